@@ -1,0 +1,148 @@
+package topology
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// check answers what is wrong with a text, or "".
+type check func(text string) string
+
+// singleLine refuses what no configuration file can hold.
+func singleLine(text string) string {
+	if !utf8.ValidString(text) {
+		return "the text is not valid UTF-8."
+	}
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			return fmt.Sprintf("the text holds the control character %U; line breaks and control characters are not allowed here.", r)
+		}
+	}
+	return ""
+}
+
+func notEmpty(text string) string {
+	if text == "" {
+		return "the text is empty; leave the attribute out instead."
+	}
+	return ""
+}
+
+// oneOf refuses everything that is not in the list.
+func oneOf(allowed ...string) check {
+	return func(text string) string {
+		for _, a := range allowed {
+			if a == text {
+				return ""
+			}
+		}
+		return fmt.Sprintf("%q is not known here: it is %s.%s", text, oneOfList(allowed), didYouMean(text, allowed))
+	}
+}
+
+// hostName takes DNS names, addresses and names of ~/.ssh/config.
+func hostName(text string) string {
+	if why := notDashed(text); why != "" {
+		return why
+	}
+	if before, _, found := strings.Cut(text, "@"); found {
+		return fmt.Sprintf("a host stands without its user: write ssh { user = %q }.", before)
+	}
+	for _, r := range text {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-:%", r) {
+			return fmt.Sprintf("the character %q is not allowed in a host's name or address.", r)
+		}
+	}
+	if name, port, found := strings.Cut(text, ":"); found && !strings.Contains(port, ":") {
+		return fmt.Sprintf("a host stands without a port: write %q here, and the port in its own attribute.", name)
+	}
+	if strings.Contains(text, ":") {
+		if _, err := netip.ParseAddr(text); err != nil {
+			return "this is not an IPv6 address."
+		}
+	}
+	return ""
+}
+
+// notDashed refuses what a command would take for one of its options.
+func notDashed(text string) string {
+	if strings.HasPrefix(text, "-") {
+		return "a leading dash is not allowed: a command would take the text for an option."
+	}
+	return notEmpty(text)
+}
+
+// memberName takes the names of nodes and clusters: they become
+// application_name and cluster_name, and stand in synchronous_standby_names.
+func memberName(text string) string {
+	switch {
+	case len(text) > 63:
+		return "a name has at most 63 bytes."
+	case !regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`).MatchString(text):
+		return fmt.Sprintf("%q is no name: it holds letters, digits, dot, _ and -, and begins with a letter, digit or _.", text)
+	}
+	return ""
+}
+
+// objectName takes the names of roles and databases.
+func objectName(text string) string {
+	switch {
+	case text == "":
+		return "a name cannot be empty."
+	case len(text) > 63:
+		return "a name has at most 63 bytes: PostgreSQL would cut the rest off."
+	}
+	return singleLine(text)
+}
+
+func roleName(text string) string {
+	switch {
+	case strings.HasPrefix(text, "pg_"):
+		return "names that begin with pg_ are PostgreSQL's own."
+	case text == "public" || text == "none":
+		return fmt.Sprintf("%q is a word of PostgreSQL's and cannot name a role.", text)
+	}
+	return objectName(text)
+}
+
+func slotName(text string) string {
+	if !regexp.MustCompile(`^[a-z0-9_]{1,63}$`).MatchString(text) {
+		return fmt.Sprintf("%q cannot name a slot: 1 to 63 lower-case letters, digits and underscores are allowed.", text)
+	}
+	return ""
+}
+
+func absolutePath(text string) string {
+	if !strings.HasPrefix(text, "/") {
+		return fmt.Sprintf("%q is not an absolute path.", text)
+	}
+	return ""
+}
+
+// maxRate takes what pg_basebackup --max-rate does: kilobytes a second, or with
+// the suffix k or M, from 32 kB to 1 GB.
+func maxRate(text string) string {
+	m := regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)([kM]?)$`).FindStringSubmatch(text)
+	if m == nil {
+		return fmt.Sprintf("%q is not a rate: write kilobytes a second, or a number with k or M, for example \"150M\".", text)
+	}
+	var rate float64
+	if _, err := fmt.Sscanf(m[1], "%g", &rate); err != nil {
+		return "this number cannot be read."
+	}
+	if m[2] == "M" {
+		rate *= 1024
+	}
+	if rate < 32 || rate > 1048576 {
+		return "the rate is from 32k to 1024M a second."
+	}
+	return ""
+}
+
+func sslModes() []string {
+	return []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
+}

@@ -1,0 +1,136 @@
+package topology
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// roles reads the role blocks. Their order in the text means nothing, so they
+// are sorted, and so are databases and slots.
+func (b *block) roles(c *Cluster) {
+	seen := map[string]hcl.Range{}
+	for _, inner := range b.blocks("role") {
+		if inner.named(seen, "role", roleName) {
+			c.Roles = append(c.Roles, inner.role())
+		}
+	}
+	sort.SliceStable(c.Roles, func(i, j int) bool { return c.Roles[i].Name < c.Roles[j].Name })
+}
+
+// named checks a label; false for a second block of the same one.
+func (b *block) named(seen map[string]hcl.Range, kind string, c check) bool {
+	if why := c(b.label); why != "" {
+		b.e.add(problem(b.at, "Invalid name", "The name of this %s: %s", kind, why))
+	}
+	if first, twice := seen[b.label]; twice {
+		b.e.add(problem(b.at, "Duplicate declaration",
+			"The cluster has a %s %q at %s already. Join the two blocks.", kind, b.label, where(first)))
+		return false
+	}
+	seen[b.label] = b.at
+	return true
+}
+
+func (b *block) role() *Role {
+	r := &Role{Name: b.label, Login: true, Inherit: true, ConnectionLimit: -1, Range: b.at}
+	b.about(r)
+	b.flag("login", &r.Login)
+	b.flag("replication", &r.Replication)
+	b.flag("superuser", &r.Superuser)
+	b.flag("createdb", &r.CreateDB)
+	b.flag("createrole", &r.CreateRole)
+	b.flag("inherit", &r.Inherit)
+	b.flag("bypassrls", &r.BypassRLS)
+	b.number("connection_limit", &r.ConnectionLimit, -1, math.MaxInt32)
+	b.text("valid_until", &r.ValidUntil, timestamp)
+	r.MemberOf = b.memberOf(r.Name)
+	r.Parameters = b.parameters("parameters", false)
+	r.Password, _ = b.password(b.address + ".password")
+	r.Lifecycle = b.lifecycle(roleAttributes())
+	return r
+}
+
+func (b *block) memberOf(name string) []string {
+	roles := b.texts("member_of", objectName)
+	if slices.Contains(roles, name) {
+		b.invalid("member_of", fmt.Sprintf("role %q cannot be a member of itself.", name))
+	}
+	sort.Strings(roles)
+	return slices.Compact(roles)
+}
+
+// timestamp takes the forms of a point in time that mean the same to every
+// server, whatever its DateStyle is.
+func timestamp(text string) string {
+	if text == "infinity" {
+		return ""
+	}
+	for _, layout := range []string{
+		time.RFC3339, time.DateOnly, time.DateTime,
+		"2006-01-02 15:04", "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05",
+	} {
+		if _, err := time.Parse(layout, text); err == nil {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%q is not a point in time: write for example \"2030-12-31\", \"2030-12-31 23:59:59+00\" or \"infinity\".", text)
+}
+
+func (b *block) databases(c *Cluster) {
+	seen := map[string]hcl.Range{}
+	for _, inner := range b.blocks("database") {
+		if inner.named(seen, "database", objectName) {
+			c.Databases = append(c.Databases, inner.database())
+		}
+	}
+	sort.SliceStable(c.Databases, func(i, j int) bool { return c.Databases[i].Name < c.Databases[j].Name })
+}
+
+func (b *block) database() *Database {
+	d := &Database{Name: b.label, Range: b.at}
+	b.about(d)
+	b.text("owner", &d.Owner, objectName)
+	b.text("encoding", &d.Encoding, notEmpty)
+	b.text("locale", &d.Locale, notEmpty)
+	b.text("template", &d.Template, objectName)
+	d.Parameters = b.parameters("parameters", false)
+	d.Lifecycle = b.lifecycle(databaseAttributes())
+	return d
+}
+
+func (b *block) slots(c *Cluster) {
+	seen := map[string]hcl.Range{}
+	for _, inner := range b.blocks("slot") {
+		if inner.named(seen, "slot", slotName) {
+			c.PermanentSlots = append(c.PermanentSlots, inner.slot())
+		}
+	}
+	sort.SliceStable(c.PermanentSlots, func(i, j int) bool { return c.PermanentSlots[i].Name < c.PermanentSlots[j].Name })
+}
+
+func (b *block) slot() *Slot {
+	s := &Slot{Name: b.label, Type: SlotPhysical, Range: b.at}
+	b.about(s)
+	b.text("type", &s.Type, oneOf(SlotPhysical, SlotLogical))
+	b.text("plugin", &s.Plugin, notEmpty)
+	b.text("database", &s.Database, objectName)
+	b.flag("two_phase", &s.TwoPhase)
+	b.flag("failover", &s.Failover)
+	s.Lifecycle = b.lifecycle(slotAttributes())
+	if s.Type == SlotLogical {
+		b.e.add(unsupported(b.at, "Logical slots are planned. A physical slot has type = \"physical\"."))
+		return s
+	}
+	for _, name := range []string{"plugin", "database", "two_phase", "failover"} {
+		if b.has(name) {
+			b.e.add(problem(b.rangeOf(name), "Attribute of a logical slot",
+				"A physical slot has no %s. Say type = \"logical\", or take it out.", name))
+		}
+	}
+	return s
+}

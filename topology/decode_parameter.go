@@ -1,0 +1,153 @@
+package topology
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// parameters reads a map of settings. Those of a server must not be what
+// repltool sets itself.
+func (b *block) parameters(name string, server bool) Parameters {
+	out := Parameters{}
+	v, ok := b.evaluate(name)
+	if !ok {
+		return out
+	}
+	v, marks := v.Unmark()
+	if len(marks) > 0 {
+		b.e.add(sensitiveHere(b.rangeOf(name), "the map "+name))
+		return out
+	}
+	if !v.IsKnown() || v.IsNull() {
+		return out
+	}
+	if !v.Type().IsObjectType() && !v.Type().IsMapType() {
+		b.wrongType(name, "a map of names and values", v.Type())
+		return out
+	}
+	ranges := b.keyRanges(name)
+	for it := v.ElementIterator(); it.Next(); {
+		key, value := it.Element()
+		at, ok := ranges[key.AsString()]
+		if !ok {
+			at = b.rangeOf(name)
+		}
+		b.parameter(out, key.AsString(), value, at, server)
+	}
+	return out
+}
+
+// keyRanges answers where each element stands when the map is written out.
+func (b *block) keyRanges(name string) map[string]hcl.Range {
+	ranges := map[string]hcl.Range{}
+	pairs, diags := hcl.ExprMap(b.content.Attributes[name].Expr)
+	if diags.HasErrors() {
+		return ranges
+	}
+	for _, pair := range pairs {
+		key, diags := pair.Key.Value(b.ctx)
+		if diags.HasErrors() || key.IsMarked() || !key.IsKnown() || key.IsNull() || key.Type() != cty.String {
+			continue
+		}
+		at := hcl.RangeBetween(pair.Key.Range(), pair.Value.Range())
+		ranges[key.AsString()] = at
+	}
+	return ranges
+}
+
+func (b *block) parameter(out Parameters, key string, value cty.Value, at hcl.Range, server bool) {
+	name := strings.ToLower(key)
+	if why := parameterName(name); why != "" {
+		b.e.add(problem(at, "Invalid parameter name", "%s", why))
+		return
+	}
+	if _, twice := out[name]; twice {
+		b.e.add(problem(at, "Duplicate parameter",
+			"%s is given twice: PostgreSQL makes no difference between upper and lower case.", name))
+		return
+	}
+	if why, owned := ownedParameters()[name]; owned && server {
+		b.e.add(problem(at, "Parameter that repltool sets itself", "%s is not set here. %s", name, why))
+		return
+	}
+	if !strings.Contains(name, ".") && !b.e.known[name] {
+		b.e.add(caution(at, "Unknown parameter",
+			"PostgreSQL %d to %d has no parameter %q. A server does not start with a name that it does not know.%s",
+			oldestVersion, newestVersion, name, didYouMean(name, parameterNames())))
+	}
+	p, why := b.parameterValue(name, value)
+	if why != "" {
+		b.e.add(problem(at, "Invalid value", "%s: %s", name, why))
+		return
+	}
+	if p != nil {
+		p.Range = at
+		out[name] = *p
+	}
+}
+
+// parameterValue answers the setting's text; neither answer for null and for
+// what is not known.
+func (b *block) parameterValue(name string, value cty.Value) (*Parameter, string) {
+	value, marks := value.UnmarkDeep()
+	if !value.IsWhollyKnown() || value.IsNull() {
+		return nil, ""
+	}
+	var text string
+	switch value.Type() {
+	case cty.Bool:
+		text = map[bool]string{true: "on", false: "off"}[value.True()]
+	case cty.Number, cty.String:
+		converted, err := convert.Convert(value, cty.String)
+		if err != nil {
+			return nil, "this cannot be written as a text."
+		}
+		text = converted.AsString()
+	default:
+		return nil, fmt.Sprintf("a string, number or bool is wanted, and this is %s. A list of names is one string: join(\", \", […]).",
+			withArticle(value.Type().FriendlyName()))
+	}
+	if why := singleLine(text); why != "" {
+		return nil, why
+	}
+	if len(marks) == 0 {
+		return &Parameter{Value: text}, ""
+	}
+	ref := b.address + ".parameters." + name
+	secret := NewSecret(ref, text)
+	b.e.top.Secrets[ref] = secret
+	return &Parameter{Secret: secret}, ""
+}
+
+func parameterName(name string) string {
+	if !regexp.MustCompile(`^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$`).MatchString(name) || len(name) > 128 {
+		return fmt.Sprintf("%q cannot be the name of a parameter: it holds letters, digits and underscores, and a dot after the name of an extension.", name)
+	}
+	return ""
+}
+
+// ownedParameters are those that follow from other parts of a topology, with
+// the way to say them.
+func ownedParameters() map[string]string {
+	const discovered = "It follows from the node's directories: use data_dir and config_dir of the node."
+	return map[string]string{
+		"synchronous_standby_names": "Use the cluster's synchronous block.",
+		"primary_conninfo":          "It follows from the standby's upstream and the cluster's replication block.",
+		"primary_slot_name":         "Use slot of the standby block, or slots of the cluster.",
+		"recovery_min_apply_delay":  "Use apply_delay of the standby block.",
+		"port":                      "Use port of the node.",
+		"unix_socket_directories":   "Use socket_dir of the node.",
+		"data_directory":            discovered,
+		"config_file":               discovered,
+		"hba_file":                  discovered,
+		"ident_file":                discovered,
+		"include":                   "Write the parameters themselves.",
+		"include_dir":               "Write the parameters themselves.",
+		"include_if_exists":         "Write the parameters themselves.",
+	}
+}

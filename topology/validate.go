@@ -1,0 +1,148 @@
+package topology
+
+import (
+	"fmt"
+	"net/netip"
+	"path"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// validate makes the checks that need more than one object. Each object has
+// been read by then; what is missing in one has been reported and is passed
+// over here.
+func (e *evaluator) validate() {
+	e.checkNames()
+	e.checkEndpoints()
+	e.checkDataDirs()
+	e.checkMembership()
+	for _, c := range e.top.Clusters {
+		e.checkCluster(c)
+	}
+	e.checkUnused()
+}
+
+// checkNames: application_name is compared without regard to case, so names
+// that differ by it alone are one name to synchronous_standby_names.
+func (e *evaluator) checkNames() {
+	seen := map[string]*Node{}
+	for _, n := range e.top.Nodes {
+		name := strings.ToLower(n.Name)
+		if first := seen[name]; first != nil {
+			e.add(problem(n.Range, "Duplicate node name",
+				"%s and %s (at %s) are both called %q. A node's name is its label or its key of for_each, "+
+					"and PostgreSQL compares it without regard to case: give one of them another.",
+				n.ID, first.ID, where(first.Range), n.Name))
+			continue
+		}
+		seen[name] = n
+	}
+}
+
+func (e *evaluator) checkEndpoints() {
+	seen := map[string]*Node{}
+	for _, n := range e.top.Nodes {
+		if n.Address == "" {
+			continue
+		}
+		endpoint := fmt.Sprintf("%s port %d", strings.ToLower(n.Address), n.Port)
+		if first := seen[endpoint]; first != nil {
+			e.add(problem(e.places.of(n, "address", e.places.of(n, "host", n.Range)), "Two nodes with one endpoint",
+				"%s and %s (at %s) are both at %s. Two instances on one machine need different ports.",
+				n.ID, first.ID, where(first.Range), endpoint))
+			continue
+		}
+		seen[endpoint] = n
+	}
+}
+
+func (e *evaluator) checkDataDirs() {
+	seen := map[string]*Node{}
+	for _, n := range e.top.Nodes {
+		if n.DataDir == "" || n.Host == "" && n.Access != AccessLocal {
+			continue
+		}
+		machine := strings.ToLower(n.Host)
+		if onThisMachine(n) {
+			machine = "this machine"
+		}
+		directory := path.Clean(n.DataDir) + " on " + machine
+		if first := seen[directory]; first != nil {
+			e.add(problem(e.places.of(n, "data_dir", n.Range), "Two nodes with one data directory",
+				"%s and %s (at %s) both have the data directory %s. Each instance needs its own.",
+				n.ID, first.ID, where(first.Range), directory))
+			continue
+		}
+		seen[directory] = n
+	}
+}
+
+// onThisMachine tells nodes that are on this machine whatever name they use.
+func onThisMachine(n *Node) bool {
+	addr, err := netip.ParseAddr(n.Host)
+	return n.Access == AccessLocal || n.Host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// checkMembership: a node is in one cluster, once.
+func (e *evaluator) checkMembership() {
+	owner := map[*Node]*Cluster{}
+	for _, c := range e.top.Clusters {
+		for i, n := range c.Members() {
+			if n == nil {
+				continue
+			}
+			other := owner[n]
+			if other == nil {
+				owner[n] = c
+				continue
+			}
+			e.reportMember(c, other, n, e.memberRange(c, i))
+		}
+	}
+}
+
+// checkUnused comes last and only says what is sure: with errors, what would
+// use the node may not have been read.
+func (e *evaluator) checkUnused() {
+	if e.diags.HasErrors() {
+		return
+	}
+	used := map[*Node]bool{}
+	for _, c := range e.top.Clusters {
+		for _, n := range c.Members() {
+			used[n] = true
+		}
+	}
+	for _, n := range e.top.Nodes {
+		if !used[n] {
+			e.add(caution(n.Range, "Node in no cluster",
+				"No cluster has %s as its primary or standby, so nothing is done with it.", n.ID))
+		}
+	}
+}
+
+func (e *evaluator) reportMember(c, other *Cluster, n *Node, at hcl.Range) {
+	if c != other {
+		e.add(problem(at, "Node in two clusters", "%s is in %s as well (at %s). A node is an instance of one cluster.",
+			n.ID, other.ID, where(other.Range)))
+		return
+	}
+	as := "a standby"
+	if c.Primary == n {
+		as = "the primary"
+	}
+	e.add(problem(at, "Node twice in a cluster", "%s is %s of %s already. Take one of the two out.", n.ID, as, c.ID))
+}
+
+// memberRange answers where the member of that index was written.
+func (e *evaluator) memberRange(c *Cluster, i int) hcl.Range {
+	if c.Primary != nil {
+		i--
+	}
+	if i < 0 {
+		return e.places.of(c, "primary", c.Range)
+	}
+	s := c.Standbys[i]
+	return e.places.of(s, "node", s.Range)
+}
