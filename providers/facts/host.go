@@ -1,0 +1,106 @@
+package facts
+
+// Layout is how a machine arranges PostgreSQL's files.
+type Layout string
+
+// The layouts that are discovered.
+const (
+	LayoutDebian Layout = "debian" // pg_lsclusters, /etc/postgresql/V/NAME
+	LayoutRPM    Layout = "rpm"    // /var/lib/pgsql/V/data
+	LayoutBare   Layout = "bare"   // a data directory and nothing else
+)
+
+// Host is a machine as found, with the one PostgreSQL instance on it that the
+// node names: by data_dir, else by port, else the one that would be made.
+type Host struct {
+	Hostname string
+	OSUser   string // who owns the data directory, and whom we become
+	// StateDir is repltool's own directory on the host: jobs and locks.
+	StateDir string
+	Layout   Layout
+	// Instance is Debian's name of the cluster ("main"), else "".
+	Instance string
+
+	Version   int // major version of the binaries in BinDir
+	BinDir    string
+	DataDir   string
+	ConfigDir string // DataDir where the layout has no other
+	SocketDir string
+
+	Data DataDir
+	// Aside tells that the directory of an earlier clone waits beside the data
+	// directory, under its name and ".repltool-old".
+	Aside   bool `json:",omitempty"`
+	Service Service
+	Running bool
+	// PortOwner names what else listens on the node's port; "" when free or ours.
+	PortOwner string
+	Control   *Control `json:",omitempty"`
+	Disks     []Disk   `json:",omitempty"`
+
+	Conf          File       // postgresql.conf
+	HBA           File       // pg_hba.conf
+	Passfile      SecretFile // the one that repltool writes for this node
+	StandbySignal bool
+
+	Job *Job `json:",omitempty"` // a detached clone, running or ended
+	// Resolved holds the addresses of the other nodes' names, as this host sees
+	// them. A name that did not resolve is absent.
+	Resolved map[string][]string `json:",omitempty"`
+	// ParameterError is what the server's binary says of the wanted parameters,
+	// asked when no server runs; "" when it accepts them.
+	ParameterError string `json:",omitempty"`
+	// Locale tells whether the wanted initdb locale exists; only asked when no
+	// cluster is there.
+	LocaleMissing bool `json:",omitempty"`
+}
+
+// DataState is what a data directory holds.
+type DataState string
+
+// The states of a data directory.
+const (
+	DataAbsent  DataState = "absent"
+	DataEmpty   DataState = "empty"
+	DataCluster DataState = "cluster" // has PG_VERSION and pg_control
+	DataForeign DataState = "foreign" // has files that are no cluster
+)
+
+// DataDir is the data directory as found. With Host.Job set, a directory that is
+// not empty may be a half-made clone of ours.
+type DataDir struct {
+	State   DataState
+	Version int    // of PG_VERSION
+	Owner   string // OS user
+	Bytes   int64  // what it holds, where cheaply known; 0 unknown
+}
+
+// Service is how the instance is started and stopped: the first that fits.
+type Service struct {
+	Kind string // "systemd", "pg_ctlcluster", "pg_ctl"
+	Unit string // systemd only
+}
+
+// Control is what pg_controldata says.
+type Control struct {
+	SystemIdentifier string
+	Timeline         int
+	State            string // "in production", "shut down", "in archive recovery", …
+}
+
+// Disk is one file system that the instance's directories lie on.
+type Disk struct {
+	Path  string // the directory asked about, or its nearest ancestor that exists
+	Mount string
+	Free  int64 // bytes, for an unprivileged user
+	Total int64
+}
+
+// Job is a detached command of an earlier apply: its directory under StateDir
+// is the marker of a half-made data directory.
+type Job struct {
+	ID       string
+	Argv     []string
+	Running  bool
+	ExitCode *int // nil while it runs, or when it was killed
+}

@@ -1,0 +1,152 @@
+package facts
+
+import (
+	"time"
+
+	"github.com/repltool/repltool/topology"
+)
+
+// Server is a running PostgreSQL as it tells itself.
+type Server struct {
+	VersionNum       int // server_version_num: 150018
+	Version          string
+	InRecovery       bool
+	SystemIdentifier string
+	Timeline         int
+	// LSN is pg_current_wal_lsn on a primary, pg_last_wal_replay_lsn on a standby.
+	LSN       string
+	DataBytes int64 // sum of pg_database_size
+	// DataDirectory is the setting of that name.
+	DataDirectory string
+	// ConfLoaded is pg_conf_load_time, in seconds since 1970.
+	ConfLoaded float64
+
+	Settings     map[string]Setting
+	FileSettings []FileSetting
+	HBA          []HBARule
+	Roles        []Role
+	Databases    []Database
+	Tablespaces  []Tablespace
+	Slots        []Slot
+	Senders      []Sender
+	Receiver     *Receiver `json:",omitempty"` // standby only
+	// ConnInfo is primary_conninfo, which may hold a password: it is neither in
+	// Settings nor in FileSettings.
+	ConnInfo topology.Secret
+	Ledger   *Ledger `json:",omitempty"` // nil: there is none
+}
+
+// Major answers the major version.
+func (s *Server) Major() int { return s.VersionNum / 10000 }
+
+// Setting is one row of pg_settings.
+type Setting struct {
+	Value          string   // in Unit
+	Unit           string   // "", "8kB", "ms", …
+	Context        string   // postmaster, sighup, …
+	VarType        string   // bool, integer, real, string, enum
+	Min, Max       string   `json:",omitempty"`
+	Enum           []string `json:",omitempty"`
+	Boot           string
+	Source         string
+	SourceFile     string
+	SourceLine     int
+	PendingRestart bool
+}
+
+// FileSetting is one row of pg_file_settings: what the files say, in the order
+// in which the server reads them.
+type FileSetting struct {
+	File    string
+	Line    int
+	Name    string
+	Value   string
+	Applied bool
+	Error   string
+}
+
+// HBARule is one row of pg_hba_file_rules: the file on disk as the server reads it.
+type HBARule struct {
+	topology.HBARule
+	File  string // "" before PostgreSQL 16: the main file
+	Line  int
+	Error string
+}
+
+// Role is a role with its stored verifier.
+type Role struct {
+	topology.Role
+	// Verifier is pg_authid.rolpassword: SCRAM-SHA-256$…, md5…, or not set.
+	Verifier topology.Secret
+}
+
+// Database is a database.
+type Database struct {
+	topology.Database
+	Bytes int64
+}
+
+// Tablespace is a tablespace that is not in the data directory.
+type Tablespace struct {
+	Name     string
+	Location string
+	Bytes    int64
+}
+
+// Slot is a replication slot.
+type Slot struct {
+	topology.Slot
+	Active     bool
+	ActivePID  int
+	RestartLSN string // "" for none
+	// RetainedBytes of WAL; nil when nothing is retained.
+	RetainedBytes *int64
+	WALStatus     string // reserved, extended, unreserved, lost, or ""
+	Temporary     bool
+	Synced        bool // PostgreSQL 17: copied from the primary
+}
+
+// Sender is one row of pg_stat_replication. Lags are nil when PostgreSQL says NULL.
+type Sender struct {
+	PID             int
+	User            string
+	ApplicationName string
+	ClientAddr      string
+	State           string // startup, catchup, streaming, backup, stopping
+	SentLSN         string
+	ReplayLSN       string
+	SyncState       string // async, potential, sync, quorum
+	LagBytes        *int64 // from the sender's end of WAL to ReplayLSN
+	WriteLag        *time.Duration
+	FlushLag        *time.Duration
+	ReplayLag       *time.Duration
+	SlotName        string // of the slot that this process holds
+}
+
+// Receiver is the standby's own view.
+type Receiver struct {
+	PID          int
+	Status       string // "" when no receiver runs
+	SenderHost   string
+	SenderPort   int
+	SlotName     string
+	ReceivedTLI  int
+	ReceiveLSN   string
+	ReplayLSN    string
+	ReplayPaused bool
+	// ReplayDelay is now minus the commit time of the last transaction replayed;
+	// nil when none was.
+	ReplayDelay *time.Duration
+}
+
+// Ledger is the schema repltool of the maintenance database.
+type Ledger struct {
+	Managed []Managed
+}
+
+// Managed is one row of repltool.managed: what repltool made.
+type Managed struct {
+	Address string
+	Object  string // kind, node and name, as package plan writes them
+	Since   string
+}

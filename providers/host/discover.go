@@ -1,0 +1,178 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"path"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+)
+
+// Want is what a topology says of a node's PostgreSQL, and what it asks about the
+// machine. Empty values are found out.
+type Want struct {
+	NodeName    string
+	ClusterName string // for a new Debian instance where "main" is taken
+	Port        int    // 0: 5432
+	Version     int    // 0: the newest that is there
+
+	DataDir, ConfigDir, BinDir, SocketDir, Service string
+
+	// Resolve are names to be resolved on the machine.
+	Resolve []string
+	// Parameters are asked of the server's binary when no server runs. They are
+	// seen in the machine's list of processes for a moment: leave secrets out.
+	Parameters map[string]string
+	// Locale and Encoding are initdb's.
+	Locale, Encoding string
+	// Dirs are further directories whose disks matter: a WAL directory,
+	// tablespaces.
+	Dirs []string
+}
+
+//go:embed discover.sh
+var discoverText string
+
+// Discover finds the instance that the node names, with one command: it costs one
+// round trip whatever there is.
+func Discover(ctx context.Context, c Conn, w Want) (*facts.Host, error) {
+	if d := w.relative(); d != "" {
+		return nil, &Error{Kind: facts.BadData, Node: w.NodeName, Op: "discover", Err: fmt.Errorf("%q is not an absolute path", d)}
+	}
+	boundary := newBoundary()
+	out, err := c.Run(ctx, Command{
+		Argv:  []string{"sh", "-c", `eval "$(cat)"`},
+		Stdin: strings.NewReader(w.script(boundary, c.OSUser())),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("discover: %w", err)
+	}
+	return parseHost(out, boundary, w, c.OSUser())
+}
+
+// relative answers a directory that is not told from the root; "" when all are.
+func (w Want) relative() string {
+	for _, d := range append([]string{w.DataDir, w.ConfigDir, w.BinDir, w.SocketDir}, w.Dirs...) {
+		if d != "" && !path.IsAbs(d) {
+			return d
+		}
+	}
+	return ""
+}
+
+// newBoundary answers a text that no file of the machine holds.
+func newBoundary() string {
+	b := make([]byte, 16)
+	rand.Read(b)
+	return "--repltool-" + hex.EncodeToString(b)
+}
+
+// PassfileOf is where repltool keeps the password of a node's own connections.
+func PassfileOf(stateDir, node string) string {
+	return path.Join(stateDir, fileName(node)+".pass")
+}
+
+// fileName makes a file's name of a node's.
+func fileName(name string) string {
+	if strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/\x00\n") {
+		return "x" + hex.EncodeToString([]byte(name))
+	}
+	return name
+}
+
+// script is the whole text that the machine's sh reads.
+func (w Want) script(boundary, user string) string {
+	var s strings.Builder
+	port := w.Port
+	if port == 0 {
+		port = 5432
+	}
+	version := ""
+	if w.Version > 0 {
+		version = strconv.Itoa(w.Version)
+	}
+	for _, v := range [][2]string{
+		{"B", boundary}, {"W_USER", user}, {"W_NODE", fileName(w.NodeName)}, {"W_NAME", w.ClusterName},
+		{"W_PORT", strconv.Itoa(port)}, {"W_VERSION", version}, {"W_DATA", clean(w.DataDir)}, {"W_CONF", clean(w.ConfigDir)},
+		{"W_BIN", clean(w.BinDir)}, {"W_SOCKET", clean(w.SocketDir)}, {"W_SERVICE", w.Service},
+	} {
+		fmt.Fprintf(&s, "%s=%s\n", v[0], Quote(v[1]))
+	}
+	s.WriteString(discoverText)
+	fmt.Fprintf(&s, "extra() {\n%s}\nmain </dev/null\n", w.extra())
+	return s.String()
+}
+
+// extra are the questions that the topology adds.
+func (w Want) extra() string {
+	var s strings.Builder
+	var dirs []string
+	for _, d := range w.Dirs {
+		dirs = append(dirs, clean(d))
+	}
+	fmt.Fprintf(&s, "put_disks %s\n", QuoteAll(dirs))
+	if names := w.names(); len(names) > 0 {
+		fmt.Fprintf(&s, "put resolved\nresolve %s\n", QuoteAll(names))
+	}
+	if len(w.Parameters) > 0 {
+		fmt.Fprintf(&s, "[ $RUNNING = 1 ] || p=$(%s 2>&1 >/dev/null) || put parameters \"$p\"\n", w.ask())
+	}
+	if !alwaysThere(w.Locale) {
+		s.WriteString("[ $STATE = cluster ] || { put locales && locale -a; }\n")
+	}
+	return s.String()
+}
+
+// ask is the command that has the server's binary check the parameters.
+func (w Want) ask() string {
+	words := []string{"-C", "port", "-c", "config_file=/dev/null", "-c", "hba_file=/dev/null", "-c", "ident_file=/dev/null"}
+	line := `"$BIN/postgres" ` + QuoteAll(words) + ` -c "data_directory=$DATA"`
+	var names []string
+	for name := range w.Parameters {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		line += " -c " + Quote(name+"="+w.Parameters[name])
+	}
+	return line
+}
+
+// names are those that need a resolver.
+func (w Want) names() []string {
+	var names []string
+	for _, n := range w.Resolve {
+		if _, err := netip.ParseAddr(n); err != nil && n != "" && !strings.ContainsAny(n, " \t\r\n\x00") && n[0] != '-' {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+func clean(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	return path.Clean(dir)
+}
+
+// alwaysThere tells of locales that need no asking.
+func alwaysThere(locale string) bool {
+	switch normalLocale(locale) {
+	case "", "c", "posix", "c.utf8":
+		return true
+	}
+	return false
+}
+
+// normalLocale folds the spellings of one locale: en_US.UTF-8 is en_US.utf8.
+func normalLocale(locale string) string {
+	return strings.ReplaceAll(strings.ToLower(locale), "-", "")
+}

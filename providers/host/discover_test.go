@@ -1,0 +1,224 @@
+package host_test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/providers/host"
+	"github.com/repltool/repltool/providers/host/local"
+	"github.com/repltool/repltool/topology"
+)
+
+// machine is this one, as a user whom PostgreSQL accepts.
+type machine struct {
+	t    *testing.T
+	conn host.Conn
+	dir  string // his
+	bin  string
+	port int
+}
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	bins, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	more, _ := filepath.Glob("/usr/pgsql-*/bin/postgres")
+	if bins = append(bins, more...); len(bins) == 0 {
+		t.Skip("PostgreSQL is not installed")
+	}
+	c, err := local.Open(&topology.Node{Name: "pg1"})
+	if err != nil {
+		t.Skip(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	m := &machine{t: t, conn: c, bin: filepath.Dir(bins[len(bins)-1]), port: l.Addr().(*net.TCPAddr).Port}
+	m.dir = strings.TrimSpace(m.run("mktemp", "-d", "/tmp/rtXXXXXX"))
+	t.Cleanup(func() { os.RemoveAll(m.dir) })
+	return m
+}
+
+func (m *machine) run(argv ...string) string {
+	m.t.Helper()
+	out, err := m.conn.Run(m.t.Context(), host.Command{Argv: argv})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(out)
+}
+
+func (m *machine) want() host.Want {
+	return host.Want{NodeName: "pg1", Port: m.port, DataDir: m.dir + "/data", SocketDir: m.dir}
+}
+
+func (m *machine) discover(w host.Want) *facts.Host {
+	m.t.Helper()
+	h, err := host.Discover(m.t.Context(), m.conn, w)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return h
+}
+
+func (m *machine) initdb() {
+	m.t.Helper()
+	m.run(m.bin+"/initdb", "-D", m.dir+"/data", "-A", "trust", "-N", "--locale=C", "-E", "UTF8")
+}
+
+func (m *machine) start() {
+	m.t.Helper()
+	m.run(m.bin+"/pg_ctl", "-D", m.dir+"/data", "-w", "-l", m.dir+"/log", "-o", "-c port="+strconv.Itoa(m.port)+" -c unix_socket_directories="+m.dir+" -c fsync=off", "start")
+	m.t.Cleanup(func() {
+		m.conn.Run(m.t.Context(), host.Command{Argv: []string{m.bin + "/pg_ctl", "-D", m.dir + "/data", "-m", "immediate", "stop"}})
+	})
+}
+
+func check[T any](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got): %s", what, diff)
+	}
+}
+
+func TestDiscoverEmpty(t *testing.T) {
+	m := newMachine(t)
+	w := m.want()
+	w.Parameters = map[string]string{"work_mem": "64MB", "a.b": "it's"}
+	w.Locale = "xx_XX.UTF-8"
+	h := m.discover(w)
+	check(t, "layout", h.Layout, facts.LayoutBare)
+	check(t, "data", h.Data, facts.DataDir{State: facts.DataAbsent})
+	check(t, "bin", h.BinDir, m.bin)
+	check(t, "state dir", h.StateDir, m.dir+"/.repltool")
+	check(t, "files", []string{h.Conf.Path, h.HBA.Path, h.Passfile.Path}, []string{m.dir + "/data/postgresql.conf", m.dir + "/data/pg_hba.conf", m.dir + "/.repltool/pg1.pass"})
+	check(t, "parameters", h.ParameterError, "")
+	check(t, "locale missing", h.LocaleMissing, true)
+	check(t, "disk", h.Disks[0].Path, m.dir)
+	if h.Disks[0].Free <= 0 || h.Disks[0].Total < h.Disks[0].Free {
+		t.Errorf("disk is %+v", h.Disks[0])
+	}
+	m.run("mkdir", m.dir+"/data")
+	w.Parameters = map[string]string{"work_mem": "64 apples"}
+	w.Locale = "C.UTF-8"
+	h = m.discover(w)
+	check(t, "data", h.Data, facts.DataDir{State: facts.DataEmpty, Owner: m.conn.OSUser()})
+	if !strings.HasPrefix(h.ParameterError, `invalid value for parameter "work_mem": "64 apples"`) || !strings.Contains(h.ParameterError, "HINT: ") {
+		t.Errorf("parameters: %q", h.ParameterError)
+	}
+	check(t, "locale missing", h.LocaleMissing, false)
+	m.run("touch", m.dir+"/data/.somebodys")
+	check(t, "data", m.discover(w).Data.State, facts.DataForeign)
+}
+
+func TestDiscoverCluster(t *testing.T) {
+	m := newMachine(t)
+	m.initdb()
+	h := m.discover(m.want())
+	check(t, "state", h.Data.State, facts.DataCluster)
+	check(t, "version", h.Data.Version, h.Version)
+	check(t, "running", h.Running, false)
+	check(t, "control", h.Control.State, "shut down")
+	if !strings.Contains(h.Conf.Text, "max_connections") || !strings.Contains(h.HBA.Text, "trust") || h.Conf.Owner != m.conn.OSUser() || h.Conf.Mode != 0o600 {
+		t.Errorf("files: %+v", h.Conf)
+	}
+	m.start()
+	m.run("sh", "-c", "umask 077; mkdir "+m.dir+"/.repltool; echo '*:*:*:r:s3cret' >"+m.dir+"/.repltool/pg1.pass; touch "+m.dir+"/data/standby.signal")
+	begin := time.Now()
+	h = m.discover(m.want())
+	t.Logf("took %s", time.Since(begin))
+	check(t, "running", h.Running, true)
+	check(t, "socket", h.SocketDir, m.dir)
+	check(t, "port owner", h.PortOwner, "")
+	check(t, "control", h.Control.State, "in production")
+	check(t, "service", h.Service, facts.Service{Kind: "pg_ctl"})
+	check(t, "standby.signal", h.StandbySignal, true)
+	check(t, "passfile", h.Passfile.Text.Reveal(), "*:*:*:r:s3cret\n")
+	check(t, "passfile mode", h.Passfile.Mode, 0o600)
+	w := m.want()
+	w.DataDir += "2"
+	check(t, "port owner", m.discover(w).PortOwner, "a program of "+m.conn.OSUser())
+	m.run(m.bin+"/pg_ctl", "-D", m.dir+"/data", "-m", "immediate", "stop")
+	check(t, "running", m.discover(m.want()).Running, false)
+}
+
+// A number in postmaster.pid that is another process's is no server.
+func TestDiscoverStalePID(t *testing.T) {
+	m := newMachine(t)
+	m.initdb()
+	m.run("sh", "-c", "sleep 5 & printf '%s\\n%s\\n1\\n5432\\n/tmp\\n' $! "+m.dir+"/data >"+m.dir+"/data/postmaster.pid; exit 0 >/dev/null")
+	check(t, "running", m.discover(m.want()).Running, false)
+}
+
+func TestDiscoverJob(t *testing.T) {
+	m := newMachine(t)
+	w := m.want()
+	argv := []string{"sh", "-c", "sleep 0.5; exit 4", "sh", "-D", w.DataDir}
+	if err := host.StartJob(t.Context(), m.conn, m.dir+"/.repltool", "clone", argv, nil); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "job", m.discover(w).Job, &facts.Job{ID: "clone", Argv: argv, Running: true})
+	host.WatchJob(t.Context(), m.conn, m.dir+"/.repltool", "clone", nil)
+	code := 4
+	check(t, "job", m.discover(w).Job, &facts.Job{ID: "clone", Argv: argv, ExitCode: &code})
+	w.DataDir += "2"
+	check(t, "another's job", m.discover(w).Job, nil)
+}
+
+func TestDiscoverRefuses(t *testing.T) {
+	m := newMachine(t)
+	for name, tc := range map[string]struct {
+		change func(*host.Want)
+		kind   facts.ErrorKind
+		text   string
+	}{
+		"no such version": {func(w *host.Want) { w.Version = 99 }, facts.NoBinaries, "PostgreSQL 99 is not installed"},
+		"wrong bin_dir":   {func(w *host.Want) { w.BinDir = "/nowhere" }, facts.NoBinaries, "/nowhere"},
+		"relative":        {func(w *host.Want) { w.DataDir = "data" }, facts.BadData, "absolute"},
+	} {
+		w := m.want()
+		tc.change(&w)
+		_, err := host.Discover(t.Context(), m.conn, w)
+		e := host.ReadError(err)
+		if e == nil || e.Kind != tc.kind || !strings.Contains(e.Text, tc.text) {
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	closed := t.TempDir() + "/closed"
+	os.Mkdir(closed, 0o700)
+	w := m.want()
+	w.DataDir = closed + "/data"
+	_, err := host.Discover(t.Context(), m.conn, w)
+	if e := host.ReadError(err); e == nil || e.Kind != facts.NoPrivilege {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Nothing of a name is run or cut by the shell.
+func TestDiscoverOddNames(t *testing.T) {
+	m := newMachine(t)
+	w := m.want()
+	w.DataDir = m.dir + "/it's $(touch " + m.dir + "/pwned) \"x\""
+	w.Resolve = []string{"localhost", "$(touch " + m.dir + "/pwned)", "-x", "127.0.0.1"}
+	w.Parameters = map[string]string{"a.b": "`touch " + m.dir + "/pwned`"}
+	w.Dirs = []string{m.dir + "/a b/c"}
+	h := m.discover(w)
+	check(t, "data", h.DataDir, w.DataDir)
+	check(t, "parameters", h.ParameterError, "")
+	check(t, "resolved", len(h.Resolved), 2)
+	if _, err := os.Stat(m.dir + "/pwned"); err == nil {
+		t.Error("a name was run")
+	}
+}

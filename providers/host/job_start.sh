@@ -1,0 +1,35 @@
+# Starts a job in the directory $1 with $2 variables and then the command.
+umask 077
+d=$1 n=$2
+shift 2
+mkdir -p "$d" || exit 1
+exec 9>>"$d/lock"
+flock -n 9 || { sleep 0.3 && flock -n 9; } || { # somebody may only have looked
+  [ "$(printf '%s\0' "$@" | cksum)" = "$(cksum <"$d/argv.all")" ] && exit 0
+  tr '\0' ' ' <"$d/argv" >&2
+  exit 75
+}
+rm -f "$d/status" "$d/pid"
+: >"$d/log" || exit 1
+printf '%s\0' "$@" >"$d/argv.all"
+while [ "$n" -gt 0 ]; do
+  export "${1?}"
+  shift
+  n=$((n - 1))
+done
+printf '%s\0' "$@" >"$d/argv" || exit 1
+# The job keeps descriptor 9, and with it the lock; a new session keeps it from the
+# signals of this one.
+setsid sh -c '
+d=$1
+shift
+echo $$ >"$d/pid.new" && mv -f "$d/pid.new" "$d/pid"
+"$@" >"$d/log" 2>&1 </dev/null
+echo $? >"$d/status.new" && mv -f "$d/status.new" "$d/status"
+' sh "$d" "$@" </dev/null >/dev/null 2>&1 &
+i=0
+while [ ! -e "$d/pid" ]; do
+  i=$((i + 1))
+  [ $i -lt 500 ] || { echo 'the command did not start' >&2; exit 1; }
+  sleep 0.02
+done

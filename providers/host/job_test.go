@@ -1,0 +1,191 @@
+package host_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/repltool/repltool/providers/host"
+	"github.com/repltool/repltool/providers/host/local"
+	"github.com/repltool/repltool/topology"
+)
+
+// here is this machine as the caller, with a state directory.
+func here(t *testing.T) (host.Conn, string) {
+	t.Helper()
+	out, err := exec.Command("id", "-un").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := local.Open(&topology.Node{Name: "pg1", OSUser: strings.TrimSpace(string(out))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, filepath.Join(t.TempDir(), ".repltool")
+}
+
+func TestJob(t *testing.T) {
+	c, dir := here(t)
+	script := `printf '1024/4096 kB (25%%), 0/1 tablespace\r2048/4096 kB (50%%), 0/1 tablespace\r' >&2
+sleep 0.3; echo "it's $X"; printf '4096/4096 kB (100%%), 1/1 tablespace\n'`
+	if err := host.StartJob(t.Context(), c, dir, "clone-1", []string{"sh", "-c", script}, []string{"X=a b"}); err != nil {
+		t.Fatal(err)
+	}
+	var seen []host.Progress
+	if err := host.WatchJob(t.Context(), c, dir, "clone-1", func(p host.Progress) { seen = append(seen, p) }); err != nil {
+		t.Fatal(err)
+	}
+	last := seen[len(seen)-1]
+	if last.Done != 4096*1024 || last.Total != 4096*1024 {
+		t.Errorf("the last progress is %+v of %+v", last, seen)
+	}
+	text, err := os.ReadFile(dir + "/jobs/clone-1/log")
+	if err != nil || !strings.Contains(string(text), "it's a b") {
+		t.Errorf("log: %q, %v", text, err)
+	}
+	if info, _ := os.Stat(dir + "/jobs/clone-1"); info.Mode().Perm() != 0o700 {
+		t.Errorf("mode is %v", info.Mode())
+	}
+	argv, _ := os.ReadFile(dir + "/jobs/clone-1/argv")
+	if want := "sh\x00-c\x00" + script + "\x00"; string(argv) != want {
+		t.Errorf("argv is %q", argv)
+	}
+	if err := host.WatchJob(t.Context(), c, dir, "clone-1", nil); err != nil {
+		t.Errorf("watched again: %v", err)
+	}
+	for range 2 {
+		if err := host.RemoveJob(t.Context(), c, dir, "clone-1"); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := host.WatchJob(t.Context(), c, dir, "clone-1", nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestJobFails(t *testing.T) {
+	c, dir := here(t)
+	argv := []string{"sh", "-c", "echo '1/2 kB (50%), 0/1 tablespace'; echo 'no space left' >&2; exit 9"}
+	if err := host.StartJob(t.Context(), c, dir, "j", argv, nil); err != nil {
+		t.Fatal(err)
+	}
+	err := host.WatchJob(t.Context(), c, dir, "j", nil)
+	var exit *host.ExitError
+	if !errors.As(err, &exit) || exit.Code != 9 || exit.Stderr != "no space left" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A job goes on when its watcher leaves, is found again, and is one under its id.
+func TestJobSurvives(t *testing.T) {
+	c, dir := here(t)
+	argv := []string{"sh", "-c", "sleep 1.5; echo done"}
+	if err := host.StartJob(t.Context(), c, dir, "j", argv, nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := host.WatchJob(ctx, c, dir, "j", nil); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if err := host.RemoveJob(t.Context(), c, dir, "j"); err == nil {
+		t.Error("removed while it runs")
+	}
+	if err := host.StartJob(t.Context(), c, dir, "j", argv, nil); err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+	err := host.StartJob(t.Context(), c, dir, "j", []string{"true"}, nil)
+	if err == nil || !strings.Contains(err.Error(), "another command") || !strings.Contains(err.Error(), "echo done") {
+		t.Errorf("another command: %v", err)
+	}
+	var line string
+	if err := host.WatchJob(t.Context(), c, dir, "j", func(p host.Progress) { line = p.Line }); err != nil || line != "done" {
+		t.Errorf("%q, %v", line, err)
+	}
+}
+
+func TestStopJob(t *testing.T) {
+	c, dir := here(t)
+	if err := host.StartJob(t.Context(), c, dir, "j", []string{"sh", "-c", "sleep 60; true"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := host.StopJob(t.Context(), c, dir, "j"); err != nil {
+		t.Fatal(err)
+	}
+	if err := host.WatchJob(t.Context(), c, dir, "j", nil); !errors.Is(err, host.ErrJobKilled) {
+		t.Errorf("got %v", err)
+	}
+	if err := host.RemoveJob(t.Context(), c, dir, "j"); err != nil {
+		t.Error(err)
+	}
+	if err := host.StartJob(t.Context(), c, dir, "../x", []string{"true"}, nil); err == nil {
+		t.Error("a path is taken for an id")
+	}
+}
+
+func TestLock(t *testing.T) {
+	c, dir := here(t)
+	first, err := host.AcquireLock(t.Context(), c, dir, "apply", "alice@laptop, pid 7", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = host.AcquireLock(t.Context(), c, dir, "apply", "bob", 200*time.Millisecond)
+	var locked *host.LockedError
+	if !errors.As(err, &locked) || !strings.HasPrefix(locked.Holder, "alice@laptop, pid 7, since 2") {
+		t.Fatalf("got %v", err)
+	}
+	other, err := host.AcquireLock(t.Context(), c, dir, "other", "bob", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Release(t.Context())
+	time.AfterFunc(300*time.Millisecond, func() { first.Release(context.Background()) })
+	second, err := host.AcquireLock(t.Context(), c, dir, "apply", "bob", 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-first.Lost()
+	if second.Err() != nil {
+		t.Error(second.Err())
+	}
+	if err := second.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of many who want it at once, one at a time has it.
+func TestLockRace(t *testing.T) {
+	c, dir := here(t)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	holders, most := 0, 0
+	for range 5 {
+		all.Go(func() {
+			l, err := host.AcquireLock(t.Context(), c, dir, "k", "x", 20*time.Second)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			holders++
+			most = max(most, holders)
+			mu.Unlock()
+			time.Sleep(20 * time.Millisecond)
+			mu.Lock()
+			holders--
+			mu.Unlock()
+			l.Release(t.Context())
+		})
+	}
+	all.Wait()
+	if most != 1 {
+		t.Errorf("%d held it at once", most)
+	}
+}

@@ -1,0 +1,204 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// parseHost makes facts of the script's answer.
+func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, error) {
+	f, whole := parseFields(out, boundary)
+	if !whole {
+		return nil, &Error{Kind: facts.BadData, Node: w.NodeName, Op: "discover", Err: errors.New("the script's answer is not whole")}
+	}
+	if f.has("error.kind") {
+		return nil, &Error{
+			Kind: facts.ErrorKind(f.line("error.kind")), Node: w.NodeName, Op: "discover",
+			Err: errors.New(f.line("error.text")), Hint: f.line("error.hint"),
+		}
+	}
+	h := &facts.Host{
+		Hostname: f.line("hostname"), OSUser: user, StateDir: f.line("state_dir"),
+		Layout: facts.Layout(f.line("layout")), Instance: f.line("instance"),
+		BinDir: f.line("bin"), DataDir: f.line("data"), ConfigDir: f.line("config"), SocketDir: f.line("socket"),
+		Data:    facts.DataDir{State: facts.DataState(f.line("data.state")), Owner: f.line("data.owner")},
+		Service: facts.Service{Kind: f.line("service.kind"), Unit: f.line("service.unit")},
+		Running: f.line("running") == "1", PortOwner: f.line("port_owner"),
+		Conf: f.file("conf"), HBA: f.file("hba"), Passfile: f.secretFile("pass", w.NodeName),
+		StandbySignal: f.has("standby_signal"),
+	}
+	h.Version, _ = strconv.Atoi(f.line("version"))
+	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))
+	h.Disks = f.parseDisks()
+	h.Job = f.job(h.DataDir)
+	h.Resolved = f.resolved(w.Resolve)
+	h.ParameterError = parameterError(f.text["parameters"])
+	h.LocaleMissing = f.has("locales") && !hasLocale(f.text["locales"], w.Locale)
+	if h.Version == 0 {
+		return nil, &Error{Kind: facts.BadData, Node: w.NodeName, Op: "discover", Err: fmt.Errorf("%s/postgres does not tell its version", h.BinDir)}
+	}
+	if err := f.control(h); err != nil {
+		err.Node = w.NodeName
+		return nil, err
+	}
+	return h, nil
+}
+
+func (f *fields) file(name string) facts.File {
+	file := facts.File{Path: f.line(name + ".path")}
+	if !f.has(name + ".text") {
+		return file
+	}
+	file.Exists, file.Text = true, f.text[name+".text"]
+	words := strings.SplitN(f.line(name+".stat"), " ", 3) // mode, seconds, owner
+	if len(words) == 3 {
+		bits, _ := strconv.ParseUint(words[0], 8, 32)
+		file.Mode, file.Owner = uint32(bits)&0o777, words[2]
+		file.Modified, _ = strconv.ParseFloat(words[1], 64)
+	}
+	return file
+}
+
+func (f *fields) secretFile(name, node string) facts.SecretFile {
+	file := f.file(name)
+	secret := facts.SecretFile{Path: file.Path, Exists: file.Exists, Mode: file.Mode, Owner: file.Owner}
+	if file.Exists {
+		secret.Text = topology.NewSecret("node."+node+".passfile", file.Text)
+	}
+	return secret
+}
+
+// control reads what pg_controldata said. A cluster whose control file does not
+// tell what it is is not touched.
+func (f *fields) control(h *facts.Host) *Error {
+	text, ok := f.text["control"]
+	if !ok {
+		return nil
+	}
+	c := &facts.Control{}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		switch name {
+		case "Database system identifier":
+			c.SystemIdentifier = value
+		case "Database cluster state":
+			c.State = value
+		case "Latest checkpoint's TimeLineID":
+			c.Timeline, _ = strconv.Atoi(value)
+		}
+	}
+	if c.SystemIdentifier == "" || c.Timeline == 0 {
+		return &Error{
+			Kind: facts.BadData, Op: "discover: pg_controldata " + h.DataDir,
+			Err: errors.New(LastLines(text, 3)), Hint: "The directory says that it is PostgreSQL " + strconv.Itoa(h.Data.Version) + "'s.",
+		}
+	}
+	h.Control = c
+	return nil
+}
+
+// parseDisks reads df's lines; two directories on one file system stay two.
+func (f *fields) parseDisks() []facts.Disk {
+	row := regexp.MustCompile(`\s(\d+)\s+\d+\s+(-?\d+)\s+\S+\s+(/.*)$`)
+	var disks []facts.Disk
+	for _, text := range f.disks {
+		path, df, _ := strings.Cut(text, "\n")
+		lines := strings.Split(strings.TrimRight(df, "\n"), "\n")
+		m := row.FindStringSubmatch(lines[len(lines)-1])
+		if m == nil {
+			continue
+		}
+		total, _ := strconv.ParseInt(m[1], 10, 64)
+		free, _ := strconv.ParseInt(m[2], 10, 64)
+		d := facts.Disk{Path: path, Mount: m[3], Free: max(free, 0) * 1024, Total: total * 1024}
+		if !slices.Contains(disks, d) {
+			disks = append(disks, d)
+		}
+	}
+	return disks
+}
+
+// job answers the detached command that makes this data directory.
+func (f *fields) job(dataDir string) *facts.Job {
+	var last *facts.Job
+	for _, id := range f.jobs {
+		j := &facts.Job{ID: id, Running: f.line("job."+id+".running") == "1"}
+		j.Argv = strings.Split(strings.TrimSuffix(f.text["job."+id+".argv"], "\x00"), "\x00")
+		if !names(j.Argv, dataDir) {
+			continue
+		}
+		if code, err := strconv.Atoi(f.line("job." + id + ".status")); err == nil && !j.Running {
+			j.ExitCode = &code
+		}
+		if last == nil || j.Running || !last.Running {
+			last = j
+		}
+	}
+	return last
+}
+
+// names tells whether a command's words name the directory.
+func names(argv []string, dir string) bool {
+	return slices.ContainsFunc(argv, func(word string) bool {
+		return word == dir || strings.HasSuffix(word, "="+dir) || word == "-D"+dir
+	})
+}
+
+// resolved reads what the machine's resolver said; addresses stand for themselves.
+func (f *fields) resolved(asked []string) map[string][]string {
+	if len(asked) == 0 {
+		return nil
+	}
+	all := map[string][]string{}
+	for line := range strings.Lines(f.text["resolved"]) {
+		words := strings.Fields(line)
+		if len(words) > 1 {
+			slices.Sort(words[1:])
+			all[words[0]] = slices.Compact(words[1:])
+		}
+	}
+	for _, name := range asked {
+		if a, err := netip.ParseAddr(name); err == nil {
+			all[name] = []string{a.String()}
+		}
+	}
+	return all
+}
+
+// parameterError answers the first complaint of the server's binary and its hint.
+func parameterError(text string) string {
+	var said []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		_, fatal, isFatal := strings.Cut(line, "FATAL:  ")
+		_, hint, isHint := strings.Cut(line, "HINT:  ")
+		switch {
+		case isFatal && len(said) == 0:
+			said = append(said, fatal)
+		case isHint && len(said) == 1:
+			said = append(said, "HINT: "+hint)
+		}
+	}
+	if len(said) == 0 {
+		return LastLines(text, 1)
+	}
+	return strings.Join(said, "\n")
+}
+
+func hasLocale(all, want string) bool {
+	for line := range strings.Lines(all) {
+		if normalLocale(strings.TrimSpace(line)) == normalLocale(want) {
+			return true
+		}
+	}
+	return false
+}

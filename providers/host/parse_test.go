@@ -1,0 +1,124 @@
+package host
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/repltool/repltool/providers/facts"
+)
+
+// answer makes the script's answer of pairs of names and texts.
+func answer(pairs ...string) []byte {
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		b.WriteString("\nB " + pairs[i] + "\n" + pairs[i+1])
+	}
+	return []byte(b.String() + "\nB end\n")
+}
+
+func TestParseHost(t *testing.T) {
+	h, err := parseHost(answer("version", "15", "data", "/d", "layout", "bare",
+		"disk", "/a b\nFilesystem 1024-blocks Used Available Capacity Mounted on\n/dev/x y 100 40 -5 40% /a b",
+		"conf.path", "/c", "conf.stat", "640 12.5 postgres\n", "conf.text", "a\n\nB conf.text",
+		"job.1.running", "0", "job.1.argv", "pg_basebackup\x00-D\x00/d\x00", "job.1.status", "3\n",
+		"job.2.running", "1", "job.2.argv", "sleep\x00/other\x00",
+		"resolved", "h 10.0.0.2 10.0.0.1 10.0.0.2\ngone\n",
+		"parameters", "2026 LOG:  x\n2026 FATAL:  invalid value\nHINT:  try on\nHINT:  no\n",
+		"locales", "C\nen_US.utf8\n", "control", "Database system identifier:  77\nLatest checkpoint's TimeLineID: 3\nDatabase cluster state: in production\n",
+	), "B", Want{Locale: "en_US.UTF-8", Resolve: []string{"h", "10.0.0.9", "gone"}}, "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := 3
+	want := &facts.Host{
+		OSUser: "postgres", Version: 15, DataDir: "/d", Layout: "bare",
+		Disks:    []facts.Disk{{Path: "/a b", Mount: "/a b", Total: 100 * 1024}},
+		Conf:     facts.File{Path: "/c", Exists: true, Mode: 0o640, Owner: "postgres", Modified: 12.5},
+		Job:      &facts.Job{ID: "1", Argv: []string{"pg_basebackup", "-D", "/d"}, ExitCode: &code},
+		Resolved: map[string][]string{"h": {"10.0.0.1", "10.0.0.2"}, "10.0.0.9": {"10.0.0.9"}}, ParameterError: "invalid value\nHINT: try on",
+		Control: &facts.Control{SystemIdentifier: "77", Timeline: 3, State: "in production"},
+	}
+	h.Conf.Text = ""
+	if diff := cmp.Diff(want, h, cmp.Comparer(func(a, b facts.SecretFile) bool { return a.Path == b.Path && a.Exists == b.Exists })); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseHostErrors(t *testing.T) {
+	_, err := parseHost([]byte("\nB version\n15"), "B", Want{}, "u")
+	if e := ReadError(err); e == nil || e.Kind != facts.BadData {
+		t.Errorf("half an answer: %v", err)
+	}
+	_, err = parseHost(answer("error.kind", "binaries", "error.text", "none", "error.hint", "install"), "B", Want{}, "u")
+	if diff := cmp.Diff(&facts.ReadError{Kind: facts.NoBinaries, Text: "discover: none", Hint: "install"}, ReadError(err)); diff != "" {
+		t.Error(diff)
+	}
+	_, err = parseHost(answer("version", "15", "control", "pg_controldata: error: CRC\n"), "B", Want{}, "u")
+	if e := ReadError(err); e == nil || e.Kind != facts.BadData || !strings.Contains(e.Text, "CRC") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Any bytes of a file come through, and nothing makes the reader fall over.
+func FuzzParseHost(f *testing.F) {
+	f.Add("x", []byte("\nB end\n"))
+	f.Add("a\n\nb\x00\xff\n", []byte("noise\nB version\n15\nB conf.stat\n-1 x\nB job.a.argv\n\nB disk\n"))
+	f.Add("\nB", answer("version", "15", "running", "1"))
+	f.Fuzz(func(t *testing.T, text string, raw []byte) {
+		parseHost(raw, "B", Want{Resolve: []string{"h"}, Locale: "x"}, "u")
+		boundary := newBoundary()
+		out := "\n" + boundary + " version\n15\n" + boundary + " conf.text\n" + text + "\n" + boundary + " end\n"
+		h, err := parseHost([]byte(out), boundary, Want{}, "u")
+		if err != nil || h.Conf.Text != text {
+			t.Errorf("%q came through as %+v, %v", text, h, err)
+		}
+	})
+}
+
+func FuzzProgress(f *testing.F) {
+	f.Add("1/2 kB (50%), 0/1 tablespace\r", "\n2/2 kB (100%)")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		var lines int
+		w := &jobWriter{boundary: []byte("\nBOUND "), progress: func(Progress) { lines++ }}
+		w.Write([]byte(a))
+		w.Write([]byte(b))
+		w.Write([]byte("\nBOUND 0\nlog"))
+		if strings.Contains(a+b, "\nBOUND ") {
+			t.Skip()
+		}
+		if err := w.result("j"); err != nil {
+			t.Errorf("%q %q: %v", a, b, err)
+		}
+		if want := len(nonEmpty(a + b)); lines != want {
+			t.Errorf("%q %q: %d lines, want %d", a, b, lines, want)
+		}
+	})
+}
+
+func nonEmpty(s string) []string {
+	var kept []string
+	for _, l := range strings.FieldsFunc(s, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		if strings.TrimSpace(strings.ToValidUTF8(l, "\uFFFD")) != "" {
+			kept = append(kept, l)
+		}
+	}
+	return kept
+}
+
+func TestQuote(t *testing.T) {
+	for in, want := range map[string]string{"": "''", "a": "a", "a b": "'a b'", "it's": `'it'\''s'`, "/a-b.c:1": "/a-b.c:1", "$x": "'$x'", "~": "'~'", "a=b": "'a=b'"} {
+		if got := Quote(in); got != want {
+			t.Errorf("%q: %s", in, got)
+		}
+	}
+}
+
+func TestPassfileOf(t *testing.T) {
+	for node, want := range map[string]string{"pg1": "/s/pg1.pass", "a/b": "/s/x612f62.pass", "..": "/s/x2e2e.pass"} {
+		if got := PassfileOf("/s", node); got != want {
+			t.Errorf("%s: %s", node, got)
+		}
+	}
+}
