@@ -1,0 +1,177 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/repltool/repltool/providers/conftext"
+	"github.com/repltool/repltool/topology"
+)
+
+// confBlock is the marked block of a file as found.
+type confBlock struct {
+	conftext.Block
+	text, cluster string
+}
+
+func blockOf(text, cluster string) confBlock {
+	b, err := conftext.FindBlock(text, cluster)
+	if err != nil { // a broken block is an error of the preflight
+		b = conftext.Block{}
+	}
+	return confBlock{Block: b, text: text, cluster: cluster}
+}
+
+// is tells whether the block has that body and stands in its place.
+func (b confBlock) is(body string, place conftext.Place) bool {
+	after, err := conftext.ReplaceBlock(b.text, b.cluster, body, place)
+	return err == nil && after == b.text
+}
+
+// has tells whether a line of the file is in the block.
+func (b confBlock) has(line int) bool { return b.Found && b.FirstLine < line && line < b.LastLine }
+
+func (b confBlock) value(name string) (string, bool) {
+	value, ok := "", false
+	for _, s := range conftext.ParseConf(b.Body) {
+		if conftext.SameName(s.Name, name) {
+			value, ok = s.Value, true
+		}
+	}
+	return value, ok
+}
+
+func (b confBlock) names() []string {
+	var names []string
+	for _, s := range conftext.ParseConf(b.Body) {
+		names = append(names, strings.ToLower(s.Name))
+	}
+	return names
+}
+
+// sensitiveMark ends the line of a value that must not be shown, so that a later
+// plan knows it even when the topology no longer names it.
+const sensitiveMark = "# sensitive"
+
+// confText is the body of the block in postgresql.conf.
+func confText(lines []line) Text {
+	var b textBuilder
+	for _, l := range lines {
+		b.write(l.name, " = ")
+		if l.secret.IsSet() {
+			b.secret(l.secret, FormConfig).write(" ", sensitiveMark)
+		} else {
+			b.write(conftext.QuoteValue(l.value))
+		}
+		b.write("\n")
+	}
+	return b.done()
+}
+
+// confRevealed is the same with its secrets, to compare with what a file holds.
+func confRevealed(lines []line) string {
+	var b strings.Builder
+	for _, l := range lines {
+		b.WriteString(l.name + " = " + conftext.QuoteValue(l.reveal()))
+		if l.secret.IsSet() {
+			b.WriteString(" " + sensitiveMark)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// confFile is the write of the block; was is the file as found, "" where it is
+// made earlier in the plan.
+func (s *scope) confFile(n *topology.Node, lines []line, was string) File {
+	wanted := confText(lines)
+	op := File{
+		Path: s.found(n).Host.Conf.Path, Block: &Block{Name: s.cluster.Name}, Content: wanted, Mode: 0o644,
+		Diff: blockDiff(s.cluster.Name, blockOf(was, s.cluster.Name), wanted),
+	}
+	if s.running(n) && !s.recloned(n) {
+		op.Replaces, _ = HashRest([]byte(was), s.cluster.Name) // a broken block fails the preflight
+		op.Check, op.Database = confErrors(), maintenance
+	}
+	return op
+}
+
+// confErrors is the query for what the server finds wrong with its files. A value
+// that waits for a restart has an error there too, and is none.
+func confErrors() string {
+	return `SELECT sourcefile, sourceline, name, setting, error FROM pg_file_settings
+WHERE error IS NOT NULL AND NOT (error = 'setting could not be applied'
+  AND name IN (SELECT name FROM pg_settings WHERE context = 'postmaster'))`
+}
+
+// blockDiff shows what becomes of a block, markers included.
+func blockDiff(name string, was confBlock, wanted Text) string {
+	before := ""
+	if was.Found {
+		before = marked(name, hideSensitive(was.Body))
+	}
+	return linesDiff(before, marked(name, wanted.Text))
+}
+
+// marked answers a body between its markers; no body is no block.
+func marked(name, body string) string {
+	if body == "" {
+		return ""
+	}
+	m := conftext.MarkersOf(name)
+	return m.Begin + "\n" + body + m.End + "\n"
+}
+
+// hideSensitive strikes out the marked values of a block as found.
+func hideSensitive(body string) string {
+	var b strings.Builder
+	for l := range strings.Lines(body) {
+		if strings.HasSuffix(strings.TrimRight(l, "\n"), sensitiveMark) {
+			name, _, _ := strings.Cut(l, "=")
+			l = name + "= " + topology.Redacted + " " + sensitiveMark + "\n"
+		}
+		b.WriteString(l)
+	}
+	return b.String()
+}
+
+// linesDiff shows two texts line by line: those that stay begin with a blank. A
+// block that only moves has no line that differs.
+func linesDiff(before, after string) string {
+	a, b := splitLines(before), splitLines(after)
+	// The longest common subsequence; blocks are short.
+	common := make([][]int, len(a)+1)
+	for i := range common {
+		common[i] = make([]int, len(b)+1)
+	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			if a[i] == b[j] {
+				common[i][j] = common[i+1][j+1] + 1
+			} else {
+				common[i][j] = max(common[i+1][j], common[i][j+1])
+			}
+		}
+	}
+	var out strings.Builder
+	for i, j := 0, 0; i < len(a) || j < len(b); {
+		switch {
+		case i < len(a) && j < len(b) && a[i] == b[j]:
+			out.WriteString(" " + a[i] + "\n")
+			i, j = i+1, j+1
+		case i < len(a) && (j == len(b) || common[i+1][j] >= common[i][j+1]):
+			out.WriteString("-" + a[i] + "\n")
+			i++
+		default:
+			out.WriteString("+" + b[j] + "\n")
+			j++
+		}
+	}
+	return out.String()
+}
+
+func splitLines(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+}

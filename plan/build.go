@@ -1,0 +1,137 @@
+package plan
+
+import (
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// Options narrow or widen a plan.
+type Options struct {
+	RepltoolVersion string
+	// Targets keep only the changes at or under these addresses, and those that
+	// they require.
+	Targets []string
+	// Replace are standbys to clone again: cluster.C.standby.N.
+	Replace []string
+	// Variables are recorded, so that a saved plan can load its topology again.
+	Variables map[string]string
+}
+
+// kinds is the order of work, as far as no edge says otherwise: the kinds of
+// changes in the order in which PostgreSQL wants them made.
+func kinds() []func(*scope, *findings) {
+	return []func(*scope, *findings){
+		instances,
+		ledger,
+		parameters,
+		hbaRules,
+		roles,
+		databases,
+		slots,
+		standbys,
+		synchronous,
+	}
+}
+
+// Build compares the topology with the facts. A cluster with an error is left
+// out of the changes whole; what rests on a node that could not be read is not
+// compared, and Plan.Complete is false then.
+func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnostics) {
+	p := &Plan{
+		FormatVersion: FormatVersion, RepltoolVersion: o.RepltoolVersion,
+		TopologyHash: t.Hash(), Complete: true,
+		Targets: o.Targets, Replace: o.Replace, Variables: o.Variables,
+	}
+	all := &findings{}
+	all.diags = append(all.diags, checkReplace(t, o.Replace)...)
+	for _, c := range t.Clusters {
+		s := newScope(t, c, f, o.Replace)
+		p.Nodes = append(p.Nodes, s.nodes()...)
+		p.Complete = p.Complete && s.complete()
+		all.add(buildCluster(s))
+	}
+	drafts, err := order(all.drafts)
+	if err != nil {
+		return p, append(all.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No order of changes", Detail: err.Error()})
+	}
+	drafts, diags := target(t, drafts, o.Targets)
+	p.fill(drafts)
+	p.Drift, p.Unmanaged, p.Health = notNil(all.drift), notNil(all.unmanaged), notNil(all.health)
+	p.Summary.Unchanged = all.unchanged
+	p.Fingerprint = p.fingerprint()
+	return p, append(all.diags, diags...)
+}
+
+// buildCluster runs the preflight and, if nothing speaks against it, every kind.
+func buildCluster(s *scope) *findings {
+	out := &findings{}
+	preflight(s, out)
+	if out.diags.HasErrors() {
+		return out
+	}
+	health(s, out)
+	if s.live() == nil && !s.fresh() {
+		if s.primary().Complete() {
+			instances(s, out) // it is down: what it holds is seen once it is up
+		}
+		return out // nothing can be said of a cluster whose primary is unknown
+	}
+	for _, kind := range kinds() {
+		kind(s, out)
+	}
+	if out.diags.HasErrors() {
+		out.drafts = nil
+	}
+	return out
+}
+
+// fill writes the ordered drafts into the plan, with IDs and waves.
+func (p *Plan) fill(drafts []*draft) {
+	p.Changes, p.Steps, p.Diagnostics = []Change{}, []Step{}, []Diagnostic{}
+	p.Summary.Restarts, p.Summary.Copies = []string{}, []Copy{}
+	last := map[string]string{} // address → its last step
+	for _, d := range drafts {
+		c := d.finish()
+		var before []string
+		for _, address := range c.Requires {
+			if id := last[address]; id != "" {
+				before = append(before, id)
+			}
+		}
+		for i, s := range d.steps {
+			s.ID, s.Address, s.Requires = stepID(c.Address, i), c.Address, before
+			before = []string{s.ID}
+			c.Steps = append(c.Steps, s.ID)
+			p.Steps = append(p.Steps, s)
+		}
+		if len(before) > 0 {
+			last[c.Address] = before[len(before)-1]
+		}
+		p.Changes = append(p.Changes, c)
+		p.Summary.count(d)
+	}
+}
+
+func (s *Summary) count(d *draft) {
+	switch d.Action {
+	case Create:
+		s.Create++
+	case Update:
+		s.Update++
+	case Delete:
+		s.Delete++
+	case Replace:
+		s.Replace++
+	}
+	s.Restarts = append(s.Restarts, d.restarts...)
+	s.Copies = append(s.Copies, d.copies...)
+}
+
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

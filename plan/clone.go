@@ -1,0 +1,204 @@
+package plan
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// A clone is pg_basebackup from the upstream into an empty directory, verified,
+// given its configuration, started, and waited for until it streams. The copy
+// runs detached under a job whose directory marks the data directory as half
+// made: an apply that died is taken up where it was. A directory that holds
+// anything else is never written over; cloning again keeps it aside until the new
+// one streams (PostgreSQL docs, pg_basebackup and pg_verifybackup).
+
+// Aside is where the data directory of a standby that is cloned again waits.
+const Aside = ".repltool-old"
+
+func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
+	n, h := sb.Node, s.found(sb.Node).Host
+	again := s.replace[s.standbyAddress(n)] && h.Data.State == facts.DataCluster && h.Job == nil
+	action := Create
+	if again {
+		action = Replace
+	}
+	d := newDraft(action, s.standbyAddress(n), n)
+	d.after = append(s.upstreamAddresses(sb), s.earlierClone(sb)...)
+	d.worsen(CopyData)
+	size := s.cloneBytes(sb)
+	d.Effect = copyNote(size)
+	d.copies = []Copy{{Node: n.Name, Bytes: size}}
+	d.differ("upstream", nil, ptr(sb.Upstream.Name), "")
+	if s.cluster.Replication.Role.Password.IsSet() {
+		d.step(n, "write the passfile", s.passfile(sb))
+	}
+	if again {
+		s.setAside(d, sb)
+	}
+	if !s.copyStep(d, sb, size, out) {
+		return newDraft(action, s.standbyAddress(n), n)
+	}
+	if s.cluster.BaseBackup.Verify {
+		d.step(n, "verify the copy", Command{Argv: []string{binary(h, "pg_verifybackup"), h.DataDir}, Job: jobID(n, "verify"), Bytes: 0})
+	}
+	s.configure(d, sb, again)
+	s.startClone(d, sb)
+	if again || h.Aside {
+		d.command(n, "the new one streams: remove the old one", "rm", "-rf", "--", h.DataDir+Aside)
+	}
+	return d
+}
+
+// jobID names a node's detached command.
+func jobID(n *topology.Node, what string) string { return n.SlotName() + "." + what }
+
+// JobDir is the directory of a job: the marker of a half-made data directory.
+func JobDir(h *facts.Host, id string) string { return path.Join(h.StateDir, "jobs", id) }
+
+// copyStep adds the copy, or takes up the one that an earlier apply began. It is
+// false, with an error, when that one is of another making.
+func (s *scope) copyStep(d *draft, sb *topology.Standby, size int64, out *findings) bool {
+	n, h := sb.Node, s.found(sb.Node).Host
+	op := Command{Argv: s.basebackup(sb), Job: jobID(n, "clone"), Bytes: size}
+	job := h.Job
+	switch {
+	case job == nil:
+	case job.Running && !slices.Equal(job.Argv, op.Argv):
+		out.fail(sb.Range, "Another clone is running",
+			"%s: an earlier apply runs\n  %s\nand the topology wants\n  %s\nWait until it has ended, or end it on %s, then plan again.",
+			n.Name, strings.Join(job.Argv, " "), strings.Join(op.Argv, " "), n.Name)
+		return false
+	case job.Running:
+		d.Reason = "an earlier apply began the copy and it still runs: it is taken up"
+	case job.ExitCode != nil && *job.ExitCode == 0 && h.Data.State == facts.DataCluster && slices.Equal(job.Argv, op.Argv):
+		d.Reason = "an earlier apply made the copy: it goes on from there"
+		return true
+	default:
+		d.Reason = "an earlier apply left a half-made copy: it is removed first"
+		d.command(n, "remove the half-made copy", "rm", "-rf", "--", h.DataDir, JobDir(h, op.Job))
+	}
+	d.step(n, "copy", op)
+	return true
+}
+
+// basebackup is the command line of the copy.
+func (s *scope) basebackup(sb *topology.Standby) []string {
+	h, b := s.found(sb.Node).Host, s.cluster.BaseBackup
+	argv := []string{
+		binary(h, "pg_basebackup"), "--pgdata", h.DataDir, "--dbname", formatConnInfo(s.connInfo(sb)),
+		"--wal-method", "stream", "--checkpoint", b.Checkpoint, "--write-recovery-conf", "--no-password", "--progress",
+	}
+	if sb.Slot != "" {
+		argv = append(argv, "--slot", sb.Slot)
+	}
+	if b.MaxRate != "" {
+		argv = append(argv, "--max-rate", b.MaxRate)
+	}
+	if b.WALDir != "" {
+		argv = append(argv, "--waldir", b.WALDir)
+	}
+	var from []string
+	for dir := range b.TablespaceMapping {
+		from = append(from, dir)
+	}
+	slices.Sort(from)
+	for _, dir := range from {
+		argv = append(argv, "--tablespace-mapping", mapped(dir)+"="+mapped(b.TablespaceMapping[dir]))
+	}
+	return argv
+}
+
+// mapped writes a directory for --tablespace-mapping, where = parts the two.
+func mapped(dir string) string { return strings.ReplaceAll(dir, "=", `\=`) }
+
+// cloneBytes is what the copy reads, as far as facts tell.
+func (s *scope) cloneBytes(sb *topology.Standby) int64 {
+	for _, n := range []*topology.Node{sb.Upstream, s.cluster.Primary} {
+		if server := s.found(n).Server; server != nil {
+			return server.DataBytes
+		}
+	}
+	return 0
+}
+
+// earlierClone keeps clones from one upstream within its free WAL senders: a
+// copy takes two, a standby that streams one.
+func (s *scope) earlierClone(sb *topology.Standby) []string {
+	var siblings []*topology.Standby
+	for _, other := range s.cluster.Standbys {
+		if other.Upstream == sb.Upstream && s.recloned(other.Node) {
+			siblings = append(siblings, other)
+		}
+	}
+	window := max(1, s.freeSenders(sb.Upstream)-len(siblings))
+	if i := slices.Index(siblings, sb); i >= window {
+		return []string{s.standbyAddress(siblings[i-window].Node)}
+	}
+	return nil
+}
+
+// freeSenders is how many WAL senders of n nobody uses, once its parameters are
+// as wanted.
+func (s *scope) freeSenders(n *topology.Node) int {
+	limit, used := 10.0, 0
+	f := s.found(n)
+	if f.Server != nil {
+		limit, used = number(f.Server.Settings["max_wal_senders"], f.Server.InForce("max_wal_senders")), len(f.Server.Senders)
+	}
+	if p, given := s.cluster.ParametersOf(n)["max_wal_senders"]; given {
+		limit = number(facts.Setting{}, p.Value)
+	}
+	return int(limit) - used
+}
+
+// setAside stops the standby and moves its data directory out of the way.
+func (s *scope) setAside(d *draft, sb *topology.Standby) {
+	n, h := sb.Node, s.found(sb.Node).Host
+	d.Reason = "cloned again at the user's wish"
+	if h.Running {
+		d.step(n, "stop", control(n, h, "stop"))
+	}
+	d.command(n, "keep the old one aside", "mv", "--no-target-directory", "--", h.DataDir, h.DataDir+Aside)
+}
+
+// configure gives the copy its files: Debian keeps them in a directory of their
+// own, which pg_createcluster makes for a data directory that is there; elsewhere
+// they came with the copy.
+func (s *scope) configure(d *draft, sb *topology.Standby, again bool) {
+	n, h := sb.Node, s.found(sb.Node).Host
+	if h.Layout == facts.LayoutDebian && !h.Conf.Exists {
+		d.command(n, "make its configuration", "pg_createcluster", strconv.Itoa(h.Version), h.Instance,
+			"--datadir", h.DataDir, "--port", strconv.Itoa(n.Port))
+	}
+	d.step(n, "write the block", s.confFile(n, s.lines(n), s.textBefore(h.Conf)))
+	d.step(n, "write the block", s.hbaFile(n, s.textBefore(h.HBA)))
+}
+
+// textBefore is a file's text where it outlives the copy: outside the data directory.
+func (s *scope) textBefore(f facts.File) string {
+	if !f.Exists {
+		return ""
+	}
+	return f.Text
+}
+
+// startClone starts the copy and waits for it.
+func (s *scope) startClone(d *draft, sb *topology.Standby) {
+	n, h := sb.Node, s.found(sb.Node).Host
+	// Before it starts: from then on the directory is a standby like any other, and
+	// no later plan may take it for a half-made one.
+	d.command(n, "the copy is whole: remove its marker", "rm", "-rf", "--",
+		JobDir(h, jobID(n, "clone")), JobDir(h, jobID(n, "verify")))
+	d.step(n, "start", control(n, h, "start"))
+	d.wait(n, n.Name+" accepts connections", accepting(true), acceptTimeout)
+	if sb.ApplyDelay > 0 {
+		d.sql(n, "set", "ALTER SYSTEM SET recovery_min_apply_delay = "+literal(milliseconds(sb.ApplyDelay))+";")
+		d.reload(n)
+	}
+	d.wait(sb.Upstream, n.Name+" streaming", streaming(n.Name, 0), streamTimeout)
+}

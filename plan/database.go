@@ -1,0 +1,166 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// Databases are made and altered in place. Encoding and locale are set once, at
+// creation: a difference is an error (PostgreSQL docs, 23.2 "Creating a Database").
+
+func databases(s *scope, out *findings) {
+	for _, db := range s.cluster.Databases {
+		if d := s.database(db, out); d != nil {
+			out.put(d)
+		}
+	}
+	for _, m := range s.managed("database") {
+		if _, name, _ := parseObject(m.Object); !s.wantsDatabase(name) {
+			out.put(s.dropDatabase(name, m.Address))
+		}
+	}
+}
+
+// dropDatabase removes a database that repltool made and that left the topology.
+// The ledger forgets it last: DROP DATABASE runs in no transaction.
+func (s *scope) dropDatabase(name, address string) *draft {
+	d := newDraft(Delete, address, s.cluster.Primary)
+	d.after = []string{s.ledgerAddress()}
+	if found := s.foundDatabase(name); found != nil {
+		d.Reason = "no longer in the topology, and repltool made it: " + bytesText(found.Bytes) + " of data go"
+		d.worsen(Drop)
+		d.sql(s.cluster.Primary, "drop database", "DROP DATABASE "+ident(name)+";")
+	} else {
+		d.Reason = "it is gone already; the ledger still has it"
+	}
+	d.sql(s.cluster.Primary, "strike out", forget(address))
+	return d
+}
+
+func (s *scope) wantsDatabase(name string) bool {
+	for _, db := range s.cluster.Databases {
+		if db.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scope) foundDatabase(name string) *facts.Database {
+	if s.live() == nil {
+		return nil
+	}
+	for i := range s.live().Databases {
+		if s.live().Databases[i].Name == name {
+			return &s.live().Databases[i]
+		}
+	}
+	return nil
+}
+
+func (s *scope) database(db *topology.Database, out *findings) *draft {
+	found := s.foundDatabase(db.Name)
+	action := Update
+	if found == nil {
+		action = Create
+	}
+	d := newDraft(action, s.address("database", db.Name), s.cluster.Primary)
+	d.after = []string{s.nodeAddress(s.cluster.Primary), s.ledgerAddress()}
+	if db.Owner != "" {
+		d.after = append(d.after, s.address("role", db.Owner))
+	}
+	if found == nil {
+		s.createDatabase(d, db)
+		return d
+	}
+	if !s.fixedFits(db, found, out) {
+		return nil
+	}
+	s.alterDatabase(d, db, found)
+	return d
+}
+
+func (s *scope) createDatabase(d *draft, db *topology.Database) {
+	create := "CREATE DATABASE " + ident(db.Name)
+	template := db.Template
+	if template == "" && (db.Encoding != "" || db.Locale != "") {
+		template = "template0" // the only one that takes another encoding or locale
+	}
+	for _, o := range []struct{ name, word, value, written string }{
+		{"owner", "OWNER", db.Owner, ident(db.Owner)},
+		{"template", "TEMPLATE", template, ident(template)},
+		{"encoding", "ENCODING", db.Encoding, literal(db.Encoding)},
+		{"locale", "LOCALE", db.Locale, literal(db.Locale)},
+	} {
+		if o.value != "" {
+			d.differ(o.name, nil, ptr(o.value), "")
+			create += " " + o.word + " " + o.written
+		}
+	}
+	if len(d.Attributes) == 0 {
+		d.differ("name", nil, ptr(db.Name), "")
+	}
+	d.sql(s.cluster.Primary, "intent", intend(d.Address, object("database", db.Name, "")))
+	d.sql(s.cluster.Primary, "create database", create+";") // not in a transaction
+	var b textBuilder
+	for _, name := range db.Parameters.Names() {
+		s.setParameter(d, &b, "DATABASE "+ident(db.Name), name, db.Parameters[name], nil)
+	}
+	d.alter(s.cluster.Primary, b.done())
+}
+
+// fixedFits is false, with an error, where what cannot change would have to.
+func (s *scope) fixedFits(db *topology.Database, found *facts.Database, out *findings) bool {
+	fits := true
+	for _, o := range []struct{ name, wanted, is string }{{"encoding", db.Encoding, found.Encoding}, {"locale", db.Locale, found.Locale}} {
+		if o.wanted != "" && !db.Lifecycle.Ignores(o.name) && !sameLocale(o.wanted, o.is) {
+			out.fail(db.Range, "Database cannot change "+o.name,
+				"Database %q has %s %s, and the topology wants %s. PostgreSQL sets it once, when a database is created: write what is there, or move the data to a new database.", db.Name, o.name, o.is, o.wanted)
+			fits = false
+		}
+	}
+	return fits
+}
+
+// sameLocale compares encodings and locales as they are spelled: UTF8, UTF-8, utf8.
+func sameLocale(a, b string) bool {
+	fold := func(s string) string {
+		return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s))
+	}
+	return fold(a) == fold(b)
+}
+
+func (s *scope) alterDatabase(d *draft, db *topology.Database, found *facts.Database) {
+	var b textBuilder
+	if db.Owner != "" && db.Owner != found.Owner && !db.Lifecycle.Ignores("owner") {
+		d.differ("owner", ptr(found.Owner), ptr(db.Owner), "")
+		b.write("ALTER DATABASE ", ident(db.Name), " OWNER TO ", ident(db.Owner), ";")
+	}
+	for _, name := range db.Parameters.Names() {
+		current, set := found.Parameters[name]
+		if !set || !s.sameParameter(name, current.Value, db.Parameters[name]) {
+			var before *string
+			if set {
+				before = &current.Value
+			}
+			s.setParameter(d, &b, "DATABASE "+ident(db.Name), name, db.Parameters[name], before)
+		}
+	}
+	d.alter(s.cluster.Primary, b.done())
+}
+
+// alter adds the statements if there are any.
+func (d *draft) alter(n *topology.Node, t Text) {
+	if t.Text == "" {
+		return
+	}
+	t.Text = strings.TrimRight(t.Text, "\n")
+	cut := len(t.Text) - len(strings.TrimLeft(t.Text, "\n"))
+	t.Text = t.Text[cut:]
+	for i := range t.Secrets {
+		t.Secrets[i].Offset -= cut
+	}
+	d.step(n, "alter", SQL{Database: maintenance, SQL: t})
+}

@@ -1,0 +1,111 @@
+package plan
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/repltool/repltool/topology"
+)
+
+// draft is a change in the making.
+type draft struct {
+	Change
+	steps    []Step
+	after    []string // addresses that come first, where they change at all
+	restarts []string // nodes that go down and come back
+	copies   []Copy
+}
+
+func newDraft(action Action, address string, nodes ...*topology.Node) *draft {
+	d := &draft{Change: Change{Action: action, Address: address, Impact: Online}}
+	for _, n := range nodes {
+		d.Nodes = append(d.Nodes, n.Name)
+	}
+	return d
+}
+
+// worsen raises the impact to i if that is graver.
+func (d *draft) worsen(i Impact) {
+	if i.rank() > d.Impact.rank() {
+		d.Impact = i
+	}
+}
+
+// differ notes one difference; pointers are nil where the attribute is absent.
+func (d *draft) differ(name string, before, after *string, note string) {
+	d.Attributes = append(d.Attributes, Attribute{Name: name, Before: before, After: after, Note: note})
+}
+
+// changes tells whether an attribute differs whose name begins so.
+func (d *draft) changes(prefix string) bool {
+	for _, a := range d.Attributes {
+		if strings.HasPrefix(a.Name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *draft) step(node *topology.Node, why string, op Op) {
+	d.steps = append(d.steps, Step{Node: node.Name, Why: why, Op: op})
+}
+
+// sql adds statements that run as one transaction.
+func (d *draft) sql(node *topology.Node, why string, statements ...string) {
+	d.step(node, why, SQL{Database: maintenance, SQL: Text{Text: strings.Join(statements, "\n")}})
+}
+
+// wait adds a wait for a query that must become true.
+func (d *draft) wait(node *topology.Node, what, query string, timeout time.Duration) {
+	d.step(node, what, Wait{Database: maintenance, Query: query, What: what, Timeout: timeout})
+}
+
+// command adds a program that ends by itself.
+func (d *draft) command(node *topology.Node, why string, argv ...string) {
+	d.step(node, why, Command{Argv: argv, Timeout: commandTimeout})
+}
+
+// Time limits. A step that needs longer is a Job, which has none.
+const (
+	commandTimeout = 10 * time.Minute // a start may replay much WAL
+	acceptTimeout  = 10 * time.Minute
+	streamTimeout  = 10 * time.Minute
+	settleTimeout  = 30 * time.Second // a reload reaching every process
+)
+
+func stepID(address string, i int) string { return fmt.Sprintf("%s#%d", address, i+1) }
+
+// finish answers the change with what follows from its parts.
+func (d *draft) finish() Change {
+	c := d.Change
+	c.Before, c.After = map[string]string{}, map[string]string{}
+	for _, a := range c.Attributes {
+		if a.Before != nil {
+			c.Before[a.Name] = *a.Before
+		}
+		if a.After != nil {
+			c.After[a.Name] = *a.After
+		}
+	}
+	seen := map[string]bool{}
+	nodes := c.Nodes
+	for _, s := range d.steps {
+		nodes = append(nodes, s.Node)
+	}
+	c.Nodes = []string{}
+	for _, n := range nodes {
+		if !seen[n] {
+			seen[n] = true
+			c.Nodes = append(c.Nodes, n)
+		}
+	}
+	sort.Strings(c.Requires)
+	if c.Requires == nil {
+		c.Requires = []string{}
+	}
+	return c
+}
+
+func ptr(s string) *string { return &s }

@@ -1,0 +1,28 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/repltool/repltool/providers/conftext"
+)
+
+// Absent in File.Replaces: there must be no file.
+const Absent = "absent"
+
+// HashFile is the digest of a whole file, for File.Replaces.
+func HashFile(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// HashRest is the digest of a file without our block of that name, for
+// File.Replaces: what a user wrote around the block. A block that is not whole,
+// or there twice, is an error.
+func HashRest(content []byte, blockName string) (string, error) {
+	rest, err := conftext.ReplaceBlock(string(content), blockName, "", conftext.Last)
+	if err != nil {
+		return "", err
+	}
+	return HashFile([]byte(rest)), nil
+}

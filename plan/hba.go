@@ -1,0 +1,236 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/repltool/repltool/providers/conftext"
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// pg_hba.conf holds one marked block, first in the file, since the first rule
+// that matches is the one that counts. It has the rules that replication needs,
+// and then the topology's own in the order written. Every node of a cluster has
+// the same block, so that any of them can become the primary (PostgreSQL docs,
+// 21.1 "The pg_hba.conf File").
+
+const hbaErrors = `SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL`
+
+func hbaRules(s *scope, out *findings) {
+	for _, n := range s.cluster.Members() {
+		if !s.running(n) || s.recloned(n) {
+			continue
+		}
+		d := newDraft(Update, s.hbaAddress(n), n)
+		d.worsen(Reload)
+		f := s.found(n)
+		wanted := s.hbaText(n)
+		block := blockOf(f.Host.HBA.Text, s.cluster.Name)
+		switch {
+		case !block.is(wanted.Text, conftext.First):
+			d.Reason = hbaReason(block, wanted.Text)
+			d.step(n, "write the block", s.hbaFile(n, f.Host.HBA.Text))
+			d.reload(n)
+		case f.Host.HBA.Modified > f.Server.ConfLoaded:
+			d.Reason = "the server has not read the file since it was last written"
+			d.reload(n)
+		}
+		s.warnShadowed(n, out)
+		out.put(d)
+	}
+}
+
+func hbaReason(block confBlock, wanted string) string {
+	switch {
+	case !block.Found, block.Body != wanted: // the diff tells
+		return ""
+	default:
+		return "the first match wins, and above the block stands " + ruleAbove(block)
+	}
+}
+
+// ruleAbove names the first rule above the block, without its options: some of
+// those are secrets.
+func ruleAbove(block confBlock) string {
+	for _, l := range conftext.ParseHBA(block.text) {
+		r, err := l.Rule()
+		if err == nil && l.Line < block.FirstLine {
+			r.Options = nil
+			return fmt.Sprintf("line %d: %s", l.Line, r)
+		}
+	}
+	return "something else"
+}
+
+// wantedRules answers the block's rules for n.
+func (s *scope) wantedRules(n *topology.Node) []topology.HBARule {
+	var rules []topology.HBARule
+	role := s.cluster.Replication.Role
+	if role != nil {
+		for _, address := range s.peerAddresses(n) {
+			rules = append(rules, topology.HBARule{
+				Type: s.replicationType(), Database: []string{"replication"}, User: []string{conftext.LiteralUser(role.Name)},
+				Address: address, Method: s.cluster.Replication.Method,
+			})
+		}
+	}
+	return append(rules, s.cluster.HBA...)
+}
+
+// replicationType is hostssl where the standbys insist on encryption.
+func (s *scope) replicationType() string {
+	switch s.cluster.Replication.SSLMode {
+	case "require", "verify-ca", "verify-full":
+		return "hostssl"
+	}
+	if s.cluster.Replication.Method == "cert" {
+		return "hostssl"
+	}
+	return "host"
+}
+
+// peerAddresses answers, in order and without doubles, where the cluster's other
+// nodes connect from. A name is what it resolves to on n: host names in
+// pg_hba.conf would need reverse look-ups that agree.
+func (s *scope) peerAddresses(n *topology.Node) []string {
+	set := map[string]bool{}
+	for _, m := range s.cluster.Members() {
+		if m == n {
+			continue
+		}
+		for _, a := range s.resolve(n, m.Address) {
+			set[a.String()+fmt.Sprintf("/%d", a.BitLen())] = true
+		}
+	}
+	return sortedKeys(set)
+}
+
+// resolve answers the addresses of a name as n sees it.
+func (s *scope) resolve(n *topology.Node, name string) []netip.Addr {
+	texts := []string{name}
+	if _, err := netip.ParseAddr(name); err != nil {
+		texts = nil
+		if h := s.found(n).Host; h != nil {
+			texts = h.Resolved[name]
+		}
+	}
+	var addresses []netip.Addr
+	for _, t := range texts {
+		if a, err := netip.ParseAddr(t); err == nil {
+			addresses = append(addresses, a.Unmap().WithZone(""))
+		}
+	}
+	sort.Slice(addresses, func(i, j int) bool { return addresses[i].Less(addresses[j]) })
+	return slices.Compact(addresses)
+}
+
+// hbaText is the body of the block.
+func (s *scope) hbaText(n *topology.Node) Text {
+	var b textBuilder
+	for _, r := range s.wantedRules(n) {
+		b.write(hbaLine(r), "\n")
+	}
+	return b.done()
+}
+
+// hbaLine writes one rule as pg_hba.conf has it.
+func hbaLine(r topology.HBARule) string {
+	line := conftext.HBARule{Type: r.Type, Database: r.Database, User: r.User, Address: r.Address, Method: r.Method}
+	for _, o := range r.Options {
+		line.Options = append(line.Options, conftext.HBAOption(o))
+	}
+	return line.String()
+}
+
+// hbaFile is the write of the block; was is the file as found, "" where it is
+// made earlier in the plan.
+func (s *scope) hbaFile(n *topology.Node, was string) File {
+	host := s.found(n).Host
+	wanted := s.hbaText(n)
+	op := File{
+		Path: host.HBA.Path, Block: &Block{Name: s.cluster.Name, First: true}, Content: wanted, Mode: 0o640,
+		Diff: blockDiff(s.cluster.Name, blockOf(was, s.cluster.Name), wanted),
+	}
+	if s.running(n) && !s.recloned(n) {
+		op.Replaces, _ = HashRest([]byte(was), s.cluster.Name) // a broken block fails the preflight
+		op.Check, op.Database = hbaErrors, maintenance
+	}
+	return op
+}
+
+// warnShadowed tells of rules of the user's that never match, since a rule of the
+// block above them takes all that they would.
+func (s *scope) warnShadowed(n *topology.Node, out *findings) {
+	f := s.found(n)
+	block := blockOf(f.Host.HBA.Text, s.cluster.Name)
+	for _, theirs := range f.Server.HBA {
+		if theirs.Error != "" || block.has(theirs.Line) || theirs.File != "" && theirs.File != f.Host.HBA.Path {
+			continue
+		}
+		for _, ours := range s.cluster.HBA {
+			if shadows(ours, theirs.HBARule) && ours.Method != theirs.Method {
+				out.warn(ours.Range, "Rule is shadowed",
+					"%s: %s, line %d\n  %s\nnever matches: this rule of the topology stands above it and takes the same connections\n  %s",
+					n.Name, f.Host.HBA.Path, theirs.Line, hbaLine(theirs.HBARule), hbaLine(ours))
+				break
+			}
+		}
+	}
+}
+
+// shadows tells whether every connection that rule b matches is matched by a.
+func shadows(a, b topology.HBARule) bool {
+	return typeCovers(a.Type, b.Type) && nameCovers(a.Database, b.Database, true) &&
+		nameCovers(a.User, b.User, false) && addressCovers(a, b)
+}
+
+func typeCovers(a, b string) bool {
+	return a == b || a == "host" && strings.HasPrefix(b, "host")
+}
+
+// nameCovers compares databases or users. "all" does not match physical
+// replication connections.
+func nameCovers(a, b []string, database bool) bool {
+	for _, name := range b {
+		if slices.Contains(a, name) {
+			continue
+		}
+		if !slices.Contains(a, "all") || database && name == "replication" {
+			return false
+		}
+	}
+	return true
+}
+
+func addressCovers(a, b topology.HBARule) bool {
+	if a.Type == "local" || a.Address == b.Address || a.Address == "all" {
+		return true
+	}
+	outer, errA := netip.ParsePrefix(a.Address)
+	inner, errB := netip.ParsePrefix(b.Address)
+	return errA == nil && errB == nil && outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
+}
+
+// refuseLockout is an error where the new rules would keep repltool itself out:
+// it logs in over the Unix socket as the OS user.
+func (s *scope) refuseLockout(n *topology.Node, f *facts.Node, out *findings) {
+	if n.SQL != nil || f.Host == nil {
+		return
+	}
+	for _, r := range s.cluster.HBA {
+		local := topology.HBARule{Type: "local", Database: []string{maintenance}, User: []string{f.Host.OSUser}}
+		if !shadows(r, local) {
+			continue
+		}
+		if r.Method != "peer" && r.Method != "trust" {
+			out.fail(r.Range, "Rule locks repltool out",
+				"repltool logs in to %s over the Unix socket as the OS user %s, by peer authentication. This rule would be the first to match that, with method %s. Put a rule `local all %s peer` above it, or give the node an sql block.",
+				n.Name, f.Host.OSUser, r.Method, f.Host.OSUser)
+		}
+		return
+	}
+}

@@ -1,0 +1,115 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/topology"
+)
+
+// order sorts the drafts so that each comes after those that it names in after,
+// fills Requires and Wave, and answers the same order for the same drafts: a
+// wave is the longest way from the start, and within a wave drafts stand as the
+// kinds listed them. A cycle is an error that names its members.
+func order(drafts []*draft) ([]*draft, error) {
+	byAddress := map[string]*draft{}
+	for _, d := range drafts {
+		if other := byAddress[d.Address]; other != nil {
+			return nil, fmt.Errorf("two changes have the address %s: a bug in repltool", d.Address)
+		}
+		byAddress[d.Address] = d
+	}
+	for _, d := range drafts {
+		d.Requires, d.Wave = nil, 0
+		for _, address := range d.after {
+			if byAddress[address] != nil && address != d.Address && !slices.Contains(d.Requires, address) {
+				d.Requires = append(d.Requires, address)
+			}
+		}
+	}
+	for _, d := range drafts {
+		if err := level(d, byAddress, nil); err != nil {
+			return nil, err
+		}
+	}
+	sorted := slices.Clone(drafts)
+	slices.SortStableFunc(sorted, func(a, b *draft) int { return a.Wave - b.Wave })
+	return sorted, nil
+}
+
+// level sets the draft's wave and those of all that it requires.
+func level(d *draft, byAddress map[string]*draft, path []string) error {
+	if d.Wave > 0 {
+		return nil
+	}
+	if i := slices.Index(path, d.Address); i >= 0 {
+		return fmt.Errorf("these changes wait for each other: %s", strings.Join(append(path[i:], d.Address), " → "))
+	}
+	path = append(path, d.Address)
+	wave := 1
+	for _, address := range d.Requires {
+		first := byAddress[address]
+		if err := level(first, byAddress, path); err != nil {
+			return err
+		}
+		wave = max(wave, first.Wave+1)
+	}
+	d.Wave = wave
+	return nil
+}
+
+// target keeps the drafts at or under the targets, and what they require.
+func target(t *topology.Topology, drafts []*draft, targets []string) ([]*draft, hcl.Diagnostics) {
+	if len(targets) == 0 {
+		return drafts, nil
+	}
+	var diags hcl.Diagnostics
+	keep := map[string]bool{}
+	for _, address := range targets {
+		if !known(t, address) {
+			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown target",
+				Detail: fmt.Sprintf("-target=%s: the topology has nothing at that address. Addresses look like cluster.main, cluster.main.standby.pg2, cluster.main.role.app.", address)})
+		}
+		for _, d := range drafts {
+			if under(d.Address, address) {
+				keep[d.Address] = true
+			}
+		}
+	}
+	for i := len(drafts) - 1; i >= 0; i-- { // what is required stands before
+		if keep[drafts[i].Address] {
+			for _, address := range drafts[i].Requires {
+				keep[address] = true
+			}
+		}
+	}
+	var kept []*draft
+	for _, d := range drafts {
+		if keep[d.Address] {
+			kept = append(kept, d)
+		}
+	}
+	kept, err := order(kept)
+	if err != nil { // cannot be: a part of an ordered set has an order
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No order of changes", Detail: err.Error()})
+	}
+	return kept, diags
+}
+
+// under tells whether address is target or below it.
+func under(address, target string) bool {
+	return address == target || strings.HasPrefix(address, target+".")
+}
+
+// known tells whether target could name something of the topology.
+func known(t *topology.Topology, target string) bool {
+	for _, c := range t.Clusters {
+		if under(target, c.ID) {
+			return true
+		}
+	}
+	return false
+}

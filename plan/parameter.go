@@ -1,0 +1,331 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/repltool/repltool/providers/conftext"
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// Parameters live in one marked block at the end of postgresql.conf, where the
+// last value wins. What is in force is what pg_settings says, never the text;
+// what postgresql.auto.conf overrides is reset there, since the topology names
+// the parameter (PostgreSQL docs, 20.1.2 and 20.1.3).
+
+const syncNames = "synchronous_standby_names"
+
+// line is one setting of the block.
+type line struct {
+	name   string
+	value  string
+	secret topology.Secret // in place of value
+	note   string          // why, where the topology does not say it
+}
+
+// shown is the value for people.
+func (l line) shown() string {
+	if l.secret.IsSet() {
+		return topology.Redacted
+	}
+	return l.value
+}
+
+func (l line) reveal() string {
+	if l.secret.IsSet() {
+		return l.secret.Reveal()
+	}
+	return l.value
+}
+
+// parameters compares every node that runs.
+func parameters(s *scope, out *findings) {
+	var changed []*paramChange
+	for _, n := range s.cluster.Members() {
+		if !s.running(n) || s.recloned(n) {
+			continue
+		}
+		c := s.compareParameters(n)
+		if c.needed() {
+			changed = append(changed, c)
+		} else {
+			out.unchanged++
+		}
+	}
+	orderRestarts(s, changed, out)
+}
+
+// paramChange is what one node's parameters need.
+type paramChange struct {
+	scope *scope
+	node  *topology.Node
+	found *facts.Node
+	lines []line // wanted, synchronous_standby_names as it is now
+
+	write   bool     // the block is not as wanted, or not in its place
+	reset   []string // names that postgresql.auto.conf overrides
+	reload  bool
+	restart bool
+	raises  []string // of the hot-standby five
+	lowers  []string
+	diffs   []Attribute
+}
+
+func (c *paramChange) needed() bool { return c.write || len(c.reset) > 0 || c.reload || c.restart }
+
+// compareParameters finds what differs on a node that runs.
+func (s *scope) compareParameters(n *topology.Node) *paramChange {
+	found := s.found(n)
+	c := &paramChange{scope: s, node: n, found: found, lines: s.lines(n)}
+	block := blockOf(found.Host.Conf.Text, s.cluster.Name)
+	if v, ok := block.value(syncNames); ok && n == s.cluster.Primary {
+		c.lines = withLine(c.lines, line{name: syncNames, value: v})
+	}
+	c.write = !block.is(confRevealed(c.lines), conftext.Last)
+	for _, l := range c.lines {
+		c.compareLine(l, block)
+	}
+	for _, name := range block.names() {
+		if !hasLine(c.lines, name) {
+			c.compareRemoved(name, block)
+		}
+	}
+	c.reload = c.reload || c.write && !c.restart || len(c.reset) > 0 && !c.restart
+	return c
+}
+
+// compareLine looks at one wanted parameter.
+func (c *paramChange) compareLine(l line, block confBlock) {
+	setting, known := c.found.Server.Settings[l.name]
+	if !known { // a setting with a dot that no file names yet
+		if c.write {
+			c.diffs = append(c.diffs, Attribute{Name: l.name, After: ptr(l.shown())})
+		}
+		return
+	}
+	current := c.found.Server.InForce(l.name)
+	overridden := strings.HasSuffix(setting.SourceFile, autoConf) && !same(setting, current, l.reveal())
+	if overridden {
+		c.reset = append(c.reset, l.name)
+	}
+	if c.inForce(l, setting, current, block) {
+		return
+	}
+	note := l.note
+	if overridden {
+		note = join(note, fmt.Sprintf("overridden by %s, line %d", autoConf, setting.SourceLine))
+	}
+	c.differ(l.name, setting, current, l.reveal(), l.shown(), note)
+}
+
+const autoConf = "postgresql.auto.conf"
+
+// inForce tells whether the wanted value is the one that the server uses. A
+// string that the server rewrites (iso becomes ISO) is in force when it was taken
+// from its line of the block.
+func (c *paramChange) inForce(l line, setting facts.Setting, current string, block confBlock) bool {
+	if same(setting, current, l.reveal()) {
+		return !setting.PendingRestart || setting.Context != "postmaster"
+	}
+	if setting.VarType != "string" || c.write || setting.PendingRestart {
+		return false
+	}
+	return setting.SourceFile == c.found.Host.Conf.Path && block.has(setting.SourceLine)
+}
+
+// compareRemoved looks at a parameter that leaves the block: the value that the
+// other files give comes back.
+func (c *paramChange) compareRemoved(name string, block confBlock) {
+	setting, known := c.found.Server.Settings[name]
+	if !known {
+		return
+	}
+	current := c.found.Server.InForce(name)
+	after := c.found.Server.Outside(name, c.found.Host.Conf.Path, block.FirstLine, block.LastLine)
+	if !same(setting, current, after) {
+		c.differ(name, setting, current, after, withUnit(setting, after), "no longer in the topology")
+	}
+}
+
+// differ notes a value that changes, and what the change takes.
+func (c *paramChange) differ(name string, setting facts.Setting, current, wanted, shown, note string) {
+	if shown == topology.Redacted {
+		current = shown
+	} else {
+		current = withUnit(setting, current)
+	}
+	switch {
+	case setting.Context == "postmaster":
+		c.restart = true
+		note = join("needs a restart", note)
+		c.classify(name, setting, c.found.Server.InForce(name), wanted)
+	default:
+		c.reload = true
+		note = join("a reload is enough", note)
+	}
+	c.diffs = append(c.diffs, Attribute{Name: name, Before: ptr(current), After: ptr(shown), Note: note})
+}
+
+// hotStandby are the parameters that a standby must not have lower than its
+// primary (PostgreSQL docs, 27.4.3 "Administrator's Overview").
+func hotStandby() []string {
+	return []string{"max_connections", "max_locks_per_transaction", "max_prepared_transactions", "max_wal_senders", "max_worker_processes"}
+}
+
+func (c *paramChange) classify(name string, setting facts.Setting, current, wanted string) {
+	if !slices.Contains(hotStandby(), name) {
+		return
+	}
+	if number(setting, wanted) > number(setting, current) {
+		c.raises = append(c.raises, name)
+	} else {
+		c.lowers = append(c.lowers, name)
+	}
+}
+
+// lines answers the wanted block of n in order of name, without
+// synchronous_standby_names, which is written last, behind a gate.
+func (s *scope) lines(n *topology.Node) []line {
+	var lines []line
+	wanted := s.cluster.ParametersOf(n)
+	for _, name := range wanted.Names() {
+		if s.cluster.Lifecycle.Ignores(name) {
+			continue
+		}
+		lines = append(lines, line{name: name, value: wanted[name].Value, secret: wanted[name].Secret})
+	}
+	for _, l := range s.derived(n) {
+		if _, given := wanted[l.name]; !given {
+			lines = append(lines, l)
+		}
+	}
+	sort.Slice(lines, func(i, j int) bool { return lines[i].name < lines[j].name })
+	return lines
+}
+
+// derived answers what replication needs and the topology need not say.
+func (s *scope) derived(n *topology.Node) []line {
+	var lines []line
+	host := s.found(n).Host
+	if host == nil || host.Layout != facts.LayoutDebian {
+		lines = append(lines, line{name: "port", value: fmt.Sprint(n.Port), note: "of the node"})
+	}
+	if n.SocketDir != "" {
+		lines = append(lines, line{name: "unix_socket_directories", value: n.SocketDir, note: "of the node"})
+	}
+	if len(s.cluster.Standbys) > 0 && !covers(s.outside(n, "listen_addresses", "localhost"), n.Address) {
+		lines = append(lines, line{name: "listen_addresses", value: "*", note: "so that standbys reach it"})
+	}
+	if s.cluster.Standby(n) != nil {
+		lines = append(lines, s.minimums(n)...)
+	}
+	return lines
+}
+
+// minimums raises a standby's hot-standby parameters to those of its primary,
+// where neither the topology nor the standby's own files do.
+func (s *scope) minimums(n *topology.Node) []line {
+	if s.live() == nil {
+		return nil
+	}
+	var lines []line
+	wanted := s.cluster.ParametersOf(s.cluster.Primary)
+	for _, name := range hotStandby() {
+		setting := s.live().Settings[name]
+		need := s.live().InForce(name)
+		if p, given := wanted[name]; given {
+			need = p.Value
+		}
+		if number(setting, need) > number(setting, s.outside(n, name, setting.Boot)) {
+			lines = append(lines, line{name: name, value: need, note: "as on the primary"})
+		}
+	}
+	return lines
+}
+
+// outside answers the value that n has without our block; fallback where there
+// is no server to ask.
+func (s *scope) outside(n *topology.Node, name, fallback string) string {
+	f := s.found(n)
+	if f.Server == nil || s.recloned(n) {
+		return fallback
+	}
+	block := blockOf(f.Host.Conf.Text, s.cluster.Name)
+	return f.Server.Outside(name, f.Host.Conf.Path, block.FirstLine, block.LastLine)
+}
+
+// covers tells whether a server with these listen_addresses is reached at address.
+func covers(listen, address string) bool {
+	for _, a := range strings.Split(listen, ",") {
+		switch a = strings.TrimSpace(a); {
+		case a == "*", a == address, a == "0.0.0.0" && !strings.Contains(address, ":"), a == "::" && strings.Contains(address, ":"):
+			return true
+		case a == "localhost" && (address == "127.0.0.1" || address == "::1"):
+			return true
+		}
+	}
+	return false
+}
+
+// number answers a numeric setting in its base unit; 0 for what is no number.
+func number(setting facts.Setting, value string) float64 {
+	text, err := normaliseNumber(facts.Setting{VarType: "real", Unit: setting.Unit}, value)
+	if err != nil {
+		return 0
+	}
+	x, err := parseNumber(text)
+	if err != nil {
+		return 0
+	}
+	return x
+}
+
+// withUnit writes a value of pg_settings as people do: 16384 of 8kB is 128MB.
+func withUnit(setting facts.Setting, value string) string {
+	n, name := splitBase(setting.Unit)
+	x, err := parseNumber(value)
+	if setting.Unit == "" || err != nil || x <= 0 {
+		return value
+	}
+	larger := map[string][]string{"B": {"TB", "GB", "MB", "kB"}, "kB": {"TB", "GB", "MB"}, "MB": {"TB", "GB"},
+		"ms": {"d", "h", "min", "s"}, "s": {"d", "h", "min"}, "min": {"d", "h"}}
+	for _, unit := range larger[name] {
+		factor, ok := convert(unit, name)
+		if y := x * n / factor; ok && y == float64(int64(y)) && y >= 1 {
+			return fmt.Sprintf("%d%s", int64(y), unit)
+		}
+	}
+	return fmt.Sprintf("%g%s", x*n, name)
+}
+
+func hasLine(lines []line, name string) bool {
+	return slices.ContainsFunc(lines, func(l line) bool { return l.name == name })
+}
+
+// withLine answers the lines with l in its place; a line with no value leaves.
+func withLine(lines []line, l line) []line {
+	var all []line
+	for _, other := range lines {
+		if other.name != l.name {
+			all = append(all, other)
+		}
+	}
+	if l.value != "" || l.secret.IsSet() {
+		all = append(all, l)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].name < all[j].name })
+	return all
+}
+
+func join(parts ...string) string {
+	var kept []string
+	for _, p := range parts {
+		if p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return strings.Join(kept, ", ")
+}

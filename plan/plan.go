@@ -1,0 +1,283 @@
+// Package plan decides: (Topology, Facts) → Plan.
+//
+// Rules:
+//   - pure: no clock, no network, no files; the same topology and facts make a
+//     byte-same plan;
+//   - complete: every statement, file and argument vector that apply will use is
+//     a Step; what cannot be shown is not built;
+//   - a Plan is data: it encodes to JSON and back without loss;
+//   - kinds are files (role.go, slot.go, …), and the order of work is the list in
+//     build.go.
+package plan
+
+import "time"
+
+// FormatVersion is the version of the JSON document.
+const FormatVersion = "1.0"
+
+// Plan is what would be done, and what was seen besides.
+type Plan struct {
+	FormatVersion   string `json:"format_version"`
+	RepltoolVersion string `json:"repltool_version"`
+	TopologyHash    string `json:"topology_hash"`
+	// Fingerprint binds the plan to the facts it was built on; see encode.go.
+	Fingerprint string `json:"fingerprint"`
+	// Complete is false when some node could not be read: what rests on it was
+	// not compared.
+	Complete bool `json:"complete"`
+	// Targets are the -target addresses; a plan with any is a subset.
+	Targets   []string          `json:"targets,omitempty"`
+	Replace   []string          `json:"replace,omitempty"`
+	Variables map[string]string `json:"variables,omitempty"`
+
+	Nodes     []Node   `json:"nodes"`
+	Changes   []Change `json:"changes"`
+	Steps     []Step   `json:"steps"`
+	Drift     []Notice `json:"drift"`
+	Unmanaged []Notice `json:"unmanaged"`
+	Health    []Health `json:"health"`
+	Summary   Summary  `json:"summary"`
+
+	Diagnostics []Diagnostic `json:"diagnostics"`
+}
+
+// Node is one node as it was found.
+type Node struct {
+	Name             string `json:"name"`
+	Host             string `json:"host"`
+	Cluster          string `json:"cluster,omitempty"` // address of its cluster
+	Reachable        bool   `json:"reachable"`
+	Role             string `json:"role"` // facts.NodeRole
+	Upstream         string `json:"upstream,omitempty"`
+	Version          string `json:"version,omitempty"`
+	SystemIdentifier string `json:"system_identifier,omitempty"`
+	Timeline         int    `json:"timeline,omitempty"`
+	Error            string `json:"error,omitempty"`
+	Hint             string `json:"hint,omitempty"`
+}
+
+// Action is what becomes of an object.
+type Action string
+
+// The actions.
+const (
+	Create  Action = "create"
+	Update  Action = "update"
+	Delete  Action = "delete"
+	Replace Action = "replace"
+)
+
+// Symbol is the action's mark in a printed plan.
+func (a Action) Symbol() string {
+	switch a {
+	case Create:
+		return "+"
+	case Delete:
+		return "-"
+	case Replace:
+		return "-/+"
+	default:
+		return "~"
+	}
+}
+
+// Change is what becomes of one object: the unit that a person reviews. Its
+// steps run one after another.
+type Change struct {
+	Address string   `json:"address"`
+	Action  Action   `json:"action"`
+	Impact  Impact   `json:"impact"`
+	Effect  string   `json:"effect,omitempty"` // a few words more: "commits wait for 1 standby"
+	Wave    int      `json:"wave"`             // from 1; changes of one wave may run side by side
+	Nodes   []string `json:"nodes"`
+	Reason  string   `json:"reason,omitempty"` // why, where the attributes do not tell
+	// Attributes are what differs, in order; Before and After are the same as
+	// objects, for readers of the JSON.
+	Attributes []Attribute       `json:"attributes,omitempty"`
+	Before     map[string]string `json:"before"`
+	After      map[string]string `json:"after"`
+	Requires   []string          `json:"requires"` // addresses of changes that come first
+	Steps      []string          `json:"steps"`    // IDs, in order
+}
+
+// Attribute is one difference. Nil means absent.
+type Attribute struct {
+	Name   string  `json:"name"`
+	Before *string `json:"before"`
+	After  *string `json:"after"`
+	Note   string  `json:"note,omitempty"` // "needs a restart"
+}
+
+// Notice is something seen that no change answers.
+type Notice struct {
+	Address string `json:"address"`
+	Node    string `json:"node,omitempty"`
+	Detail  string `json:"detail"`
+}
+
+// Severity of health and diagnostics.
+type Severity string
+
+// The severities.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+)
+
+// Health is a state of the live clusters that needs eyes.
+type Health struct {
+	Address  string   `json:"address"`
+	Severity Severity `json:"severity"`
+	Message  string   `json:"message"`
+	Hint     string   `json:"hint,omitempty"`
+}
+
+// Summary counts.
+type Summary struct {
+	Create    int      `json:"create"`
+	Update    int      `json:"update"`
+	Delete    int      `json:"delete"`
+	Replace   int      `json:"replace"`
+	Unchanged int      `json:"unchanged"`
+	Restarts  []string `json:"restarts"` // nodes
+	Copies    []Copy   `json:"copies"`
+}
+
+// Copy is one clone. Bytes is what is read from the source, 0 when unknown.
+type Copy struct {
+	Node  string `json:"node"`
+	Bytes int64  `json:"bytes"`
+}
+
+// Diagnostic is one error or warning, in the shape of `terraform validate -json`.
+type Diagnostic struct {
+	Severity Severity `json:"severity"`
+	Summary  string   `json:"summary"`
+	Detail   string   `json:"detail,omitempty"`
+	Address  string   `json:"address,omitempty"`
+	Range    *Range   `json:"range,omitempty"`
+	Snippet  *Snippet `json:"snippet,omitempty"`
+}
+
+// Range is a part of a file.
+type Range struct {
+	Filename string `json:"filename"`
+	Start    Pos    `json:"start"`
+	End      Pos    `json:"end"`
+}
+
+// Pos is a position; Line and Column count from 1, Byte from 0.
+type Pos struct {
+	Line   int `json:"line"`
+	Column int `json:"column"`
+	Byte   int `json:"byte"`
+}
+
+// Snippet is the text around a diagnostic.
+type Snippet struct {
+	Context              *string `json:"context"` // the block's header
+	Code                 string  `json:"code"`
+	StartLine            int     `json:"start_line"`
+	HighlightStartOffset int     `json:"highlight_start_offset"`
+	HighlightEndOffset   int     `json:"highlight_end_offset"`
+}
+
+// Step is one thing done on one node. Applying it needs nothing that is not
+// written in it. Steps stand in an order that satisfies Requires.
+type Step struct {
+	ID       string   // the change's address, "#", a number
+	Address  string   // of its change
+	Node     string   // where
+	Why      string   // one line for people; never needed to run it
+	Requires []string // IDs of steps that must have succeeded
+	Op       Op
+}
+
+// Op is a sealed sum: SQL, File, Command, Wait.
+type Op interface{ kind() string }
+
+// Text is a text with secrets in it. What is written is Redacted at each place,
+// and apply puts in the secret itself at the last moment.
+type Text struct {
+	Text    string
+	Secrets []SecretUse
+}
+
+// SecretUse is a place in a Text where a secret stands.
+type SecretUse struct {
+	Offset int        `json:"offset"` // in bytes, of topology.Redacted in the text
+	Ref    string     `json:"ref"`    // key of topology.Secrets
+	Form   SecretForm `json:"form"`
+}
+
+// SecretForm is how a secret is written into a text.
+type SecretForm string
+
+// The forms of a secret.
+const (
+	// FormSCRAM is a SCRAM-SHA-256 verifier as an SQL string literal.
+	FormSCRAM SecretForm = "scram_literal"
+	// FormPassfile is the password as a field of a password file, with : and \ escaped.
+	FormPassfile SecretForm = "passfile"
+	// FormConfig is the text as a quoted value of postgresql.conf.
+	FormConfig SecretForm = "config"
+	// FormLiteral is the text as an SQL string literal.
+	FormLiteral SecretForm = "literal"
+)
+
+// SQL runs statements in one session, as one string: several statements are one
+// transaction, as the server treats them.
+type SQL struct {
+	Database string
+	SQL      Text
+}
+
+// File writes a whole file (Block nil) or one marked block of it.
+type File struct {
+	Path    string
+	Block   *Block
+	Content Text // of the file, or of the block without its markers
+	Mode    uint32
+	// Replaces is the sha256 of what was there when the plan was made: of the
+	// file, or of the file without the block. "" is not checked: the file is
+	// made earlier in this plan. "absent": there must be none.
+	Replaces string
+	Diff     string // unified, without header
+	// Check is a query that must answer no row once the file is written, else the
+	// old bytes come back and its rows are the error; "" for none.
+	Check    string
+	Database string // of Check
+}
+
+// Block is a marked block of a file.
+type Block struct {
+	Name  string `json:"name"`  // in the markers: the cluster's name
+	First bool   `json:"first"` // its place: first line of the file, else last
+}
+
+// Command runs a program as the node's OS user.
+type Command struct {
+	Argv []string
+	Root bool // systemd's units only
+	// Job names a detached command: it survives a lost connection, and an apply
+	// that finds it takes it up again. The job's directory stays, as the marker
+	// of a half-made data directory, until a step removes it.
+	Job     string
+	Bytes   int64         // estimate of what it copies, for progress
+	Timeout time.Duration // 0: none
+}
+
+// Wait asks Query until its one row is true.
+type Wait struct {
+	Database string
+	Query    string
+	What     string // "pg2 streaming, lag < 16MB"
+	Else     string // of a gate: "wave 5 would block commits"
+	Gate     bool   // shown between waves
+	Timeout  time.Duration
+}
+
+func (SQL) kind() string     { return "sql" }
+func (File) kind() string    { return "file" }
+func (Command) kind() string { return "command" }
+func (Wait) kind() string    { return "wait" }

@@ -1,0 +1,205 @@
+package plan
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// The order of restarts: standbys before their primary, the leaves of a cascade
+// first, one at a time, each streaming again before the next goes down. Where a
+// hot-standby parameter is lowered the primary goes first, and the standbys
+// follow once they have replayed the change (PostgreSQL docs, 27.4.3).
+
+// orderRestarts makes a draft of every change and puts them in that order.
+func orderRestarts(s *scope, changes []*paramChange, out *findings) {
+	raises, lowers := classes(changes)
+	if len(raises) > 0 && len(lowers) > 0 {
+		out.fail(s.cluster.Range, "Raised and lowered in one apply",
+			"%s would be raised and %s lowered. Standbys must restart first for the one and last for the other, and no node restarts twice in an apply. Raise first, apply, then lower.",
+			strings.Join(raises, ", "), strings.Join(lowers, ", "))
+		return
+	}
+	down := len(lowers) > 0
+	sort.SliceStable(changes, func(i, j int) bool {
+		a, b := s.depth(changes[i].node), s.depth(changes[j].node)
+		if down {
+			return a < b
+		}
+		return a > b
+	})
+	previous := ""
+	for _, c := range changes {
+		d := c.draft(down)
+		if c.restart {
+			if previous != "" {
+				d.after = append(d.after, previous)
+			}
+			previous = d.Address
+		}
+		out.put(d)
+	}
+}
+
+// classes answers the hot-standby parameters that some node raises or lowers.
+func classes(changes []*paramChange) (raises, lowers []string) {
+	up, down := map[string]bool{}, map[string]bool{}
+	for _, c := range changes {
+		for _, name := range c.raises {
+			up[name] = true
+		}
+		for _, name := range c.lowers {
+			down[name] = true
+		}
+	}
+	return sortedKeys(up), sortedKeys(down)
+}
+
+// depth is 0 for the primary, 1 for what follows it, and so on.
+func (s *scope) depth(n *topology.Node) int {
+	d := 0
+	for sb := s.cluster.Standby(n); sb != nil && d <= len(s.cluster.Standbys); sb = s.cluster.Standby(sb.Upstream) {
+		d++
+	}
+	return d
+}
+
+// draft writes the change's steps.
+func (c *paramChange) draft(lowering bool) *draft {
+	s, n := c.scope, c.node
+	d := newDraft(Update, s.parametersAddress(n), n)
+	d.Attributes = c.diffs
+	if len(c.diffs) == 0 {
+		d.Reason = c.reason()
+	}
+	if c.write {
+		d.step(n, "write the block", s.confFile(n, c.lines, c.found.Host.Conf.Text))
+	}
+	for _, name := range c.reset {
+		d.sql(n, "take the override away", "ALTER SYSTEM RESET "+ident(name)+";")
+	}
+	if c.restart {
+		c.addRestart(d, lowering)
+	} else {
+		d.worsen(Reload)
+		d.reload(n)
+	}
+	if q := c.verifyQuery(); q != "" {
+		d.wait(n, "values in force", q, settleTimeout)
+	}
+	return d
+}
+
+// reason tells why there is work though no value differs.
+func (c *paramChange) reason() string {
+	switch {
+	case c.write && !blockOf(c.found.Host.Conf.Text, c.scope.cluster.Name).Found:
+		return "the block is not there yet; no value changes"
+	case c.write:
+		return "the block was edited or moved; no value changes"
+	default:
+		return "the server has not taken the file's values yet"
+	}
+}
+
+// addRestart restarts the node and waits until replication is as it was.
+func (c *paramChange) addRestart(d *draft, lowering bool) {
+	s, n := c.scope, c.node
+	d.worsen(Restart)
+	d.restarts = append(d.restarts, n.Name)
+	standby := s.cluster.Standby(n)
+	relaxed, full := s.relaxed(n)
+	if standby != nil && relaxed != full {
+		d.sql(s.cluster.Primary, "commits must not wait for "+n.Name, "ALTER SYSTEM SET "+syncNames+" = "+literal(relaxed)+";")
+		d.reload(s.cluster.Primary)
+	}
+	d.step(n, "restart", control(n, c.found.Host, "restart"))
+	d.wait(n, n.Name+" accepts connections", accepting(standby != nil), acceptTimeout)
+	if standby != nil {
+		d.wait(standby.Upstream, n.Name+" streaming", streaming(s.applicationName(n), 0), streamTimeout)
+	}
+	if standby != nil && relaxed != full {
+		d.sql(s.cluster.Primary, "commits wait again", "ALTER SYSTEM RESET "+syncNames+";")
+		d.reload(s.cluster.Primary)
+	}
+	if standby == nil {
+		d.Effect = "writes stop"
+		c.awaitFollowers(d, lowering)
+	}
+}
+
+// awaitFollowers waits, after the primary's restart, for the standbys that
+// streamed before it; and, when it lowered a parameter, for their replay of that.
+func (c *paramChange) awaitFollowers(d *draft, lowering bool) {
+	names := followers(c.found.Server)
+	for _, name := range names {
+		d.wait(c.node, name+" streaming", streaming(name, 0), streamTimeout)
+	}
+	if lowering && len(names) > 0 {
+		d.sql(c.node, "a point in WAL behind the change", "CHECKPOINT;")
+		d.wait(c.node, "standbys replayed the change", fmt.Sprintf(
+			"SELECT bool_and(replay_lsn >= redo_lsn) FROM pg_stat_replication, pg_control_checkpoint()\nWHERE application_name IN (%s)", literals(names)), streamTimeout)
+	}
+}
+
+// followers are the application_names that stream from a server, in order.
+func followers(server *facts.Server) []string {
+	seen := map[string]bool{}
+	for _, sender := range server.Senders {
+		if sender.State == "streaming" {
+			seen[sender.ApplicationName] = true
+		}
+	}
+	return sortedKeys(seen)
+}
+
+// reload makes the server read its files.
+func (d *draft) reload(n *topology.Node) { d.sql(n, "reload", "SELECT pg_reload_conf();") }
+
+// verifyQuery is true once the server uses the wanted values; "" when none can be
+// told that way: strings may come back rewritten, secrets must not be asked for.
+func (c *paramChange) verifyQuery() string {
+	var pairs []string
+	for _, l := range c.lines {
+		setting := c.found.Server.Settings[l.name]
+		v, err := normalise(setting, l.value)
+		plain := setting.VarType == "bool" || setting.VarType == "integer" || setting.VarType == "enum"
+		if plain && err == nil && !l.secret.IsSet() && differs(c.diffs, l.name) && !sessionOwn(setting) {
+			pairs = append(pairs, "("+literal(l.name)+", "+literal(v)+")")
+		}
+	}
+	if len(pairs) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("SELECT count(*) = %d FROM pg_settings\nWHERE (name, setting) IN (%s)", len(pairs), strings.Join(pairs, ", "))
+}
+
+// sessionOwn tells that the value our sessions see is not the server's.
+func sessionOwn(setting facts.Setting) bool {
+	switch setting.Source {
+	case "client", "session", "database", "user", "database user":
+		return true
+	}
+	return false
+}
+
+func differs(diffs []Attribute, name string) bool {
+	for _, a := range diffs {
+		if a.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func sortedKeys(set map[string]bool) []string {
+	keys := make([]string, 0, len(set))
+	for k := range set {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

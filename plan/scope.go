@@ -1,0 +1,201 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// maintenance is the database that holds the ledger and where what belongs to no
+// database is done.
+const maintenance = "postgres"
+
+// scope is one cluster and what was found of it: what every kind reads.
+type scope struct {
+	topology *topology.Topology
+	cluster  *topology.Cluster
+	facts    facts.Facts
+	replace  map[string]bool
+}
+
+func newScope(t *topology.Topology, c *topology.Cluster, f facts.Facts, replace []string) *scope {
+	s := &scope{topology: t, cluster: c, facts: f, replace: map[string]bool{}}
+	for _, address := range replace {
+		s.replace[address] = true
+	}
+	return s
+}
+
+// found answers what was read of n; never nil.
+func (s *scope) found(n *topology.Node) *facts.Node {
+	if f := s.facts.Nodes[n.Name]; f != nil {
+		return f
+	}
+	return &facts.Node{Name: n.Name, Error: &facts.ReadError{Kind: facts.ReadFailed, Text: "was not read"}}
+}
+
+func (s *scope) primary() *facts.Node { return s.found(s.cluster.Primary) }
+
+// live answers the primary's server, or nil when there is none yet.
+func (s *scope) live() *facts.Server { return s.primary().Server }
+
+// running tells whether n has a server that was read.
+func (s *scope) running(n *topology.Node) bool { return s.found(n).Server != nil }
+
+// fresh tells that the cluster does not exist yet: its primary is to be made.
+func (s *scope) fresh() bool {
+	p := s.primary()
+	return p.Complete() && p.Server == nil && p.Host.Data.State != facts.DataCluster
+}
+
+func (s *scope) complete() bool {
+	for _, n := range s.cluster.Members() {
+		if !s.found(n).Complete() {
+			return false
+		}
+	}
+	return s.live() != nil || s.fresh()
+}
+
+// Addresses of the cluster's objects.
+
+func (s *scope) address(kind, name string) string { return s.cluster.ID + "." + kind + "." + name }
+func (s *scope) nodeAddress(n *topology.Node) string {
+	return s.address("node", n.Name)
+}
+
+func (s *scope) parametersAddress(n *topology.Node) string {
+	return s.nodeAddress(n) + ".parameters"
+}
+func (s *scope) hbaAddress(n *topology.Node) string { return s.nodeAddress(n) + ".hba" }
+func (s *scope) standbyAddress(n *topology.Node) string {
+	return s.address("standby", n.Name)
+}
+func (s *scope) syncAddress() string   { return s.cluster.ID + ".synchronous" }
+func (s *scope) ledgerAddress() string { return s.cluster.ID + ".ledger" }
+
+// nodes tells what was found, for the plan's head.
+func (s *scope) nodes() []Node {
+	var nodes []Node
+	for _, n := range s.cluster.Members() {
+		nodes = append(nodes, s.describe(n))
+	}
+	return nodes
+}
+
+func (s *scope) describe(n *topology.Node) Node {
+	f := s.found(n)
+	d := Node{Name: n.Name, Host: n.Host, Cluster: s.cluster.ID, Reachable: f.Error == nil, Role: string(f.Role())}
+	for _, e := range []*facts.ReadError{f.Error, f.ServerError} {
+		if e != nil {
+			d.Error, d.Hint = e.Text, e.Hint
+		}
+	}
+	if f.Host != nil && f.Host.Control != nil {
+		d.SystemIdentifier, d.Timeline = f.Host.Control.SystemIdentifier, f.Host.Control.Timeline
+	}
+	if f.Server != nil {
+		d.Version, d.SystemIdentifier, d.Timeline = f.Server.Version, f.Server.SystemIdentifier, f.Server.Timeline
+		if up := s.upstreamOf(f); up != nil {
+			d.Upstream = up.Name
+		}
+	}
+	return d
+}
+
+// upstreamOf answers the node of the topology that f follows now, or nil.
+func (s *scope) upstreamOf(f *facts.Node) *topology.Node {
+	if f.Server == nil || !f.Server.InRecovery {
+		return nil
+	}
+	conn := parseConnInfo(f.Server.ConnInfo.Reveal())
+	for _, n := range s.cluster.Members() {
+		if n.Name != f.Name && conn["host"] == n.Address && portOf(conn) == n.Port {
+			return n
+		}
+	}
+	return nil
+}
+
+// findings is what the kinds found, in the order they ran.
+type findings struct {
+	drafts    []*draft
+	unchanged int
+	drift     []Notice
+	unmanaged []Notice
+	health    []Health
+	diags     hcl.Diagnostics
+}
+
+func (f *findings) add(g *findings) {
+	f.drafts = append(f.drafts, g.drafts...)
+	f.unchanged += g.unchanged
+	f.drift = append(f.drift, g.drift...)
+	f.unmanaged = append(f.unmanaged, g.unmanaged...)
+	f.health = append(f.health, g.health...)
+	f.diags = append(f.diags, g.diags...)
+}
+
+// put takes a draft, or counts the object as unchanged when it has no steps.
+func (f *findings) put(d *draft) {
+	if len(d.steps) == 0 {
+		f.unchanged++
+		return
+	}
+	f.drafts = append(f.drafts, d)
+}
+
+func (f *findings) fail(r hcl.Range, summary, format string, args ...any) {
+	f.diagnose(hcl.DiagError, r, summary, fmt.Sprintf(format, args...))
+}
+
+func (f *findings) warn(r hcl.Range, summary, format string, args ...any) {
+	f.diagnose(hcl.DiagWarning, r, summary, fmt.Sprintf(format, args...))
+}
+
+func (f *findings) diagnose(severity hcl.DiagnosticSeverity, r hcl.Range, summary, detail string) {
+	d := &hcl.Diagnostic{Severity: severity, Summary: summary, Detail: detail}
+	if r.Filename != "" {
+		d.Subject = &r
+	}
+	f.diags = append(f.diags, d)
+}
+
+// near answers " Did you mean …?" for a name that is close to one of known.
+func near(name string, known []string) string {
+	best, distance := "", 3
+	for _, k := range known {
+		if d := editDistance(name, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" Did you mean %q?", best)
+}
+
+// editDistance is Levenshtein's.
+func editDistance(a, b string) int {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost = 1 + min(diagonal, row[j-1], row[j])
+			}
+			diagonal, row[j] = row[j], cost
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,58 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// control answers the command that starts, stops or restarts the instance of n,
+// by the service that the host has. Stops are fast: sessions are ended, data are
+// written (PostgreSQL docs, 19.5 "Shutting Down the Server").
+func control(n *topology.Node, h *facts.Host, verb string) Command {
+	c := Command{Timeout: commandTimeout}
+	switch h.Service.Kind {
+	case "systemd":
+		c.Argv, c.Root = []string{"systemctl", verb, h.Service.Unit}, true
+	case "pg_ctlcluster":
+		c.Argv = []string{"pg_ctlcluster", "--skip-systemctl-redirect", strconv.Itoa(h.Version), h.Instance, verb}
+		if verb != "start" {
+			c.Argv = append(c.Argv, "--mode", "fast")
+		}
+	default:
+		c.Argv = []string{path.Join(h.BinDir, "pg_ctl"), "--pgdata", h.DataDir, "--wait"}
+		if verb != "stop" {
+			c.Argv = append(c.Argv, "--log", path.Join(h.StateDir, n.Name+".log"))
+		}
+		if verb != "start" {
+			c.Argv = append(c.Argv, "--mode", "fast")
+		}
+		c.Argv = append(c.Argv, verb)
+	}
+	return c
+}
+
+// accepting is the query that is true once a server answers in the role wanted.
+func accepting(standby bool) string {
+	if standby {
+		return "SELECT pg_is_in_recovery()"
+	}
+	return "SELECT NOT pg_is_in_recovery()"
+}
+
+// streaming is the query, for the upstream, that is true once the standby of
+// that application_name streams and has flushed all but lag bytes of the
+// upstream's WAL; lag 0 does not look at it.
+func streaming(name string, lag int64) string {
+	q := "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = " + literal(name) + " AND state = 'streaming'"
+	if lag > 0 {
+		q += fmt.Sprintf("\n  AND pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, flush_lsn) < %d", lag)
+	}
+	return q + ")"
+}
+
+// syncLag is how far behind a standby may be when commits begin to wait for it.
+const syncLag = 16 << 20

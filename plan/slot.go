@@ -1,0 +1,199 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// A slot stands before the one who uses it and goes after it. Each standby has
+// one on its upstream, named after the node; slot blocks are permanent ones on the
+// primary. Slots that nobody declares are reported, never dropped, unless the
+// ledger says that repltool made them (PostgreSQL docs, 27.2.6 "Replication Slots").
+
+// wantedSlot is a physical slot and the node that it is wanted on.
+type wantedSlot struct {
+	topology.Slot
+	on  *topology.Node
+	fed *topology.Node // the standby that uses it; nil for a slot block
+}
+
+func (s *scope) wantedSlots() []wantedSlot {
+	var all []wantedSlot
+	for _, sb := range s.cluster.Standbys {
+		if sb.Slot != "" {
+			all = append(all, wantedSlot{Slot: topology.Slot{Name: sb.Slot, Type: topology.SlotPhysical, Range: sb.Range}, on: sb.Upstream, fed: sb.Node})
+		}
+	}
+	for _, slot := range s.cluster.PermanentSlots {
+		all = append(all, wantedSlot{Slot: *slot, on: s.cluster.Primary})
+	}
+	return all
+}
+
+func slots(s *scope, out *findings) {
+	wanted := s.wantedSlots()
+	for _, w := range wanted {
+		if s.running(w.on) || s.willRun(w.on) {
+			out.put(s.slot(w))
+		}
+	}
+	for _, n := range s.cluster.Members() {
+		if s.running(n) {
+			s.strangeSlots(n, wanted, out)
+		}
+	}
+	s.goneSlots(wanted, out)
+}
+
+// foundSlot answers the slot on n, or nil.
+func (s *scope) foundSlot(n *topology.Node, name string) *facts.Slot {
+	f := s.found(n)
+	if f.Server == nil || s.recloned(n) {
+		return nil
+	}
+	for i := range f.Server.Slots {
+		if f.Server.Slots[i].Name == name {
+			return &f.Server.Slots[i]
+		}
+	}
+	return nil
+}
+
+func (s *scope) slot(w wantedSlot) *draft {
+	d := newDraft(Create, s.address("slot", w.Name), w.on)
+	d.after = []string{s.nodeAddress(w.on), s.ledgerAddress(), s.parametersAddress(w.on)}
+	if s.cluster.Standby(w.on) != nil {
+		d.after = append(d.after, s.standbyAddress(w.on))
+	}
+	if s.foundSlot(w.on, w.Name) != nil {
+		return d
+	}
+	d.differ("type", nil, ptr(w.Type), "")
+	d.sql(s.cluster.Primary, "intent", intend(s.slotRow(w.on, w.Name), object("slot", w.Name, w.on.Name)))
+	d.sql(w.on, "create slot", "SELECT pg_create_physical_replication_slot("+literal(w.Name)+");")
+	return d
+}
+
+// slotRow is the key of a slot in the ledger: while a standby moves, slots of one
+// name stand on two nodes.
+func (s *scope) slotRow(n *topology.Node, name string) string {
+	return s.nodeAddress(n) + ".slot." + name
+}
+
+// strangeSlots reports the slots of n that nobody wants there.
+func (s *scope) strangeSlots(n *topology.Node, wanted []wantedSlot, out *findings) {
+	for _, slot := range s.found(n).Server.Slots {
+		if slot.Temporary || slot.Synced || slotWanted(wanted, n, slot.Name) || s.ourSlot(n, slot.Name) {
+			continue
+		}
+		detail := fmt.Sprintf("%s slot %s, %s", slot.Type, ident(slot.Name), activity(slot))
+		if slot.RetainedBytes != nil {
+			detail += fmt.Sprintf(", holds back %s of WAL", bytesText(*slot.RetainedBytes))
+		}
+		out.unmanaged = append(out.unmanaged, Notice{Address: s.address("slot", slot.Name), Node: n.Name, Detail: detail})
+	}
+}
+
+func activity(slot facts.Slot) string {
+	if slot.Active {
+		return "in use"
+	}
+	return "not in use"
+}
+
+func slotWanted(wanted []wantedSlot, n *topology.Node, name string) bool {
+	for _, w := range wanted {
+		if w.on == n && w.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scope) ourSlot(n *topology.Node, name string) bool {
+	for _, m := range s.managed("slot") {
+		if _, slot, on := parseObject(m.Object); slot == name && on == n.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// goneSlots drops the slots that repltool made and that nobody wants any more,
+// once whoever used them has left.
+func (s *scope) goneSlots(wanted []wantedSlot, out *findings) {
+	for _, m := range s.managed("slot") {
+		_, name, on := parseObject(m.Object)
+		n := s.topology.Node(on)
+		if n != nil && slotWanted(wanted, n, name) {
+			continue
+		}
+		if n == nil || !s.running(n) {
+			out.unmanaged = append(out.unmanaged, Notice{Address: m.Address, Node: on,
+				Detail: fmt.Sprintf("slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", ident(name), on, on)})
+			continue
+		}
+		s.dropSlot(n, name, m.Address, slotNamed(wanted, name), out)
+	}
+}
+
+// slotNamed tells whether the name is wanted somewhere else.
+func slotNamed(wanted []wantedSlot, name string) bool {
+	for _, w := range wanted {
+		if w.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *findings) {
+	address := s.address("slot", name)
+	if moves {
+		address = row
+	}
+	d := newDraft(Delete, address, n)
+	d.after = append([]string{s.ledgerAddress(), s.syncAddress()}, s.standbyAddresses()...)
+	found := s.foundSlot(n, name)
+	user := s.userOf(name)
+	switch {
+	case found != nil && found.Active && user == "":
+		out.health = append(out.health, Health{Address: address, Severity: Warning,
+			Message: fmt.Sprintf("slot %s on %s is no longer wanted, but in use by process %d: it stays", ident(name), n.Name, found.ActivePID),
+			Hint:    "stop the standby that uses it, then apply again"})
+		out.unchanged++
+		return
+	case found != nil:
+		d.Reason = "no standby of the topology uses it, and repltool made it"
+		d.worsen(Drop)
+		if found.Active {
+			d.wait(n, "slot "+name+" is free", "SELECT NOT active FROM pg_replication_slots WHERE slot_name = "+literal(name), streamTimeout)
+		}
+		d.sql(n, "drop slot", "SELECT pg_drop_replication_slot("+literal(name)+");")
+	default:
+		d.Reason = "it is gone already; the ledger still has it"
+	}
+	d.sql(s.cluster.Primary, "strike out", forget(row))
+	out.put(d)
+}
+
+// userOf answers the standby whose slot has that name: one whose upstream changes
+// in this plan leaves its old slot by itself.
+func (s *scope) userOf(slot string) string {
+	for _, sb := range s.cluster.Standbys {
+		if sb.Slot == slot {
+			return sb.Node.Name
+		}
+	}
+	return ""
+}
+
+func (s *scope) standbyAddresses() []string {
+	var all []string
+	for _, sb := range s.cluster.Standbys {
+		all = append(all, s.standbyAddress(sb.Node))
+	}
+	return all
+}

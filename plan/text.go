@@ -1,0 +1,54 @@
+package plan
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/repltool/repltool/topology"
+)
+
+// textBuilder makes a Text.
+type textBuilder struct {
+	text strings.Builder
+	uses []SecretUse
+}
+
+func (b *textBuilder) write(parts ...string) *textBuilder {
+	for _, p := range parts {
+		b.text.WriteString(p)
+	}
+	return b
+}
+
+func (b *textBuilder) secret(s topology.Secret, form SecretForm) *textBuilder {
+	b.uses = append(b.uses, SecretUse{Offset: b.text.Len(), Ref: s.Ref, Form: form})
+	b.text.WriteString(topology.Redacted)
+	return b
+}
+
+func (b *textBuilder) done() Text { return Text{Text: b.text.String(), Secrets: b.uses} }
+
+// Fill answers the text with each secret in its place, as reveal writes it. A
+// place that does not hold topology.Redacted means that the plan was altered.
+func (t Text) Fill(reveal func(SecretUse) (string, error)) (string, error) {
+	uses := append([]SecretUse(nil), t.Secrets...)
+	sort.Slice(uses, func(i, j int) bool { return uses[i].Offset < uses[j].Offset })
+	var out strings.Builder
+	at := 0
+	for _, use := range uses {
+		end := use.Offset + len(topology.Redacted)
+		if use.Offset < at || end > len(t.Text) || t.Text[use.Offset:end] != topology.Redacted {
+			return "", fmt.Errorf("no place for secret %s at offset %d: the plan was altered", use.Ref, use.Offset)
+		}
+		written, err := reveal(use)
+		if err != nil {
+			return "", fmt.Errorf("secret %s: %w", use.Ref, err)
+		}
+		out.WriteString(t.Text[at:use.Offset])
+		out.WriteString(written)
+		at = end
+	}
+	out.WriteString(t.Text[at:])
+	return out.String(), nil
+}

@@ -1,0 +1,279 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/providers/scram"
+	"github.com/repltool/repltool/topology"
+)
+
+// A world is facts that fit a topology exactly: a plan of it is empty. Golden
+// cases say in a few lines what is different from that.
+
+const systemIdentifier = "7400000000000000001"
+
+// converged answers the world that an apply of t leaves.
+func converged(t *testing.T, top *topology.Topology) facts.Facts {
+	t.Helper()
+	f := facts.Facts{Nodes: map[string]*facts.Node{}}
+	for _, c := range top.Clusters {
+		for _, n := range c.Members() {
+			f.Nodes[n.Name] = emptyNode(top, c, n)
+		}
+	}
+	for _, c := range top.Clusters {
+		for _, n := range c.Members() {
+			fillNode(t, top, c, n, f)
+		}
+	}
+	return f
+}
+
+// emptyNode is a Debian machine with PostgreSQL's binaries and no cluster.
+func emptyNode(top *topology.Topology, c *topology.Cluster, n *topology.Node) *facts.Node {
+	version := c.Version
+	if version == 0 {
+		version = 15
+	}
+	h := &facts.Host{
+		Hostname: n.Name, OSUser: "postgres", StateDir: "/var/lib/postgresql/.repltool",
+		Layout: facts.LayoutDebian, Instance: "main", Version: version,
+		BinDir:    fmt.Sprintf("/usr/lib/postgresql/%d/bin", version),
+		DataDir:   fmt.Sprintf("/var/lib/postgresql/%d/main", version),
+		ConfigDir: fmt.Sprintf("/etc/postgresql/%d/main", version),
+		SocketDir: "/var/run/postgresql",
+		Data:      facts.DataDir{State: facts.DataAbsent},
+		Service:   facts.Service{Kind: "pg_ctlcluster"},
+		Disks:     []facts.Disk{{Path: "/var/lib/postgresql", Mount: "/", Free: 1 << 40, Total: 2 << 40}},
+		Resolved:  map[string][]string{},
+	}
+	if n.DataDir != "" {
+		h.Layout, h.DataDir, h.ConfigDir, h.Instance, h.Service.Kind = facts.LayoutBare, n.DataDir, n.DataDir, "", "pg_ctl"
+	}
+	h.Conf.Path, h.HBA.Path = h.ConfigDir+"/postgresql.conf", h.ConfigDir+"/pg_hba.conf"
+	h.Passfile.Path = h.StateDir + "/" + n.Name + ".pass"
+	for i, m := range c.Members() {
+		h.Resolved[m.Address] = []string{fmt.Sprintf("10.0.0.%d", i+1)}
+	}
+	return &facts.Node{Name: n.Name, Host: h}
+}
+
+// fillNode gives the node a running server that has all that the topology wants.
+func fillNode(t *testing.T, top *topology.Topology, c *topology.Cluster, n *topology.Node, f facts.Facts) {
+	t.Helper()
+	node := f.Nodes[n.Name]
+	h := node.Host
+	h.Data = facts.DataDir{State: facts.DataCluster, Version: h.Version, Owner: "postgres"}
+	h.Running, h.Control = true, &facts.Control{SystemIdentifier: systemIdentifier, Timeline: 1}
+	server := &facts.Server{
+		VersionNum: h.Version*10000 + 4, Version: fmt.Sprintf("%d.4", h.Version), SystemIdentifier: systemIdentifier, Timeline: 1,
+		InRecovery: n != c.Primary, LSN: "0/5000000", DataBytes: 25 << 20, ConfLoaded: 2000,
+		Settings: defaultSettings(), Databases: []facts.Database{{Database: topology.Database{Name: "postgres", Owner: "postgres", Encoding: "UTF8", Locale: "C.UTF-8"}, Bytes: 8 << 20}},
+		Ledger: &facts.Ledger{},
+	}
+	node.Server = server
+	for _, r := range c.Roles {
+		found := facts.Role{Role: *r}
+		if r.Password.IsSet() {
+			found.Verifier = topology.NewSecret("", testVerifier(t, r.Password.Reveal()))
+		}
+		server.Roles = append(server.Roles, found)
+	}
+	for _, db := range c.Databases {
+		server.Databases = append(server.Databases, facts.Database{Database: *db, Bytes: 8 << 20})
+	}
+	s := newScope(top, c, f, nil)
+	for _, w := range s.wantedSlots() {
+		if w.on == n {
+			server.Slots = append(server.Slots, facts.Slot{Slot: w.Slot, Active: true, ActivePID: 100, WALStatus: "reserved"})
+		}
+	}
+	for i, sb := range c.Standbys {
+		if sb.Upstream == n {
+			server.Senders = append(server.Senders, facts.Sender{PID: 200 + i, ApplicationName: sb.Node.Name, State: "streaming", SlotName: sb.Slot})
+		}
+	}
+	if sb := c.Standby(n); sb != nil {
+		h.StandbySignal = true
+		server.ConnInfo = topology.NewSecret("", formatConnInfo(s.connInfo(sb)))
+		server.Receiver = &facts.Receiver{PID: 300, Status: "streaming", SlotName: sb.Slot}
+		setSetting(server, "primary_slot_name", sb.Slot, h.DataDir+"/"+autoConf)
+		setSetting(server, "recovery_min_apply_delay", milliseconds(sb.ApplyDelay), h.DataDir+"/"+autoConf)
+		text, err := s.passfileText(sb).Fill(func(SecretUse) (string, error) {
+			return passField(c.Replication.Role.Password.Reveal()), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Passfile.Exists, h.Passfile.Mode, h.Passfile.Text = true, 0o600, topology.NewSecret("", text)
+	}
+	writeBlocks(t, s, n)
+}
+
+// writeBlocks puts the wanted blocks into the node's files and their values in force.
+func writeBlocks(t *testing.T, s *scope, n *topology.Node) {
+	t.Helper()
+	node := s.facts.Nodes[n.Name]
+	h := node.Host
+	lines := s.lines(n)
+	if n == s.cluster.Primary {
+		lines = withLine(lines, line{name: syncNames, value: s.syncWanted()})
+	}
+	h.Conf.Exists, h.HBA.Exists, h.Conf.Modified, h.HBA.Modified = true, true, 1000, 1000
+	h.Conf.Text = "# the user's own\n" + marked(s.cluster.Name, confRevealed(lines))
+	h.HBA.Text = marked(s.cluster.Name, s.hbaText(n).Text) + "local  all  all  peer\n"
+	for i, l := range lines {
+		if setting, ok := node.Server.Settings[l.name]; ok {
+			value, err := normalise(setting, l.reveal())
+			if err == nil { // a bad value is what some cases are about
+				setSetting(node.Server, l.name, value, h.Conf.Path)
+			}
+		}
+		node.Server.FileSettings = append(node.Server.FileSettings, facts.FileSetting{File: h.Conf.Path, Line: 3 + i, Name: l.name, Value: l.reveal(), Applied: true})
+	}
+}
+
+func setSetting(server *facts.Server, name, value, file string) {
+	setting := server.Settings[name]
+	setting.Value, setting.Source, setting.SourceFile, setting.SourceLine = value, "configuration file", file, 3
+	server.Settings[name] = setting
+}
+
+// defaultSettings is a part of pg_settings of a fresh PostgreSQL 15.
+func defaultSettings() map[string]facts.Setting {
+	all := map[string]facts.Setting{}
+	for _, row := range strings.Split(strings.TrimSpace(`
+max_connections           integer postmaster 100       - 1 262143
+max_worker_processes      integer postmaster 8         - 0 262143
+max_wal_senders           integer postmaster 10        - 0 262143
+max_prepared_transactions integer postmaster 0         - 0 262143
+max_locks_per_transaction integer postmaster 64        - 10 2147483647
+max_replication_slots     integer postmaster 10        - 0 262143
+shared_buffers            integer postmaster 16384     8kB 16 1073741823
+work_mem                  integer user       4096      kB 64 2147483647
+max_slot_wal_keep_size    integer sighup     -1        MB -1 2147483647
+checkpoint_timeout        integer sighup     300       s 30 86400
+recovery_min_apply_delay  integer sighup     0         ms 0 2147483647
+wal_level                 enum    postmaster replica   - minimal,replica,logical -
+synchronous_commit        enum    user       on        - local,remote_write,remote_apply,on,off -
+hot_standby_feedback      bool    sighup     off       - - -
+fsync                     bool    sighup     on        - - -
+random_page_cost          real    user       4         - 0 1.79769e+308
+listen_addresses          string  postmaster localhost - - -
+log_line_prefix           string  sighup     %m        - - -
+ssl_passphrase_command    string  sighup     -         - - -
+synchronous_standby_names string  sighup     -         - - -
+primary_slot_name         string  sighup     -         - - -
+cluster_name              string  postmaster -         - - -
+port                      integer postmaster 5432      - 1 65535
+unix_socket_directories   string  postmaster /var/run/postgresql - - -
+server_version_num        integer internal   150004    - 150004 150004
+`), "\n") {
+		c := strings.Fields(row)
+		for i := range c {
+			if c[i] == "-" {
+				c[i] = ""
+			}
+		}
+		s := facts.Setting{VarType: c[1], Context: c[2], Value: c[3], Boot: c[3], Unit: c[4], Source: "default"}
+		if s.VarType == "enum" {
+			s.Enum = strings.Split(c[5], ",")
+		} else {
+			s.Min, s.Max = c[5], c[6]
+		}
+		all[c[0]] = s
+	}
+	return all
+}
+
+// alter changes the world by one line of a golden case; see testdata/README.
+func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string) {
+	t.Helper()
+	name, rest, _ := strings.Cut(directive, " ")
+	node := f.Nodes[name]
+	if node == nil {
+		t.Fatalf("directive %q: no node %q", directive, name)
+	}
+	if strings.HasPrefix(rest, "{") {
+		if err := json.Unmarshal([]byte(rest), node); err != nil {
+			t.Fatalf("directive %q: %v", directive, err)
+		}
+		return
+	}
+	words := strings.Fields(rest)
+	switch words[0] {
+	case "absent":
+		*node = *emptyNode(top, top.Cluster(top.Node(name)), top.Node(name))
+	case "down":
+		node.Server, node.Host.Running = nil, false
+	case "unreachable":
+		*node = facts.Node{Name: name, Error: &facts.ReadError{Kind: facts.Unreachable, Text: "ssh: dial " + name + ": connection refused", Hint: "is the machine up?"}}
+	case "promoted":
+		node.Server.InRecovery, node.Server.Receiver = false, nil
+	case "system":
+		node.Server.SystemIdentifier, node.Host.Control.SystemIdentifier = words[1], words[1]
+	case "timeline":
+		node.Server.Timeline, _ = strconv.Atoi(words[1])
+	case "alter-system":
+		file := node.Host.DataDir + "/" + autoConf
+		setSetting(node.Server, words[1], words[2], file)
+		node.Server.FileSettings = append(node.Server.FileSettings, facts.FileSetting{File: file, Line: 3, Name: words[1], Value: words[2], Applied: true})
+	case "in-force":
+		setting := node.Server.Settings[words[1]]
+		setting.Value = words[2]
+		node.Server.Settings[words[1]] = setting
+	case "no-role":
+		node.Server.Roles = remove(node.Server.Roles, func(r facts.Role) bool { return r.Name == words[1] })
+	case "no-database":
+		node.Server.Databases = remove(node.Server.Databases, func(d facts.Database) bool { return d.Name == words[1] })
+	case "no-slot":
+		node.Server.Slots = remove(node.Server.Slots, func(s facts.Slot) bool { return s.Name == words[1] })
+	case "add-slot":
+		node.Server.Slots = append(node.Server.Slots, facts.Slot{Slot: topology.Slot{Name: words[1], Type: "physical"}, Active: len(words) > 2})
+	case "add-role":
+		node.Server.Roles = append(node.Server.Roles, facts.Role{Role: topology.Role{Name: words[1], Login: true, Inherit: true, ConnectionLimit: -1}})
+	case "no-ledger":
+		node.Server.Ledger = nil
+	case "ledger":
+		node.Server.Ledger.Managed = append(node.Server.Ledger.Managed, facts.Managed{Address: words[1], Object: strings.Join(words[2:], " ")})
+	case "conf":
+		node.Host.Conf.Text = replaceAll(node.Host.Conf.Text, rest[len("conf "):])
+	case "hba":
+		node.Host.HBA.Text = replaceAll(node.Host.HBA.Text, rest[len("hba "):])
+	default:
+		t.Fatalf("unknown directive %q", directive)
+	}
+}
+
+// replaceAll does s/OLD/NEW/ with \n for a new line; an empty OLD puts NEW in front.
+func replaceAll(text, expr string) string {
+	old, new, _ := strings.Cut(strings.ReplaceAll(expr, `\n`, "\n"), " => ")
+	if old == "" {
+		return new + text
+	}
+	return strings.ReplaceAll(text, old, new)
+}
+
+func remove[T any](list []T, gone func(T) bool) []T {
+	var kept []T
+	for _, x := range list {
+		if !gone(x) {
+			kept = append(kept, x)
+		}
+	}
+	return kept
+}
+
+func testVerifier(t *testing.T, password string) string {
+	t.Helper()
+	v, err := scram.Verifier(password, strings.NewReader("sixteen bytes...."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
