@@ -1,0 +1,18 @@
+package apply
+
+import (
+	"context"
+
+	"github.com/repltool/repltool/plan"
+)
+
+// sql runs statements, with the secrets put in just before they are sent.
+func (r *run) sql(ctx context.Context, m Machine, op plan.SQL) error {
+	ctx, cancel := limit(ctx, r.opts.StepTimeout)
+	defer cancel()
+	text, err := r.secrets.fill(op.SQL)
+	if err != nil {
+		return err
+	}
+	return explain(ctx, m.Exec(ctx, op.Database, text))
+}

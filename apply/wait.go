@@ -1,0 +1,103 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/repltool/repltool/plan"
+)
+
+const (
+	pollFirst = 50 * time.Millisecond
+	pollMost  = time.Second
+	// pollLimit bounds one question: a connection that died in silence must not
+	// eat the whole wait.
+	pollLimit = 10 * time.Second
+)
+
+// wait asks until the answer is true. A server that restarts refuses
+// connections for a while: that is an answer like "not yet".
+func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) error {
+	if op.Timeout <= 0 {
+		op.Timeout = r.opts.StepTimeout
+	}
+	ctx, cancel := limit(ctx, op.Timeout)
+	defer cancel()
+	began, every := r.env.Now(), pollFirst
+	r.waiting(s, op, 0, "")
+	for last := ""; ; every = min(every*3/2, pollMost) {
+		met, detail, err := ask(ctx, m, op)
+		if met {
+			return nil
+		}
+		if permanent(err) {
+			return fmt.Errorf("waiting for %s: %w", op.What, err)
+		}
+		if ctx.Err() == nil && detail != last {
+			last = detail
+			r.waiting(s, op, r.env.Now().Sub(began), r.secrets.strike(detail))
+		}
+		if err := pause(ctx, every); err != nil {
+			return unmet(op, err, last)
+		}
+	}
+}
+
+// waiting tells what is seen.
+func (r *run) waiting(s plan.Step, op plan.Wait, waited time.Duration, detail string) {
+	r.events.emit(s, func(at At) Event {
+		if op.Gate {
+			return Gate{At: at, What: op.What, Else: op.Else, Timeout: op.Timeout, Waited: waited, Detail: detail}
+		}
+		return StepProgress{At: at, Detail: detail}
+	})
+}
+
+// ask asks once. Columns after the first are for people.
+func ask(ctx context.Context, m Machine, op plan.Wait) (met bool, detail string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, pollLimit)
+	defer cancel()
+	rows, err := m.Query(ctx, op.Database, op.Query)
+	switch {
+	case err != nil:
+		return false, err.Error(), err
+	case len(rows) == 0 || len(rows[0]) == 0:
+		return false, "no row yet", nil
+	case len(rows[0]) > 1:
+		detail = strings.Join(rows[0][1:], ", ")
+	}
+	return len(rows) == 1 && rows[0][0] == "t", detail, nil
+}
+
+// permanent tells whether asking again cannot help.
+func permanent(err error) bool {
+	var p interface{ Permanent() bool }
+	return errors.As(err, &p) && p.Permanent()
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// unmet says what was waited for in vain, what was seen last, and what a gate
+// keeps from happening.
+func unmet(op plan.Wait, cause error, last string) error {
+	err := fmt.Errorf("waiting for %s: %w", op.What, cause)
+	if last != "" {
+		err = fmt.Errorf("%w; last seen: %s", err, last)
+	}
+	if op.Gate && op.Else != "" {
+		err = fmt.Errorf("%w; stopped here, since %s", err, op.Else)
+	}
+	return err
+}

@@ -1,0 +1,122 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/repltool/repltool/plan"
+)
+
+func waitStep(op plan.Wait) plan.Step {
+	op.Query = "SELECT ready"
+	return opStep("w", "pg1", op)
+}
+
+// A server that restarts: refused, then starting, then not yet, then true.
+func TestWaitOverRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("pg1")
+		began := time.Now()
+		var asked []time.Duration
+		w.nodes["pg1"].query = func(context.Context, string) ([][]string, error) {
+			since := time.Since(began)
+			asked = append(asked, since)
+			switch {
+			case since < 5*time.Second:
+				return nil, errors.New("connection refused")
+			case since < 10*time.Second:
+				return [][]string{{"f", "lag 20MB"}}, nil
+			case since < 12*time.Second:
+				return nil, nil
+			}
+			return [][]string{{"t"}}, nil
+		}
+		r := Run(t.Context(), planOf(waitStep(plan.Wait{What: "pg2 streaming", Gate: true, Timeout: time.Minute})), w.Env, Options{})
+		wantStates(t, r, "w=done")
+		if asked[1]-asked[0] != pollFirst {
+			t.Errorf("second question after %v", asked[1]-asked[0])
+		}
+		if n := len(asked); asked[n-1]-asked[n-2] != pollMost || n > 30 {
+			t.Errorf("%d questions, the last after %v", n, asked[n-1]-asked[n-2])
+		}
+		var details []string
+		for _, e := range w.events.events {
+			if g, ok := e.(Gate); ok {
+				details = append(details, g.Detail)
+			}
+		}
+		if got, want := strings.Join(details, "/"), "/connection refused/lag 20MB/no row yet"; got != want {
+			t.Errorf("details %q, want %q", got, want)
+		}
+	})
+}
+
+func TestWaitTimesOut(t *testing.T) {
+	cases := map[string]struct {
+		op   plan.Wait
+		rows [][]string
+		err  error
+		want string
+	}{
+		"gate":     {plan.Wait{What: "pg2 streaming", Else: "wave 5 would block commits", Gate: true}, [][]string{{"f", "lag 1GB"}}, nil, "pg1: do w: waiting for pg2 streaming: not done after 10m; last seen: lag 1GB; stopped here, since wave 5 would block commits"},
+		"refused":  {plan.Wait{What: "pg1 accepts connections"}, nil, errors.New("connection refused"), "pg1: do w: waiting for pg1 accepts connections: not done after 10m; last seen: connection refused"},
+		"false":    {plan.Wait{What: "x"}, [][]string{{"f"}}, nil, "pg1: do w: waiting for x: not done after 10m"},
+		"two rows": {plan.Wait{What: "x"}, [][]string{{"t"}, {"t"}}, nil, "pg1: do w: waiting for x: not done after 10m"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld("pg1")
+				w.nodes["pg1"].query = func(context.Context, string) ([][]string, error) { return c.rows, c.err }
+				c.op.Timeout = 10 * time.Minute
+				r := Run(t.Context(), planOf(waitStep(c.op)), w.Env, Options{})
+				wantStates(t, r, "w=failed")
+				if r.Err().Error() != c.want {
+					t.Errorf("got  %s\nwant %s", r.Err(), c.want)
+				}
+				if r.Ended.Sub(r.Started) != 10*time.Minute {
+					t.Errorf("took %v", r.Ended.Sub(r.Started))
+				}
+			})
+		})
+	}
+}
+
+// A connection that died in silence costs one question, not the wait.
+func TestWaitOverFrozenConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("pg1")
+		first := true
+		w.nodes["pg1"].query = func(ctx context.Context, _ string) ([][]string, error) {
+			if first {
+				first = false
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return [][]string{{"t"}}, nil
+		}
+		r := Run(t.Context(), planOf(waitStep(plan.Wait{Timeout: time.Minute})), w.Env, Options{})
+		if took := r.Ended.Sub(r.Started); !r.OK() || took > pollLimit+pollMost {
+			t.Errorf("took %v: %v", took, r.Err())
+		}
+	})
+}
+
+type wrongQuery struct{}
+
+func (wrongQuery) Error() string   { return "syntax error" }
+func (wrongQuery) Permanent() bool { return true }
+
+func TestWaitGivesUpOnAWrongQuery(t *testing.T) {
+	w := newWorld("pg1")
+	w.nodes["pg1"].query = func(context.Context, string) ([][]string, error) { return nil, wrongQuery{} }
+	r := Run(t.Context(), planOf(waitStep(plan.Wait{What: "x", Timeout: time.Hour})), w.Env, Options{})
+	wantStates(t, r, "w=failed")
+	if want := "pg1: do w: waiting for x: syntax error"; r.Err().Error() != want {
+		t.Errorf("got %q", r.Err())
+	}
+}
