@@ -3,7 +3,6 @@ package plan
 import (
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
@@ -29,6 +28,7 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	}
 	d := newDraft(action, s.standbyAddress(n), n)
 	d.after = append(s.upstreamAddresses(sb), s.earlierClone(sb)...)
+	d.after = append(d.after, s.nodeAddress(n))
 	d.worsen(CopyData)
 	size := s.cloneBytes(sb)
 	d.Effect = copyNote(size)
@@ -44,9 +44,9 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 		return newDraft(action, s.standbyAddress(n), n)
 	}
 	if s.cluster.BaseBackup.Verify {
-		d.step(n, "verify the copy", Command{Argv: []string{binary(h, "pg_verifybackup"), h.DataDir}, Job: jobID(n, "verify"), Bytes: 0})
+		d.step(n, "verify the copy", Command{Argv: s.verify(h), Job: jobID(n, "verify")})
 	}
-	s.configure(d, sb, again)
+	s.configure(d, sb)
 	s.startClone(d, sb)
 	if again || h.Aside {
 		d.command(n, "the new one streams: remove the old one", "rm", "-rf", "--", h.DataDir+Aside)
@@ -116,6 +116,18 @@ func (s *scope) basebackup(sb *topology.Standby) []string {
 // mapped writes a directory for --tablespace-mapping, where = parts the two.
 func mapped(dir string) string { return strings.ReplaceAll(dir, "=", `\=`) }
 
+// verify is the command line that checks the copy against its manifest. Debian's
+// configuration files may lie in it already, on their way to /etc.
+func (s *scope) verify(h *facts.Host) []string {
+	argv := []string{binary(h, "pg_verifybackup")}
+	if h.Layout == facts.LayoutDebian {
+		for _, file := range configFiles() {
+			argv = append(argv, "--ignore", file)
+		}
+	}
+	return append(argv, h.DataDir)
+}
+
 // cloneBytes is what the copy reads, as far as facts tell.
 func (s *scope) cloneBytes(sb *topology.Standby) int64 {
 	for _, n := range []*topology.Node{sb.Upstream, s.cluster.Primary} {
@@ -166,14 +178,12 @@ func (s *scope) setAside(d *draft, sb *topology.Standby) {
 	d.command(n, "keep the old one aside", "mv", "--no-target-directory", "--", h.DataDir, h.DataDir+Aside)
 }
 
-// configure gives the copy its files: Debian keeps them in a directory of their
-// own, which pg_createcluster makes for a data directory that is there; elsewhere
-// they came with the copy.
-func (s *scope) configure(d *draft, sb *topology.Standby, again bool) {
+// configure gives the copy its files and the blocks in them. Except on Debian they
+// came with the copy.
+func (s *scope) configure(d *draft, sb *topology.Standby) {
 	n, h := sb.Node, s.found(sb.Node).Host
-	if h.Layout == facts.LayoutDebian && !h.Conf.Exists {
-		d.command(n, "make its configuration", "pg_createcluster", strconv.Itoa(h.Version), h.Instance,
-			"--datadir", h.DataDir, "--port", strconv.Itoa(n.Port))
+	if s.needsConfig(n) {
+		s.takeConfig(d, n)
 	}
 	d.step(n, "write the block", s.confFile(n, s.lines(n), s.textBefore(h.Conf)))
 	d.step(n, "write the block", s.hbaFile(n, s.textBefore(h.HBA)))

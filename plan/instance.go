@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"path"
 	"strconv"
 
 	"github.com/repltool/repltool/providers/facts"
@@ -16,6 +17,9 @@ func instances(s *scope, out *findings) {
 		out.put(s.create())
 	}
 	for _, n := range s.cluster.Members() {
+		if s.needsConfig(n) {
+			out.put(s.initialConfig(n))
+		}
 		f := s.found(n)
 		if f.Complete() && f.Server == nil && f.Host.Data.State == facts.DataCluster && !s.recloned(n) {
 			out.put(s.start(n))
@@ -64,6 +68,47 @@ func (s *scope) initdb(n *topology.Node, h *facts.Host) []string {
 		argv = append(argv, "--no-data-checksums")
 	}
 	return argv
+}
+
+// Debian keeps a cluster's configuration in a directory of its own, which a copy
+// does not bring along. pg_createcluster makes it of the files that initdb writes:
+// they come from a cluster that is made for them beside, under StateDir, and goes.
+
+// needsConfig tells that n is a clone to be and has no configuration yet.
+func (s *scope) needsConfig(n *topology.Node) bool {
+	h := s.found(n).Host
+	return s.recloned(n) && h.Layout == facts.LayoutDebian && !h.Conf.Exists
+}
+
+func initialDir(n *topology.Node, h *facts.Host) string {
+	return path.Join(h.StateDir, "initial", n.SlotName())
+}
+
+// configFiles are those that initdb writes.
+func configFiles() []string { return []string{"postgresql.conf", "pg_hba.conf", "pg_ident.conf"} }
+
+// initialConfig makes the files; the clone takes them over.
+func (s *scope) initialConfig(n *topology.Node) *draft {
+	h, o := s.found(n).Host, s.cluster.InitDB
+	d := newDraft(Create, s.nodeAddress(n), n)
+	d.Reason = "the configuration files of a standby"
+	d.command(n, "take away what an earlier apply left", "rm", "-rf", "--", initialDir(n, h))
+	d.command(n, "make the files", binary(h, "initdb"), "--pgdata", initialDir(n, h), "--locale", o.Locale, "--encoding", o.Encoding,
+		"--auth-local", "peer", "--auth-host", o.Auth, "--no-sync")
+	return d
+}
+
+// takeConfig gives the copy its configuration directory.
+func (s *scope) takeConfig(d *draft, n *topology.Node) {
+	h := s.found(n).Host
+	move := []string{"mv", "--target-directory", h.DataDir, "--"}
+	for _, file := range configFiles() {
+		move = append(move, path.Join(initialDir(n, h), file))
+	}
+	d.command(n, "take the configuration files", move...)
+	d.command(n, "make its configuration", "pg_createcluster", strconv.Itoa(h.Version), h.Instance,
+		"--datadir", h.DataDir, "--port", strconv.Itoa(n.Port))
+	d.command(n, "take away what they came from", "rm", "-rf", "--", initialDir(n, h))
 }
 
 // start brings a node up that has a cluster and is down.
