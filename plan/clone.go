@@ -21,7 +21,7 @@ const Aside = ".repltool-old"
 
 func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	n, h := sb.Node, s.found(sb.Node).Host
-	again := s.replace[s.standbyAddress(n)] && h.Data.State == facts.DataCluster && h.Job == nil
+	again := s.replace[s.standbyAddress(n)] && h.Data.State == facts.DataCluster && len(h.Jobs) == 0
 	action := Create
 	if again {
 		action = Replace
@@ -40,11 +40,8 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	if again {
 		s.setAside(d, sb)
 	}
-	if !s.copyStep(d, sb, size, out) {
+	if !s.copySteps(d, sb, size, out) {
 		return newDraft(action, s.standbyAddress(n), n)
-	}
-	if s.cluster.BaseBackup.Verify {
-		d.step(n, "verify the copy", Command{Argv: s.verify(h), Job: jobID(n, "verify")})
 	}
 	s.configure(d, sb)
 	s.startClone(d, sb)
@@ -60,29 +57,38 @@ func jobID(n *topology.Node, what string) string { return n.SlotName() + "." + w
 // JobDir is the directory of a job: the marker of a half-made data directory.
 func JobDir(h *facts.Host, id string) string { return path.Join(h.StateDir, "jobs", id) }
 
-// copyStep adds the copy, or takes up the one that an earlier apply began. It is
-// false, with an error, when that one is of another making.
-func (s *scope) copyStep(d *draft, sb *topology.Standby, size int64, out *findings) bool {
+// copySteps adds the copy and its check, or takes up those that an earlier apply
+// began. It is false, with an error, when what runs is of another making.
+func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, out *findings) bool {
 	n, h := sb.Node, s.found(sb.Node).Host
-	op := Command{Argv: s.basebackup(sb), Job: jobID(n, "clone"), Bytes: size}
-	job := h.Job
+	copying := Command{Argv: s.basebackup(sb), Job: jobID(n, "clone"), Bytes: size}
+	checking := Command{Argv: s.verify(h), Job: jobID(n, "verify")}
+	clone, verify := h.Job(copying.Job), h.Job(checking.Job)
+	for _, job := range h.Jobs {
+		if job.Running && !slices.Equal(job.Argv, copying.Argv) && !slices.Equal(job.Argv, checking.Argv) {
+			out.fail(sb.Range, "Another clone is running",
+				"%s: an earlier apply runs\n  %s\nand the topology wants\n  %s\nWait until it has ended, or end it on %s, then plan again.",
+				n.Name, strings.Join(job.Argv, " "), strings.Join(copying.Argv, " "), n.Name)
+			return false
+		}
+	}
+	whole := clone.Done() && h.Data.State == facts.DataCluster && slices.Equal(clone.Argv, copying.Argv) && !verify.Failed()
 	switch {
-	case job == nil:
-	case job.Running && !slices.Equal(job.Argv, op.Argv):
-		out.fail(sb.Range, "Another clone is running",
-			"%s: an earlier apply runs\n  %s\nand the topology wants\n  %s\nWait until it has ended, or end it on %s, then plan again.",
-			n.Name, strings.Join(job.Argv, " "), strings.Join(op.Argv, " "), n.Name)
-		return false
-	case job.Running:
-		d.Reason = "an earlier apply began the copy and it still runs: it is taken up"
-	case job.ExitCode != nil && *job.ExitCode == 0 && h.Data.State == facts.DataCluster && slices.Equal(job.Argv, op.Argv):
+	case len(h.Jobs) == 0:
+	case whole:
 		d.Reason = "an earlier apply made the copy: it goes on from there"
-		return true
+	case clone != nil && clone.Running:
+		d.Reason = "an earlier apply began the copy and it still runs: it is taken up"
 	default:
 		d.Reason = "an earlier apply left a half-made copy: it is removed first"
-		d.command(n, "remove the half-made copy", "rm", "-rf", "--", h.DataDir, JobDir(h, op.Job))
+		d.command(n, "remove the half-made copy", "rm", "-rf", "--", h.DataDir, JobDir(h, copying.Job), JobDir(h, checking.Job))
 	}
-	d.step(n, "copy", op)
+	if !whole {
+		d.step(n, "copy", copying)
+	}
+	if s.cluster.BaseBackup.Verify && !(whole && verify.Done()) {
+		d.step(n, "verify the copy", checking)
+	}
 	return true
 }
 

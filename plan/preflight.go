@@ -85,7 +85,7 @@ func (s *scope) checkVersion(n *topology.Node, f *facts.Node, out *findings) {
 	running := h.Version
 	if f.Server != nil {
 		running = f.Server.Major()
-	} else if h.Data.State == facts.DataCluster {
+	} else if h.Data.State == facts.DataCluster && !s.recloned(n) {
 		running = h.Data.Version
 	}
 	if s.cluster.Version != 0 && running != s.cluster.Version {
@@ -286,7 +286,7 @@ func (s *scope) checkStandby(sb *topology.Standby, f *facts.Node, out *findings)
 		identifier = f.Server.SystemIdentifier
 	}
 	switch {
-	case f.Host.Data.State == facts.DataForeign && f.Host.Job == nil:
+	case f.Host.Data.State == facts.DataForeign && len(f.Host.Jobs) == 0:
 		out.fail(s.rangeOf(n), "Data directory is not empty",
 			"%s: %s holds files that are no PostgreSQL cluster. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)
 	case s.recloned(n):
@@ -313,7 +313,7 @@ func (s *scope) checkStandby(sb *topology.Standby, f *facts.Node, out *findings)
 func (s *scope) checkDisk(sb *topology.Standby, f *facts.Node, out *findings) {
 	need := s.cloneBytes(sb)
 	need += need / 10
-	if len(f.Host.Disks) == 0 || f.Host.Job != nil {
+	if len(f.Host.Disks) == 0 || len(f.Host.Jobs) > 0 {
 		return
 	}
 	if d := f.Host.Disks[0]; d.Free < need {

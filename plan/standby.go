@@ -247,7 +247,7 @@ func (s *scope) recloned(n *topology.Node) bool {
 		return false
 	}
 	return s.replace[s.standbyAddress(n)] || f.Server == nil && f.ServerError == nil &&
-		(slices.Contains([]facts.DataState{facts.DataAbsent, facts.DataEmpty}, f.Host.Data.State) || f.Host.Job != nil)
+		(slices.Contains([]facts.DataState{facts.DataAbsent, facts.DataEmpty}, f.Host.Data.State) || len(f.Host.Jobs) > 0)
 }
 
 // applicationName is the name under which a standby that runs is seen upstream.

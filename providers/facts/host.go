@@ -43,7 +43,9 @@ type Host struct {
 	Passfile      SecretFile // the one that repltool writes for this node
 	StandbySignal bool
 
-	Job *Job `json:",omitempty"` // a detached clone, running or ended
+	// Jobs are the detached commands that name the data directory: a copy in the
+	// making, running or ended.
+	Jobs []Job `json:",omitempty"`
 	// Resolved holds the addresses of the other nodes' names, as this host sees
 	// them. A name that did not resolve is absent.
 	Resolved map[string][]string `json:",omitempty"`
@@ -66,7 +68,7 @@ const (
 	DataForeign DataState = "foreign" // has files that are no cluster
 )
 
-// DataDir is the data directory as found. With Host.Job set, a directory that is
+// DataDir is the data directory as found. With Host.Jobs, a directory that is
 // not empty may be a half-made clone of ours.
 type DataDir struct {
 	State   DataState
@@ -104,3 +106,19 @@ type Job struct {
 	Running  bool
 	ExitCode *int // nil while it runs, or when it was killed
 }
+
+// Job answers the job of that ID, or nil.
+func (h *Host) Job(id string) *Job {
+	for i := range h.Jobs {
+		if h.Jobs[i].ID == id {
+			return &h.Jobs[i]
+		}
+	}
+	return nil
+}
+
+// Done tells that it ended well.
+func (j *Job) Done() bool { return j != nil && j.ExitCode != nil && *j.ExitCode == 0 }
+
+// Failed tells that it ended otherwise, or was killed.
+func (j *Job) Failed() bool { return j != nil && !j.Running && !j.Done() }

@@ -438,6 +438,7 @@ main() {
   put service.unit "$UNIT"
   put port_owner "$OWNER"
   [ ! -e "$DATA/standby.signal" ] || put standby_signal 1
+  [ ! -e "$DATA.repltool-old" ] || put aside 1
   put_control
   put_file conf "$CONF/postgresql.conf"
   put_file hba "$HBA"

@@ -166,12 +166,12 @@ func TestDiscoverJob(t *testing.T) {
 	if err := host.StartJob(t.Context(), m.conn, m.dir+"/.repltool", "clone", argv, nil); err != nil {
 		t.Fatal(err)
 	}
-	check(t, "job", m.discover(w).Job, &facts.Job{ID: "clone", Argv: argv, Running: true})
+	check(t, "job", m.discover(w).Jobs, []facts.Job{{ID: "clone", Argv: argv, Running: true}})
 	host.WatchJob(t.Context(), m.conn, m.dir+"/.repltool", "clone", nil)
 	code := 4
-	check(t, "job", m.discover(w).Job, &facts.Job{ID: "clone", Argv: argv, ExitCode: &code})
+	check(t, "job", m.discover(w).Jobs, []facts.Job{{ID: "clone", Argv: argv, ExitCode: &code}})
 	w.DataDir += "2"
-	check(t, "another's job", m.discover(w).Job, nil)
+	check(t, "another's job", m.discover(w).Jobs, nil)
 }
 
 func TestDiscoverRefuses(t *testing.T) {

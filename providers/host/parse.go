@@ -34,11 +34,12 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		Running: f.line("running") == "1", PortOwner: f.line("port_owner"),
 		Conf: f.file("conf"), HBA: f.file("hba"), Passfile: f.secretFile("pass", w.NodeName),
 		StandbySignal: f.has("standby_signal"),
+		Aside:         f.has("aside"),
 	}
 	h.Version, _ = strconv.Atoi(f.line("version"))
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))
 	h.Disks = f.parseDisks()
-	h.Job = f.job(h.DataDir)
+	h.Jobs = f.jobsOf(h.DataDir)
 	h.Resolved = f.resolved(w.Resolve)
 	h.ParameterError = parameterError(f.text["parameters"])
 	h.LocaleMissing = f.has("locales") && !hasLocale(f.text["locales"], w.Locale)
@@ -127,11 +128,11 @@ func (f *fields) parseDisks() []facts.Disk {
 	return disks
 }
 
-// job answers the detached command that makes this data directory.
-func (f *fields) job(dataDir string) *facts.Job {
-	var last *facts.Job
+// jobsOf answers the detached commands that make this data directory.
+func (f *fields) jobsOf(dataDir string) []facts.Job {
+	var all []facts.Job
 	for _, id := range f.jobs {
-		j := &facts.Job{ID: id, Running: f.line("job."+id+".running") == "1"}
+		j := facts.Job{ID: id, Running: f.line("job."+id+".running") == "1"}
 		j.Argv = strings.Split(strings.TrimSuffix(f.text["job."+id+".argv"], "\x00"), "\x00")
 		if !names(j.Argv, dataDir) {
 			continue
@@ -139,11 +140,9 @@ func (f *fields) job(dataDir string) *facts.Job {
 		if code, err := strconv.Atoi(f.line("job." + id + ".status")); err == nil && !j.Running {
 			j.ExitCode = &code
 		}
-		if last == nil || j.Running || !last.Running {
-			last = j
-		}
+		all = append(all, j)
 	}
-	return last
+	return all
 }
 
 // names tells whether a command's words name the directory.

@@ -36,7 +36,7 @@ func TestParseHost(t *testing.T) {
 		OSUser: "postgres", Version: 15, DataDir: "/d", Layout: "bare",
 		Disks:    []facts.Disk{{Path: "/a b", Mount: "/a b", Total: 100 * 1024}},
 		Conf:     facts.File{Path: "/c", Exists: true, Mode: 0o640, Owner: "postgres", Modified: 12.5},
-		Job:      &facts.Job{ID: "1", Argv: []string{"pg_basebackup", "-D", "/d"}, ExitCode: &code},
+		Jobs:     []facts.Job{{ID: "1", Argv: []string{"pg_basebackup", "-D", "/d"}, ExitCode: &code}},
 		Resolved: map[string][]string{"h": {"10.0.0.1", "10.0.0.2"}, "10.0.0.9": {"10.0.0.9"}}, ParameterError: "invalid value\nHINT: try on",
 		Control: &facts.Control{SystemIdentifier: "77", Timeline: 3, State: "in production"},
 	}
