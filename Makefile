@@ -1,0 +1,54 @@
+# The door to everything: `make help` lists what is here.
+# Needs Go, git and make; what else a target needs it sets up itself, and says so.
+
+GO          ?= go
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS     := -X main.version=$(VERSION)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+N           ?= 3
+SUITE       ?= bookworm
+SETUP       := ./internal/lab/setup.sh
+
+.PHONY: help build demo demo-clean test check lab lab-down bench golden clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
+
+build: ## bin/repltool
+	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/repltool ./cmd/repltool
+
+demo: ## a primary and two standbys on this machine, from nothing to in sync, drifted and mended
+	@$(SETUP) demo
+	@$(MAKE) -s build
+	@./examples/quickstart/demo.sh
+
+demo-clean: ## stop the demo's servers and remove its files
+	@./examples/quickstart/demo.sh clean
+
+test: ## every test; needs root for the lab's hosts
+	@$(SETUP) test
+	$(GO) test -timeout 60m ./...
+
+check: ## vet, staticcheck, gofumpt, import directions
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	@files=$$($(GO) run $(GOFUMPT) -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "gofumpt: $$files"; exit 1; fi
+	$(GO) test ./internal/imports
+
+lab: ## N=3 hosts with sshd and PostgreSQL's binaries; prints the ssh config to use
+	@$(SETUP) test
+	@$(GO) run ./internal/lab/cmd/lab up -n $(N) -suite $(SUITE)
+
+lab-down: ## take every lab down
+	@$(GO) run ./internal/lab/cmd/lab down all
+
+bench: ## speed and memory, as ratios to bare commands in the same run
+	@$(SETUP) test
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/bench ./plan
+
+golden: ## write the golden files again
+	$(GO) test ./topology ./plan ./internal/view ./cmd/repltool -update
+
+clean: ## remove what build made
+	rm -rf bin

@@ -1,0 +1,102 @@
+// Package imports holds the architecture's import directions to the code.
+package imports
+
+import (
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/repltool/repltool/"
+
+// rule forbids imports, direct or not, to the packages under a path.
+type rule struct {
+	under  string   // of the module
+	except []string // packages of the module that may be used all the same
+	forbid []string // prefixes of import paths; "repltool/" stands for the module
+	why    string
+}
+
+func rules() []rule {
+	return []rule{
+		{under: "topology", forbid: []string{"repltool/"}, except: []string{"topology"}, why: "the language rests on nothing of ours"},
+		{under: "plan", forbid: []string{"github.com/jackc/pgx", "golang.org/x/crypto/ssh", "github.com/pkg/sftp", "repltool/providers/host", "repltool/providers/postgres", "repltool/apply", "repltool/internal"}, why: "plan is pure"},
+		{under: "apply", forbid: []string{"github.com/jackc/pgx", "golang.org/x/crypto/ssh", "github.com/pkg/sftp", "repltool/providers/host", "repltool/providers/postgres", "repltool/internal"}, why: "apply declares what it needs"},
+		{under: "providers", forbid: []string{"repltool/plan", "repltool/apply", "repltool/internal/view"}, why: "providers decide nothing"},
+		{under: "internal/view", forbid: []string{"github.com/jackc/pgx", "golang.org/x/crypto/ssh", "repltool/providers/host", "repltool/providers/postgres"}, why: "views are given values"},
+	}
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func TestImportDirections(t *testing.T) {
+	for _, p := range load(t) {
+		for _, r := range rules() {
+			path := strings.TrimPrefix(p.ImportPath, module)
+			if path == r.under || strings.HasPrefix(path, r.under+"/") {
+				check(t, p, r)
+			}
+		}
+	}
+}
+
+// TestPlanHasNoWorld looks at plan's own imports: what the standard library and
+// the language need below it is theirs.
+func TestPlanHasNoWorld(t *testing.T) {
+	for _, p := range load(t) {
+		if p.ImportPath != module+"plan" {
+			continue
+		}
+		for _, i := range p.Imports {
+			switch i {
+			case "net", "os", "os/exec", "context", "net/http":
+				t.Errorf("plan imports %s: it has no clock, no network and no files", i)
+			}
+		}
+		return
+	}
+	t.Fatal("package plan was not found")
+}
+
+func check(t *testing.T, p pkg, r rule) {
+	t.Helper()
+	for _, dep := range p.Deps {
+		short := strings.Replace(dep, module, "repltool/", 1)
+		for _, f := range r.forbid {
+			if strings.HasPrefix(short, f) && !excepted(short, r) {
+				t.Errorf("%s imports %s, perhaps through others: %s", p.ImportPath, dep, r.why)
+			}
+		}
+	}
+}
+
+func excepted(short string, r rule) bool {
+	for _, e := range r.except {
+		if short == "repltool/"+e {
+			return true
+		}
+	}
+	return false
+}
+
+func load(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps=false", "-json=ImportPath,Imports,Deps", module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		var p pkg
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
