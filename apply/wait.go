@@ -63,7 +63,7 @@ func ask(ctx context.Context, m Machine, op plan.Wait) (met bool, detail string,
 	rows, err := m.Query(ctx, op.Database, op.Query)
 	switch {
 	case err != nil:
-		return false, err.Error(), err
+		return false, strings.Join(strings.Fields(err.Error()), " "), err // in one line
 	case len(rows) == 0 || len(rows[0]) == 0:
 		return false, "no row yet", nil
 	case len(rows[0]) > 1:

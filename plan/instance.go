@@ -16,12 +16,19 @@ func instances(s *scope, out *findings) {
 	if s.fresh() {
 		out.put(s.create())
 	}
+	if p := s.cluster.Primary; s.running(p) && s.primary().Host.Job(jobID(p, "init")) != nil {
+		d := newDraft(Update, s.nodeAddress(p), p)
+		d.Reason = "an earlier apply made it and died before it took its marker away"
+		s.removeInitMarker(d)
+		out.put(d)
+	}
 	for _, n := range s.cluster.Members() {
 		if s.needsConfig(n) {
 			out.put(s.initialConfig(n))
 		}
 		f := s.found(n)
-		if f.Complete() && f.Server == nil && f.Host.Data.State == facts.DataCluster && !s.recloned(n) {
+		made := n == s.cluster.Primary && s.fresh()
+		if f.Complete() && f.Server == nil && f.Host.Data.State == facts.DataCluster && !s.recloned(n) && !made {
 			out.put(s.start(n))
 		}
 	}
@@ -33,19 +40,44 @@ func (s *scope) willRun(n *topology.Node) bool {
 }
 
 // create makes the primary's cluster, with its parameters and rules in place
-// before it starts for the first time.
+// before it starts for the first time. Until it has started, the job that made it
+// marks it: an apply that finds the marker goes on from there.
 func (s *scope) create() *draft {
 	n := s.cluster.Primary
 	h := s.found(n).Host
 	d := newDraft(Create, s.nodeAddress(n), n)
 	d.differ("version", nil, ptr(strconv.Itoa(h.Version)), "")
 	d.differ("data_dir", nil, ptr(h.DataDir), "")
-	d.command(n, "make the cluster", s.initdb(n, h)...)
+	making := Command{Argv: s.initdb(n, h), Job: jobID(n, "init")}
+	if job := h.Job(making.Job); job.Failed() {
+		d.Reason = "an earlier apply left a half-made cluster, which never ran: it is removed first"
+		d.command(n, "remove the half-made cluster", append([]string{"rm", "-rf", "--"}, halfMade(h, making.Job)...)...)
+		d.step(n, "make the cluster", making)
+	} else if !job.Done() || h.Data.State != facts.DataCluster {
+		d.step(n, "make the cluster", making)
+	} else {
+		d.Reason = "an earlier apply made the cluster, and died before it ran: it goes on from there"
+	}
 	d.step(n, "write the block", s.confFile(n, s.lines(n), ""))
 	d.step(n, "write the block", s.hbaFile(n, ""))
 	d.step(n, "start", control(n, h, "start"))
 	d.wait(n, n.Name+" accepts connections", accepting(false), acceptTimeout)
+	s.removeInitMarker(d)
 	return d
+}
+
+// halfMade are the directories that a dead initdb may have left, and its marker.
+func halfMade(h *facts.Host, job string) []string {
+	dirs := []string{h.DataDir}
+	if h.ConfigDir != h.DataDir {
+		dirs = append(dirs, h.ConfigDir)
+	}
+	return append(dirs, JobDir(h, job))
+}
+
+func (s *scope) removeInitMarker(d *draft) {
+	n := s.cluster.Primary
+	d.command(n, "it runs: take the marker away", "rm", "-rf", "--", JobDir(s.found(n).Host, jobID(n, "init")))
 }
 
 // initdb is the command that makes a cluster. The superuser is named after the OS

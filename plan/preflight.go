@@ -237,14 +237,20 @@ func (s *scope) checkResolved(n *topology.Node, f *facts.Node, out *findings) {
 
 func (s *scope) checkPrimary(n *topology.Node, f *facts.Node, out *findings) {
 	switch {
-	case f.Host.Data.State == facts.DataForeign:
+	case f.Host.Job(jobID(n, "init")).Failed() && f.Host.Data.State == facts.DataCluster && f.Server == nil:
+		out.fail(n.Range, "A cluster that was not made to its end",
+			"%s: the command that made %s ended badly, and whether the cluster ever ran cannot be told. If nothing in it is of use, remove it by hand:\n  rm -rf %s",
+			n.Name, f.Host.DataDir, strings.Join(halfMade(f.Host, jobID(n, "init")), " "))
+	case f.Host.Data.State == facts.DataForeign && len(f.Host.Jobs) == 0:
 		out.fail(n.Range, "Data directory is not empty",
 			"%s: %s holds files that are no PostgreSQL cluster. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)
 	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal:
 		out.fail(s.cluster.Range, "The primary is a standby",
 			"%s is down, and its data directory is that of a standby (standby.signal). Name the live primary in the topology.", n.Name)
 	case s.fresh():
-		s.checkEmpty(n, f, out)
+		if f.Host.Data.State != facts.DataCluster {
+			s.checkEmpty(n, f, out)
+		}
 		if f.Host.LocaleMissing {
 			out.fail(s.cluster.InitDB.Range, "Locale is missing", "%s has no locale %q. Install it there, or set initdb { locale = \"C.UTF-8\" }.", n.Name, s.cluster.InitDB.Locale)
 		}

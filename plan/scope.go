@@ -46,10 +46,11 @@ func (s *scope) live() *facts.Server { return s.primary().Server }
 // running tells whether n has a server that was read.
 func (s *scope) running(n *topology.Node) bool { return s.found(n).Server != nil }
 
-// fresh tells that the cluster does not exist yet: its primary is to be made.
+// fresh tells that the cluster does not exist yet: its primary is to be made, or
+// an earlier apply died over making it.
 func (s *scope) fresh() bool {
 	p := s.primary()
-	return p.Complete() && p.Server == nil && p.Host.Data.State != facts.DataCluster
+	return p.Complete() && p.Server == nil && (p.Host.Data.State != facts.DataCluster || p.Host.Job(jobID(s.cluster.Primary, "init")) != nil)
 }
 
 func (s *scope) complete() bool {

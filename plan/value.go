@@ -37,7 +37,7 @@ func same(s facts.Setting, a, b string) bool {
 }
 
 func normaliseBool(value string) (string, error) {
-	v := strings.ToLower(strings.TrimSpace(value))
+	v := strings.ToLower(value)
 	isPrefix := func(word string, shortest int) bool { return len(v) >= shortest && strings.HasPrefix(word, v) }
 	switch {
 	case isPrefix("true", 1), isPrefix("yes", 1), v == "on", v == "1":

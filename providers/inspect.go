@@ -2,6 +2,8 @@ package providers
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -19,7 +21,11 @@ type InspectOptions struct {
 	Timeout     time.Duration // for one node; 0: 30 s
 }
 
-const defaultTimeout = 30 * time.Second
+const (
+	defaultTimeout = 30 * time.Second
+	// maintenance is the database that is read: the ledger is in it.
+	maintenance = "postgres"
+)
 
 // Inspect reads the nodes of every cluster. A node that cannot be read is told in
 // its facts; the others are read all the same.
@@ -37,9 +43,7 @@ func (f *Fleet) Inspect(ctx context.Context, o InspectOptions) facts.Facts {
 	for _, c := range f.topology.Clusters {
 		for _, member := range c.Members() {
 			group.Go(func() error {
-				ctx, cancel := context.WithTimeout(ctx, o.Timeout)
-				defer cancel()
-				found := f.nodes[member.Name].inspect(ctx, c)
+				found := f.nodes[member.Name].inspect(ctx, c, o.Timeout)
 				mu.Lock()
 				defer mu.Unlock()
 				all.Nodes[member.Name] = found
@@ -51,100 +55,169 @@ func (f *Fleet) Inspect(ctx context.Context, o InspectOptions) facts.Facts {
 	return all
 }
 
-// reading is what the SQL side of one node found.
-type reading struct {
-	server *facts.Server
-	err    error
-}
-
-// inspect reads one node: the machine and, on a second session at the same time,
-// the server where it is to be expected.
-func (n *Node) inspect(ctx context.Context, c *topology.Cluster) *facts.Node {
+// inspect reads one node within its time.
+func (n *Node) inspect(ctx context.Context, c *topology.Cluster, timeout time.Duration) *facts.Node {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if n.topology.Access == topology.AccessSQL {
+		return n.inspectSQL(ctx)
+	}
 	found := &facts.Node{Name: n.topology.Name}
 	conn, err := n.Conn(ctx)
 	if err != nil {
-		found.Error = host.ReadError(err)
+		found.Error = readError(err)
 		return found
 	}
-	guess := make(chan reading, 1)
-	guessed := n.socketDir()
-	go func() { guess <- n.read(ctx) }()
-	h, err := host.Discover(ctx, conn, n.want(c))
-	first := <-guess
+	h, r, err := n.readBoth(ctx, conn, want(n.topology, c))
 	if err != nil {
-		found.Error = host.ReadError(err)
+		r.session.end()
+		found.Error = readError(err)
 		return found
 	}
-	n.mu.Lock()
-	n.host = h
-	n.mu.Unlock()
 	found.Host = h
-	if !h.Running {
-		return found
-	}
-	if !belongs(first.server, h) && n.socketDir() != guessed {
-		first = n.read(ctx) // the server listens elsewhere than expected
-	}
-	if belongs(first.server, h) {
-		found.Server = first.server
-		return found
-	}
-	found.ServerError = n.serverError(first)
+	n.judge(ctx, found, r)
 	return found
 }
 
-// belongs tells whether the server that answered is the one whose files were
-// found. A data directory may be known by two names; its system identifier is one.
-func belongs(s *facts.Server, h *facts.Host) bool {
-	if s == nil {
+// inspectSQL reads a node that has no machine to look at.
+func (n *Node) inspectSQL(ctx context.Context) *facts.Node {
+	found := &facts.Node{Name: n.topology.Name}
+	r := n.read(ctx, place{})
+	if r.err != nil {
+		found.ServerError = readError(r.err)
+		return found
+	}
+	found.Server = r.server
+	n.give(r.session)
+	return found
+}
+
+// reading is what the SQL side of one node found, and the session that asked.
+type reading struct {
+	at      place
+	server  *facts.Server
+	session *session
+	err     error
+}
+
+// readBoth reads the machine and, on a second session at the same time, the server
+// where it last answered or is to be expected.
+func (n *Node) readBoth(ctx context.Context, conn host.Conn, w host.Want) (*facts.Host, reading, error) {
+	guess := make(chan reading, 1)
+	go func() { guess <- n.read(ctx, n.places()[0]) }()
+	h, err := host.Discover(ctx, conn, w)
+	r := <-guess
+	if err == nil && !h.Running && r.server != nil && n.belongs(ctx, r.server, h) {
+		h, err = host.Discover(ctx, conn, w) // it was just started: look again
+	}
+	return h, r, err
+}
+
+// read reads the server at that place. The session is always a new one: an old one
+// tells when it itself took notice of the last reload.
+func (n *Node) read(ctx context.Context, at place) reading {
+	var db *postgres.DB
+	var err error
+	if n.topology.SQL != nil {
+		db, err = postgres.ConnectTCP(ctx, n.topology.SQL, maintenance, "")
+	} else {
+		db, err = n.connect(ctx, at, maintenance, "")
+	}
+	if err != nil {
+		return reading{at: at, err: err}
+	}
+	s := &session{db, maintenance}
+	server, err := postgres.Read(ctx, db)
+	if err != nil {
+		s.end()
+		return reading{at: at, err: err}
+	}
+	return reading{at: at, server: server, session: s}
+}
+
+// judge puts the server into the facts if it is that of the machine's data
+// directory, and looks for it where the machine says it listens if it is not.
+func (n *Node) judge(ctx context.Context, found *facts.Node, r reading) {
+	h := found.Host
+	switch {
+	case !h.Running:
+		r.session.end()
+		n.forget(h)
+		found.ServerError = n.strayed(r, h)
+		return
+	case r.server == nil || !n.belongs(ctx, r.server, h):
+		r = n.readAgain(ctx, r, h)
+	}
+	if r.err != nil {
+		n.forget(h)
+		found.ServerError = readError(r.err)
+		return
+	}
+	found.Server = r.server
+	n.settle(r.at, h)
+	n.give(r.session)
+}
+
+// forget keeps the machine and no place of its server.
+func (n *Node) forget(h *facts.Host) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.host, n.found = h, nil
+}
+
+// strayed tells of an sql block that reaches the node's cluster while no server
+// runs on the node's machine: that the node is down would be the wrong conclusion.
+func (n *Node) strayed(r reading, h *facts.Host) *facts.ReadError {
+	if n.topology.SQL == nil || r.server == nil || h.Control == nil || h.Control.SystemIdentifier != r.server.SystemIdentifier {
+		return nil
+	}
+	return &facts.ReadError{
+		Kind: facts.BadData, Text: "the sql block reaches a server of this cluster, and none runs on " + h.Hostname,
+		Hint: "Let sql { host = … } name this node's own server.",
+	}
+}
+
+// readAgain reads the server where the machine says that it listens.
+func (n *Node) readAgain(ctx context.Context, r reading, h *facts.Host) reading {
+	if r.err == nil {
+		r.session.end()
+		r = reading{at: r.at, err: otherServer(r.server.Settings["data_directory"].Value, h)}
+	}
+	if n.topology.SQL != nil {
+		return r
+	}
+	at, err := n.listens(ctx, h.DataDir)
+	if err != nil {
+		return reading{err: errors.Join(r.err, fmt.Errorf("where the server listens: %w", err))}
+	}
+	if at == r.at {
+		return r
+	}
+	second := n.read(ctx, at)
+	if second.err == nil && !n.belongs(ctx, second.server, h) {
+		second.session.end()
+		second = reading{err: otherServer(second.server.Settings["data_directory"].Value, h)}
+	}
+	return second
+}
+
+// belongs tells whether the server that answered is the one whose files were found.
+// Servers of one cluster on one machine have the same system identifier, so that
+// the directory decides. What an sql block reaches may see its files under other
+// names.
+func (n *Node) belongs(ctx context.Context, s *facts.Server, h *facts.Host) bool {
+	if h.Control != nil && h.Control.SystemIdentifier != s.SystemIdentifier {
 		return false
 	}
-	return s.DataDirectory == h.DataDir || h.Control != nil && h.Control.SystemIdentifier == s.SystemIdentifier
+	return n.topology.SQL != nil || n.sameDir(ctx, s.Settings["data_directory"].Value, h.DataDir)
 }
 
-func (n *Node) serverError(r reading) *facts.ReadError {
-	if r.err == nil {
-		return &facts.ReadError{Kind: facts.BadData, Text: "the server that answers has another data directory: " + r.server.DataDirectory,
-			Hint: "set data_dir or port on the node"}
+// readError says why something could not be read. What happened on the way to the
+// machine says more than that the server could not be reached.
+func readError(err error) *facts.ReadError {
+	var machine *host.Error
+	if e := postgres.ReadError(err); e != nil && !errors.As(err, &machine) {
+		return e
 	}
-	user := ""
-	if n.conn != nil {
-		user = n.conn.OSUser()
-	}
-	return &facts.ReadError{Kind: postgres.Kind(r.err), Text: "sql: " + r.err.Error(), Hint: postgres.Hint(r.err, user)}
-}
-
-// read reads the server in a session of its own, which sets nothing.
-func (n *Node) read(ctx context.Context) reading {
-	db, err := n.connect(ctx, postgres.Target{Database: "postgres", Reading: true})
-	if err != nil {
-		return reading{err: err}
-	}
-	defer closeSoon(db)
-	server, err := postgres.Read(ctx, db)
-	return reading{server: server, err: err}
-}
-
-// want is what the topology says of the node, for discovery.
-func (n *Node) want(c *topology.Cluster) host.Want {
-	t := n.topology
-	w := host.Want{
-		NodeName: t.Name, ClusterName: c.Name, Port: t.Port, Version: c.Version,
-		DataDir: t.DataDir, ConfigDir: t.ConfigDir, BinDir: t.BinDir, SocketDir: t.SocketDir, Service: t.Service,
-		Parameters: map[string]string{}, Locale: c.InitDB.Locale, Encoding: c.InitDB.Encoding,
-	}
-	for _, m := range c.Members() {
-		if m != t {
-			w.Resolve = append(w.Resolve, m.Address)
-		}
-	}
-	for name, p := range c.ParametersOf(t) {
-		if !p.Secret.IsSet() {
-			w.Parameters[name] = p.Value
-		}
-	}
-	if c.BaseBackup.WALDir != "" {
-		w.Dirs = append(w.Dirs, c.BaseBackup.WALDir)
-	}
-	return w
+	return host.ReadError(err)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/repltool/repltool/internal/pgtest"
@@ -51,9 +52,9 @@ func node(name string, s *pgtest.Server) *topology.Node {
 
 func pair(t *testing.T) (primary, standby *pgtest.Server, top *topology.Topology) {
 	t.Helper()
-	primary = pgtest.Start(t, "cluster_name=one")
-	primary.SQL("SELECT pg_create_physical_replication_slot('pg2', true)")
-	standby = primary.Standby("pg2", "primary_slot_name=pg2")
+	primary = pgtest.Start(t, pgtest.Options{Conf: []string{"cluster_name = 'one'"}})
+	primary.Query(t, "SELECT pg_create_physical_replication_slot('pg2', true)")
+	standby = primary.Standby(t, "pg2", "pg2")
 	c := &topology.Cluster{Name: "main", ID: "cluster.main", Primary: node("pg1", primary)}
 	c.Standbys = []*topology.Standby{{Node: node("pg2", standby), Upstream: c.Primary}}
 	return primary, standby, &topology.Topology{Nodes: c.Members(), Clusters: []*topology.Cluster{c}}
@@ -78,12 +79,12 @@ func open(t *testing.T, top *topology.Topology, wrap func(host.Conn) host.Conn) 
 
 func TestInspect(t *testing.T) {
 	primary, _, top := pair(t)
-	primary.SQL(`CREATE ROLE "it's ""odd"" é" LOGIN PASSWORD 'canary' CONNECTION LIMIT 3 VALID UNTIL '2030-01-02 03:04:05+00' IN ROLE pg_monitor`)
-	primary.SQL(`ALTER ROLE "it's ""odd"" é" SET work_mem = '7MB'`)
-	primary.SQL(`CREATE DATABASE "shop é" OWNER "it's ""odd"" é"`)
-	primary.SQL(`ALTER SYSTEM SET work_mem = '9MB'`)
-	primary.SQL("SELECT pg_reload_conf()")
-	primary.SQL("CREATE SCHEMA repltool; CREATE TABLE repltool.managed (address text PRIMARY KEY, object text NOT NULL, since timestamptz NOT NULL DEFAULT now()); INSERT INTO repltool.managed VALUES ('a', 'role a')")
+	primary.Query(t, `CREATE ROLE "it's ""odd"" é" LOGIN PASSWORD 'canary' CONNECTION LIMIT 3 VALID UNTIL '2030-01-02 03:04:05+00' IN ROLE pg_monitor`)
+	primary.Query(t, `ALTER ROLE "it's ""odd"" é" SET work_mem = '7MB'`)
+	primary.Query(t, `CREATE DATABASE "shop é" OWNER "it's ""odd"" é"`)
+	primary.Query(t, `ALTER SYSTEM SET work_mem = '9MB'`)
+	primary.Query(t, "SELECT pg_reload_conf()")
+	primary.Query(t, "CREATE SCHEMA repltool; CREATE TABLE repltool.managed (address text PRIMARY KEY, object text NOT NULL, since timestamptz NOT NULL DEFAULT now()); INSERT INTO repltool.managed VALUES ('a', 'role a')")
 	f := open(t, top, nil).Inspect(t.Context(), InspectOptions{})
 	one, two := f.Nodes["pg1"], f.Nodes["pg2"]
 	for _, n := range []*facts.Node{one, two} {
@@ -99,7 +100,7 @@ func TestInspect(t *testing.T) {
 		t.Fatalf("the role was not found among %d", len(one.Server.Roles))
 	}
 	r := one.Server.Roles[i]
-	if r.ConnectionLimit != 3 || r.ValidUntil != "2030-01-02 03:04:05Z" || !slices.Equal(r.MemberOf, []string{"pg_monitor"}) || r.Parameters["work_mem"].Value != "7MB" || !r.Login || r.Replication {
+	if r.ConnectionLimit != 3 || r.ValidUntil != "2030-01-02 03:04:05+00" || !slices.Equal(r.MemberOf, []string{"pg_monitor"}) || r.Parameters["work_mem"].Value != "7MB" || !r.Login || r.Replication {
 		t.Errorf("role: %+v", r.Role)
 	}
 	if !scram.Matches(r.Verifier.Reveal(), r.Name, "canary") {
@@ -147,7 +148,7 @@ func TestRoundTrips(t *testing.T) {
 	}
 	few := measure()
 	for i := range 100 {
-		primary.SQL(fmt.Sprintf("CREATE ROLE r%d", i))
+		primary.Query(t, fmt.Sprintf("CREATE ROLE r%d", i))
 	}
 	if many := measure(); many != few {
 		t.Errorf("runs, dials and writes were %v, and with 100 roles more %v", few, many)
@@ -161,7 +162,7 @@ func TestRoundTrips(t *testing.T) {
 
 func TestInspectDown(t *testing.T) {
 	primary, standby, top := pair(t)
-	standby.Run("pg_ctl", "-D", standby.DataDir, "-m", "fast", "-w", "stop")
+	standby.Stop(t, syscall.SIGINT)
 	f := open(t, top, nil).Inspect(t.Context(), InspectOptions{})
 	if n := f.Nodes["pg2"]; n.Role() != facts.RoleDown || n.Host.Control == nil || !n.Complete() {
 		t.Errorf("%s: %+v", n.Role(), n)

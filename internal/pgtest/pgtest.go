@@ -1,154 +1,199 @@
-// Package pgtest starts PostgreSQL servers for tests: on a Unix socket and, where
-// asked, on loopback; in a directory of the test; as an unprivileged user.
+// Package pgtest runs scratch PostgreSQL servers for tests.
+//
+// A server is the newest one installed, or that of a version asked for; it runs as
+// an unprivileged user, listens on its Unix socket and on the loopback only, keeps
+// nothing safe on disk and is gone with its test. Data directories are copied from
+// one that initdb made once, so that two servers have one system identifier unless
+// Fresh is asked for.
 package pgtest
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Server is a server that ends with its test.
+// Server is a scratch server.
 type Server struct {
-	t testing.TB
-
-	Version   int // major
-	BinDir    string
+	Version   int    // major
+	Bin       string // where its programs are
 	DataDir   string
 	SocketDir string
 	Port      int
-	User      string // OS user and superuser
+	User      string // the superuser, named after the OS user that it runs as
+
+	account account
+	process *exec.Cmd
+	done    chan struct{}
 }
 
-// Owner answers the unprivileged user that servers run as: the caller, or
-// postgres when the caller is root.
-func Owner(t testing.TB) *user.User {
-	t.Helper()
-	u, err := user.Current()
-	if err == nil && u.Uid == "0" {
-		u, err = user.Lookup("postgres")
-	}
-	if err != nil {
-		t.Fatalf("pgtest: %v", err)
-	}
-	return u
+// Options say how a server is to be; the zero value is a fine one.
+type Options struct {
+	Version int      // 0: the newest that is installed
+	Conf    []string // lines of postgresql.conf
+	HBA     string   // pg_hba.conf; "" trusts everybody
+	Fresh   bool     // has a system identifier of its own
+	InitDB  []string // further options of initdb; makes it Fresh
+	Stopped bool     // is not started
 }
 
-// Binaries answers the newest PostgreSQL that is installed.
-func Binaries(t testing.TB) (dir string, version int) {
-	t.Helper()
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
-	if err != nil || len(found) == 0 {
-		t.Fatalf("pgtest: no PostgreSQL in /usr/lib/postgresql: run `make test`, which installs it")
+// Versions answers the major versions that are installed, oldest first.
+func Versions() []int {
+	var all []int
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin/postgres", "/usr/pgsql-*/bin/postgres"} {
+		found, _ := filepath.Glob(pattern) // the patterns are good
+		for _, path := range found {
+			name := strings.TrimPrefix(filepath.Base(filepath.Dir(filepath.Dir(path))), "pgsql-")
+			if v, err := strconv.Atoi(name); err == nil {
+				all = append(all, v)
+			}
+		}
 	}
-	major := func(path string) int {
-		n, _ := strconv.Atoi(strings.Split(path, "/")[4])
-		return n
-	}
-	sort.Slice(found, func(i, j int) bool { return major(found[i]) < major(found[j]) })
-	last := found[len(found)-1]
-	return filepath.Dir(last), major(last)
+	sort.Ints(all)
+	return all
 }
 
-// Dir makes a directory of the test that Owner owns, short enough for a socket.
-func Dir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "pgt")
-	if err != nil {
-		t.Fatal(err)
+func binOf(version int) string {
+	for _, dir := range []string{"/usr/lib/postgresql/%d/bin", "/usr/pgsql-%d/bin"} {
+		if dir = fmt.Sprintf(dir, version); exists(dir + "/postgres") {
+			return dir
+		}
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	own(t, dir)
-	return dir
+	return ""
 }
 
-func own(t testing.TB, path string) {
-	t.Helper()
-	u := Owner(t)
-	uid, _ := strconv.Atoi(u.Uid)
-	gid, _ := strconv.Atoi(u.Gid)
-	if err := os.Chown(path, uid, gid); err != nil {
-		t.Fatal(err)
-	}
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
-// Start makes a cluster with these settings ("work_mem=1MB") and starts it.
-func Start(t testing.TB, settings ...string) *Server {
+// Start makes and starts a server; without PostgreSQL the test is skipped.
+func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := prepare(t)
-	s.Run("initdb", "-D", s.DataDir, "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8", "--no-sync")
-	s.start(settings)
+	if o.Version == 0 {
+		installed := Versions()
+		if len(installed) == 0 {
+			t.Skip("PostgreSQL is not installed")
+		}
+		o.Version = installed[len(installed)-1]
+	}
+	s := prepare(t, o.Version)
+	s.makeCluster(t, o)
+	s.Append(t, "postgresql.conf", append([]string{"shared_buffers = 16MB", "max_connections = 30"}, o.Conf...)...)
+	hba := o.HBA
+	if hba == "" {
+		hba = "local all all trust\nhost all all 127.0.0.1/32 trust\nlocal replication all trust\nhost replication all 127.0.0.1/32 trust\n"
+	}
+	s.Write(t, "pg_hba.conf", hba)
+	if !o.Stopped {
+		s.Start(t)
+	}
 	return s
 }
 
-// Standby clones the server and starts it as a standby named name.
-func (s *Server) Standby(name string, settings ...string) *Server {
-	s.t.Helper()
-	sb := prepare(s.t)
-	sb.Run("pg_basebackup", "-D", sb.DataDir, "-R", "-X", "stream", "-c", "fast",
-		"-d", fmt.Sprintf("host=%s port=%d user=%s application_name=%s", s.SocketDir, s.Port, s.User, name))
-	sb.start(settings)
-	return sb
-}
-
-func prepare(t testing.TB) *Server {
+// prepare makes the directories and finds a port.
+func prepare(t testing.TB, version int) *Server {
 	t.Helper()
-	bin, version := Binaries(t)
-	dir := Dir(t)
-	return &Server{t: t, Version: version, BinDir: bin, DataDir: filepath.Join(dir, "data"), SocketDir: dir, Port: 5432, User: Owner(t).Username}
-}
-
-func (s *Server) start(settings []string) {
-	s.t.Helper()
-	options := fmt.Sprintf("-k %s -p %d -c fsync=off -c listen_addresses=", s.SocketDir, s.Port)
-	for _, o := range settings {
-		options += " -c " + o
+	s := &Server{Version: version, Bin: binOf(version), account: whoami(t)}
+	if s.Bin == "" {
+		t.Skipf("PostgreSQL %d is not installed", version)
 	}
-	s.Run("pg_ctl", "-D", s.DataDir, "-l", filepath.Join(s.SocketDir, "log"), "-o", options, "-w", "start")
-	s.t.Cleanup(func() {
-		_, _ = s.Try("pg_ctl", "-D", s.DataDir, "-m", "immediate", "-w", "stop")
-	})
-}
-
-// Run runs one of PostgreSQL's programs as the owner and fails the test with it.
-func (s *Server) Run(program string, args ...string) string {
-	s.t.Helper()
-	out, err := s.Try(program, args...)
+	dir, err := os.MkdirTemp("/tmp", "rtpg") // a short path: a socket's has 107 bytes at most
 	if err != nil {
-		s.t.Fatalf("%s %v: %v\n%s", program, args, err, out)
+		t.Fatal(err)
 	}
-	return out
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s.account.own(t, dir)
+	s.User, s.SocketDir, s.DataDir = s.account.name, dir, dir+"/data"
+	s.Port = freePort(t)
+	return s
 }
 
-// Try is Run for what may fail.
-func (s *Server) Try(program string, args ...string) (string, error) {
-	c := exec.Command(filepath.Join(s.BinDir, program), args...)
-	c.Dir, c.SysProcAttr = "/", credential(s.t)
-	out, err := c.CombinedOutput()
-	return string(out), err
-}
-
-// SQL runs statements with psql and answers what they print.
-func (s *Server) SQL(sql string) string {
-	s.t.Helper()
-	return strings.TrimSpace(s.Run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", s.SocketDir, "-p", strconv.Itoa(s.Port), "-d", "postgres", "-c", sql))
-}
-
-// credential makes a command run as the owner when root runs the test.
-func credential(t testing.TB) *syscall.SysProcAttr {
+func freePort(t testing.TB) int {
 	t.Helper()
-	if os.Getuid() != 0 {
-		return nil
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	u := Owner(t)
-	uid, _ := strconv.Atoi(u.Uid)
-	gid, _ := strconv.Atoi(u.Gid)
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Start starts the server and waits until it answers.
+func (s *Server) Start(t testing.TB, arguments ...string) {
+	t.Helper()
+	log, err := os.Create(s.SocketDir + "/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	s.process = s.command(s.Bin+"/postgres", append([]string{"-D", s.DataDir}, arguments...)...)
+	s.process.Stdout, s.process.Stderr = log, log
+	if err := s.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.done = make(chan struct{})
+	go func() { s.process.Wait(); close(s.done) }()
+	t.Cleanup(func() { s.Stop(t, syscall.SIGQUIT) })
+	if err := s.wait(); err != nil {
+		t.Fatalf("start: %v\n%s", err, s.Log())
+	}
+}
+
+func (s *Server) wait() error {
+	var err error
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		var conn *pgconn.PgConn
+		if conn, err = s.connect(); err == nil {
+			return conn.Close(context.Background())
+		}
+		var refused *pgconn.PgError // it answers, and does not let the tests in
+		if errors.As(err, &refused) && refused.Code != "57P03" {
+			return nil
+		}
+		select {
+		case <-s.done:
+			return fmt.Errorf("the server ended: %w", err)
+		default:
+		}
+	}
+	return err
+}
+
+// Stop ends the server with a signal: SIGINT is fast, SIGQUIT is a crash.
+func (s *Server) Stop(t testing.TB, how os.Signal) {
+	t.Helper()
+	if s.process == nil {
+		return
+	}
+	if err := s.process.Process.Signal(how); err != nil && err != os.ErrProcessDone {
+		t.Error(err)
+	}
+	select {
+	case <-s.done:
+	case <-time.After(20 * time.Second):
+		t.Errorf("the server does not stop\n%s", s.Log())
+	}
+	s.process = nil
+}
+
+// PID is the postmaster's process id.
+func (s *Server) PID() int { return s.process.Process.Pid }
+
+// Log is what the server said so far.
+func (s *Server) Log() string {
+	text, _ := os.ReadFile(s.SocketDir + "/log") // none is no text
+	return string(text)
 }

@@ -1,117 +1,111 @@
-// Package conninfo reads and writes libpq's connection strings: keyword=value
-// pairs, and URIs for reading. It is pure (PostgreSQL docs, 34.1.1 "Connection
-// Strings").
+// Package conninfo reads and writes libpq's connection strings.
+//
+// Rules:
+//   - what is read here is what libpq reads in the same bytes, but for the names of
+//     the parameters: libpq refuses those that its version does not know, and here
+//     any name goes;
+//   - no error quotes a value: it may be a password;
+//   - the package is pure.
+//
+// PostgreSQL docs, 34.1.1 "Connection Strings".
 package conninfo
 
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 )
 
-// Pair is one keyword with its value, without quotes.
+// Pair is one parameter.
 type Pair struct{ Key, Value string }
 
-// Format writes pairs in order, with quotes where libpq needs them.
-func Format(pairs []Pair) string {
-	var b strings.Builder
-	for i, p := range pairs {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(p.Key + "=" + quote(p.Value))
+// Parse reads a connection string in either form, key = value or URI. The pairs
+// come in the order written; of two with one key the later one counts.
+func Parse(text string) ([]Pair, error) {
+	if i := strings.IndexByte(text, 0); i >= 0 {
+		return nil, fmt.Errorf("connection string: a NUL byte at %d", i)
 	}
-	return b.String()
+	read := parseKeyValue
+	for _, prefix := range []string{"postgresql://", "postgres://"} {
+		if rest, ok := strings.CutPrefix(text, prefix); ok {
+			text, read = rest, parseURI
+			break
+		}
+	}
+	pairs, err := read(text)
+	if err != nil {
+		return nil, fmt.Errorf("connection string: %w", err)
+	}
+	return pairs, nil
+}
+
+// Format writes pairs so that libpq reads the same ones.
+func Format(pairs []Pair) string {
+	words := make([]string, len(pairs))
+	for i, p := range pairs {
+		words[i] = p.Key + "=" + quote(p.Value)
+	}
+	return strings.Join(words, " ")
 }
 
 func quote(value string) string {
-	if value != "" && !strings.ContainsAny(value, " '\\\t\n\r\v\f") {
+	if value != "" && !strings.ContainsAny(value, blanks+`'\`) {
 		return value
 	}
-	value = strings.ReplaceAll(value, `\`, `\\`)
-	return "'" + strings.ReplaceAll(value, `'`, `\'`) + "'"
+	return `'` + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + `'`
 }
 
-// Parse reads a connection string. Of a keyword that stands twice the last counts
-// for libpq; both are answered.
-func Parse(text string) ([]Pair, error) {
-	if strings.HasPrefix(text, "postgresql://") || strings.HasPrefix(text, "postgres://") {
-		return parseURI(text)
-	}
+// blanks are what isspace knows in the C locale.
+const blanks = " \t\n\v\f\r"
+
+func parseKeyValue(text string) ([]Pair, error) {
 	var pairs []Pair
 	for rest := skip(text); rest != ""; rest = skip(rest) {
-		key, after, ok := strings.Cut(rest, "=")
-		key = strings.TrimRight(key, blanks)
-		if !ok || key == "" || strings.ContainsAny(key, blanks) {
-			return pairs, fmt.Errorf("missing = after %q", key)
+		end := strings.IndexAny(rest, blanks+"=")
+		if end < 0 {
+			end = len(rest)
 		}
-		value, left, err := scan(skip(after))
+		key, after := rest[:end], skip(rest[end:])
+		if !strings.HasPrefix(after, "=") {
+			return nil, fmt.Errorf("missing = after the parameter at byte %d", len(text)-len(rest))
+		}
+		if key == "" {
+			return nil, fmt.Errorf("missing name before = at byte %d", len(text)-len(rest))
+		}
+		value, left, err := parseValue(skip(after[1:]))
 		if err != nil {
-			return pairs, fmt.Errorf("value of %s: %w", key, err)
+			return nil, fmt.Errorf("%s: %w", key, err)
 		}
 		pairs, rest = append(pairs, Pair{key, value}), left
 	}
 	return pairs, nil
 }
 
-const blanks = " \t\n\r\v\f"
+func skip(text string) string { return strings.TrimLeft(text, blanks) }
 
-func skip(s string) string { return strings.TrimLeft(s, blanks) }
-
-// scan reads one value. A backslash takes the next byte as it is.
-func scan(s string) (value, rest string, err error) {
-	quoted := strings.HasPrefix(s, "'")
-	i := 0
+// parseValue reads one value, bare or in quotes, and answers what follows it. A
+// backslash takes the next byte as it is.
+func parseValue(text string) (value, rest string, err error) {
+	quoted := strings.HasPrefix(text, "'")
+	ends := blanks
 	if quoted {
-		i = 1
+		text, ends = text[1:], "'"
 	}
 	var b strings.Builder
-	for ; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '\\':
-			if i++; i < len(s) {
-				b.WriteByte(s[i])
-			}
-		case quoted && c == '\'':
-			return b.String(), s[i+1:], nil
-		case !quoted && strings.IndexByte(blanks, c) >= 0:
-			return b.String(), s[i:], nil
-		default:
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case strings.IndexByte(ends, c) >= 0:
+			return b.String(), text[i+1:], nil
+		case c != '\\':
 			b.WriteByte(c)
+		case i+1 < len(text):
+			i++
+			b.WriteByte(text[i])
 		}
 	}
 	if quoted {
-		return "", "", errors.New("unterminated quoted string")
+		return "", "", errors.New("the quotation does not end")
 	}
 	return b.String(), "", nil
-}
-
-// parseURI reads postgresql://user:password@host:port/dbname?key=value.
-func parseURI(text string) ([]Pair, error) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return nil, errors.New("not a connection URI") // err would quote the password
-	}
-	var pairs []Pair
-	add := func(key, value string) {
-		if value != "" {
-			pairs = append(pairs, Pair{key, value})
-		}
-	}
-	password, _ := u.User.Password()
-	add("user", u.User.Username())
-	add("password", password)
-	add("host", u.Hostname())
-	add("port", u.Port())
-	add("dbname", strings.TrimPrefix(u.Path, "/"))
-	for _, option := range strings.Split(u.RawQuery, "&") {
-		key, value, _ := strings.Cut(option, "=")
-		value, err := url.PathUnescape(value)
-		if err != nil {
-			return pairs, fmt.Errorf("value of %s: not a connection URI", key)
-		}
-		add(key, value)
-	}
-	return pairs, nil
 }

@@ -16,8 +16,6 @@ type Server struct {
 	// LSN is pg_current_wal_lsn on a primary, pg_last_wal_replay_lsn on a standby.
 	LSN       string
 	DataBytes int64 // sum of pg_database_size
-	// DataDirectory is the setting of that name.
-	DataDirectory string
 	// ConfLoaded is pg_conf_load_time, in seconds since 1970.
 	ConfLoaded float64
 

@@ -1,66 +1,81 @@
-// Package postgres is a server: connect, ask, execute. It decides nothing.
+// Package postgres talks to PostgreSQL: it connects, asks, reads and executes. It
+// decides nothing.
 //
 // Rules:
-//   - everything goes over the simple protocol: a string is what the server gets,
-//     and several statements in one are one transaction;
-//   - what is read is read in one query (read.go), one file for each kind;
-//   - a reading session sets nothing, so that pg_settings tells the server's
-//     values; a writing one waits for no standby;
-//   - secrets are topology.Secret from the moment they are decoded.
+//   - a statement goes over the simple protocol, so that several of them in one
+//     string are one transaction, as the server has it;
+//   - all that a reading needs of a server comes with one query, however many
+//     objects there are; the ledger, where there is one, takes a second;
+//   - one file a kind: the part of that query that asks about it, and what makes
+//     facts of the answer. What versions differ in is absorbed there: whole rows
+//     travel as JSON, and what a version does not have is the zero value;
+//   - no error and no log line holds the text of a statement: it may hold a secret.
 package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"path"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/repltool/repltool/providers/conninfo"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
-// DialFunc opens a Unix socket, perhaps on another machine.
-type DialFunc func(ctx context.Context, socket string) (net.Conn, error)
+// DialFunc opens a Unix socket, perhaps one of another machine.
+type DialFunc func(ctx context.Context, socketPath string) (net.Conn, error)
 
-// Target is where to connect, and as whom.
+// Target is a server's Unix socket, and as whom and where to log in.
 type Target struct {
-	SocketDir   string
-	Port        int
-	User        string
-	Database    string
-	Application string // application_name; "" is repltool
-	Reading     bool   // a session that only reads: nothing is set in it
+	SocketDir string
+	Port      int
+	User      string
+	Database  string
+	// Application is the session's application_name; "" is repltool.
+	Application string
 }
 
-// DB is one session. It serves one caller at a time.
-type DB struct{ conn *pgconn.PgConn }
+// Path is the socket's file.
+func (t Target) Path() string { return path.Join(t.SocketDir, ".s.PGSQL."+strconv.Itoa(t.Port)) }
 
-// Connect opens a session over a Unix socket, by peer authentication.
+// Connect logs in over a Unix socket, without a password and without TLS: the
+// server must trust the OS user that dial connects as. Nothing of the caller's
+// PG* variables counts.
 func Connect(ctx context.Context, dial DialFunc, t Target) (*DB, error) {
-	text := conninfo.Format([]conninfo.Pair{
-		{Key: "host", Value: t.SocketDir}, {Key: "port", Value: strconv.Itoa(t.Port)}, {Key: "user", Value: t.User},
-		{Key: "dbname", Value: t.Database}, {Key: "sslmode", Value: "disable"},
-	})
-	config, err := pgconn.ParseConfig(text)
+	op := fmt.Sprintf("connect to %s as %s", t.Path(), t.User)
+	config, err := socketConfig(t)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, wrap(op, err)
 	}
-	config.Password, config.Fallbacks = "", nil // nothing from this process's environment
-	config.DialFunc = func(ctx context.Context, _, socket string) (net.Conn, error) { return dial(ctx, socket) }
-	return open(ctx, config, t)
+	config.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, t.Path()) }
+	return open(ctx, op, config)
 }
 
-// ConnectTCP opens a session as a node's sql block says.
-func ConnectTCP(ctx context.Context, s *topology.SQL, t Target) (*DB, error) {
-	var pairs []conninfo.Pair
+// socketConfig is made from a text without input and then filled, so that no name
+// can be taken for something else.
+func socketConfig(t Target) (*pgconn.Config, error) {
+	config, err := pgconn.ParseConfig("host=/ port=5432 user=postgres dbname=postgres sslmode=disable passfile=/dev/null " +
+		"target_session_attrs=any min_protocol_version=3.0 max_protocol_version=3.0 require_auth='' connect_timeout=0")
+	if err != nil {
+		return nil, err
+	}
+	config.Host, config.Port, config.User, config.Database = t.SocketDir, uint16(t.Port), t.User, t.Database
+	config.Password = ""
+	config.RuntimeParams = session(t.Application)
+	return config, nil
+}
+
+// ConnectTCP logs in as a topology's sql block says. What it leaves open is found
+// as psql finds it: PG* variables, the service file, ~/.pgpass.
+func ConnectTCP(ctx context.Context, s *topology.SQL, database, application string) (*DB, error) {
+	pairs := []conninfo.Pair{{Key: "dbname", Value: database}}
 	for _, p := range []conninfo.Pair{
-		{Key: "service", Value: s.Service}, {Key: "host", Value: s.Host}, {Key: "user", Value: s.User},
-		{Key: "password", Value: s.Password.Reveal()}, {Key: "passfile", Value: s.Passfile}, {Key: "dbname", Value: t.Database},
-		{Key: "sslmode", Value: s.SSLMode}, {Key: "sslrootcert", Value: s.SSLRootCert},
+		{Key: "host", Value: s.Host}, {Key: "user", Value: s.User}, {Key: "sslmode", Value: s.SSLMode},
+		{Key: "sslrootcert", Value: s.SSLRootCert}, {Key: "service", Value: s.Service}, {Key: "passfile", Value: s.Passfile},
 	} {
 		if p.Value != "" {
 			pairs = append(pairs, p)
@@ -69,102 +84,47 @@ func ConnectTCP(ctx context.Context, s *topology.SQL, t Target) (*DB, error) {
 	if s.Port != 0 {
 		pairs = append(pairs, conninfo.Pair{Key: "port", Value: strconv.Itoa(s.Port)})
 	}
-	config, err := pgconn.ParseConfig(conninfo.Format(pairs))
+	config, err := pgconn.ParseConfig(conninfo.Format(pairs)) // the password is not in it: errors quote the text
 	if err != nil {
-		return nil, fmt.Errorf("connect: the sql block: %w", err)
+		return nil, wrap("connect by the sql block", err)
 	}
-	return open(ctx, config, t)
+	if s.Password.IsSet() {
+		config.Password = s.Password.Reveal()
+	}
+	maps.Copy(config.RuntimeParams, session(application))
+	return open(ctx, fmt.Sprintf("connect to %s as %s", net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), config.User), config)
 }
 
-func open(ctx context.Context, config *pgconn.Config, t Target) (*DB, error) {
-	config.RuntimeParams = map[string]string{"application_name": t.Application, "client_encoding": "UTF8"}
-	if t.Application == "" {
-		config.RuntimeParams["application_name"] = "repltool"
+// session are the settings of every session of ours, whatever the server, the
+// database or the role says. Each is one that all of PostgreSQL 13 to 18 know: an
+// unknown one would be fatal.
+func session(application string) map[string]string {
+	if application == "" {
+		application = "repltool"
 	}
-	if !t.Reading {
-		for name, value := range map[string]string{
-			"synchronous_commit": "local", "standard_conforming_strings": "on", "search_path": "pg_catalog",
-			"statement_timeout": "0", "lock_timeout": "60s", "DateStyle": "ISO",
-		} {
-			config.RuntimeParams[name] = value
-		}
+	return map[string]string{
+		"application_name":                    application,
+		"synchronous_commit":                  "local", // no commit of ours waits for a standby
+		"statement_timeout":                   "0",     // the context limits
+		"lock_timeout":                        "30s",   // rather fail than queue in front of others
+		"default_transaction_read_only":       "off",
+		"idle_in_transaction_session_timeout": "0",
+		"search_path":                         "pg_catalog",
+		"client_encoding":                     "UTF8",
+		"client_min_messages":                 "warning",
+		"datestyle":                           "ISO, YMD",
+		"intervalstyle":                       "postgres",
+		"timezone":                            "UTC",
+		"standard_conforming_strings":         "on", // what quotes literals rests on it
+		"extra_float_digits":                  "1",
+		"jit":                                 "off", // compiling the query takes longer than running it
 	}
+}
+
+func open(ctx context.Context, op string, config *pgconn.Config) (*DB, error) {
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, wrap(op, err)
 	}
 	return &DB{conn: conn}, nil
-}
-
-// Exec runs statements as one string.
-func (db *DB) Exec(ctx context.Context, sql string) error {
-	_, err := db.conn.Exec(ctx, sql).ReadAll()
-	return err
-}
-
-// Rows runs statements as one string and answers the rows of the last; NULL is nil.
-func (db *DB) Rows(ctx context.Context, sql string) ([][]*string, error) {
-	results, err := db.conn.Exec(ctx, sql).ReadAll()
-	if err != nil || len(results) == 0 {
-		return nil, err
-	}
-	var rows [][]*string
-	for _, raw := range results[len(results)-1].Rows {
-		row := make([]*string, len(raw))
-		for i, field := range raw {
-			if field != nil {
-				text := string(field)
-				row[i] = &text
-			}
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
-}
-
-// Closed tells whether the session is gone.
-func (db *DB) Closed() bool { return db.conn.IsClosed() }
-
-// Close ends the session.
-func (db *DB) Close(ctx context.Context) error { return db.conn.Close(ctx) }
-
-// Kind classifies an error of this package.
-func Kind(err error) facts.ErrorKind {
-	var pg *pgconn.PgError
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.As(err, &pg) && (pg.Code == "28000" || pg.Code == "28P01"):
-		return facts.AuthFailed
-	case errors.As(err, &pg) && pg.Code == "42501":
-		return facts.NoPrivilege
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return facts.TimedOut
-	default:
-		return facts.ReadFailed
-	}
-}
-
-// Hint is what the user can do about an error of Connect; "" for nothing known.
-func Hint(err error, user string) string {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return ""
-	}
-	switch pg.Code {
-	case "28000", "28P01":
-		return fmt.Sprintf("repltool logs in over the Unix socket by peer authentication: pg_hba.conf needs\n  local  all  %s  peer\nor give the node an sql block", user)
-	case "57P03":
-		return "the server is starting up or shutting down: try again in a moment"
-	case "53300":
-		return "all connections are in use: raise superuser_reserved_connections or end some"
-	default:
-		return ""
-	}
-}
-
-// Permanent tells whether asking again cannot help: the statement itself was
-// refused, by a server that was up.
-func Permanent(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code[:2] != "57" && pg.Code[:2] != "53" && pg.Code[:2] != "08" && pg.Code[:2] != "40"
 }

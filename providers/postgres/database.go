@@ -1,43 +1,57 @@
 package postgres
 
 import (
+	"encoding/json"
+
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
-// databaseRow is a row of pg_database.
+// Databases, the templates among them, and the tablespaces outside the data
+// directory. A size costs the server a look at each file: it is told because a
+// clone copies them.
+const databasesSQL = `SELECT json_agg(json_build_object(
+    'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
+    'collate', d.datcollate, 'ctype', d.datctype, 'bytes', pg_database_size(d.oid), 'config', c.setconfig) ORDER BY d.datname)
+  FROM pg_database d LEFT JOIN pg_db_role_setting c ON c.setdatabase = d.oid AND c.setrole = 0`
+
+// A tablespace that was made in place has no path that begins at the root.
+const tablespacesSQL = `SELECT json_agg(json_build_object('name', spcname, 'location', pg_tablespace_location(oid),
+    'bytes', pg_tablespace_size(oid)) ORDER BY spcname)
+  FROM pg_tablespace WHERE pg_tablespace_location(oid) LIKE '/%'`
+
 type databaseRow struct {
-	Name     string   `json:"name"`
-	Owner    string   `json:"owner"`
-	Encoding string   `json:"encoding"`
-	Locale   string   `json:"locale"`
-	Bytes    int64    `json:"bytes"`
-	Config   []string `json:"config"`
+	Name     string
+	Owner    string
+	Encoding string
+	Collate  string
+	CType    string
+	Bytes    int64
+	Config   []string
 }
 
-const databasesSQL = `SELECT json_agg(d ORDER BY name) FROM (
-  SELECT datname AS name, pg_get_userbyid(datdba) AS owner, pg_encoding_to_char(encoding) AS encoding, datcollate AS locale,
-    pg_database_size(d.oid) AS bytes,
-    (SELECT to_json(setconfig) FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole = 0) AS config
-  FROM pg_database d WHERE NOT datistemplate) d`
-
-func (r databaseRow) facts() facts.Database {
-	return facts.Database{Database: topology.Database{
-		Name: r.Name, Owner: r.Owner, Encoding: r.Encoding, Locale: r.Locale, Parameters: parameters(r.Config),
-	}, Bytes: r.Bytes}
+func databases() section {
+	return section{"databases", databasesSQL, func(answer json.RawMessage, s *facts.Server) error {
+		return each(answer, func(r databaseRow) {
+			s.DataBytes += r.Bytes
+			s.Databases = append(s.Databases, facts.Database{Bytes: r.Bytes, Database: topology.Database{
+				Name: r.Name, Owner: r.Owner, Encoding: r.Encoding, Locale: r.locale(), Parameters: parameters(r.Config),
+			}})
+		})
+	}}
 }
 
-// tablespaceRow is a tablespace outside the data directory.
-type tablespaceRow struct {
-	Name     string `json:"name"`
-	Location string `json:"location"`
-	Bytes    int64  `json:"bytes"`
+// locale is one name where collation and character types have the same, as
+// CREATE DATABASE … LOCALE makes them.
+func (r databaseRow) locale() string {
+	if r.Collate == r.CType {
+		return r.Collate
+	}
+	return r.Collate + "/" + r.CType
 }
 
-const tablespacesSQL = `SELECT json_agg(t ORDER BY name) FROM (
-  SELECT spcname AS name, pg_tablespace_location(oid) AS location, pg_tablespace_size(oid) AS bytes
-  FROM pg_tablespace WHERE pg_tablespace_location(oid) <> '') t`
-
-func (r tablespaceRow) facts() facts.Tablespace {
-	return facts.Tablespace{Name: r.Name, Location: r.Location, Bytes: r.Bytes}
+func tablespaces() section {
+	return section{"tablespaces", tablespacesSQL, func(answer json.RawMessage, s *facts.Server) error {
+		return each(answer, func(t facts.Tablespace) { s.Tablespaces = append(s.Tablespaces, t) })
+	}}
 }

@@ -1,51 +1,65 @@
 package postgres
 
 import (
-	"fmt"
+	"encoding/json"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
-// hbaRow is a row of pg_hba_file_rules: the file on disk, not what is in force.
+// HBA rules: the file on disk as the server parses it, in its order. PostgreSQL 16
+// tells the file, too. That a name was quoted in the file is not told.
+const hbaSQL = `SELECT json_agg(to_json(r)) FROM pg_hba_file_rules r`
+
 type hbaRow struct {
-	Line     int      `json:"line_number"`
-	File     string   `json:"file_name"` // from PostgreSQL 16
-	Type     string   `json:"type"`
-	Database []string `json:"database"`
+	File     string `json:"file_name"`
+	Line     int    `json:"line_number"`
+	Type     string
+	Database []string
 	User     []string `json:"user_name"`
-	Address  string   `json:"address"`
-	Netmask  string   `json:"netmask"`
-	Method   string   `json:"auth_method"`
-	Options  []string `json:"options"`
-	Error    string   `json:"error"`
+	Address  string
+	Netmask  string
+	Method   string `json:"auth_method"`
+	Options  []string
+	Error    string
 }
 
-const hbaSQL = `SELECT json_agg(to_jsonb(h)) FROM pg_hba_file_rules h`
+func hba() section {
+	return section{"hba", hbaSQL, func(answer json.RawMessage, s *facts.Server) error {
+		return each(answer, func(r hbaRow) { s.HBA = append(s.HBA, r.rule()) })
+	}}
+}
 
-func (r hbaRow) facts() facts.HBARule {
-	rule := topology.HBARule{Type: r.Type, Database: r.Database, User: r.User, Address: cidr(r.Address, r.Netmask), Method: r.Method}
+func (r hbaRow) rule() facts.HBARule {
+	rule := facts.HBARule{File: r.File, Line: r.Line, Error: r.Error}
+	rule.Type, rule.Database, rule.User, rule.Method = r.Type, r.Database, r.User, r.Method
+	rule.Address = cidr(r.Address, r.Netmask)
 	for _, o := range r.Options {
 		name, value, _ := strings.Cut(o, "=")
+		if name == "ldapbindpasswd" || name == "radiussecrets" {
+			value = topology.Redacted
+		}
 		rule.Options = append(rule.Options, topology.HBAOption{Name: name, Value: value})
 	}
-	return facts.HBARule{HBARule: rule, File: r.File, Line: r.Line, Error: r.Error}
+	return rule
 }
 
-// cidr joins an address and its mask: 10.0.0.0 and 255.0.0.0 are 10.0.0.0/8.
+// cidr joins an address and its mask; a mask with holes stays beside it, as
+// pg_hba.conf has it.
 func cidr(address, netmask string) string {
-	ip := net.ParseIP(netmask)
-	if ip == nil {
+	mask := net.ParseIP(netmask)
+	if mask == nil {
 		return address
 	}
-	if v4 := ip.To4(); v4 != nil {
-		ip = v4
+	if four := mask.To4(); four != nil && strings.Contains(netmask, ".") {
+		mask = four
 	}
-	ones, bits := net.IPMask(ip).Size()
+	ones, bits := net.IPMask(mask).Size()
 	if bits == 0 {
 		return address + " " + netmask
 	}
-	return fmt.Sprintf("%s/%d", address, ones)
+	return address + "/" + strconv.Itoa(ones)
 }

@@ -2,28 +2,26 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
 	"github.com/repltool/repltool/providers/facts"
 )
 
-const ledgerSQL = `SELECT address, object, since::text FROM repltool.managed ORDER BY address`
+// The ledger: what repltool wrote down of what it made. Asked about only where it
+// is there: a query cannot name a table that is not.
+const ledgerSQL = `SELECT coalesce(json_agg(json_build_object('address', address, 'object', object, 'since', since::text)
+    ORDER BY address), '[]')::text
+  FROM repltool.managed`
 
-// readLedger reads what repltool wrote down.
 func readLedger(ctx context.Context, db *DB) (*facts.Ledger, error) {
-	rows, err := db.Rows(ctx, ledgerSQL)
+	text, err := db.document(ctx, ledgerSQL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	ledger := &facts.Ledger{}
-	for _, r := range rows {
-		ledger.Managed = append(ledger.Managed, facts.Managed{Address: text(r[0]), Object: text(r[1]), Since: text(r[2])})
+	if err := json.Unmarshal([]byte(text), &ledger.Managed); err != nil {
+		return nil, &Error{Kind: facts.BadData, Op: "ledger", Err: err}
 	}
 	return ledger, nil
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

@@ -1,57 +1,59 @@
 package postgres
 
 import (
-	"strings"
+	"encoding/json"
 
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
-// roleRow is a row of pg_authid.
+// Roles, without PostgreSQL's own (pg_…), which stand among the memberships only.
+// From PostgreSQL 16 on, who makes a role becomes a member of it that may grant it
+// and nothing else: such a membership (neither inherited nor set) is none here.
+const rolesSQL = `SELECT json_agg(json_build_object(
+    'name', r.rolname, 'login', r.rolcanlogin, 'replication', r.rolreplication, 'superuser', r.rolsuper,
+    'createdb', r.rolcreatedb, 'createrole', r.rolcreaterole, 'inherit', r.rolinherit, 'bypassrls', r.rolbypassrls,
+    'connection_limit', r.rolconnlimit, 'valid_until', r.rolvaliduntil::text, 'verifier', r.rolpassword,
+    'member_of', m.roles, 'config', c.setconfig) ORDER BY r.rolname)
+  FROM pg_authid r
+  LEFT JOIN (
+    SELECT a.member, json_agg(DISTINCT g.rolname::text) AS roles
+    FROM pg_auth_members a JOIN pg_authid g ON g.oid = a.roleid, to_jsonb(a) AS o
+    WHERE coalesce((o->>'inherit_option')::bool, true) OR coalesce((o->>'set_option')::bool, true)
+    GROUP BY a.member) m ON m.member = r.oid
+  LEFT JOIN pg_db_role_setting c ON c.setrole = r.oid AND c.setdatabase = 0
+  WHERE r.rolname !~ '^pg_'`
+
 type roleRow struct {
-	Name        string   `json:"name"`
-	Login       bool     `json:"login"`
-	Replication bool     `json:"replication"`
-	Superuser   bool     `json:"superuser"`
-	CreateDB    bool     `json:"createdb"`
-	CreateRole  bool     `json:"createrole"`
-	Inherit     bool     `json:"inherit"`
-	BypassRLS   bool     `json:"bypassrls"`
-	Limit       int      `json:"connection_limit"`
-	ValidUntil  string   `json:"valid_until"`
-	Verifier    *string  `json:"verifier"`
-	MemberOf    []string `json:"member_of"`
-	Config      []string `json:"config"`
+	Name            string
+	Login           bool
+	Replication     bool
+	Superuser       bool
+	CreateDB        bool
+	CreateRole      bool
+	Inherit         bool
+	BypassRLS       bool
+	ConnectionLimit int      `json:"connection_limit"`
+	ValidUntil      string   `json:"valid_until"`
+	MemberOf        []string `json:"member_of"`
+	Config          []string
+	Verifier        *string
 }
 
-// The system's own roles (pg_…) are not of anybody's topology.
-const rolesSQL = `SELECT json_agg(r ORDER BY name) FROM (
-  SELECT rolname AS name, rolcanlogin AS login, rolreplication AS replication, rolsuper AS superuser, rolcreatedb AS createdb,
-    rolcreaterole AS createrole, rolinherit AS inherit, rolbypassrls AS bypassrls, rolconnlimit AS connection_limit,
-    CASE WHEN isfinite(rolvaliduntil) THEN to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"') END AS valid_until,
-    rolpassword AS verifier,
-    (SELECT json_agg(g.rolname ORDER BY g.rolname) FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = a.oid) AS member_of,
-    (SELECT to_json(setconfig) FROM pg_db_role_setting WHERE setdatabase = 0 AND setrole = a.oid) AS config
-  FROM pg_authid a WHERE rolname !~ '^pg_') r`
+func roles() section {
+	return section{"roles", rolesSQL, func(answer json.RawMessage, s *facts.Server) error {
+		return each(answer, func(r roleRow) { s.Roles = append(s.Roles, r.role()) })
+	}}
+}
 
-func (r roleRow) facts() facts.Role {
+func (r roleRow) role() facts.Role {
 	role := facts.Role{Role: topology.Role{
 		Name: r.Name, Login: r.Login, Replication: r.Replication, Superuser: r.Superuser, CreateDB: r.CreateDB,
-		CreateRole: r.CreateRole, Inherit: r.Inherit, BypassRLS: r.BypassRLS, ConnectionLimit: r.Limit,
+		CreateRole: r.CreateRole, Inherit: r.Inherit, BypassRLS: r.BypassRLS, ConnectionLimit: r.ConnectionLimit,
 		ValidUntil: r.ValidUntil, MemberOf: r.MemberOf, Parameters: parameters(r.Config),
 	}}
 	if r.Verifier != nil {
-		role.Verifier = topology.NewSecret("", *r.Verifier)
+		role.Verifier = topology.NewSecret("role."+r.Name+".verifier", *r.Verifier)
 	}
 	return role
-}
-
-// parameters reads the name=value texts of pg_db_role_setting.
-func parameters(config []string) topology.Parameters {
-	p := topology.Parameters{}
-	for _, c := range config {
-		name, value, _ := strings.Cut(c, "=")
-		p[strings.ToLower(name)] = topology.Parameter{Value: value}
-	}
-	return p
 }

@@ -1,50 +1,58 @@
 package postgres
 
-import "github.com/repltool/repltool/providers/facts"
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
 
-// settingRow is a row of pg_settings. primary_conninfo is left out: it may hold a
-// password, and is read on its own.
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// Settings: all rows of pg_settings, some 350, as arrays without names. The one
+// that may hold a password has a place of its own. Names are folded to lower case
+// (DateStyle), as the topology has them.
+const settingsSQL = `SELECT json_agg(json_build_array(name, setting, unit, context, vartype, min_val, max_val,
+    enumvals, boot_val, source, sourcefile, sourceline, pending_restart)) FROM pg_settings`
+
+const connInfo = "primary_conninfo"
+
+func settings() section {
+	return section{"settings", settingsSQL, func(answer json.RawMessage, s *facts.Server) error {
+		s.Settings = map[string]facts.Setting{}
+		var rows []settingRow
+		if err := json.Unmarshal(answer, &rows); err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if r.name == connInfo {
+				s.ConnInfo = topology.NewSecret(connInfo, r.Value)
+				continue
+			}
+			s.Settings[r.name] = r.Setting
+		}
+		return nil
+	}}
+}
+
 type settingRow struct {
-	Name           string   `json:"name"`
-	Setting        string   `json:"setting"`
-	Unit           string   `json:"unit"`
-	Context        string   `json:"context"`
-	VarType        string   `json:"vartype"`
-	Min            string   `json:"min_val"`
-	Max            string   `json:"max_val"`
-	Enum           []string `json:"enumvals"`
-	Boot           string   `json:"boot_val"`
-	Source         string   `json:"source"`
-	SourceFile     string   `json:"sourcefile"`
-	SourceLine     int      `json:"sourceline"`
-	PendingRestart bool     `json:"pending_restart"`
+	name string
+	facts.Setting
 }
 
-const settingsSQL = `SELECT json_agg(s) FROM (
-  SELECT name, setting, unit, context, vartype, min_val, max_val, enumvals, boot_val, source, sourcefile, sourceline, pending_restart
-  FROM pg_settings WHERE name <> 'primary_conninfo') s`
-
-func (r settingRow) facts() facts.Setting {
-	return facts.Setting{
-		Value: r.Setting, Unit: r.Unit, Context: r.Context, VarType: r.VarType, Min: r.Min, Max: r.Max, Enum: r.Enum, Boot: r.Boot,
-		Source: r.Source, SourceFile: r.SourceFile, SourceLine: r.SourceLine, PendingRestart: r.PendingRestart,
+// UnmarshalJSON reads the columns in the order of the query.
+func (r *settingRow) UnmarshalJSON(data []byte) error {
+	columns := []any{
+		&r.name, &r.Value, &r.Unit, &r.Context, &r.VarType, &r.Min, &r.Max,
+		&r.Enum, &r.Boot, &r.Source, &r.SourceFile, &r.SourceLine, &r.PendingRestart,
 	}
-}
-
-// fileSettingRow is a row of pg_file_settings.
-type fileSettingRow struct {
-	File    string `json:"sourcefile"`
-	Line    int    `json:"sourceline"`
-	Name    string `json:"name"`
-	Value   string `json:"setting"`
-	Applied bool   `json:"applied"`
-	Error   string `json:"error"`
-}
-
-const fileSettingsSQL = `SELECT json_agg(f ORDER BY seqno) FROM (
-  SELECT seqno, sourcefile, sourceline, name, CASE WHEN name <> 'primary_conninfo' THEN setting END AS setting, applied, error
-  FROM pg_file_settings) f`
-
-func (r fileSettingRow) facts() facts.FileSetting {
-	return facts.FileSetting{File: r.File, Line: r.Line, Name: r.Name, Value: r.Value, Applied: r.Applied, Error: r.Error}
+	want := len(columns)
+	if err := json.Unmarshal(data, &columns); err != nil {
+		return err
+	}
+	if len(columns) != want {
+		return fmt.Errorf("%d columns instead of %d", len(columns), want)
+	}
+	r.name = strings.ToLower(r.name)
+	return nil
 }

@@ -1,37 +1,50 @@
 package postgres
 
 import (
+	"encoding/json"
+
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
-// slotRow is a row of pg_replication_slots. Keys that a version lacks stay empty.
+// Slots. Retained is the WAL from what the slot still needs to the end of the
+// server's WAL. two_phase is of PostgreSQL 14, failover and synced are of 17.
+const slotsSQL = `SELECT json_agg(to_jsonb(s) || jsonb_build_object(
+    'retained', greatest(pg_wal_lsn_diff(wal.ends, s.restart_lsn), 0)::bigint) ORDER BY s.slot_name)
+  FROM pg_replication_slots s, wal`
+
 type slotRow struct {
 	Name       string `json:"slot_name"`
 	Type       string `json:"slot_type"`
-	Plugin     string `json:"plugin"`
-	Database   string `json:"database"`
-	TwoPhase   bool   `json:"two_phase"` // from 14
-	Failover   bool   `json:"failover"`  // from 17
-	Synced     bool   `json:"synced"`    // from 17
-	Temporary  bool   `json:"temporary"`
-	Active     bool   `json:"active"`
-	PID        int    `json:"active_pid"`
+	Plugin     string
+	Database   string
+	TwoPhase   bool `json:"two_phase"`
+	Failover   bool
+	Active     bool
+	ActivePID  int    `json:"active_pid"`
 	RestartLSN string `json:"restart_lsn"`
+	Retained   *int64
 	WALStatus  string `json:"wal_status"`
-	Retained   *int64 `json:"retained"`
+	Temporary  bool
+	Synced     bool
 }
 
-// walEnd is the end of the WAL that a server has: written, or received.
-const walEnd = `CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_lsn() END`
+func slots() section {
+	return section{"slots", slotsSQL, func(answer json.RawMessage, s *facts.Server) error {
+		return each(answer, func(r slotRow) { s.Slots = append(s.Slots, r.slot()) })
+	}}
+}
 
-const slotsSQL = `SELECT json_agg(to_jsonb(s) || jsonb_build_object('retained', pg_wal_lsn_diff(` + walEnd + `, restart_lsn)::bigint) ORDER BY slot_name)
-  FROM pg_replication_slots s`
-
-func (r slotRow) facts() facts.Slot {
-	return facts.Slot{
-		Slot:   topology.Slot{Name: r.Name, Type: r.Type, Plugin: r.Plugin, Database: r.Database, TwoPhase: r.TwoPhase, Failover: r.Failover},
-		Active: r.Active, ActivePID: r.PID, RestartLSN: r.RestartLSN, RetainedBytes: r.Retained, WALStatus: r.WALStatus,
+func (r slotRow) slot() facts.Slot {
+	slot := facts.Slot{
+		Slot: topology.Slot{
+			Name: r.Name, Type: r.Type, Plugin: r.Plugin, Database: r.Database, TwoPhase: r.TwoPhase, Failover: r.Failover,
+		},
+		Active: r.Active, ActivePID: r.ActivePID, RestartLSN: r.RestartLSN, WALStatus: r.WALStatus,
 		Temporary: r.Temporary, Synced: r.Synced,
 	}
+	if r.RestartLSN != "" {
+		slot.RetainedBytes = r.Retained
+	}
+	return slot
 }

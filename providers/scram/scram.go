@@ -1,82 +1,106 @@
 // Package scram makes and checks the verifiers that PostgreSQL stores in place of
-// passwords. It is pure: salts come from a reader that the caller gives.
+// passwords.
+//
+// Rules:
+//   - a password leaves this package only as a verifier;
+//   - what is computed here is what the server computes from the same password:
+//     SASLprep, and the raw bytes of a password that SASLprep refuses;
+//   - the package is pure: its randomness is handed in.
+//
+// PostgreSQL docs, 21.5 "Password Authentication" and 55.3 "SASL Authentication".
 package scram
 
 import (
 	"crypto/hmac"
-	"crypto/md5"
+	"crypto/md5" // of verifiers that PostgreSQL made long ago; none is made here
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
-
-	"github.com/xdg-go/stringprep"
 )
 
-// What PostgreSQL itself uses (src/include/common/scram-common.h).
 const (
-	iterations = 4096
-	saltBytes  = 16
-	prefix     = "SCRAM-SHA-256$"
+	mechanism  = "SCRAM-SHA-256"
+	iterations = 4096 // PostgreSQL's own
+	saltLength = 16
+	// maxIterations keeps a strange stored verifier from taking minutes.
+	maxIterations = 10_000_000
 )
 
-// Verifier answers what a server stores for the password, with a fresh salt from
-// random. Sent as PASSWORD it is stored as it is (PostgreSQL docs, CREATE ROLE).
+// secret is a verifier in parts.
+type secret struct {
+	iterations           int
+	salt                 []byte
+	storedKey, serverKey []byte
+}
+
+// Verifier makes a verifier of a password, with a salt of 16 bytes from random:
+// SCRAM-SHA-256$4096:salt$StoredKey:ServerKey.
 func Verifier(password string, random io.Reader) (string, error) {
-	salt := make([]byte, saltBytes)
+	if err := usable(password); err != nil {
+		return "", fmt.Errorf("make a SCRAM verifier: %w", err)
+	}
+	salt := make([]byte, saltLength)
 	if _, err := io.ReadFull(random, salt); err != nil {
-		return "", fmt.Errorf("make a salt: %w", err)
+		return "", fmt.Errorf("make a SCRAM verifier: salt: %w", err)
 	}
-	return verifier(password, salt, iterations)
+	s, err := compute(password, salt, iterations)
+	if err != nil {
+		return "", fmt.Errorf("make a SCRAM verifier: %w", err)
+	}
+	return s.String(), nil
 }
 
-// Matches tells whether a stored verifier is that of the password. An md5 one is
-// salted with the role's name. What is neither is no match.
-func Matches(stored, role, password string) bool {
-	if strings.HasPrefix(stored, "md5") {
+// usable refuses what nobody could log in with.
+func usable(password string) error {
+	prepared, _ := saslprep(password)
+	switch {
+	case password == "":
+		return errors.New("the password is empty")
+	case strings.ContainsRune(password, 0):
+		return errors.New("the password holds a NUL byte")
+	case strings.ContainsRune(prepared, graphemeJoiner):
+		return errors.New("the password has more than 30 combining characters in a row")
+	}
+	return nil
+}
+
+// Matches tells whether a stored verifier, SCRAM or md5, is that of the password.
+// A verifier of md5 hangs on the role's name, too.
+func Matches(verifier, role, password string) bool {
+	if password == "" {
+		return false
+	}
+	if digest, ok := strings.CutPrefix(verifier, "md5"); ok {
 		sum := md5.Sum([]byte(password + role))
-		return equal(stored, "md5"+hex.EncodeToString(sum[:]))
+		return subtle.ConstantTimeCompare([]byte(digest), []byte(hex.EncodeToString(sum[:]))) == 1
 	}
-	parameters, _, ok := strings.Cut(strings.TrimPrefix(stored, prefix), "$")
-	count, salt64, both := strings.Cut(parameters, ":")
-	if !strings.HasPrefix(stored, prefix) || !ok || !both {
-		return false
-	}
-	n, err := strconv.Atoi(count)
-	if err != nil || n < 1 || n > 10_000_000 {
-		return false
-	}
-	salt, err := base64.StdEncoding.DecodeString(salt64)
+	stored, err := parse(verifier)
 	if err != nil {
 		return false
 	}
-	wanted, err := verifier(password, salt, n)
-	return err == nil && equal(stored, wanted)
+	s, err := compute(password, stored.salt, stored.iterations)
+	return err == nil && subtle.ConstantTimeCompare(s.storedKey, stored.storedKey) == 1 &&
+		subtle.ConstantTimeCompare(s.serverKey, stored.serverKey) == 1
 }
 
-// verifier follows RFC 5802, section 3.
-func verifier(password string, salt []byte, n int) (string, error) {
-	salted, err := pbkdf2.Key(sha256.New, prepare(password), salt, n, sha256.Size)
+// compute derives the keys (RFC 5802, section 3).
+func compute(password string, salt []byte, iterations int) (secret, error) {
+	if prepared, ok := saslprep(password); ok {
+		password = prepared
+	}
+	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
 	if err != nil {
-		return "", fmt.Errorf("salt the password: %w", err)
+		return secret{}, fmt.Errorf("derive the key: %w", err)
 	}
-	storedKey := sha256.Sum256(sign(salted, "Client Key"))
-	encode := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("%s%d:%s$%s:%s", prefix, n, encode(salt), encode(storedKey[:]), encode(sign(salted, "Server Key"))), nil
-}
-
-// prepare is SASLprep where the password allows it, else the bytes as they are,
-// as the server and libpq do (pg_saslprep).
-func prepare(password string) string {
-	if prepared, err := stringprep.SASLprep.Prepare(password); err == nil {
-		return prepared
-	}
-	return password
+	stored := sha256.Sum256(sign(salted, "Client Key"))
+	return secret{iterations: iterations, salt: salt, storedKey: stored[:], serverKey: sign(salted, "Server Key")}, nil
 }
 
 func sign(key []byte, text string) []byte {
@@ -85,4 +109,30 @@ func sign(key []byte, text string) []byte {
 	return mac.Sum(nil)
 }
 
-func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+// String writes the secret as pg_authid holds it.
+func (s secret) String() string {
+	encode := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("%s$%d:%s$%s:%s", mechanism, s.iterations, encode(s.salt), encode(s.storedKey), encode(s.serverKey))
+}
+
+// parse reads a SCRAM verifier.
+func parse(verifier string) (secret, error) {
+	malformed := errors.New("this is no SCRAM verifier")
+	rest, ok := strings.CutPrefix(verifier, mechanism+"$")
+	head, keys, ok2 := strings.Cut(rest, "$")
+	count, salt, ok3 := strings.Cut(head, ":")
+	stored, server, ok4 := strings.Cut(keys, ":")
+	if !ok || !ok2 || !ok3 || !ok4 {
+		return secret{}, malformed
+	}
+	var s secret
+	var errs [4]error
+	s.iterations, errs[0] = strconv.Atoi(count)
+	s.salt, errs[1] = base64.StdEncoding.DecodeString(salt)
+	s.storedKey, errs[2] = base64.StdEncoding.DecodeString(stored)
+	s.serverKey, errs[3] = base64.StdEncoding.DecodeString(server)
+	if errors.Join(errs[:]...) != nil || s.iterations < 1 || s.iterations > maxIterations {
+		return secret{}, malformed
+	}
+	return s, nil
+}

@@ -167,10 +167,14 @@ func (k connector) once(ctx context.Context, t *target, through *ssh.Client, hk 
 }
 
 func dialTCP(ctx context.Context, addr string, through *ssh.Client) (net.Conn, error) {
-	if through == nil {
-		return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if through != nil {
+		return through.DialContext(ctx, "tcp", addr)
 	}
-	return through.DialContext(ctx, "tcp", addr)
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return promptly(conn), nil
 }
 
 // authError makes a refused login tell which keys were tried.

@@ -39,7 +39,10 @@ func (c *conn) start(ctx context.Context, argv []string, root, watch bool) (*pro
 		defer close(p.stderrDone)
 		io.Copy(&p.stderr, &counter{s.Channel.Stderr(), &p.moved})
 	}()
-	s.exec(c.line(argv, root, watch))
+	if err := s.exec(c.line(argv, root, watch)); err != nil {
+		s.end()
+		return nil, c.failed("run "+argv[0], err)
+	}
 	return p, nil
 }
 

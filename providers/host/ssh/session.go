@@ -2,7 +2,6 @@ package ssh
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -20,46 +19,29 @@ type session struct {
 
 	exited chan struct{} // closed when the exit status is known, or never will be
 	code   int           // -1: ended without one
-	err    error         // why the program could not be started
 }
 
 // session opens a session, within the bound on their number.
 func (c *conn) session(ctx context.Context) (*session, error) {
-	for {
-		if err := c.slots.acquire(ctx, c.done); err != nil {
-			return nil, err
-		}
-		ch, requests, err := c.chain.client.OpenChannel("session", nil)
-		if err == nil {
-			s := &session{Channel: ch, release: c.slots.release, exited: make(chan struct{}), code: -1}
-			go s.listen(requests)
-			return s, nil
-		}
-		var refused *ssh.OpenChannelError
-		if !errors.As(err, &refused) {
-			c.slots.release()
-			return nil, c.failed("open a session", err)
-		}
-		if !c.slots.shrink() {
-			return nil, c.failed("open a session", err)
-		}
+	if err := c.slots.acquire(ctx, c.done); err != nil {
+		return nil, err
 	}
+	ch, requests, err := c.open(ctx)
+	if err != nil {
+		c.slots.release()
+		return nil, err
+	}
+	s := &session{Channel: ch, release: c.slots.release, exited: make(chan struct{}), code: -1}
+	go s.listen(requests)
+	return s, nil
 }
 
-// exec starts the program. The server's answer is not waited for: what is written
-// to the program may follow at once, which saves a round trip.
-func (s *session) exec(line string) {
-	go func() {
-		ok, err := s.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{line}))
-		if err == nil && ok {
-			return
-		}
-		s.err = err
-		if err == nil {
-			s.err = errors.New("the server refuses to run programs")
-		}
-		s.Channel.Close()
-	}()
+// exec starts the program. The server is not asked for an answer: what is written
+// to the program may follow at once, which saves a round trip. (Waiting for it on
+// the side would not do, since the end of stdin could then overtake the request.)
+func (s *session) exec(line string) error {
+	_, err := s.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{line}))
+	return err
 }
 
 // listen hears how the program ends.
@@ -105,9 +87,6 @@ func (s *session) wait() (int, error) {
 	<-s.exited
 	if s.code >= 0 {
 		return s.code, nil
-	}
-	if s.err != nil {
-		return 0, s.err
 	}
 	return 0, fmt.Errorf("it ended without an exit status: %w", io.ErrUnexpectedEOF)
 }

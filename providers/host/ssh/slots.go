@@ -3,31 +3,30 @@ package ssh
 import (
 	"context"
 	"errors"
-	"sync"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/providers/host"
 )
 
-const maxSessions = 8
+const (
+	maxSessions = 8
+	// refusedLimit is how long a server may refuse a session. It counts one as open
+	// a moment longer than we do, and its MaxSessions may be below our bound.
+	refusedLimit = 30 * time.Second
+)
 
-// slots bounds the sessions that are open at a time. A server that refuses a
-// session while others are open has a lower MaxSessions: the bound shrinks to what
-// it allows, and the caller waits for one of the others.
-type slots struct {
-	free chan struct{}
-	mu   sync.Mutex
-	size int
-}
+// slots bounds the sessions that are open at a time.
+type slots chan struct{}
 
-func newSlots() *slots {
-	s := &slots{free: make(chan struct{}, maxSessions), size: maxSessions}
-	for range maxSessions {
-		s.free <- struct{}{}
-	}
-	return s
-}
+func newSlots() slots { return make(slots, maxSessions) }
 
-func (s *slots) acquire(ctx context.Context, done <-chan struct{}) error {
+func (s slots) acquire(ctx context.Context, done <-chan struct{}) error {
 	select {
-	case <-s.free:
+	case s <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -36,17 +35,33 @@ func (s *slots) acquire(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-func (s *slots) release() { s.free <- struct{}{} }
+func (s slots) release() { <-s }
 
-// shrink gives up the caller's slot for good; when it is the last, it is given back
-// and the answer is false.
-func (s *slots) shrink() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.size == 1 {
-		s.release()
-		return false
+// open opens a channel for a session, again while the server has too many.
+func (c *conn) open(ctx context.Context) (ssh.Channel, <-chan *ssh.Request, error) {
+	begin := time.Now()
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		ch, requests, err := c.chain.client.OpenChannel("session", nil)
+		var refused *ssh.OpenChannelError
+		switch {
+		case err == nil:
+			return ch, requests, nil
+		case !errors.As(err, &refused):
+			return nil, nil, c.failed("open a session", err)
+		case time.Since(begin) > refusedLimit:
+			return nil, nil, c.tooMany(refused)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, nil, fmt.Errorf("%w (the server refuses more sessions: %s)", context.Cause(ctx), refused.Message)
+		}
 	}
-	s.size--
-	return true
+}
+
+func (c *conn) tooMany(err error) error {
+	return &host.Error{
+		Kind: facts.ReadFailed, Node: c.node, Op: "ssh: " + c.target.login() + ": open a session", Err: err,
+		Hint: "MaxSessions in sshd_config of " + c.target.name + " is too low: the default, 10, is enough.",
+	}
 }

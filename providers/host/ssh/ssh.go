@@ -6,8 +6,8 @@
 //   - a host key that is unknown, changed or revoked is refused, with fingerprints
 //     and the way to mend it; nothing but accept-new writes a known_hosts file;
 //   - nothing ever asks: no passwords, no passphrases;
-//   - at most eight sessions are open at a time, fewer where the server allows
-//     fewer (sshd's MaxSessions is 10);
+//   - at most eight sessions are open at a time (sshd's MaxSessions is 10); where
+//     the server allows fewer, the others wait;
 //   - a dead peer is noticed within 20 seconds;
 //   - every program runs as the node's OS user: directly where the login is that
 //     user, else by sudo -n. What runs prints a mark first, so that what a login
@@ -56,7 +56,7 @@ type conn struct {
 	chain  *chain
 	osUser string
 	become become
-	slots  *slots
+	slots  slots
 
 	closing sync.Once
 	done    chan struct{} // closed by Close or by a lost connection

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/repltool/repltool/apply"
+	"github.com/repltool/repltool/internal/view"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
+)
+
+// applyFlags are those of apply.
+type applyFlags struct {
+	common
+	autoApprove bool
+	allow       []string
+	replace     []string
+}
+
+func (a *app) applyCommand() *cobra.Command {
+	var o applyFlags
+	c := &cobra.Command{
+		Use: "apply [flags] [PLANFILE] [DIR]", GroupID: groupRun, Args: atMost(2, "a plan file and a directory"),
+		Short: "do it",
+		Long: "Plan, ask, and do what was planned. A saved plan runs exactly as saved, or is refused\n" +
+			"as stale. -auto-approve alone runs what is online, reloads, and copies into empty\n" +
+			"places; the rest needs -allow as well, or a yes at the prompt. The first Ctrl-C lets\n" +
+			"running steps end, the second leaves at once.",
+		Example: "  repltool apply\n  repltool apply main.plan\n  repltool apply -auto-approve -allow=restart",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.apply(c.Context(), args, &o)
+		},
+	}
+	o.register(c.Flags())
+	c.Flags().BoolVar(&o.autoApprove, "auto-approve", false, "do not ask")
+	c.Flags().StringSliceVar(&o.allow, "allow", nil, "what may be done besides: `LIST` of restart, drop, switchover, reclone")
+	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby at `ADDRESS` again; repeatable")
+	return c
+}
+
+// application is one run of apply.
+type application struct {
+	*app
+	o        *applyFlags
+	dir      string
+	file     string     // of the saved plan, or ""
+	saved    *plan.Plan // nil: plan now
+	topology *topology.Topology
+	loading  []plan.Diagnostic
+	live     clusters
+	events   *view.Events // nil: nobody wants JSON
+}
+
+func (a *app) apply(ctx context.Context, args []string, o *applyFlags) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	x := &application{app: a, o: o}
+	if err := x.arguments(args); err != nil {
+		return err
+	}
+	return a.withEvents(&o.common, func(events *view.Events) error {
+		x.events = events
+		return x.run(ctx)
+	})
+}
+
+// check refuses flags that contradict themselves.
+func (o *applyFlags) check() error {
+	for _, word := range o.allow {
+		switch plan.Allowance(word) {
+		case plan.AllowRestart, plan.AllowDrop, plan.AllowSwitchover, plan.AllowReclone:
+		default:
+			return fmt.Errorf("-allow=%s: it is a list of restart, drop, switchover and reclone", word)
+		}
+	}
+	return nil
+}
+
+// arguments tells the plan file from the directory: a directory is one.
+func (x *application) arguments(args []string) error {
+	for _, arg := range args {
+		info, err := os.Stat(arg)
+		switch {
+		case err != nil:
+			return err
+		case info.IsDir() && x.dir == "":
+			x.dir = arg
+		case !info.IsDir() && x.file == "":
+			x.file = arg
+		default:
+			return fmt.Errorf("apply takes one plan file and one directory, not %q as well", arg)
+		}
+	}
+	if x.dir == "" {
+		x.dir = "."
+	}
+	if x.file == "" {
+		return nil
+	}
+	if len(x.o.targets)+len(x.o.replace) > 0 {
+		return fmt.Errorf("a saved plan runs as saved: -target and -replace belong to the plan command")
+	}
+	saved, err := readPlan(x.file)
+	x.saved = saved
+	return err
+}
+
+// run loads, plans under the locks, asks, and runs.
+func (x *application) run(ctx context.Context) error {
+	in := x.o.inputs(x.app)
+	if x.saved != nil {
+		in.Variables = x.saved.Variables
+	}
+	x.topology, x.loading = x.load(x.dir, in)
+	if hasErrors(x.loading) {
+		x.tell(x.loading)
+		return exitError
+	}
+	if x.saved != nil && x.saved.TopologyHash != x.topology.Hash() {
+		return x.stale([]apply.Difference{{Address: "the topology", Was: "as planned", Is: "another: it or a variable was changed since"}})
+	}
+	x.live = x.connect(x.app, x.topology, &x.o.common)
+	defer x.live.Close()
+	r, locks, err := x.prepare(ctx)
+	if err != nil {
+		return x.locked(err)
+	}
+	defer func() { _ = locks.Release() }() // they go with their connections anyhow
+	return x.decide(ctx, r, locks)
+}
+
+// decide shows the plan, and runs it where it may be run.
+func (x *application) decide(ctx context.Context, r *reading, locks *apply.Locks) error {
+	x.tell(r.plan.Diagnostics)
+	if x.events != nil {
+		x.events.Plan(r.plan)
+	}
+	if err := x.show(r); err != nil || r.failed() {
+		return orExit(err, exitError)
+	}
+	if x.saved != nil {
+		if found := apply.Stale(x.saved, r.plan); len(found) > 0 {
+			return x.stale(found)
+		}
+		r.plan = x.saved
+	}
+	if len(r.plan.Changes) == 0 {
+		return planCode(r.plan, false)
+	}
+	if err := x.refuseUnread(r.plan); err != nil {
+		return err
+	}
+	if err := x.consent(ctx, r.plan); err != nil {
+		return err
+	}
+	return x.execute(ctx, r, locks)
+}
+
+func (x *application) show(r *reading) error {
+	if x.o.json {
+		return nil
+	}
+	write := view.Plan
+	if r.failed() {
+		write = view.Head
+	}
+	return write(x.out, x.outStyle(), r.plan, view.PlanOptions{Took: r.took, Detail: x.o.detail()})
+}
+
+// tell tells of diagnostics, as text or as events.
+func (x *application) tell(diagnostics []plan.Diagnostic) {
+	if x.events != nil {
+		x.events.Diagnostics(diagnostics)
+	}
+	if !x.o.json {
+		x.diagnostics(diagnostics)
+	}
+}
+
+// failed tells of an error of the run as a whole.
+func (x *application) refused(code exit, summary, detail string) error {
+	x.tell([]plan.Diagnostic{{Severity: plan.Error, Summary: summary, Detail: detail}})
+	return code
+}
+
+// stale refuses a saved plan, naming each object: was, is.
+func (x *application) stale(found []apply.Difference) error {
+	detail := ""
+	for _, d := range found {
+		detail += "  " + d.String() + "\n"
+	}
+	return x.refused(exitStale, "The saved plan is stale: nothing was done",
+		detail+"Make a new one:\n  "+x.command("plan", "-out="+x.file, dirWord(x.dir)))
+}
+
+// locked tells who holds a lock.
+func (x *application) locked(err error) error {
+	var held *apply.LockedError
+	if !errors.As(err, &held) {
+		return err
+	}
+	return x.refused(exitStale, "Another apply holds a lock: nothing was done",
+		held.Error()+".\nWait for it:\n  "+x.command("apply", "-lock-timeout=10m", x.file, dirWord(x.dir)))
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// normalise writes every flag as --name or --name=value, so that one dash or two,
+// and a value that begins with a dash, make no difference to the parser.
+func normalise(root *cobra.Command, args []string) []string {
+	if len(args) > 0 && strings.HasPrefix(args[0], "__complete") {
+		return args
+	}
+	wantsValue := valueFlags(root)
+	var out []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			return append(out, args[i:]...)
+		}
+		if arg == "-" || !strings.HasPrefix(arg, "-") {
+			out = append(out, arg)
+			continue
+		}
+		name := strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-")
+		if name == "h" {
+			name = "help"
+		}
+		if wantsValue[name] && i+1 < len(args) {
+			i++
+			name += "=" + args[i]
+		}
+		out = append(out, "--"+name)
+	}
+	return out
+}
+
+// valueFlags answers the names of flags that need a value. A name means the same
+// in every verb.
+func valueFlags(root *cobra.Command) map[string]bool {
+	names := map[string]bool{}
+	note := func(f *pflag.Flag) { names[f.Name] = f.NoOptDefVal == "" }
+	for _, c := range append(root.Commands(), root) {
+		c.Flags().VisitAll(note)
+		c.PersistentFlags().VisitAll(note)
+	}
+	return names
+}
+
+// flagError writes the parser's error with one dash, and the nearest flag.
+func flagError(c *cobra.Command, err error) error {
+	text := strings.NewReplacer(" --", " -", `"--`, `"-`).Replace(err.Error())
+	name, unknown := strings.CutPrefix(text, "unknown flag: -")
+	if !unknown {
+		return fmt.Errorf("%s\n%s", text, seeHelp(c))
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	c.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	text = fmt.Sprintf("%s has no flag -%s", verbName(c), name)
+	if near := nearest(name, names); near != "" {
+		text += fmt.Sprintf(". Did you mean -%s?", near)
+	}
+	return fmt.Errorf("%s\n%s", text, seeHelp(c))
+}
+
+func verbName(c *cobra.Command) string {
+	if !c.HasParent() {
+		return "repltool"
+	}
+	return c.Name()
+}
+
+func seeHelp(c *cobra.Command) string { return "See: " + c.CommandPath() + " -help" }
+
+// unknownCommand answers the error for a verb that does not exist.
+func unknownCommand(root *cobra.Command, name string) error {
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	text := fmt.Sprintf("there is no command %q", name)
+	if near := nearest(name, names); near != "" {
+		text += fmt.Sprintf(". Did you mean %q?", near)
+	}
+	return fmt.Errorf("%s\n%s", text, seeHelp(root))
+}
+
+// nearest answers the name that is a slip away, or "".
+func nearest(given string, names []string) string {
+	slices.Sort(names)
+	best, distance := "", min(3, (len(given)+1)/2+1)
+	for _, name := range names {
+		if d := levenshtein.Distance(given, name, nil); d < distance {
+			best, distance = name, d
+		}
+	}
+	return best
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+func otherLines(text string) string {
+	_, rest, _ := strings.Cut(text, "\n")
+	return rest
+}
+
+// dirOf answers the directory argument.
+func dirOf(args []string) string {
+	if len(args) == 0 {
+		return "."
+	}
+	return args[0]
+}
+
+// atMost refuses more arguments than a verb takes.
+func atMost(n int, names string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > n {
+			return fmt.Errorf("%s takes %s, not %q as well\n%s", verbName(c), names, args[n], seeHelp(c))
+		}
+		return nil
+	}
+}

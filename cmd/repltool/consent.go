@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/plan"
+)
+
+// refuseUnread stops a plan for clusters of which a node could not be read, unless
+// it was limited on purpose.
+func (x *application) refuseUnread(p *plan.Plan) error {
+	changed := map[string]bool{}
+	for _, c := range p.Changes {
+		for _, name := range c.Nodes {
+			changed[clusterOf(p, name)] = true
+		}
+	}
+	var unread []string
+	for _, n := range p.Nodes {
+		if n.Error != "" && changed[n.Cluster] {
+			unread = append(unread, n.Name)
+		}
+	}
+	if len(unread) == 0 || len(p.Targets) > 0 {
+		return nil
+	}
+	return x.refused(exitError, "Some nodes could not be read: nothing was done",
+		fmt.Sprintf("The plan has changes for clusters of which these could not be read: %s. See above why.\n"+
+			"-target=ADDRESS limits the run to a part that does not need them.", strings.Join(unread, ", ")))
+}
+
+func clusterOf(p *plan.Plan, node string) string {
+	for _, n := range p.Nodes {
+		if n.Name == node {
+			return n.Cluster
+		}
+	}
+	return ""
+}
+
+// consent answers nil when the plan may run: by flags, or by a person's yes.
+func (x *application) consent(ctx context.Context, p *plan.Plan) error {
+	grave, missing := x.grave(p)
+	if x.o.autoApprove {
+		if len(missing) == 0 {
+			return nil
+		}
+		return x.refused(exitError, "The plan needs more than -auto-approve: nothing was done",
+			strings.Join(grave, "\n")+"\nAllow it:\n  -auto-approve -allow="+strings.Join(x.allowances(missing), ","))
+	}
+	if x.o.json || !x.asks(x.o.common) {
+		flags := "-auto-approve"
+		if len(missing) > 0 {
+			flags += " -allow=" + strings.Join(x.allowances(missing), ",")
+		}
+		return x.refused(exitError, "Nobody is there to ask: nothing was done",
+			"Without a terminal, apply needs a yes by flag:\n  "+flags)
+	}
+	return x.ask(ctx, p, grave)
+}
+
+// grave lists the changes that -auto-approve and -allow do not cover, and the
+// allowances that they need.
+func (x *application) grave(p *plan.Plan) (lines, missing []string) {
+	for _, c := range p.Changes {
+		need := string(c.Needs())
+		if need == "" || slices.Contains(x.o.allow, need) {
+			continue
+		}
+		text := string(c.Impact)
+		if c.Effect != "" {
+			text += ", " + c.Effect
+		}
+		lines = append(lines, fmt.Sprintf("  %s %s  %s", c.Action.Symbol(), c.Address, text))
+		if !slices.Contains(missing, need) {
+			missing = append(missing, need)
+		}
+	}
+	return lines, missing
+}
+
+// allowances are those given and those that are missing.
+func (x *application) allowances(missing []string) []string {
+	return append(slices.Clone(x.o.allow), missing...)
+}
+
+// ask lists what is grave and waits for a yes.
+func (x *application) ask(ctx context.Context, p *plan.Plan, grave []string) error {
+	fmt.Fprintln(x.err)
+	if len(grave) > 0 {
+		x.sayf("These go beyond what runs without a question:\n%s", strings.Join(grave, "\n"))
+	}
+	fmt.Fprintf(x.err, "Apply %s? Only yes is a yes: ", plural(len(p.Changes), "change"))
+	if err := x.err.Flush(); err != nil {
+		return err
+	}
+	answer, err := x.answer(ctx)
+	if err != nil {
+		fmt.Fprintln(x.err)
+		return err
+	}
+	if answer != "yes" {
+		x.sayf("Not applied: nothing was done.")
+		return exitError
+	}
+	return nil
+}
+
+// answer reads one line; a signal is not kept waiting for it.
+func (x *application) answer(ctx context.Context) (string, error) {
+	lines := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(x.in).ReadString('\n') // an end without a line is no yes
+		lines <- strings.TrimSpace(line)
+	}()
+	select {
+	case line := <-lines:
+		return line, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}

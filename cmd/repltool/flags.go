@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/repltool/repltool/internal/view"
+	"github.com/repltool/repltool/topology"
+)
+
+// common are the flags of every verb that reads the clusters.
+type common struct {
+	variables
+	targets     []string
+	parallelism int
+	timeout     time.Duration
+	json        bool
+	jsonInto    string
+	quiet       bool
+	verbose     bool
+	lockTimeout time.Duration
+	input       bool
+}
+
+func (o *common) register(f *pflag.FlagSet) {
+	o.variables.register(f)
+	f.StringArrayVar(&o.targets, "target", nil, "limit to what is at or under `ADDRESS`, and what that requires; repeatable")
+	f.IntVar(&o.parallelism, "parallelism", 10, "nodes to read, and steps to run, at a time: `N`")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long reading one node may take: `DURATION`")
+	f.BoolVar(&o.json, "json", false, "write JSON to stdout")
+	f.StringVar(&o.jsonInto, "json-into", "", "write the JSON to `FILE`, besides the text on stdout")
+	f.BoolVar(&o.quiet, "quiet", false, "no progress, and changes without their steps")
+	f.BoolVar(&o.verbose, "verbose", false, "checks and queries as well")
+	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "how long to wait for another apply to end; reading takes no lock: `DURATION`")
+	f.BoolVar(&o.input, "input", true, "-input=false never asks")
+}
+
+func (o *common) detail() view.Detail {
+	switch {
+	case o.verbose:
+		return view.Verbose
+	case o.quiet:
+		return view.Brief
+	default:
+		return view.Normal
+	}
+}
+
+// again answers the flags that make another verb see the same, for the next
+// command that is shown. The value of a sensitive variable is left out.
+func (o *common) again(t *topology.Topology) []string {
+	var flags []string
+	for _, v := range o.given {
+		name, _, _ := strings.Cut(v.Var, "=")
+		_, plain := t.Variables[name]
+		switch {
+		case v.File != "":
+			flags = append(flags, "-var-file="+v.File)
+		case plain:
+			flags = append(flags, "-var="+v.Var)
+		default:
+			flags = append(flags, "-var="+name+"=…")
+		}
+	}
+	for _, t := range o.targets {
+		flags = append(flags, "-target="+t)
+	}
+	return flags
+}
+
+// variables are -var and -var-file, in the order given: later wins.
+type variables struct{ given []topology.Assignment }
+
+func (v *variables) register(f *pflag.FlagSet) {
+	f.Var(&assignment{into: v}, "var", "value of a variable: `NAME=VALUE`; repeatable")
+	f.Var(&assignment{into: v, file: true}, "var-file", "`FILE` with values of variables; repeatable")
+}
+
+func (v *variables) inputs(a *app) topology.Inputs {
+	return topology.Inputs{Vars: v.given, Environ: a.environ}
+}
+
+// assignment is the flag that fills variables.
+type assignment struct {
+	into *variables
+	file bool
+}
+
+func (a *assignment) String() string { return "" }
+func (a *assignment) Type() string   { return "assignment" }
+
+// Set takes one -var or -var-file. Its errors do not quote the value, which may
+// be a secret.
+func (a *assignment) Set(text string) error {
+	if a.file {
+		a.into.given = append(a.into.given, topology.Assignment{File: text})
+		return nil
+	}
+	if name, _, ok := strings.Cut(text, "="); !ok || name == "" {
+		return fmt.Errorf("it must be NAME=VALUE")
+	}
+	a.into.given = append(a.into.given, topology.Assignment{Var: text})
+	return nil
+}
+
+// command writes a command for people to copy.
+func (a *app) command(words ...string) string {
+	if a.chdir != "" {
+		words = append([]string{words[0], "-chdir=" + a.chdir}, words[1:]...)
+	}
+	parts := []string{"repltool"}
+	for _, w := range words {
+		if w != "" {
+			parts = append(parts, view.Shell(w))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// dirWord is a directory as an argument: "" for the default.
+func dirWord(dir string) string {
+	if dir == "." {
+		return ""
+	}
+	return dir
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+
+	"github.com/repltool/repltool/apply"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/providers"
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/providers/host/ssh"
+	"github.com/repltool/repltool/topology"
+)
+
+// clusters are a topology's nodes as they live.
+type clusters interface {
+	// Inspect reads every node.
+	Inspect(ctx context.Context) facts.Facts
+	// Lock locks what a plan touches.
+	Lock(ctx context.Context, p *plan.Plan, o apply.LockOptions) (*apply.Locks, error)
+	// Env is the world to run a plan in; of the nodes that Inspect read.
+	Env(observer apply.Observer, locks *apply.Locks) apply.Env
+	Close() error
+}
+
+// connector opens the way to a topology's nodes; nothing is contacted yet.
+type connector func(a *app, t *topology.Topology, o *common) clusters
+
+// connect is the connector of the program: over SSH, and on this machine.
+func connect(a *app, t *topology.Topology, o *common) clusters {
+	config, _ := a.environ("REPLTOOL_SSH_CONFIG")
+	dial := dialer(ssh.Options{ConfigFile: config})
+	return &fleet{
+		topology: t, fleet: providers.Open(t, dial),
+		options: providers.InspectOptions{Parallelism: o.parallelism, Timeout: o.timeout},
+	}
+}
+
+// fleet is clusters over providers.Fleet.
+type fleet struct {
+	topology *topology.Topology
+	fleet    *providers.Fleet
+	options  providers.InspectOptions
+}
+
+func (f *fleet) Inspect(ctx context.Context) facts.Facts { return f.fleet.Inspect(ctx, f.options) }
+
+func (f *fleet) Lock(ctx context.Context, p *plan.Plan, o apply.LockOptions) (*apply.Locks, error) {
+	return apply.AcquireLocks(ctx, p, lockable(machines(f.fleet, f.topology)), o)
+}
+
+func (f *fleet) Env(observer apply.Observer, locks *apply.Locks) apply.Env {
+	return environment(machines(f.fleet, f.topology), f.topology.Secrets, observer, locks)
+}
+
+func (f *fleet) Close() error { return f.fleet.Close() }

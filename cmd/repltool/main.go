@@ -1,0 +1,76 @@
+// Command repltool describes PostgreSQL replication as code.
+//
+// Every verb is a file: flags into a struct, calls, exit code. wire.go and live.go
+// join the providers to apply. The rules of the command line are those of
+// docs/cli.md; in short:
+//
+//   - stdout is the result, stderr is progress, warnings and diagnostics;
+//   - long flags take one dash or two, and there are no short ones;
+//   - an exit code has one meaning in every verb: 0 done or in sync, 1 error,
+//     2 changes or drift, 3 incomplete (fmt -check: not formatted), 4 stale plan or
+//     lock held, 130 interrupted;
+//   - the summary is the last line but one, the next command is the last;
+//   - colour only on a terminal, never with NO_COLOR, TERM=dumb or -no-color;
+//   - everything that is written goes through the redactor of internal/view;
+//   - a flag or a verb that is not built says so, or does not exist;
+//   - nothing asks unless a terminal is there to answer.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// version is set by -ldflags "-X main.version=…".
+var version = "dev"
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+}
+
+// streams are the program's way to the outside.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// Exit codes.
+const (
+	exitError       exit = 1
+	exitChanges     exit = 2
+	exitIncomplete  exit = 3
+	exitUnformatted exit = 3
+	exitStale       exit = 4
+	exitInterrupted exit = 130
+)
+
+// exit is an error that has been told already: only its code is left.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// run runs one command and answers its exit code.
+func run(ctx context.Context, args []string, s streams) int {
+	a := newApp(s)
+	defer a.flush()
+	ctx, done := a.signals.watch(ctx, a.err)
+	defer done()
+	root := a.root()
+	root.SetArgs(normalise(root, args))
+	err := root.ExecuteContext(ctx)
+	var code exit
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	case ctx.Err() != nil && a.signals.caught():
+		a.sayf("Interrupted.")
+		return int(exitInterrupted)
+	}
+	a.fail(err)
+	return int(exitError)
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/repltool/repltool/internal/view"
+	"github.com/repltool/repltool/plan"
+)
+
+// planFlags are those of plan.
+type planFlags struct {
+	common
+	out      string
+	detailed bool
+	replace  []string
+}
+
+func (a *app) planCommand() *cobra.Command {
+	var o planFlags
+	c := &cobra.Command{
+		Use: "plan [flags] [DIR]", GroupID: groupRun, Args: atMost(1, "one directory"),
+		Short: "show what would change",
+		Long: "Read the clusters of the topology in DIR and show every statement, file edit and\n" +
+			"command that would make them so. Nothing is changed, and no lock is taken.",
+		Example: "  repltool plan\n  repltool plan -out=main.plan && repltool apply main.plan\n  repltool plan -target=cluster.main.standby.pg2",
+		RunE:    func(c *cobra.Command, args []string) error { return a.plan(c.Context(), dirOf(args), o) },
+	}
+	o.register(c.Flags())
+	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
+	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit code 2 when there are changes")
+	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby at `ADDRESS` again; repeatable")
+	return c
+}
+
+func (a *app) plan(ctx context.Context, dir string, o planFlags) error {
+	r, loading, err := a.survey(ctx, dir, &o.common, plan.Options{Replace: o.replace})
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		return a.refuse(&o.common, loading)
+	}
+	next := ""
+	if len(r.plan.Changes) > 0 {
+		next = "Apply it: " + a.command(append([]string{"apply"}, o.applyWords(r, dir)...)...)
+	}
+	if err := a.showPlan(&o.common, r, next); err != nil || r.failed() {
+		return orExit(err, exitError)
+	}
+	if o.out != "" {
+		if err := savePlan(o.out, r.plan); err != nil {
+			return err
+		}
+	}
+	return planCode(r.plan, o.detailed)
+}
+
+// applyWords are the arguments that make apply do what was planned.
+func (o *planFlags) applyWords(r *reading, dir string) []string {
+	if o.out != "" {
+		return []string{o.out, dirWord(dir)}
+	}
+	words := o.again(r.topology)
+	for _, address := range o.replace {
+		words = append(words, "-replace="+address)
+	}
+	return append(words, dirWord(dir))
+}
+
+// planCode is the exit code of a plan without errors.
+func planCode(p *plan.Plan, detailed bool) error {
+	switch {
+	case len(p.Changes) > 0 && (detailed || !p.Complete):
+		return exitChanges
+	case !p.Complete:
+		return exitIncomplete
+	default:
+		return nil
+	}
+}
+
+// orExit answers the error, or else the code.
+func orExit(err error, code exit) error {
+	if err != nil {
+		return err
+	}
+	return code
+}
+
+// refuse tells why a topology could not be loaded, as text or as JSON.
+func (a *app) refuse(o *common, diagnostics []plan.Diagnostic) error {
+	if !o.json {
+		a.diagnostics(diagnostics)
+	}
+	p := view.EmptyPlan(version)
+	p.Diagnostics = diagnostics
+	return orExit(a.document(o, p.Encode), exitError)
+}
+
+// showPlan writes a plan to stdout, as text or as JSON, and its diagnostics to
+// stderr. Of one with errors only what was read is shown.
+func (a *app) showPlan(o *common, r *reading, next string) error {
+	if err := a.document(o, r.plan.Encode); err != nil || o.json {
+		return err
+	}
+	options := view.PlanOptions{Took: r.took, Next: next, Detail: o.detail()}
+	write := view.Plan
+	if r.failed() {
+		write = view.Head
+	}
+	if err := write(a.out, a.outStyle(), r.plan, options); err != nil {
+		return err
+	}
+	a.diagnostics(r.plan.Diagnostics)
+	return nil
+}
+
+// document writes JSON where the flags want it: to stdout, into a file.
+func (a *app) document(o *common, encode func(io.Writer) error) error {
+	if o.json {
+		if err := encode(a.out); err != nil {
+			return err
+		}
+	}
+	if o.jsonInto == "" {
+		return nil
+	}
+	return writeFile(o.jsonInto, func(w io.Writer) error {
+		redacting := a.redactor.Writer(w)
+		if err := encode(redacting); err != nil {
+			return err
+		}
+		return redacting.Flush()
+	})
+}
+
+// savePlan writes the plan file. It holds references where secrets go, and apply
+// needs it byte for byte, so that it does not pass the redactor.
+func savePlan(path string, p *plan.Plan) error { return writeFile(path, p.Encode) }
+
+// writeFile writes a file that only its owner may read, at once or not at all.
+func writeFile(path string, write func(io.Writer) error) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".repltool-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) // gone already when all is well
+	if err := write(file); err != nil {
+		_ = file.Close() // the error of writing tells more
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/repltool/repltool/internal/view"
+	"github.com/repltool/repltool/plan"
+)
+
+// showFlags are those of show.
+type showFlags struct {
+	format         string
+	json           bool
+	quiet, verbose bool
+}
+
+func (a *app) showCommand() *cobra.Command {
+	var o showFlags
+	c := &cobra.Command{
+		Use: "show [flags] PLANFILE", GroupID: groupSee, Args: atMost(1, "one plan file"),
+		Short: "show a saved plan in other forms",
+		Long: "Show a saved plan. Formats: text; json, the document itself; markdown and\n" +
+			"diff-markdown, for a merge request; gitlab, the counts that its merge requests show.",
+		Example: "  repltool show main.plan\n  repltool show -format=markdown main.plan",
+		RunE:    func(_ *cobra.Command, args []string) error { return a.show(args, o) },
+	}
+	c.Flags().StringVar(&o.format, "format", "text", "`FORMAT`: text, json, markdown, diff-markdown, gitlab")
+	c.Flags().BoolVar(&o.json, "json", false, "the same as -format=json")
+	c.Flags().BoolVar(&o.quiet, "quiet", false, "changes without their steps")
+	c.Flags().BoolVar(&o.verbose, "verbose", false, "checks and queries as well")
+	return c
+}
+
+func (a *app) show(args []string, o showFlags) error {
+	if len(args) == 0 {
+		return fmt.Errorf("showing a topology is not supported yet\nName a saved plan:\n  repltool plan -out=main.plan\n  repltool show main.plan")
+	}
+	p, err := readPlan(args[0])
+	if err != nil {
+		return err
+	}
+	if o.json {
+		o.format = "json"
+	}
+	switch o.format {
+	case "text":
+		common := common{quiet: o.quiet, verbose: o.verbose}
+		next := ""
+		if len(p.Changes) > 0 {
+			next = "Apply it: " + a.command("apply", args[0])
+		}
+		return view.Plan(a.out, a.outStyle(), p, view.PlanOptions{Detail: common.detail(), Next: next})
+	case "json":
+		return p.Encode(a.out)
+	case "markdown":
+		return view.Markdown(a.out, p)
+	case "diff-markdown":
+		return view.DiffMarkdown(a.out, p)
+	case "gitlab":
+		return a.gitlab(p)
+	case "junit":
+		return fmt.Errorf("-format=junit is not supported yet")
+	}
+	return fmt.Errorf("-format=%s: the formats are text, json, markdown, diff-markdown and gitlab", o.format)
+}
+
+// gitlab writes the counts of GitLab's report artifact for plans, which has no
+// place for a replacement: it is one of each.
+func (a *app) gitlab(p *plan.Plan) error {
+	s := p.Summary
+	return json.NewEncoder(a.out).Encode(map[string]int{"create": s.Create + s.Replace, "update": s.Update, "delete": s.Delete + s.Replace})
+}
+
+// readPlan reads a plan file.
+func readPlan(path string) (*plan.Plan, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	p, err := plan.Decode(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, nil
+}

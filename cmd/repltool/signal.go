@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// signals turns Ctrl-C and SIGTERM into the end of a context or, while an apply
+// runs, the first of them into a request to stop.
+type signals struct {
+	mu       sync.Mutex
+	count    int
+	graceful bool
+	stop     chan struct{}
+}
+
+func newSignals() *signals { return &signals{stop: make(chan struct{})} }
+
+// watch answers a context that a signal ends. done stops watching.
+func (s *signals) watch(parent context.Context, w io.Writer) (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancel(parent)
+	came := make(chan os.Signal, 2)
+	signal.Notify(came, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for {
+			select {
+			case <-came:
+				s.take(cancel, w)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(came)
+		cancel()
+	}
+}
+
+func (s *signals) take(cancel context.CancelFunc, w io.Writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count++
+	if s.graceful && s.count == 1 {
+		close(s.stop)
+		fmt.Fprintln(w, "Interrupted: running steps end, nothing new starts. Once more leaves at once.")
+		return
+	}
+	cancel()
+}
+
+// gentle makes the first signal a request to stop, and answers what it closes.
+func (s *signals) gentle() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.graceful = true
+	return s.stop
+}
+
+// caught tells whether a signal came.
+func (s *signals) caught() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count > 0
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/repltool/repltool/internal/view"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
+)
+
+// watchEvery is how long `status -watch` rests between two readings.
+const watchEvery = 2 * time.Second
+
+func (a *app) statusCommand() *cobra.Command {
+	var o common
+	watch := false
+	c := &cobra.Command{
+		Use: "status [flags] [DIR]", GroupID: groupSee, Args: atMost(1, "one directory"),
+		Short: "tell who is primary, who follows, and how far behind",
+		Long: "Show the state of replication of the clusters in DIR: role, state, sync, timeline,\n" +
+			"upstream, slot, position and lag of every node, and health. \"-\" stands for what\n" +
+			"PostgreSQL does not say. Exit code 3: a node could not be read.",
+		Example: "  repltool status\n  repltool status -watch\n  repltool status -json",
+		RunE:    func(c *cobra.Command, args []string) error { return a.status(c.Context(), dirOf(args), &o, watch) },
+	}
+	o.register(c.Flags())
+	c.Flags().BoolVar(&watch, "watch", false, "show it again every two seconds, until interrupted")
+	return c
+}
+
+func (a *app) status(ctx context.Context, dir string, o *common, watch bool) error {
+	t, loading := a.load(dir, o.inputs(a))
+	if hasErrors(loading) {
+		return a.refuse(o, loading)
+	}
+	live := a.connect(a, t, o)
+	defer live.Close()
+	if watch {
+		return a.watch(ctx, t, live, o)
+	}
+	r, err := a.read(ctx, t, loading, live, plan.Options{RepltoolVersion: version, Targets: o.targets}, o.quiet || o.json)
+	if err != nil {
+		return err
+	}
+	if !o.json {
+		a.diagnostics(r.plan.Diagnostics)
+	}
+	if err := a.showStatus(o, r, false); err != nil {
+		return err
+	}
+	if !r.plan.Complete {
+		return exitIncomplete
+	}
+	return nil
+}
+
+// watch shows the state over and over; a signal is the way out.
+func (a *app) watch(ctx context.Context, t *topology.Topology, live clusters, o *common) error {
+	for {
+		r, err := a.read(ctx, t, nil, live, plan.Options{RepltoolVersion: version}, true)
+		if err != nil {
+			return err
+		}
+		if err := a.showStatus(o, r, isTerminal(a.raw.out) && !a.dumb()); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
+// showStatus writes the state in one piece, on a cleared screen or below the last.
+func (a *app) showStatus(o *common, r *reading, clear bool) error {
+	s := view.NewStatus(r.topology, r.facts, r.plan)
+	if err := a.document(o, s.JSON); err != nil || o.json {
+		return err
+	}
+	var text bytes.Buffer
+	if clear {
+		text.WriteString("\x1b[H\x1b[2J")
+	}
+	if err := s.Write(&text, a.outStyle()); err != nil {
+		return err
+	}
+	if _, err := text.WriteTo(a.out); err != nil {
+		return err
+	}
+	return a.out.Flush()
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/repltool/repltool/internal/view"
+	"github.com/repltool/repltool/topology"
+)
+
+func (a *app) validateCommand() *cobra.Command {
+	o := struct {
+		variables
+		json bool
+	}{}
+	c := &cobra.Command{
+		Use: "validate [flags] [DIR]", GroupID: groupWrite, Args: atMost(1, "one directory"),
+		Short:   "check a topology; no host is contacted",
+		Long:    "Check the topology of DIR: syntax, names, values, references. No host is contacted.",
+		Example: "  repltool validate\n  repltool validate -json prod",
+		RunE:    func(_ *cobra.Command, args []string) error { return a.validate(dirOf(args), o.inputs(a), o.json) },
+	}
+	o.register(c.Flags())
+	c.Flags().BoolVar(&o.json, "json", false, "write JSON to stdout, as `terraform validate -json` has it")
+	return c
+}
+
+func (a *app) validate(dir string, in topology.Inputs, json bool) error {
+	t, diagnostics := a.load(dir, in)
+	if json {
+		if err := view.Validation(a.out, diagnostics); err != nil {
+			return err
+		}
+	} else {
+		a.diagnostics(diagnostics)
+	}
+	if hasErrors(diagnostics) {
+		return exitError
+	}
+	if !json {
+		a.printf("Valid. %s, %s.\n", plural(len(t.Clusters), "cluster"), plural(len(t.Nodes), "node"))
+		a.printf("See what would change: %s\n", a.command("plan", dirWord(dir)))
+	}
+	return nil
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,86 @@
+#!/bin/bash
+# The tour of `make demo`: plan, apply, status, no changes, a drift and its mending.
+# `demo.sh clean` stops the three servers and removes their files.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+dir=${REPLTOOL_DEMO_DIR:-/tmp/repltool-quickstart}
+export PATH=$PWD/bin:$PATH REPLTOOL_VAR_dir=$dir
+export REPLTOOL_VAR_replicator_password=${REPLTOOL_VAR_replicator_password:-demo-$$-$RANDOM}
+topology=examples/quickstart
+
+# The servers run as postgres when root asks for them, else as the caller.
+as_owner() {
+  if [ "$(id -u)" = 0 ]; then (cd / && setpriv --reuid=postgres --regid=postgres --init-groups "$@"); else "$@"; fi
+}
+pg_bin() { dirname "$(ls -v /usr/lib/postgresql/*/bin/pg_ctl /usr/pgsql-*/bin/pg_ctl 2>/dev/null | tail -1)"; }
+
+clean() {
+  for node in pg3 pg2 pg1; do
+    if [ -e "$dir/$node/data/postmaster.pid" ]; then
+      as_owner "$(pg_bin)/pg_ctl" -D "$dir/$node/data" -m fast -w stop >/dev/null || true
+    fi
+  done
+  rm -rf "$dir"
+  echo "The demo's servers are stopped and $dir is removed."
+}
+
+say() { printf '\n\033[1m# %s\033[0m\n' "$1"; }
+# run CODE COMMAND…: shows the command, runs it, and expects that exit code.
+run() {
+  local want=$1 code=0
+  shift
+  printf '\033[1m$ %s\033[0m\n' "$*"
+  "$@" || code=$?
+  if [ "$code" != "$want" ]; then
+    echo "demo: exit code $code, expected $want" >&2
+    exit 1
+  fi
+}
+sql() { # sql NODE STATEMENT
+  local port=5432${1#pg}
+  as_owner psql -XAtq -h "$dir/$1" -p "$port" -d postgres -c "$2"
+}
+
+if [ "${1:-}" = clean ]; then clean; exit; fi
+if [ -e "$dir" ]; then
+  echo "demo: $dir is there already: an earlier demo runs or was left. Take it away: make demo-clean" >&2
+  exit 1
+fi
+
+say "Nothing is there. What would make it as the topology says?"
+run 0 repltool plan "$topology"
+say "Do exactly that."
+run 0 repltool apply -auto-approve "$topology"
+say "Who is who?"
+run 0 repltool status "$topology"
+say "A row written to the primary is on the standbys: the commit has waited for one."
+sql pg1 "CREATE TABLE greeting (text text); INSERT INTO greeting VALUES ('hello from pg1')"
+for node in pg2 pg3; do
+  for _ in $(seq 50); do
+    if [ "$(sql $node "SELECT count(*) FROM pg_class WHERE relname = 'greeting'")" = 1 ] && [ -n "$(sql $node 'SELECT text FROM greeting')" ]; then break; fi
+    sleep 0.1
+  done
+  echo "$node: $(sql $node 'SELECT text FROM greeting')"
+done
+say "A second plan has nothing to do."
+run 0 repltool plan "$topology"
+say "Somebody changes a parameter and a password behind our back."
+sql pg1 "ALTER SYSTEM SET work_mem = '99MB'"
+sql pg1 "SELECT pg_reload_conf()" >/dev/null
+sql pg1 "ALTER ROLE replicator PASSWORD 'not-what-the-topology-says'"
+sleep 0.5
+run 2 repltool drift "$topology"
+say "Apply mends it."
+run 0 repltool apply -auto-approve "$topology"
+run 0 repltool drift "$topology"
+
+cat <<END
+
+The three servers run on:
+  psql -h $dir/pg1 -p 54321 postgres    (the primary$([ "$(id -u)" = 0 ] && echo "; as the user postgres"))
+Go on: change $topology/main.hcl (a parameter, a role, the synchronous set), then
+  export REPLTOOL_VAR_replicator_password=$REPLTOOL_VAR_replicator_password
+  bin/repltool plan $topology
+Your own servers: bin/repltool init, and docs/language.md.
+Clean up: make demo-clean
+END

@@ -1,0 +1,223 @@
+// Package e2e runs the built program against real hosts: sshd, sudo, PostgreSQL.
+//
+// Rules: every test asks the servers themselves, ends with an empty plan where it
+// ends well, and greps every sink for its canary secrets. It needs root, for the
+// lab's namespaces.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/repltool/repltool/internal/lab"
+)
+
+// canary is the password of these tests' replication role.
+const canary = "canary-7f3a'9c\\e:1"
+
+// binary is the program under test, built once by TestMain.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "repltool-e2e-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "repltool")
+		build := exec.Command("go", "build", "-o", binary, "../../cmd/repltool")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// world is a lab with a topology directory.
+type world struct {
+	t   *testing.T
+	lab *lab.Lab
+	dir string // of the topology
+	env []string
+	// sinks is all that the program wrote, for the grep of secrets.
+	sinks bytes.Buffer
+}
+
+func newWorld(t *testing.T, o lab.Options) *world {
+	t.Helper()
+	l, err := lab.Up(t.Context(), o)
+	if err != nil {
+		t.Fatalf("lab: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := l.Down(context.WithoutCancel(t.Context())); err != nil {
+			t.Errorf("lab down: %v", err)
+		}
+	})
+	return &world{t: t, lab: l, dir: t.TempDir(), env: append(os.Environ(),
+		"REPLTOOL_SSH_CONFIG="+l.SSHConfig, "REPLTOOL_VAR_password="+canary, "NO_COLOR=1")}
+}
+
+// write writes a file of the topology.
+func (w *world) write(name, text string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// topology writes one cluster over all hosts: the first is the primary. extra
+// goes into the cluster block.
+func (w *world) topology(extra string) {
+	w.t.Helper()
+	var b strings.Builder
+	b.WriteString("variable \"password\" {\n  type = string\n  sensitive = true\n}\n")
+	for i, h := range w.lab.Hosts {
+		fmt.Fprintf(&b, "node \"pg%d\" {\n  host = %q\n  address = %q\n}\n", i+1, h.Name, h.Addr)
+	}
+	var standbys []string
+	for i := range w.lab.Hosts[1:] {
+		standbys = append(standbys, fmt.Sprintf("node.pg%d", i+2))
+	}
+	fmt.Fprintf(&b, "cluster \"main\" {\n  primary = node.pg1\n  standbys = [%s]\n%s\n", strings.Join(standbys, ", "), extra)
+	b.WriteString("  role \"replicator\" {\n    replication = true\n    password = var.password\n  }\n}\n")
+	w.write("main.hcl", b.String())
+}
+
+const synchronous = "  parameters = { work_mem = \"8MB\", shared_buffers = \"16MB\" }\n  synchronous { number = 1 }\n"
+
+// result is what one run of the program left.
+type result struct {
+	code           int
+	stdout, stderr string
+	took           time.Duration
+}
+
+// run runs the program in the topology's directory.
+func (w *world) run(args ...string) result {
+	w.t.Helper()
+	return w.runWith(w.env, args...)
+}
+
+func (w *world) runWith(env []string, args ...string) result {
+	w.t.Helper()
+	var stdout, stderr bytes.Buffer
+	c := exec.CommandContext(w.t.Context(), binary, args...)
+	c.Dir, c.Env, c.Stdout, c.Stderr = w.dir, env, &stdout, &stderr
+	begin := time.Now()
+	err := c.Run()
+	r := result{stdout: stdout.String(), stderr: stderr.String(), took: time.Since(begin)}
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		r.code = exit.ExitCode()
+	case err != nil:
+		w.t.Fatalf("repltool %v: %v", args, err)
+	}
+	w.sinks.WriteString(r.stdout + r.stderr)
+	return r
+}
+
+// must runs the program and expects that exit code.
+func (w *world) must(code int, args ...string) result {
+	w.t.Helper()
+	r := w.run(args...)
+	if r.code != code {
+		w.t.Fatalf("repltool %s: exit code %d, want %d\n%s\n%s", strings.Join(args, " "), r.code, code, r.stdout, r.stderr)
+	}
+	return r
+}
+
+// settled expects that nothing is left to do, for plan, apply and drift alike.
+func (w *world) settled() {
+	w.t.Helper()
+	if r := w.must(0, "plan", "-detailed-exitcode"); !strings.Contains(r.stdout, "No changes.") {
+		w.t.Fatalf("plan is not empty:\n%s\n%s", r.stdout, r.stderr)
+	}
+	w.must(0, "apply", "-auto-approve")
+	w.must(0, "drift")
+}
+
+// says expects words in what a run told.
+func (w *world) says(r result, words ...string) {
+	w.t.Helper()
+	for _, word := range words {
+		if !strings.Contains(r.stdout+r.stderr, word) {
+			w.t.Errorf("the output lacks %q:\n%s\n%s", word, r.stdout, r.stderr)
+		}
+	}
+}
+
+// host answers pg1's host for 1.
+func (w *world) host(i int) *lab.Host { return w.lab.Hosts[i-1] }
+
+// sql asks the server itself.
+func (w *world) sql(i int, query string) string {
+	w.t.Helper()
+	out, err := w.host(i).SQL(w.t.Context(), query)
+	if err != nil {
+		w.t.Fatalf("pg%d: %s: %v", i, query, err)
+	}
+	return strings.TrimSpace(out)
+}
+
+// expect asks the server until the answer is that, for at most ten seconds.
+func (w *world) expect(i int, query, want string) {
+	w.t.Helper()
+	var got string
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if got = w.sql(i, query); got == want {
+			return
+		}
+	}
+	w.t.Errorf("pg%d: %s\n got %q\nwant %q", i, query, got, want)
+}
+
+// exec runs a command in a host as root.
+func (w *world) exec(i int, argv ...string) string {
+	w.t.Helper()
+	out, err := w.host(i).Exec(w.t.Context(), argv...)
+	if err != nil {
+		w.t.Fatalf("pg%d: %v: %v", i, argv, err)
+	}
+	return out
+}
+
+// noSecrets greps what the program wrote, every server's log, and every file of
+// the hosts and of the topology's directory that others may read.
+func (w *world) noSecrets() {
+	w.t.Helper()
+	for _, text := range []string{canary, strings.ReplaceAll(canary, "'", "''")} {
+		if strings.Contains(w.sinks.String(), text) {
+			w.t.Errorf("the password stands in the program's output")
+		}
+	}
+	part := canary[:strings.IndexByte(canary, '\'')] // however the rest may be escaped
+	for i := range w.lab.Hosts {
+		out, err := w.host(i+1).Exec(w.t.Context(), "sh", "-c",
+			`grep -rlF -- "$0" /var/log /etc /tmp /run 2>/dev/null; find / -xdev -type f -perm -o=r -size -200k -newer /etc/hostname -exec grep -lF -- "$0" {} + 2>/dev/null; true`, part)
+		if err != nil {
+			w.t.Fatalf("grep: %v", err)
+		}
+		if out = strings.TrimSpace(out); out != "" {
+			w.t.Errorf("pg%d: the password stands in %s", i+1, out)
+		}
+	}
+	files, _ := filepath.Glob(filepath.Join(w.dir, "*"))
+	for _, f := range files {
+		if data, err := os.ReadFile(f); err == nil && bytes.Contains(data, []byte(part)) {
+			w.t.Errorf("the password stands in %s", f)
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/repltool/repltool/plan"
+)
+
+// change writes one entry of a wave.
+func (v *planView) change(c plan.Change, wave []plan.Change) {
+	symbol := c.Action.Symbol()
+	address, impact := Clean(c.Address), Clean(impactText(c))
+	v.right("  "+v.symbol(c.Action)+" "+v.bold(address), "  "+symbol+" "+address, v.impact(c.Impact, impact), impact)
+	if c.Reason != "" {
+		v.block("      ", v.dim(Clean(c.Reason)))
+	}
+	// What is made is told by its steps; of what is changed they hide the old value.
+	if c.Action == plan.Update {
+		v.attributes(c.Attributes)
+	}
+	if v.opts.Detail == Brief {
+		return
+	}
+	on := ""
+	if len(homes(wave)) < 2 {
+		on = home(c)
+	}
+	for _, id := range c.Steps {
+		step := v.steps[id]
+		if _, isWait := step.Op.(plan.Wait); !isWait && step.Node != on {
+			on = step.Node
+			v.line("      ", v.dim("on "+Clean(on)+":"))
+		}
+		v.step(step, on)
+	}
+}
+
+// impactText is the impact and a few words more. What a restart brings stands in
+// the rule of its wave.
+func impactText(c plan.Change) string {
+	if c.Effect == "" || c.Impact == plan.Restart {
+		return string(c.Impact)
+	}
+	return string(c.Impact) + ", " + c.Effect
+}
+
+func (v *planView) symbol(a plan.Action) string {
+	switch a {
+	case plan.Create:
+		return v.green("+")
+	case plan.Delete:
+		return v.red("-")
+	case plan.Replace:
+		return v.red("-") + "/" + v.green("+")
+	default:
+		return v.yellow("~")
+	}
+}
+
+func (v *planView) impact(i plan.Impact, text string) string {
+	switch i {
+	case plan.Online:
+		return v.green(text)
+	case plan.Reload:
+		return v.cyan(text)
+	case plan.CopyData:
+		return v.yellow(text)
+	default:
+		return v.bold(v.red(text))
+	}
+}
+
+// attributes writes what differs: "~ wal_level  replica -> logical  needs a restart".
+func (v *planView) attributes(attributes []plan.Attribute) {
+	name, value := 0, 0
+	for _, a := range attributes {
+		name, value = max(name, lipgloss.Width(Clean(a.Name))), max(value, lipgloss.Width(values(a)))
+	}
+	value = min(value, v.width()-name-24) // a long value moves only its own note
+	for _, a := range attributes {
+		label, text := Clean(a.Name), values(a)
+		line := pad(label, name) + "  " + text
+		if a.Note != "" {
+			line = pad(label, name) + "  " + pad(text, value) + "  " + v.dim(Clean(a.Note))
+		}
+		v.line("      ", v.attributeSymbol(a), " ", line)
+	}
+}
+
+func (v *planView) attributeSymbol(a plan.Attribute) string {
+	switch {
+	case a.Before == nil:
+		return v.green("+")
+	case a.After == nil:
+		return v.red("-")
+	default:
+		return v.yellow("~")
+	}
+}
+
+func values(a plan.Attribute) string { return value(a.Before) + " -> " + value(a.After) }
+
+func value(text *string) string {
+	switch {
+	case text == nil:
+		return "(none)"
+	case *text == "":
+		return "''"
+	default:
+		return strings.ReplaceAll(Clean(*text), "\n", `\n`)
+	}
+}
+
+func pad(text string, width int) string {
+	return text + strings.Repeat(" ", max(width-lipgloss.Width(text), 0))
+}
+
+// step writes what a step does, in full. Gates stand above the wave.
+func (v *planView) step(s plan.Step, on string) {
+	const indent = "      "
+	switch op := s.Op.(type) {
+	case plan.SQL:
+		v.sql(indent, op)
+	case plan.File:
+		v.file(indent, op)
+	case plan.Command:
+		v.command(indent, op)
+	case plan.Wait:
+		if !op.Gate {
+			v.wait(indent, op, s.Node, on)
+		}
+	}
+}
+
+// sql writes statements as they are; those that keep the ledger are dimmed.
+func (v *planView) sql(indent string, op plan.SQL) {
+	if op.Database != "" && op.Database != "postgres" {
+		v.line(indent, v.dim("-- in database "+Clean(op.Database)))
+	}
+	ledger := false
+	for _, line := range strings.Split(strings.TrimRight(Clean(op.SQL.Text), "\n"), "\n") {
+		ledger = ledger || strings.HasPrefix(line, "INSERT INTO repltool.") || strings.HasPrefix(line, "DELETE FROM repltool.")
+		if ledger {
+			v.line(indent, v.dim(line))
+		} else {
+			v.line(indent, line)
+		}
+		ledger = ledger && !strings.HasSuffix(line, ";")
+	}
+}
+
+func (v *planView) file(indent string, op plan.File) {
+	path := Clean(op.Path)
+	if op.Block == nil && op.Mode != 0 {
+		path += v.dim(fmt.Sprintf("  (mode %04o)", op.Mode))
+	}
+	v.line(indent, path)
+	for _, line := range strings.Split(strings.TrimRight(Clean(op.Diff), "\n"), "\n") {
+		v.line(strings.TrimRight(indent+v.diffLine(line), " "))
+	}
+	if v.opts.Detail == Verbose && op.Check != "" {
+		v.line(indent, v.dim("checked by a query that must answer no row, else the old file comes back:"))
+		v.block(indent+"  ", v.dim(Clean(op.Check)))
+	}
+}
+
+func (v *planView) diffLine(line string) string {
+	switch {
+	case strings.HasPrefix(line, "+"):
+		return v.green(line)
+	case strings.HasPrefix(line, "-"):
+		return v.red(line)
+	case strings.HasPrefix(line, "@@"):
+		return v.cyan(line)
+	default:
+		return line
+	}
+}
+
+func (v *planView) command(indent string, op plan.Command) {
+	prompt := "$ "
+	if op.Root {
+		prompt = "# " // as root
+	}
+	argv := make([]string, len(op.Argv))
+	for i, arg := range op.Argv {
+		argv[i] = Clean(arg)
+	}
+	v.block(indent, prompt+shellLine(argv, v.width()-len(indent)-len(prompt)))
+}
+
+func (v *planView) wait(indent string, op plan.Wait, node, on string) {
+	asked := ""
+	if node != on {
+		asked = ", asked on " + node
+	}
+	v.line(indent, v.dim(Clean("wait until "+op.What+asked+atMost(op.Timeout))))
+	if v.opts.Detail == Verbose {
+		v.block(indent+"  ", v.dim(Clean(op.Query)))
+	}
+}

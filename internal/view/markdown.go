@@ -1,0 +1,104 @@
+package view
+
+import (
+	"bytes"
+	"io"
+	"strings"
+
+	"github.com/repltool/repltool/plan"
+)
+
+// Markdown writes a plan for a merge request: the summary, the changes as a
+// table, and the whole text folded away.
+func Markdown(w io.Writer, p *plan.Plan) error {
+	v := &printer{w: w}
+	v.line("### ", markdownText(Summary(p)))
+	if len(p.Changes) > 0 {
+		v.line("")
+		v.line("| wave | | address | impact |")
+		v.line("|---|---|---|---|")
+	}
+	for _, c := range p.Changes {
+		v.linef("| %d | %s | %s | %s |", c.Wave, codeSpan(c.Action.Symbol()), codeSpan(c.Address), markdownText(impactText(c)))
+	}
+	v.line("")
+	v.line("<details><summary>Every step</summary>")
+	v.line("")
+	text, err := plainPlan(p)
+	if err != nil {
+		return err
+	}
+	v.fenced("", text)
+	v.line("")
+	v.line("</details>")
+	return v.err
+}
+
+// DiffMarkdown writes a plan as a diff in a fence, which forges colour.
+func DiffMarkdown(w io.Writer, p *plan.Plan) error {
+	text, err := plainPlan(p)
+	if err != nil {
+		return err
+	}
+	v := &printer{w: w}
+	var b strings.Builder
+	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		b.WriteString(diffMark(line) + "\n")
+	}
+	v.fenced("diff", b.String())
+	return v.err
+}
+
+// diffMark moves the symbol of an entry, an attribute or a diff line to the first
+// column, where a diff has it.
+func diffMark(line string) string {
+	body := strings.TrimLeft(line, " ")
+	indent := line[:len(line)-len(body)]
+	mark := ""
+	switch {
+	case strings.HasPrefix(body, "-/+ "), strings.HasPrefix(body, "~ "):
+		mark = "!"
+	case indent == "": // a rule, a summary
+		return line
+	case strings.HasPrefix(body, "+"):
+		mark = "+"
+	case strings.HasPrefix(body, "-") && !strings.HasPrefix(body, "--"):
+		mark = "-"
+	default:
+		return " " + line
+	}
+	if mark != "!" {
+		body = body[1:]
+	}
+	return mark + indent + body
+}
+
+func plainPlan(p *plan.Plan) (string, error) {
+	var b bytes.Buffer
+	err := Plan(&b, Style{}, p, PlanOptions{})
+	return b.String(), err
+}
+
+// fenced writes a fence that is longer than any run of backquotes in the text.
+func (p *printer) fenced(language, text string) {
+	fence := "```"
+	for strings.Contains(text, fence) {
+		fence += "`"
+	}
+	p.line(fence, language)
+	p.block("", text)
+	p.line(fence)
+}
+
+// codeSpan writes a name so that nothing in it is markdown.
+func codeSpan(text string) string {
+	text = strings.ReplaceAll(oneLine(text), "|", `\|`)
+	if strings.Contains(text, "`") {
+		return "`` " + text + " ``"
+	}
+	return "`" + text + "`"
+}
+
+func markdownText(text string) string {
+	return strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`).Replace(oneLine(text))
+}

@@ -1,0 +1,277 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/providers/facts"
+)
+
+// Detail is how much of a plan is shown.
+type Detail int
+
+// The details of a plan.
+const (
+	Normal  Detail = iota
+	Brief          // changes without steps
+	Verbose        // steps with their checks and queries
+)
+
+// PlanOptions are what the text of a plan has besides the plan.
+type PlanOptions struct {
+	// Took is how long reading the nodes took; 0: the plan was saved, and
+	// nothing was read.
+	Took   time.Duration
+	Next   string // the last line: "Apply it: repltool apply orders.plan"
+	Detail Detail
+}
+
+// Plan writes a plan for people.
+func Plan(w io.Writer, s Style, p *plan.Plan, o PlanOptions) error {
+	v := newPlanView(w, s, p, o)
+	v.head()
+	v.notices()
+	v.waves()
+	v.health()
+	v.tail()
+	return v.err
+}
+
+// Head writes what was read and what could not be: all that is said of a plan
+// that has errors.
+func Head(w io.Writer, s Style, p *plan.Plan, o PlanOptions) error {
+	v := newPlanView(w, s, p, o)
+	v.head()
+	return v.err
+}
+
+type planView struct {
+	printer
+	plan  *plan.Plan
+	opts  PlanOptions
+	steps map[string]plan.Step
+}
+
+func newPlanView(w io.Writer, s Style, p *plan.Plan, o PlanOptions) *planView {
+	v := &planView{printer: printer{Style: s, w: w}, plan: p, opts: o, steps: map[string]plan.Step{}}
+	for _, step := range p.Steps {
+		v.steps[step.ID] = step
+	}
+	return v
+}
+
+// head tells what was read.
+func (v *planView) head() {
+	var read []string
+	for _, n := range v.plan.Nodes {
+		if n.Error == "" {
+			read = append(read, nodeText(n))
+		}
+	}
+	took := ""
+	if v.opts.Took > 0 {
+		took = fmt.Sprintf(" in %.1fs", v.opts.Took.Seconds())
+	}
+	text := "Read " + count(len(read), "node") + took
+	if len(read) > 0 {
+		text += ": "
+	}
+	v.line(v.bold(text), Clean(strings.Join(read, " · ")))
+	for _, n := range v.plan.Nodes {
+		if n.Error != "" {
+			v.unread(n)
+		}
+	}
+	if len(v.plan.Targets) > 0 {
+		v.line(v.yellow("Limited by -target to " + Clean(strings.Join(v.plan.Targets, ", ")) + ": a subset, the rest is not planned."))
+	}
+}
+
+func nodeText(n plan.Node) string {
+	switch facts.NodeRole(n.Role) {
+	case facts.RolePrimary:
+		return fmt.Sprintf("%s primary (PostgreSQL %s, timeline %d)", n.Name, n.Version, n.Timeline)
+	case facts.RoleStandby:
+		if n.Upstream == "" {
+			return n.Name + " standby of an outside server"
+		}
+		return n.Name + " standby of " + n.Upstream
+	default:
+		return n.Name + " " + n.Role
+	}
+}
+
+// unread tells of a node that could not be read, or not in full.
+func (v *planView) unread(n plan.Node) {
+	v.line(v.red("Not read: "+Clean(n.Name)), Clean(" ("+n.Host+"): "+n.Error))
+	if n.Hint != "" {
+		v.block("    ", Clean(n.Hint))
+	}
+}
+
+func (v *planView) waves() {
+	if len(v.plan.Changes) == 0 {
+		return
+	}
+	v.legend()
+	for _, wave := range v.byWave() {
+		v.gates(wave)
+		v.rule(wave)
+		for _, c := range wave {
+			v.change(c, wave)
+		}
+	}
+}
+
+func (v *planView) legend() {
+	left := "  + create   ~ update   - delete   -/+ replace"
+	right := "impact: online · reload · RESTART · COPY · DROP"
+	painted := "  " + v.green("+") + " create   " + v.yellow("~") + " update   " + v.red("-") + " delete   " + v.red("-") + "/" + v.green("+") + " replace"
+	v.right(painted, left, v.dim(right), right)
+}
+
+// byWave groups the changes by wave, in order.
+func (v *planView) byWave() [][]plan.Change {
+	sorted := slices.Clone(v.plan.Changes)
+	slices.SortStableFunc(sorted, func(a, b plan.Change) int { return a.Wave - b.Wave })
+	var waves [][]plan.Change
+	for i, c := range sorted {
+		if i == 0 || c.Wave != sorted[i-1].Wave {
+			waves = append(waves, nil)
+		}
+		waves[len(waves)-1] = append(waves[len(waves)-1], c)
+	}
+	return waves
+}
+
+// rule is the line above a wave: its number, its nodes, and what is grave.
+func (v *planView) rule(wave []plan.Change) {
+	title := fmt.Sprintf("Wave %d · %s ", wave[0].Wave, Clean(someNames(homes(wave))))
+	grave := waveEffect(wave)
+	width := v.width() - len([]rune(title)) - len([]rune(grave))
+	if grave != "" {
+		width--
+	}
+	line := strings.Repeat("─", max(width, 3))
+	if grave != "" {
+		grave = " " + v.bold(v.red(grave))
+	}
+	v.line(v.bold(title), v.dim(line), grave)
+}
+
+// homes answers the nodes that a wave is about: where its changes begin.
+func homes(wave []plan.Change) []string {
+	var names []string
+	for _, c := range wave {
+		name := home(c)
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// home is the node that a change is about.
+func home(c plan.Change) string {
+	if len(c.Nodes) == 0 {
+		return ""
+	}
+	return c.Nodes[0]
+}
+
+// someNames lists names, of many only the first.
+func someNames(names []string) string {
+	const most = 6
+	if len(names) > most {
+		return strings.Join(names[:most-1], ", ") + fmt.Sprintf(" and %d more", len(names)-most+1)
+	}
+	return strings.Join(names, ", ")
+}
+
+// waveEffect is what the rule says at the right: "1 restart, writes stop".
+func waveEffect(wave []plan.Change) string {
+	restarts := 0
+	var effects []string
+	for _, c := range wave {
+		if c.Impact != plan.Restart {
+			continue
+		}
+		restarts++
+		if c.Effect != "" && !slices.Contains(effects, c.Effect) {
+			effects = append(effects, c.Effect)
+		}
+	}
+	if restarts == 0 {
+		return ""
+	}
+	return Clean(strings.Join(append([]string{count(restarts, "restart")}, effects...), ", "))
+}
+
+// gates are the waits that a wave begins with; they stand above its rule.
+func (v *planView) gates(wave []plan.Change) {
+	for _, c := range wave {
+		for _, id := range c.Steps {
+			w, ok := v.steps[id].Op.(plan.Wait)
+			if !ok || !w.Gate {
+				continue
+			}
+			text := "Gate · " + w.What + atMost(w.Timeout) + ": else stop"
+			if w.Else != "" {
+				text += ", since " + w.Else
+			}
+			v.line(v.cyan(Clean(text)))
+		}
+	}
+}
+
+func atMost(timeout time.Duration) string {
+	if timeout <= 0 {
+		return ""
+	}
+	return " (" + Duration(timeout) + " at most)"
+}
+
+// notices tell what was seen that no change answers.
+func (v *planView) notices() {
+	v.list("Drift", v.plan.Drift)
+	v.list("Unmanaged", v.plan.Unmanaged)
+}
+
+func (v *planView) list(title string, notices []plan.Notice) {
+	for _, n := range notices {
+		on := ""
+		if n.Node != "" {
+			on = " on " + n.Node
+		}
+		v.line(v.yellow(title+": "), Clean(n.Address+on), v.dim(Clean(": "+n.Detail)))
+	}
+}
+
+// health tells of states that need eyes.
+func (v *planView) health() {
+	for _, h := range v.plan.Health {
+		healthLine(&v.printer, h)
+	}
+}
+
+func healthLine(p *printer, h plan.Health) {
+	title := p.yellow("Health, warning: ")
+	if h.Severity == plan.Error {
+		title = p.red("Health, error: ")
+	}
+	p.line(title, Clean(h.Address+": "+h.Message))
+	if h.Hint != "" {
+		p.block("    ", Clean(h.Hint))
+	}
+}
+
+func (v *planView) tail() {
+	v.line(v.bold(Summary(v.plan)))
+	if v.opts.Next != "" {
+		v.line(v.opts.Next)
+	}
+}

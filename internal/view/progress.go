@@ -1,0 +1,280 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/repltool/repltool/apply"
+	"github.com/repltool/repltool/plan"
+)
+
+// ProgressOptions are how progress is shown.
+type ProgressOptions struct {
+	// Live draws one line a node that changes in place: for a terminal. Else
+	// every step has a line at its start and its end, and a heartbeat between.
+	Live bool
+	// Every is how often lines are drawn again; 0: five times a second live,
+	// else every 30 seconds.
+	Every time.Duration
+	Now   func() time.Time
+}
+
+// Progress shows a run while it goes on. It is an apply.Observer.
+type Progress struct {
+	mu    sync.Mutex
+	p     printer
+	opts  ProgressOptions
+	left  map[string]int // steps of a change that are not done
+	spent map[string]time.Duration
+	total int
+	done  int
+	begin time.Time
+
+	running []*activity // in the order in which they began
+	drawn   int         // live lines on the screen
+	stop    chan struct{}
+	ticking sync.WaitGroup
+}
+
+// activity is one step that runs.
+type activity struct {
+	at    apply.At
+	what  string
+	began time.Time
+	last  *apply.StepProgress
+	said  string // what a wait or a gate saw last
+}
+
+// NewProgress makes one for a plan and begins to draw. Close ends it.
+func NewProgress(w io.Writer, s Style, p *plan.Plan, o ProgressOptions) *Progress {
+	if o.Every == 0 && o.Live {
+		o.Every = 200 * time.Millisecond
+	} else if o.Every == 0 {
+		o.Every = 30 * time.Second
+	}
+	v := &Progress{
+		p: printer{Style: s, w: w}, opts: o, left: map[string]int{}, spent: map[string]time.Duration{},
+		total: len(p.Steps), begin: o.Now(), stop: make(chan struct{}),
+	}
+	for _, step := range p.Steps {
+		v.left[step.Address]++
+	}
+	v.ticking.Go(v.tick)
+	return v
+}
+
+// Close takes the live lines away.
+func (v *Progress) Close() {
+	close(v.stop)
+	v.ticking.Wait()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.erase()
+}
+
+func (v *Progress) tick() {
+	ticker := time.NewTicker(v.opts.Every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-v.stop:
+			return
+		case <-ticker.C:
+			v.mu.Lock()
+			v.beat()
+			v.mu.Unlock()
+		}
+	}
+}
+
+// beat draws the live lines again, or writes a heartbeat of each step that runs.
+func (v *Progress) beat() {
+	if v.opts.Live {
+		v.redraw()
+		return
+	}
+	for _, a := range v.running {
+		v.p.line(Clean(a.at.Node+": "+a.what+": "), v.figures(a))
+	}
+}
+
+// Observe takes one event in.
+func (v *Progress) Observe(event apply.Event) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	at := event.When()
+	switch event := event.(type) {
+	case apply.StepStart:
+		v.start(at, event.Why)
+	case apply.StepProgress:
+		if a := v.activity(at.Step); a != nil {
+			a.last = &event
+			a.said = event.Detail
+		}
+	case apply.Gate:
+		v.gate(at, event)
+	case apply.StepDone:
+		v.done++
+		v.end(at, event.Took, nil)
+	case apply.StepFailed:
+		v.end(at, event.Took, event.Err)
+	}
+}
+
+func (v *Progress) start(at apply.At, why string) {
+	if why == "" {
+		why = at.Step
+	}
+	v.running = append(v.running, &activity{at: at, what: oneLine(why), began: at.Time})
+	if !v.opts.Live {
+		v.p.line(Clean(at.Node + ": " + why))
+	}
+}
+
+func (v *Progress) gate(at apply.At, g apply.Gate) {
+	a := v.activity(at.Step)
+	if a == nil {
+		return
+	}
+	a.what = "gate: " + oneLine(g.What)
+	a.said = g.Detail
+	if !v.opts.Live && g.Detail != "" {
+		v.p.line(Clean(at.Node+": "+a.what+": "), v.figures(a))
+	}
+}
+
+func (v *Progress) activity(step string) *activity {
+	i := slices.IndexFunc(v.running, func(a *activity) bool { return a.at.Step == step })
+	if i < 0 {
+		return nil
+	}
+	return v.running[i]
+}
+
+// end writes the line of a step's end; live, that of a change's end.
+func (v *Progress) end(at apply.At, took time.Duration, err error) {
+	a := v.activity(at.Step)
+	what := at.Step
+	if a != nil {
+		what = a.what
+		v.running = slices.DeleteFunc(v.running, func(other *activity) bool { return other == a })
+	}
+	v.left[at.Address]--
+	v.spent[at.Address] += took
+	switch {
+	case err != nil:
+		v.say(v.p.red("failed ") + Clean(at.Address+": "+err.Error()))
+	case !v.opts.Live:
+		v.say(Clean(at.Node+": "+what) + ": " + v.p.green("done") + " in " + Duration(took))
+	case v.left[at.Address] == 0:
+		v.say(v.p.green("done   ") + Clean(at.Address) + v.p.dim(" in "+Duration(v.spent[at.Address])))
+	}
+}
+
+// say writes a line that stays, above the live ones.
+func (v *Progress) say(text string) {
+	v.erase()
+	v.p.line(text)
+	if v.opts.Live {
+		v.redraw()
+	}
+}
+
+// figures is how far a step is: bytes, rate and time left, or what it waits for.
+func (v *Progress) figures(a *activity) string {
+	parts := []string{Duration(v.opts.Now().Sub(a.began))}
+	if l := a.last; l != nil && l.Done > 0 {
+		parts = append(parts, amounts(*l)...)
+	}
+	if a.said != "" {
+		parts = append(parts, oneLine(a.said))
+	}
+	return strings.Join(parts, " · ")
+}
+
+func amounts(l apply.StepProgress) []string {
+	parts := []string{Bytes(l.Done)}
+	if l.Total > 0 {
+		parts[0] = fmt.Sprintf("%s of %s (%d%%)", Bytes(l.Done), Bytes(l.Total), l.Done*100/l.Total)
+	}
+	if l.Rate > 0 {
+		parts = append(parts, Bytes(int64(l.Rate))+"/s")
+	}
+	if l.ETA > 0 {
+		parts = append(parts, Duration(l.ETA.Round(time.Second))+" left")
+	}
+	return parts
+}
+
+// erase takes the live lines off the screen.
+func (v *Progress) erase() {
+	if v.drawn > 0 {
+		_, _ = fmt.Fprintf(v.p.w, "\x1b[%dA\r\x1b[J", v.drawn)
+		v.drawn = 0
+	}
+}
+
+// mostLive is how many nodes have a live line at a time.
+const mostLive = 12
+
+// redraw draws one line a node, and one for the whole, in one write.
+func (v *Progress) redraw() {
+	lines := v.lines()
+	var b strings.Builder
+	if v.drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA\r", v.drawn)
+	}
+	for _, line := range lines {
+		b.WriteString(line + "\x1b[K\n")
+	}
+	b.WriteString("\x1b[J")
+	_, _ = io.WriteString(v.p.w, b.String())
+	v.drawn = len(lines)
+}
+
+func (v *Progress) lines() []string {
+	var nodes []string
+	latest, more := map[string]*activity{}, map[string]int{}
+	for _, a := range v.running {
+		if latest[a.at.Node] == nil {
+			nodes = append(nodes, a.at.Node)
+		} else {
+			more[a.at.Node]++
+		}
+		latest[a.at.Node] = a
+	}
+	slices.Sort(nodes)
+	width := 0
+	for _, n := range nodes {
+		width = max(width, ansi.StringWidth(Clean(n)))
+	}
+	var lines []string
+	for i, n := range nodes {
+		if i == mostLive {
+			lines = append(lines, v.p.dim(fmt.Sprintf("… and %d nodes more", len(nodes)-i)))
+			break
+		}
+		text := latest[n].what + "  " + v.figures(latest[n])
+		if more[n] > 0 {
+			text += fmt.Sprintf("  (+%d)", more[n])
+		}
+		lines = append(lines, v.fit(v.p.bold(pad(Clean(n), width))+"  "+text))
+	}
+	total := fmt.Sprintf("%d of %s · %s", v.done, count(v.total, "step"), Duration(v.opts.Now().Sub(v.begin).Truncate(time.Second)))
+	return append(lines, v.p.dim(v.fit(total)))
+}
+
+// fit cuts a line at the screen's edge: one that wraps could not be drawn again.
+func (v *Progress) fit(line string) string {
+	width := v.p.Width
+	if width <= 0 {
+		width = 80
+	}
+	return ansi.Truncate(line, width-1, "…")
+}

@@ -1,0 +1,269 @@
+package view
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// Standing is one node's place in replication, as found. Nil is what PostgreSQL
+// says NULL for, or what could not be asked.
+type Standing struct {
+	Node     string   `json:"node"`
+	Role     string   `json:"role"`
+	State    string   `json:"state,omitempty"` // of the process that serves it
+	Sync     string   `json:"sync,omitempty"`
+	Timeline int      `json:"timeline,omitempty"`
+	Upstream string   `json:"upstream,omitempty"`
+	Slot     string   `json:"slot,omitempty"`
+	LSN      string   `json:"lsn,omitempty"`
+	LagBytes *int64   `json:"lag_bytes"`
+	LagTime  *float64 `json:"lag_seconds"`
+	Error    string   `json:"error,omitempty"`
+	Hint     string   `json:"hint,omitempty"`
+}
+
+// ClusterStatus is one cluster.
+type ClusterStatus struct {
+	Address string       `json:"address"`
+	Nodes   []Standing   `json:"nodes"`
+	Slots   []SlotStatus `json:"slots"`
+}
+
+// SlotStatus is one replication slot.
+type SlotStatus struct {
+	Node     string `json:"node"`
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Active   bool   `json:"active"`
+	Status   string `json:"wal_status,omitempty"`
+	Retained *int64 `json:"retained_bytes"`
+}
+
+// Status is the state of all clusters.
+type Status struct {
+	FormatVersion string          `json:"format_version"`
+	Complete      bool            `json:"complete"`
+	Clusters      []ClusterStatus `json:"clusters"`
+	Health        []plan.Health   `json:"health"`
+}
+
+// NewStatus gathers the state from the facts, and from the plan what it says of
+// health and upstreams.
+func NewStatus(t *topology.Topology, f facts.Facts, p *plan.Plan) Status {
+	s := Status{FormatVersion: plan.FormatVersion, Complete: p.Complete, Clusters: []ClusterStatus{}, Health: p.Health}
+	for _, c := range t.Clusters {
+		one := ClusterStatus{Address: c.ID, Nodes: []Standing{}, Slots: []SlotStatus{}}
+		for _, n := range p.Nodes {
+			if n.Cluster == c.ID {
+				one.Nodes = append(one.Nodes, standing(n, c, f))
+				one.Slots = append(one.Slots, slotsOf(n.Name, f.Nodes[n.Name])...)
+			}
+		}
+		s.Clusters = append(s.Clusters, one)
+	}
+	return s
+}
+
+func standing(n plan.Node, c *topology.Cluster, f facts.Facts) Standing {
+	s := Standing{Node: n.Name, Role: n.Role, Timeline: n.Timeline, Upstream: n.Upstream, Error: n.Error, Hint: n.Hint}
+	found := f.Nodes[n.Name]
+	if found == nil || found.Server == nil {
+		return s
+	}
+	s.LSN = found.Server.LSN
+	if !found.Server.InRecovery {
+		return s
+	}
+	s.Slot = found.Server.Settings["primary_slot_name"].Value
+	if r := found.Server.Receiver; r != nil && s.Slot == "" {
+		s.Slot = r.SlotName
+	}
+	sender := senderOf(n.Name, s.Slot, c, f)
+	if sender == nil {
+		s.State = "not connected"
+		return s
+	}
+	s.State, s.Sync, s.LagBytes = sender.State, sender.SyncState, sender.LagBytes
+	if sender.ReplayLag != nil {
+		seconds := sender.ReplayLag.Seconds()
+		s.LagTime = &seconds
+	}
+	return s
+}
+
+// senderOf finds the process that serves a standby: by its slot, else by its name.
+func senderOf(name, slot string, c *topology.Cluster, f facts.Facts) *facts.Sender {
+	for _, fits := range []func(facts.Sender) bool{
+		func(s facts.Sender) bool { return slot != "" && s.SlotName == slot },
+		func(s facts.Sender) bool { return s.ApplicationName == name && s.State != "backup" },
+	} {
+		for _, m := range c.Members() {
+			node := f.Nodes[m.Name]
+			if node == nil || node.Server == nil || m.Name == name {
+				continue
+			}
+			if i := slices.IndexFunc(node.Server.Senders, fits); i >= 0 {
+				return &node.Server.Senders[i]
+			}
+		}
+	}
+	return nil
+}
+
+func slotsOf(name string, n *facts.Node) []SlotStatus {
+	var all []SlotStatus
+	if n == nil || n.Server == nil {
+		return nil
+	}
+	for _, s := range n.Server.Slots {
+		all = append(all, SlotStatus{Node: name, Name: s.Name, Type: string(s.Type), Active: s.Active, Status: s.WALStatus, Retained: s.RetainedBytes})
+	}
+	return all
+}
+
+// JSON writes the state as one document.
+func (s Status) JSON(w io.Writer) error { return document(w, s) }
+
+// Write writes the state as tables; "-" stands for NULL and for what does not
+// apply.
+func (s Status) Write(w io.Writer, style Style) error {
+	p := &printer{Style: style, w: w}
+	for i, c := range s.Clusters {
+		if i > 0 {
+			p.line("")
+		}
+		p.line(p.bold(Clean(c.Address)))
+		p.nodes(c.Nodes)
+		if len(c.Slots) > 0 {
+			p.line("")
+			p.slots(c.Slots)
+		}
+	}
+	if len(s.Health) > 0 {
+		p.line("")
+	}
+	for _, h := range s.Health {
+		healthLine(p, h)
+	}
+	p.line("")
+	p.line(p.bold(s.summary()))
+	return p.err
+}
+
+func (p *printer) nodes(nodes []Standing) {
+	rows := [][]string{{"NODE", "ROLE", "STATE", "SYNC", "TLI", "UPSTREAM", "SLOT", "LSN", "LAG", "TIME"}}
+	for _, n := range nodes {
+		timeline := ""
+		if n.Timeline > 0 {
+			timeline = strconv.Itoa(n.Timeline)
+		}
+		rows = append(rows, []string{n.Node, n.Role, n.State, n.Sync, timeline, n.Upstream, n.Slot, n.LSN, lagBytes(n.LagBytes), lagTime(n.LagTime)})
+	}
+	p.table(rows)
+	for _, n := range nodes {
+		if n.Error != "" {
+			p.line(p.red("  "+Clean(n.Node)+": "), Clean(n.Error))
+			if n.Hint != "" {
+				p.block("    ", Clean(n.Hint))
+			}
+		}
+	}
+}
+
+func (p *printer) slots(slots []SlotStatus) {
+	rows := [][]string{{"SLOT", "ON", "TYPE", "ACTIVE", "WAL", "RETAINED"}}
+	for _, s := range slots {
+		active := "no"
+		if s.Active {
+			active = "yes"
+		}
+		rows = append(rows, []string{s.Name, s.Node, s.Type, active, s.Status, lagBytes(s.Retained)})
+	}
+	p.table(rows)
+}
+
+// table writes rows in columns; the first row is the head.
+func (p *printer) table(rows [][]string) {
+	var widths []int
+	for r, row := range rows {
+		for i, cell := range row {
+			if cell == "" {
+				cell = "-"
+			}
+			rows[r][i] = oneLine(cell)
+			if i >= len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], lipgloss.Width(rows[r][i]))
+		}
+	}
+	for r, row := range rows {
+		var cells []string
+		for i, cell := range row {
+			cells = append(cells, p.cell(pad(cell, widths[i]), cell, r == 0))
+		}
+		p.line("  ", strings.TrimRight(strings.Join(cells, "  "), " "))
+	}
+}
+
+func (p *printer) cell(padded, cell string, head bool) string {
+	switch {
+	case head:
+		return p.dim(padded)
+	case cell == "primary":
+		return p.bold(padded)
+	case cell == "streaming":
+		return p.green(padded)
+	case cell == "down", cell == "unknown", cell == "not connected", cell == "lost":
+		return p.red(padded)
+	}
+	return padded
+}
+
+func lagBytes(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return Bytes(*n)
+}
+
+func lagTime(seconds *float64) string {
+	if seconds == nil {
+		return ""
+	}
+	return Duration(time.Duration(*seconds * float64(time.Second)))
+}
+
+// summary counts what is well.
+func (s Status) summary() string {
+	nodes, standbys, streaming := 0, 0, 0
+	for _, c := range s.Clusters {
+		for _, n := range c.Nodes {
+			nodes++
+			if n.Role == string(facts.RoleStandby) {
+				standbys++
+			}
+			if n.State == "streaming" {
+				streaming++
+			}
+		}
+	}
+	text := fmt.Sprintf("%s, %s: %d of %s streaming", count(len(s.Clusters), "cluster"), count(nodes, "node"), streaming, count(standbys, "standby"))
+	if n := len(s.Health); n > 0 {
+		text += " · " + count(n, "health problem")
+	}
+	if !s.Complete {
+		text += " · incomplete"
+	}
+	return text
+}

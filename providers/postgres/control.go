@@ -1,0 +1,50 @@
+package postgres
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+)
+
+// The server itself: version, identity, position.
+//
+// The timeline of a primary is that of the WAL file it writes: the control file
+// tells of the last checkpoint, which after a promotion may be minutes old. A
+// standby has no such file; it is on the newest timeline of which it holds WAL: that
+// of the receiver's last record while one runs, else the newest that replay
+// reached, which the control file's minimum recovery point or last restartpoint
+// tells.
+const controlSQL = `SELECT json_build_object(
+    'version_num', current_setting('server_version_num')::int,
+    'version', current_setting('server_version'),
+    'in_recovery', pg_is_in_recovery(),
+    'system_identifier', (SELECT system_identifier::text FROM pg_control_system()),
+    'timeline', CASE WHEN pg_is_in_recovery() THEN greatest(
+        (SELECT received_tli FROM pg_stat_wal_receiver),
+        (SELECT min_recovery_end_timeline FROM pg_control_recovery()),
+        (SELECT timeline_id FROM pg_control_checkpoint()))
+      ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END,
+    'lsn', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE (SELECT ends FROM wal) END,
+    'conf_loaded', extract(epoch FROM pg_conf_load_time())::float8)`
+
+func control() section {
+	return section{"control", controlSQL, func(answer json.RawMessage, s *facts.Server) error {
+		var row struct {
+			VersionNum       int `json:"version_num"`
+			Version          string
+			InRecovery       bool   `json:"in_recovery"`
+			SystemIdentifier string `json:"system_identifier"`
+			Timeline         int
+			LSN              string
+			ConfLoaded       float64 `json:"conf_loaded"`
+		}
+		if err := json.Unmarshal(answer, &row); err != nil {
+			return err
+		}
+		s.VersionNum, s.InRecovery, s.SystemIdentifier = row.VersionNum, row.InRecovery, row.SystemIdentifier
+		s.Version, _, _ = strings.Cut(row.Version, " ") // without the packager's name
+		s.Timeline, s.LSN, s.ConfLoaded = row.Timeline, row.LSN, row.ConfLoaded
+		return nil
+	}}
+}

@@ -1,0 +1,98 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// DB is one session. Its methods must not be called side by side.
+type DB struct {
+	conn *pgconn.PgConn
+}
+
+// closeLimit is how long the goodbye may take.
+const closeLimit = 2 * time.Second
+
+// Exec runs statements. Several in one string are one transaction; one that cannot
+// run in a transaction (CREATE DATABASE) must stand alone. When ctx ends, the
+// statement is cancelled on the server and the session is closed.
+func (d *DB) Exec(ctx context.Context, sql string) error {
+	_, err := d.conn.Exec(ctx, sql).ReadAll()
+	return wrap("execute", err)
+}
+
+// Rows runs statements as Exec does and answers the rows of the last one that has
+// any columns. A NULL is nil.
+func (d *DB) Rows(ctx context.Context, sql string) ([][]*string, error) {
+	results, err := d.conn.Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return nil, wrap("query", err)
+	}
+	for i := len(results) - 1; i >= 0; i-- {
+		if len(results[i].FieldDescriptions) > 0 {
+			return texts(results[i].Rows), nil
+		}
+	}
+	return nil, nil
+}
+
+func texts(rows [][][]byte) [][]*string {
+	all := make([][]*string, len(rows))
+	for i, row := range rows {
+		all[i] = make([]*string, len(row))
+		for j, value := range row {
+			if value != nil {
+				text := string(value)
+				all[i][j] = &text
+			}
+		}
+	}
+	return all
+}
+
+// Query is Rows with "" for NULL.
+func (d *DB) Query(ctx context.Context, sql string) ([][]string, error) {
+	rows, err := d.Rows(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]string, len(rows))
+	for i, row := range rows {
+		all[i] = make([]string, len(row))
+		for j, value := range row {
+			if value != nil {
+				all[i][j] = *value
+			}
+		}
+	}
+	return all, nil
+}
+
+// value runs a query and answers its one value.
+func (d *DB) value(ctx context.Context, sql string) (string, error) {
+	rows, err := d.Rows(ctx, sql)
+	if err != nil {
+		return "", err
+	}
+	if len(rows) != 1 || len(rows[0]) != 1 || rows[0][0] == nil {
+		return "", wrap("query", errors.New("the server did not answer one value"))
+	}
+	return *rows[0][0], nil
+}
+
+// Ping asks the server for a sign of life.
+func (d *DB) Ping(ctx context.Context) error { return wrap("ping", d.conn.Ping(ctx)) }
+
+// Usable tells whether the session is open and in no transaction, as far as this
+// side knows.
+func (d *DB) Usable() bool { return !d.conn.IsClosed() && d.conn.TxStatus() == 'I' }
+
+// Close ends the session.
+func (d *DB) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	return wrap("close", d.conn.Close(ctx))
+}

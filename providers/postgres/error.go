@@ -1,0 +1,141 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/repltool/repltool/providers/facts"
+)
+
+// Error is what PostgreSQL refused, or why it could not be asked.
+type Error struct {
+	Kind facts.ErrorKind
+	Op   string // what was tried: "connect to /run/postgresql/.s.PGSQL.5432 as postgres"
+	Err  error  // the cause; a *pgconn.PgError is in it where the server said it
+	Hint string // what the user can do, or what the server proposes
+}
+
+// Error tells operation and cause.
+func (e *Error) Error() string { return e.Op + ": " + cause(e.Err) }
+
+// Unwrap answers the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Permanent tells that doing the same again fails in the same way: the statement
+// itself is wrong, or is not allowed.
+func (e *Error) Permanent() bool {
+	pg := serverError(e.Err)
+	if pg == nil || len(pg.Code) < 2 {
+		return false
+	}
+	switch pg.Code[:2] {
+	case "0A", "22", "42":
+		return true
+	}
+	return false
+}
+
+// ReadError says what err is in the words of facts; nil for an error that did not
+// come from PostgreSQL or from the way to it.
+func ReadError(err error) *facts.ReadError {
+	var e *Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	return &facts.ReadError{Kind: e.Kind, Text: e.Error(), Hint: e.Hint}
+}
+
+// wrap classifies an error; nil for nil.
+func wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{Kind: kindOf(err), Op: op, Err: err}
+	if pg := serverError(err); pg != nil {
+		e.Kind, e.Hint = classify(pg)
+	}
+	return e
+}
+
+// serverError answers what the server itself said, or nil.
+func serverError(err error) *pgconn.PgError {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg
+	}
+	return nil
+}
+
+// cause tells of an error without pgconn's own preambles: what the server said,
+// with its detail.
+func cause(err error) string {
+	if pg := serverError(err); pg != nil {
+		text := fmt.Sprintf("%s (SQLSTATE %s)", pg.Message, pg.Code)
+		if pg.Detail != "" {
+			text += ": " + strings.ReplaceAll(pg.Detail, "\n", "; ")
+		}
+		return text
+	}
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) && connect.Unwrap() != nil {
+		return connect.Unwrap().Error()
+	}
+	return err.Error()
+}
+
+// classify tells what a server's refusal means for a reading (PostgreSQL docs,
+// appendix A "PostgreSQL Error Codes").
+func classify(pg *pgconn.PgError) (facts.ErrorKind, string) {
+	switch pg.Code {
+	case "28000", "28P01":
+		return facts.AuthFailed, loginHint(pg)
+	case "57P03", "57P01", "57P02", "57P05":
+		return facts.Unreachable, "Wait until the server accepts connections."
+	case "53300":
+		return facts.Unreachable, "Free a connection, or raise max_connections or superuser_reserved_connections."
+	case "3D000":
+		return facts.ReadFailed, "Create the database: it is where repltool writes down what it made."
+	case "42501":
+		return facts.NoPrivilege, "Let repltool log in as a superuser: by the OS user that owns the data directory, or sql { user = … }."
+	case "57014", "55P03":
+		return facts.TimedOut, pg.Hint
+	}
+	return facts.ReadFailed, pg.Hint
+}
+
+func loginHint(pg *pgconn.PgError) string {
+	switch {
+	case strings.Contains(pg.Message, "does not exist"), strings.Contains(pg.Message, "not permitted to log in"):
+		return "The superuser has another name than the OS user: name it in sql { user = … }."
+	case strings.HasPrefix(pg.Message, "no pg_hba.conf entry"), strings.HasPrefix(pg.Message, "pg_hba.conf rejects"):
+		return "Let the rules of pg_hba.conf begin with\n  local all postgres peer\nand reload."
+	case strings.Contains(strings.ToLower(pg.Message), "peer authentication failed"):
+		return "Peer authentication wants an OS user and a role of one name, or a map in pg_ident.conf."
+	case pg.Code == "28P01":
+		return "The socket asks for a password: let pg_hba.conf begin with a peer rule for repltool, or give sql { … }."
+	}
+	return pg.Hint
+}
+
+// kindOf classifies what went wrong on the way to the server.
+func kindOf(err error) facts.ErrorKind {
+	var ne net.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
+		return facts.TimedOut
+	case errors.Is(err, fs.ErrPermission):
+		return facts.NoPrivilege
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &ne):
+		return facts.Unreachable
+	}
+	return facts.ReadFailed
+}

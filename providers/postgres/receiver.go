@@ -1,0 +1,44 @@
+package postgres
+
+import (
+	"encoding/json"
+
+	"github.com/repltool/repltool/providers/facts"
+)
+
+// The receiver: a standby's own view, NULL on a primary. A delay below nothing
+// comes of clocks that differ.
+const receiverSQL = `SELECT CASE WHEN pg_is_in_recovery() THEN json_build_object(
+    'pid', r.pid, 'status', r.status, 'sender_host', r.sender_host, 'sender_port', r.sender_port,
+    'slot_name', r.slot_name, 'received_tli', r.received_tli,
+    'receive_lsn', pg_last_wal_receive_lsn(), 'replay_lsn', pg_last_wal_replay_lsn(),
+    'replay_paused', pg_is_wal_replay_paused(),
+    'replay_delay', CASE WHEN pg_last_xact_replay_timestamp() IS NOT NULL THEN
+      greatest((extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000000)::bigint, 0) END) END
+  FROM (SELECT) AS one LEFT JOIN pg_stat_wal_receiver r ON true`
+
+func receiver() section {
+	return section{"receiver", receiverSQL, func(answer json.RawMessage, s *facts.Server) error {
+		var row *struct {
+			PID          int
+			Status       string
+			SenderHost   string        `json:"sender_host"`
+			SenderPort   int           `json:"sender_port"`
+			SlotName     string        `json:"slot_name"`
+			ReceivedTLI  int           `json:"received_tli"`
+			ReceiveLSN   string        `json:"receive_lsn"`
+			ReplayLSN    string        `json:"replay_lsn"`
+			ReplayPaused bool          `json:"replay_paused"`
+			ReplayDelay  *microseconds `json:"replay_delay"`
+		}
+		if err := json.Unmarshal(answer, &row); err != nil || row == nil {
+			return err
+		}
+		s.Receiver = &facts.Receiver{
+			PID: row.PID, Status: row.Status, SenderHost: row.SenderHost, SenderPort: row.SenderPort, SlotName: row.SlotName,
+			ReceivedTLI: row.ReceivedTLI, ReceiveLSN: row.ReceiveLSN, ReplayLSN: row.ReplayLSN,
+			ReplayPaused: row.ReplayPaused, ReplayDelay: row.ReplayDelay.duration(),
+		}
+		return nil
+	}}
+}

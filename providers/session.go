@@ -1,0 +1,141 @@
+package providers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/providers/postgres"
+)
+
+const (
+	// maxInUse is how many sessions a node lends out at a time. With the idle one,
+	// the two that hold locks and a job's they stay below the eight sessions that an
+	// SSH connection has.
+	maxInUse = 3
+	// patience is how long a server that restarts is waited for.
+	patience   = 5 * time.Second
+	firstPause = 50 * time.Millisecond
+	mostPause  = time.Second
+	pingLimit  = 5 * time.Second
+)
+
+// session is a session and the database it is in.
+type session struct {
+	*postgres.DB
+	database string
+}
+
+// end closes a session; nil is none. A server that is gone is no error.
+func (s *session) end() {
+	if s != nil {
+		_ = s.Close()
+	}
+}
+
+// Exec runs statements as one string in one session.
+func (n *Node) Exec(ctx context.Context, database, sql string) error {
+	return n.with(ctx, database, func(db *postgres.DB) error { return db.Exec(ctx, sql) })
+}
+
+// Rows runs statements as one string and answers the last one's rows; NULL is nil.
+func (n *Node) Rows(ctx context.Context, database, sql string) (rows [][]*string, err error) {
+	err = n.with(ctx, database, func(db *postgres.DB) error {
+		rows, err = db.Rows(ctx, sql)
+		return err
+	})
+	return rows, err
+}
+
+// Session opens a session of its own, for who holds it open.
+func (n *Node) Session(ctx context.Context, database, application string) (*postgres.DB, error) {
+	db, err := n.connectVerified(ctx, database, application)
+	if err != nil {
+		return nil, n.named(err)
+	}
+	return db, nil
+}
+
+func (n *Node) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", n.topology.Name, err)
+}
+
+// with lends a session.
+func (n *Node) with(ctx context.Context, database string, use func(*postgres.DB) error) error {
+	select {
+	case n.inUse <- struct{}{}:
+	case <-ctx.Done():
+		return n.named(fmt.Errorf("wait for a free session: %w", context.Cause(ctx)))
+	}
+	defer func() { <-n.inUse }()
+	s, err := n.take(ctx, database)
+	if err != nil {
+		return n.named(err)
+	}
+	err = use(s.DB)
+	n.give(s)
+	return n.named(err)
+}
+
+// take answers the idle session if it is in that database and lives, else a new
+// one. The server may have been restarted since it was used: it is asked before
+// the statement is sent, since one that fails midway cannot be sent again.
+func (n *Node) take(ctx context.Context, database string) (*session, error) {
+	n.mu.Lock()
+	s := n.idle
+	n.idle = nil
+	n.mu.Unlock()
+	if s != nil && s.database == database && s.Usable() {
+		ping, cancel := context.WithTimeout(ctx, pingLimit)
+		defer cancel()
+		if s.Ping(ping) == nil {
+			return s, nil
+		}
+	}
+	s.end()
+	db, err := n.insist(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	return &session{db, database}, nil
+}
+
+// give takes a session back. One is kept, the youngest.
+func (n *Node) give(s *session) {
+	if !s.Usable() { // broken, or a transaction was left open
+		s.end()
+		return
+	}
+	n.mu.Lock()
+	before := n.idle
+	n.idle = s
+	n.mu.Unlock()
+	before.end()
+}
+
+// insist connects, and tries again for a while when the server is not there yet.
+func (n *Node) insist(ctx context.Context, database string) (*postgres.DB, error) {
+	deadline := time.Now().Add(patience)
+	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+		db, err := n.connectVerified(ctx, database, "")
+		if err == nil || !transient(err) || time.Now().Add(pause).After(deadline) {
+			return db, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w; last: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+// transient tells whether connecting again may help soon.
+func transient(err error) bool {
+	var e *postgres.Error
+	return errors.As(err, &e) && e.Kind == facts.Unreachable
+}

@@ -1,0 +1,44 @@
+package providers
+
+import (
+	"slices"
+
+	"github.com/repltool/repltool/providers/host"
+	"github.com/repltool/repltool/topology"
+)
+
+// want is what the topology says of a node and asks about its machine.
+func want(t *topology.Node, c *topology.Cluster) host.Want {
+	w := host.Want{
+		NodeName: t.Name, ClusterName: c.Name, Port: t.Port, Version: c.Version,
+		DataDir: t.DataDir, ConfigDir: t.ConfigDir, BinDir: t.BinDir, SocketDir: t.SocketDir, Service: t.Service,
+		Parameters: map[string]string{}, Locale: c.InitDB.Locale, Encoding: c.InitDB.Encoding,
+	}
+	for _, m := range c.Members() {
+		if m != t && !slices.Contains(w.Resolve, m.Address) {
+			w.Resolve = append(w.Resolve, m.Address)
+		}
+	}
+	for name, p := range c.ParametersOf(t) {
+		if !p.Secret.IsSet() { // it would be seen in the list of processes
+			w.Parameters[name] = p.Value
+		}
+	}
+	if c.Standby(t) != nil {
+		w.Dirs = cloneDirs(c.BaseBackup)
+	}
+	return w
+}
+
+// cloneDirs are the directories that a clone fills beside the data directory.
+func cloneDirs(b topology.BaseBackup) []string {
+	var dirs []string
+	if b.WALDir != "" {
+		dirs = append(dirs, b.WALDir)
+	}
+	for _, dir := range b.TablespaceMapping {
+		dirs = append(dirs, dir)
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
