@@ -19,7 +19,6 @@ type machine struct {
 	name  string
 	log   *recorder
 	files map[string]string
-	modes map[string]uint32
 
 	exec  func(ctx context.Context, sql string) error
 	query func(ctx context.Context, sql string) ([][]string, error)

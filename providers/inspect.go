@@ -3,7 +3,6 @@ package providers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -70,7 +69,6 @@ func (n *Node) inspect(ctx context.Context, c *topology.Cluster, timeout time.Du
 	}
 	h, r, err := n.readBoth(ctx, conn, want(n.topology, c))
 	if err != nil {
-		r.session.end()
 		found.Error = readError(err)
 		return found
 	}
@@ -81,23 +79,15 @@ func (n *Node) inspect(ctx context.Context, c *topology.Cluster, timeout time.Du
 
 // inspectSQL reads a node that has no machine to look at.
 func (n *Node) inspectSQL(ctx context.Context) *facts.Node {
-	found := &facts.Node{Name: n.topology.Name}
 	r := n.read(ctx, place{})
-	if r.err != nil {
-		found.ServerError = readError(r.err)
-		return found
-	}
-	found.Server = r.server
-	n.give(r.session)
-	return found
+	return &facts.Node{Name: n.topology.Name, Server: r.server, ServerError: readError(r.err)}
 }
 
-// reading is what the SQL side of one node found, and the session that asked.
+// reading is what the SQL side of one node found.
 type reading struct {
-	at      place
-	server  *facts.Server
-	session *session
-	err     error
+	at     place
+	server *facts.Server
+	err    error
 }
 
 // readBoth reads the machine and, on a second session at the same time, the server
@@ -113,26 +103,17 @@ func (n *Node) readBoth(ctx context.Context, conn host.Conn, w host.Want) (*fact
 	return h, r, err
 }
 
-// read reads the server at that place. The session is always a new one: an old one
-// tells when it itself took notice of the last reload.
+// read reads the server at that place, in a session of its own: one that has been
+// open for a while tells when it itself took notice of the last reload, and one that
+// writes has settings of its own.
 func (n *Node) read(ctx context.Context, at place) reading {
-	var db *postgres.DB
-	var err error
-	if n.topology.SQL != nil {
-		db, err = postgres.ConnectTCP(ctx, n.topology.SQL, maintenance, "")
-	} else {
-		db, err = n.connect(ctx, at, maintenance, "")
-	}
+	db, err := n.connect(ctx, at, postgres.Target{Database: maintenance, Reading: true})
 	if err != nil {
 		return reading{at: at, err: err}
 	}
-	s := &session{db, maintenance}
+	defer db.Close() // the server drops what is left of it
 	server, err := postgres.Read(ctx, db)
-	if err != nil {
-		s.end()
-		return reading{at: at, err: err}
-	}
-	return reading{at: at, server: server, session: s}
+	return reading{at: at, server: server, err: err}
 }
 
 // judge puts the server into the facts if it is that of the machine's data
@@ -141,9 +122,8 @@ func (n *Node) judge(ctx context.Context, found *facts.Node, r reading) {
 	h := found.Host
 	switch {
 	case !h.Running:
-		r.session.end()
 		n.forget(h)
-		found.ServerError = n.strayed(r, h)
+		found.ServerError = n.strayed(ctx, r, h)
 		return
 	case r.server == nil || !n.belongs(ctx, r.server, h):
 		r = n.readAgain(ctx, r, h)
@@ -155,7 +135,6 @@ func (n *Node) judge(ctx context.Context, found *facts.Node, r reading) {
 	}
 	found.Server = r.server
 	n.settle(r.at, h)
-	n.give(r.session)
 }
 
 // forget keeps the machine and no place of its server.
@@ -165,37 +144,34 @@ func (n *Node) forget(h *facts.Host) {
 	n.host, n.found = h, nil
 }
 
-// strayed tells of an sql block that reaches the node's cluster while no server
-// runs on the node's machine: that the node is down would be the wrong conclusion.
-func (n *Node) strayed(r reading, h *facts.Host) *facts.ReadError {
-	if n.topology.SQL == nil || r.server == nil || h.Control == nil || h.Control.SystemIdentifier != r.server.SystemIdentifier {
+// strayed tells of a server of these files that answers although the machine says
+// that none runs: it runs elsewhere, or unseen. That the node is down would be the
+// wrong conclusion.
+func (n *Node) strayed(ctx context.Context, r reading, h *facts.Host) *facts.ReadError {
+	if r.server == nil || !n.belongs(ctx, r.server, h) {
 		return nil
 	}
-	return &facts.ReadError{
-		Kind: facts.BadData, Text: "the sql block reaches a server of this cluster, and none runs on " + h.Hostname,
-		Hint: "Let sql { host = … } name this node's own server.",
+	e := &facts.ReadError{Kind: facts.BadData, Text: "a server of this cluster answers, and none is seen to run on " + h.Hostname}
+	if n.topology.SQL != nil {
+		e.Hint = "Let sql { host = … } name this node's own server."
 	}
+	return e
 }
 
 // readAgain reads the server where the machine says that it listens.
 func (n *Node) readAgain(ctx context.Context, r reading, h *facts.Host) reading {
 	if r.err == nil {
-		r.session.end()
 		r = reading{at: r.at, err: otherServer(r.server.Settings["data_directory"].Value, h)}
 	}
 	if n.topology.SQL != nil {
 		return r
 	}
 	at, err := n.listens(ctx, h.DataDir)
-	if err != nil {
-		return reading{err: errors.Join(r.err, fmt.Errorf("where the server listens: %w", err))}
-	}
-	if at == r.at {
+	if err != nil || at == r.at {
 		return r
 	}
 	second := n.read(ctx, at)
 	if second.err == nil && !n.belongs(ctx, second.server, h) {
-		second.session.end()
 		second = reading{err: otherServer(second.server.Settings["data_directory"].Value, h)}
 	}
 	return second

@@ -58,12 +58,13 @@ func (n *Node) settle(p place, h *facts.Host) {
 // connectVerified opens a session in the node's own server: what answers at a place
 // may be another one as long as the node's is down.
 func (n *Node) connectVerified(ctx context.Context, database, application string) (*postgres.DB, error) {
+	t := postgres.Target{Database: database, Application: application}
 	if n.topology.SQL != nil {
-		return postgres.ConnectTCP(ctx, n.topology.SQL, database, application)
+		return n.connect(ctx, place{}, t)
 	}
 	var errs []error
 	for _, p := range n.places() {
-		db, err := n.connect(ctx, p, database, application)
+		db, err := n.connect(ctx, p, t)
 		if err == nil {
 			err = n.verify(ctx, db)
 		}
@@ -79,15 +80,17 @@ func (n *Node) connectVerified(ctx context.Context, database, application string
 	return nil, errs[0]
 }
 
-// connect opens a session at that place.
-func (n *Node) connect(ctx context.Context, p place, database, application string) (*postgres.DB, error) {
+// connect opens a session at that place, or as the node's sql block says.
+func (n *Node) connect(ctx context.Context, p place, t postgres.Target) (*postgres.DB, error) {
+	if n.topology.SQL != nil {
+		return postgres.ConnectTCP(ctx, n.topology.SQL, t)
+	}
 	conn, err := n.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return postgres.Connect(ctx, conn.Dial, postgres.Target{
-		SocketDir: p.dir, Port: p.port, User: conn.OSUser(), Database: database, Application: application,
-	})
+	t.SocketDir, t.Port, t.User = p.dir, p.port, conn.OSUser()
+	return postgres.Connect(ctx, conn.Dial, t)
 }
 
 // verify closes a session that is not in the node's own server.

@@ -14,9 +14,8 @@ import (
 // nodeDefaults is what the defaults block says: each node reads the attributes
 // over a copy.
 type nodeDefaults struct {
-	node   Node
-	sql    *SQL
-	places map[string]hcl.Range
+	node Node
+	sql  *SQL
 }
 
 func (e *evaluator) decodeDefaults(decl *declaration) {

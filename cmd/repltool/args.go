@@ -82,7 +82,9 @@ func seeHelp(c *cobra.Command) string { return "See: " + c.CommandPath() + " -he
 func unknownCommand(root *cobra.Command, name string) error {
 	var names []string
 	for _, c := range root.Commands() {
-		names = append(names, c.Name())
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
 	}
 	text := fmt.Sprintf("there is no command %q", name)
 	if near := nearest(name, names); near != "" {

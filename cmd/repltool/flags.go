@@ -27,15 +27,15 @@ type common struct {
 
 func (o *common) register(f *pflag.FlagSet) {
 	o.variables.register(f)
-	f.StringArrayVar(&o.targets, "target", nil, "limit to what is at or under `ADDRESS`, and what that requires; repeatable")
-	f.IntVar(&o.parallelism, "parallelism", 10, "nodes to read, and steps to run, at a time: `N`")
-	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long reading one node may take: `DURATION`")
+	f.StringArrayVar(&o.targets, "target", nil, "only what is at or under `ADDRESS`, and what that needs; repeatable")
+	f.IntVar(&o.parallelism, "parallelism", 10, "read `N` nodes, and run as many steps, at a time")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "give up on a node that was not read after `DURATION`")
 	f.BoolVar(&o.json, "json", false, "write JSON to stdout")
 	f.StringVar(&o.jsonInto, "json-into", "", "write the JSON to `FILE`, besides the text on stdout")
 	f.BoolVar(&o.quiet, "quiet", false, "no progress, and changes without their steps")
 	f.BoolVar(&o.verbose, "verbose", false, "checks and queries as well")
-	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "how long to wait for another apply to end; reading takes no lock: `DURATION`")
-	f.BoolVar(&o.input, "input", true, "-input=false never asks")
+	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait `DURATION` for another apply to end; only apply locks")
+	f.BoolVar(&o.input, "input", true, "never ask")
 }
 
 func (o *common) detail() view.Detail {
@@ -75,8 +75,8 @@ func (o *common) again(t *topology.Topology) []string {
 type variables struct{ given []topology.Assignment }
 
 func (v *variables) register(f *pflag.FlagSet) {
-	f.Var(&assignment{into: v}, "var", "value of a variable: `NAME=VALUE`; repeatable")
-	f.Var(&assignment{into: v, file: true}, "var-file", "`FILE` with values of variables; repeatable")
+	f.Var(&assignment{into: v}, "var", "give a variable a value: `NAME=VALUE`; repeatable")
+	f.Var(&assignment{into: v, file: true}, "var-file", "read values of variables from `FILE`; repeatable")
 }
 
 func (v *variables) inputs(a *app) topology.Inputs {

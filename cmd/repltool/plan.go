@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -143,8 +144,12 @@ func (a *app) document(o *common, encode func(io.Writer) error) error {
 // needs it byte for byte, so that it does not pass the redactor.
 func savePlan(path string, p *plan.Plan) error { return writeFile(path, p.Encode) }
 
-// writeFile writes a file that only its owner may read, at once or not at all.
+// writeFile writes a file that only its owner may read, at once or not at all. A
+// device or a pipe is written to, not replaced.
 func writeFile(path string, write func(io.Writer) error) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return writeInto(path, write)
+	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".repltool-")
 	if err != nil {
 		return err
@@ -158,4 +163,12 @@ func writeFile(path string, write func(io.Writer) error) error {
 		return err
 	}
 	return os.Rename(file.Name(), path)
+}
+
+func writeInto(path string, write func(io.Writer) error) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(file), file.Close())
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,12 +49,11 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupWrite, Title: "Write a topology"},
 		&cobra.Group{ID: groupRun, Title: "Make it so"},
 		&cobra.Group{ID: groupSee, Title: "See"})
-	root.SetHelpCommandGroupID(groupSee)
-	root.SetCompletionCommandGroupID(groupSee)
 	root.AddCommand(a.initCommand(), a.validateCommand(), a.fmtCommand(),
-		a.planCommand(), a.applyCommand(), a.driftCommand(),
-		a.statusCommand(), a.showCommand(), a.versionCommand())
+		a.planCommand(), a.applyCommand(), a.statusCommand(), a.driftCommand(),
+		a.showCommand(), a.versionCommand())
 	root.AddCommand(unsupported()...)
+	ownWords(root)
 	return root
 }
 
@@ -96,24 +96,66 @@ func usage(c *cobra.Command) error {
 
 func usageText(c *cobra.Command) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Usage: %s\n", strings.TrimSpace(parentPath(c)+" "+strings.ReplaceAll(c.Use, " [flags]", "")+flagsWord(c)))
+	fmt.Fprintf(&b, "Usage: %s\n", strings.TrimSpace(parentPath(c)+" "+c.Use))
 	for _, g := range c.Groups() {
 		fmt.Fprintf(&b, "\n%s\n", g.Title)
-		for _, sub := range c.Commands() {
-			if sub.GroupID == g.ID && !sub.Hidden {
-				fmt.Fprintf(&b, "  %-12s %s\n", sub.Name(), sub.Short)
-			}
-		}
+		verbText(&b, c, g.ID)
 	}
 	if len(c.Groups()) == 0 && c.HasAvailableSubCommands() {
 		b.WriteString("\n")
-		for _, sub := range c.Commands() {
-			fmt.Fprintf(&b, "  %-12s %s\n", sub.Name(), sub.Short)
-		}
+		verbText(&b, c, "")
+	}
+	if c.Example != "" {
+		fmt.Fprintf(&b, "\nExamples\n%s\n", c.Example)
 	}
 	flagText(&b, "Flags", c.LocalNonPersistentFlags())
 	flagText(&b, "Flags of every command", c.Root().PersistentFlags())
+	if !c.HasParent() {
+		b.WriteString(environmentText)
+	}
 	return b.String()
+}
+
+const environmentText = `
+Environment
+  REPLTOOL_VAR_NAME        value of the variable NAME
+  REPLTOOL_SSH_CONFIG      ssh configuration to use in place of ~/.ssh/config
+  NO_COLOR                 no colours
+
+Help on a command: repltool COMMAND -help
+`
+
+// verbText lists the verbs of a group in the order in which one needs them; the
+// parser would have them by name.
+func verbText(b *strings.Builder, c *cobra.Command, group string) {
+	order := []string{"init", "validate", "fmt", "plan", "apply", "status", "drift", "show", "version", "completion", "help"}
+	verbs := slices.Clone(c.Commands())
+	slices.SortStableFunc(verbs, func(x, y *cobra.Command) int {
+		return slices.Index(order, x.Name()) - slices.Index(order, y.Name())
+	})
+	for _, verb := range verbs {
+		if verb.GroupID == group && !verb.Hidden {
+			fmt.Fprintf(b, "  %-12s %s\n", verb.Name(), verb.Short)
+		}
+	}
+}
+
+// ownWords gives the verbs that the library adds words in our style.
+func ownWords(root *cobra.Command) {
+	root.SetHelpCommandGroupID(groupSee)
+	root.SetCompletionCommandGroupID(groupSee)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Short = "tell about a command"
+		case "completion":
+			c.Short = "print a script that completes commands in a shell"
+			c.Long = "Print a script that completes commands and flags in a shell: bash, zsh, fish or powershell."
+			c.Example = "  source <(repltool completion bash)"
+		}
+	}
 }
 
 func parentPath(c *cobra.Command) string {
@@ -123,30 +165,37 @@ func parentPath(c *cobra.Command) string {
 	return ""
 }
 
-func flagsWord(c *cobra.Command) string {
-	if c.HasParent() && c.LocalNonPersistentFlags().HasAvailableFlags() {
-		return " [flags]"
-	}
-	return ""
-}
-
 func flagText(b *strings.Builder, title string, flags *pflag.FlagSet) {
-	if !flags.HasAvailableFlags() {
-		return
-	}
-	fmt.Fprintf(b, "\n%s\n", title)
+	var lines strings.Builder
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || f.Name == "help" || f.Name == "version" {
 			return
 		}
-		value, text := pflag.UnquoteUsage(f)
-		name := "-" + f.Name
-		if f.NoOptDefVal == "" {
-			name += "=" + value
-		}
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "true" {
-			text += " (" + f.DefValue + ")"
-		}
-		fmt.Fprintf(b, "  %-24s %s\n", name, text)
+		fmt.Fprintf(&lines, "  %-24s %s\n", flagForm(f), flagWords(f))
 	})
+	if lines.Len() > 0 {
+		fmt.Fprintf(b, "\n%s\n%s", title, lines.String())
+	}
+}
+
+// flagForm is how a flag is written: a switch that is on says how to turn it off.
+func flagForm(f *pflag.Flag) string {
+	value, _ := pflag.UnquoteUsage(f)
+	switch {
+	case f.DefValue == "true":
+		return "-" + f.Name + "=false"
+	case f.NoOptDefVal != "":
+		return "-" + f.Name
+	default:
+		return "-" + f.Name + "=" + value
+	}
+}
+
+func flagWords(f *pflag.Flag) string {
+	_, text := pflag.UnquoteUsage(f)
+	switch f.DefValue {
+	case "", "false", "true", "[]", "0s":
+		return text
+	}
+	return text + " (" + f.DefValue + ")"
 }

@@ -19,7 +19,12 @@ for a in "$@"; do hba+="host replication replicator $a/32 scram-sha-256"$'\n'; d
 conf="listen_addresses = '*'"$'\n'"shared_buffers = '16MB'"
 etc=/etc/postgresql/15/main data=/var/lib/postgresql/15/main bin=/usr/lib/postgresql/15/bin
 
-for h in host2 host3; do on $h true & done
+# The configuration files of the standbys come from a cluster beside: a copy has none.
+initial=/var/lib/postgresql/initial made=()
+for h in host2 host3; do
+  on $h "$bin/initdb --pgdata $initial --locale C.UTF-8 --encoding UTF8 --auth-local peer --auth-host scram-sha-256 --no-sync >/dev/null" &
+  made+=($!)
+done
 on host1 "pg_createcluster 15 main --port 5432 --locale C.UTF-8 --encoding UTF8 -- --data-checksums >/dev/null
   printf '%s\n' \"$conf\" >> $etc/postgresql.conf
   { printf '%s' \"$hba\"; cat $etc/pg_hba.conf; } > $etc/pg_hba.new && mv $etc/pg_hba.new $etc/pg_hba.conf
@@ -31,8 +36,9 @@ for n in 2 3; do sql host1 "SELECT pg_create_physical_replication_slot('pg$n')" 
 standby() { # standby N
   on "host$1" "umask 077; printf '%s\n' '$primary:5432:*:replicator:bench' > ~/.pgpass"
   on "host$1" "$bin/pg_basebackup --pgdata $data --dbname 'host=$primary port=5432 user=replicator application_name=pg$1' --wal-method stream --checkpoint fast --write-recovery-conf --no-password --slot pg$1"
-  on "host$1" "$bin/pg_verifybackup $data >/dev/null"
-  on "host$1" "pg_createcluster 15 main --datadir $data --port 5432 >/dev/null
+  on "host$1" "$bin/pg_verifybackup --ignore postgresql.conf --ignore pg_hba.conf --ignore pg_ident.conf $data >/dev/null"
+  on "host$1" "mv -t $data $initial/postgresql.conf $initial/pg_hba.conf $initial/pg_ident.conf && rm -rf $initial
+    pg_createcluster 15 main --datadir $data --port 5432 >/dev/null
     printf '%s\n' \"$conf\" >> $etc/postgresql.conf
     { printf '%s' \"$hba\"; cat $etc/pg_hba.conf; } > $etc/pg_hba.new && mv $etc/pg_hba.new $etc/pg_hba.conf
     pg_ctlcluster --skip-systemctl-redirect 15 main start"
@@ -40,6 +46,7 @@ standby() { # standby N
   until_true host1 "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = 'pg$1' AND state = 'streaming')"
 }
 primary=$1
+wait "${made[@]}"
 standby 2 & two=$!
 standby 3 & three=$!
 wait $two

@@ -104,10 +104,23 @@ func (h *Host) Freeze(ctx context.Context) error {
 	for found := true; err == nil && found; {
 		found, err = h.gather(ctx, f)
 	}
+	if err == nil {
+		err = poll(ctx, f.still)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: freeze: %w", h.Name, err)
 	}
 	return nil
+}
+
+// still tells whether the freezing is done: one in a system call takes a while.
+func (f freezer) still() bool {
+	if f.file == "freezer.state" {
+		state, err := os.ReadFile(filepath.Join(f.dir, f.file))
+		return err == nil && strings.TrimSpace(string(state)) == f.frozen // or FREEZING
+	}
+	events, err := os.ReadFile(filepath.Join(f.dir, "cgroup.events"))
+	return err == nil && strings.Contains(string(events), "frozen 1")
 }
 
 // gather moves the host's processes into the group; it tells whether it found some outside.

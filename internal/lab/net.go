@@ -39,12 +39,18 @@ func inUse(number int) (bool, error) {
 	return false, nil
 }
 
-// addBridge makes the lab's bridge. The kernel refuses a second one of the name,
-// which makes it a reservation of the number for the whole machine.
+// addBridge makes the lab's bridge or nothing. The kernel refuses a second one of
+// the name, which makes it a reservation of the number for the whole machine.
 func addBridge(ctx context.Context, number int) error {
-	_, err := run(ctx, fmt.Sprintf("link add %[1]s type bridge\naddr add %[2]s.1/24 dev %[1]s\nlink set %[1]s up\n",
+	if _, err := run(ctx, "", "ip", "link", "add", bridge(number), "type", "bridge"); err != nil {
+		return fmt.Errorf("add bridge: %w", err)
+	}
+	_, err := run(ctx, fmt.Sprintf("addr add %[2]s.1/24 dev %[1]s\nlink set %[1]s up\n",
 		bridge(number), subnet(number)), "ip", "-batch", "-")
-	return err
+	if err != nil {
+		return errors.Join(fmt.Errorf("bridge %s: %w", bridge(number), err), delLink(context.WithoutCancel(ctx), bridge(number)))
+	}
+	return nil
 }
 
 // plug gives the host a network namespace and a cable to the bridge. The MAC is

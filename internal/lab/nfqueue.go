@@ -14,7 +14,7 @@ import (
 
 // Of linux/netfilter/nfnetlink_queue.h, in the words used there.
 const (
-	nfqPacket       = unix.NFNL_SUBSYS_QUEUE<<8 | 0
+	nfqPacket       = unix.NFNL_SUBSYS_QUEUE << 8
 	nfqConfig       = unix.NFNL_SUBSYS_QUEUE<<8 | 2
 	nfqVerdictBatch = unix.NFNL_SUBSYS_QUEUE<<8 | 3
 

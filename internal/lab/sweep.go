@@ -42,15 +42,28 @@ func claim(ctx context.Context, keep bool, hosts []*Host) (*Lab, error) {
 		}
 		l := newLab(number, hosts)
 		l.owner, l.Kept = self(), keep
-		if err := os.Mkdir(l.Dir, 0o755); err != nil {
-			return nil, err
+		if err := l.found(ctx); err == nil {
+			return l, nil
+		} else if !exists("/sys/class/net/" + bridge(number)) { // else a lab of another directory was quicker
+			return nil, fmt.Errorf("claim %s: %w", l.Name(), err)
 		}
-		if err := errors.Join(l.save(), addBridge(ctx, number)); err != nil {
-			return nil, errors.Join(fmt.Errorf("claim %s: %w", l.Name(), err), os.RemoveAll(l.Dir))
-		}
-		return l, nil
 	}
 	return nil, errors.New("every subnet of 10.77.0.0/16 is in use")
+}
+
+// found makes the lab's directory, record and bridge, or nothing.
+func (l *Lab) found(ctx context.Context) error {
+	if err := os.Mkdir(l.Dir, 0o755); err != nil {
+		return err
+	}
+	err := l.save()
+	if err == nil {
+		err = addBridge(ctx, l.number)
+	}
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(l.Dir))
+	}
+	return nil
 }
 
 // stackable refuses a directory on an overlay, as a container's root is: the
@@ -117,8 +130,8 @@ func open(name string) (*Lab, error) {
 		return nil, err
 	}
 	var r record
-	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("%s: its record: %w", name, err)
+	if json.Unmarshal(text, &r) != nil {
+		r = record{} // the machine itself lost its power: nobody owns the lab, nothing runs
 	}
 	l := newLab(number, r.Hosts)
 	l.owner, l.Kept = r.Owner, r.Kept
@@ -149,6 +162,25 @@ func Sweep(ctx context.Context) error {
 			if err := l.Down(ctx); err != nil {
 				return fmt.Errorf("sweep: %w", err)
 			}
+		}
+	}
+	return sweepFiles()
+}
+
+// sweepFiles removes directories without a record: of labs whose making or
+// removing was killed. The record comes before all else of a lab, and goes with
+// its files, when nothing else is left.
+func sweepFiles() error {
+	dirs, err := filepath.Glob(filepath.Join(labsDir(), "lab*"))
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	for _, dir := range dirs {
+		if exists(filepath.Join(dir, "lab.json")) {
+			continue
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("sweep: %w", err)
 		}
 	}
 	return nil

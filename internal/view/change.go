@@ -9,13 +9,16 @@ import (
 	"github.com/repltool/repltool/plan"
 )
 
+// entryIndent is that of what stands below an entry's address.
+const entryIndent = "      "
+
 // change writes one entry of a wave.
 func (v *planView) change(c plan.Change, wave []plan.Change) {
 	symbol := c.Action.Symbol()
 	address, impact := Clean(c.Address), Clean(impactText(c))
 	v.right("  "+v.symbol(c.Action)+" "+v.bold(address), "  "+symbol+" "+address, v.impact(c.Impact, impact), impact)
 	if c.Reason != "" {
-		v.block("      ", v.dim(Clean(c.Reason)))
+		v.block(entryIndent, v.dim(Clean(c.Reason)))
 	}
 	// What is made is told by its steps; of what is changed they hide the old value.
 	if c.Action == plan.Update {
@@ -32,7 +35,7 @@ func (v *planView) change(c plan.Change, wave []plan.Change) {
 		step := v.steps[id]
 		if _, isWait := step.Op.(plan.Wait); !isWait && step.Node != on {
 			on = step.Node
-			v.line("      ", v.dim("on "+Clean(on)+":"))
+			v.line(entryIndent, v.dim("on "+Clean(on)+":"))
 		}
 		v.step(step, on)
 	}
@@ -86,7 +89,7 @@ func (v *planView) attributes(attributes []plan.Attribute) {
 		if a.Note != "" {
 			line = pad(label, name) + "  " + pad(text, value) + "  " + v.dim(Clean(a.Note))
 		}
-		v.line("      ", v.attributeSymbol(a), " ", line)
+		v.line(entryIndent, v.attributeSymbol(a), " ", line)
 	}
 }
 
@@ -120,7 +123,7 @@ func pad(text string, width int) string {
 
 // step writes what a step does, in full. Gates stand above the wave.
 func (v *planView) step(s plan.Step, on string) {
-	const indent = "      "
+	const indent = entryIndent
 	switch op := s.Op.(type) {
 	case plan.SQL:
 		v.sql(indent, op)

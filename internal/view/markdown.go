@@ -24,7 +24,7 @@ func Markdown(w io.Writer, p *plan.Plan) error {
 	v.line("")
 	v.line("<details><summary>Every step</summary>")
 	v.line("")
-	text, err := plainPlan(p)
+	text, err := plainPlan(p, PlanOptions{})
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func Markdown(w io.Writer, p *plan.Plan) error {
 
 // DiffMarkdown writes a plan as a diff in a fence, which forges colour.
 func DiffMarkdown(w io.Writer, p *plan.Plan) error {
-	text, err := plainPlan(p)
+	text, err := plainPlan(p, PlanOptions{noLegend: true})
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,8 @@ func diffMark(line string) string {
 	indent := line[:len(line)-len(body)]
 	mark := ""
 	switch {
+	case len(indent) > len(entryIndent): // an argument on a line of its own
+		return " " + line
 	case strings.HasPrefix(body, "-/+ "), strings.HasPrefix(body, "~ "):
 		mark = "!"
 	case indent == "": // a rule, a summary
@@ -73,9 +75,9 @@ func diffMark(line string) string {
 	return mark + indent + body
 }
 
-func plainPlan(p *plan.Plan) (string, error) {
+func plainPlan(p *plan.Plan, o PlanOptions) (string, error) {
 	var b bytes.Buffer
-	err := Plan(&b, Style{}, p, PlanOptions{})
+	err := Plan(&b, Style{}, p, o)
 	return b.String(), err
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/providers/facts"
 )
 
 // Detail is how much of a plan is shown.
@@ -28,6 +27,8 @@ type PlanOptions struct {
 	Took   time.Duration
 	Next   string // the last line: "Apply it: repltool apply orders.plan"
 	Detail Detail
+
+	noLegend bool // its symbols would look like changes
 }
 
 // Plan writes a plan for people.
@@ -64,60 +65,13 @@ func newPlanView(w io.Writer, s Style, p *plan.Plan, o PlanOptions) *planView {
 	return v
 }
 
-// head tells what was read.
-func (v *planView) head() {
-	var read []string
-	for _, n := range v.plan.Nodes {
-		if n.Error == "" {
-			read = append(read, nodeText(n))
-		}
-	}
-	took := ""
-	if v.opts.Took > 0 {
-		took = fmt.Sprintf(" in %.1fs", v.opts.Took.Seconds())
-	}
-	text := "Read " + count(len(read), "node") + took
-	if len(read) > 0 {
-		text += ": "
-	}
-	v.line(v.bold(text), Clean(strings.Join(read, " · ")))
-	for _, n := range v.plan.Nodes {
-		if n.Error != "" {
-			v.unread(n)
-		}
-	}
-	if len(v.plan.Targets) > 0 {
-		v.line(v.yellow("Limited by -target to " + Clean(strings.Join(v.plan.Targets, ", ")) + ": a subset, the rest is not planned."))
-	}
-}
-
-func nodeText(n plan.Node) string {
-	switch facts.NodeRole(n.Role) {
-	case facts.RolePrimary:
-		return fmt.Sprintf("%s primary (PostgreSQL %s, timeline %d)", n.Name, n.Version, n.Timeline)
-	case facts.RoleStandby:
-		if n.Upstream == "" {
-			return n.Name + " standby of an outside server"
-		}
-		return n.Name + " standby of " + n.Upstream
-	default:
-		return n.Name + " " + n.Role
-	}
-}
-
-// unread tells of a node that could not be read, or not in full.
-func (v *planView) unread(n plan.Node) {
-	v.line(v.red("Not read: "+Clean(n.Name)), Clean(" ("+n.Host+"): "+n.Error))
-	if n.Hint != "" {
-		v.block("    ", Clean(n.Hint))
-	}
-}
-
 func (v *planView) waves() {
 	if len(v.plan.Changes) == 0 {
 		return
 	}
-	v.legend()
+	if !v.opts.noLegend {
+		v.legend()
+	}
 	for _, wave := range v.byWave() {
 		v.gates(wave)
 		v.rule(wave)
@@ -131,6 +85,11 @@ func (v *planView) legend() {
 	left := "  + create   ~ update   - delete   -/+ replace"
 	right := "impact: online · reload · RESTART · COPY · DROP"
 	painted := "  " + v.green("+") + " create   " + v.yellow("~") + " update   " + v.red("-") + " delete   " + v.red("-") + "/" + v.green("+") + " replace"
+	if v.Width > 0 && len([]rune(left+right)) >= v.Width {
+		v.line(painted)
+		v.line("  ", v.dim(right))
+		return
+	}
 	v.right(painted, left, v.dim(right), right)
 }
 
@@ -233,40 +192,6 @@ func atMost(timeout time.Duration) string {
 		return ""
 	}
 	return " (" + Duration(timeout) + " at most)"
-}
-
-// notices tell what was seen that no change answers.
-func (v *planView) notices() {
-	v.list("Drift", v.plan.Drift)
-	v.list("Unmanaged", v.plan.Unmanaged)
-}
-
-func (v *planView) list(title string, notices []plan.Notice) {
-	for _, n := range notices {
-		on := ""
-		if n.Node != "" {
-			on = " on " + n.Node
-		}
-		v.line(v.yellow(title+": "), Clean(n.Address+on), v.dim(Clean(": "+n.Detail)))
-	}
-}
-
-// health tells of states that need eyes.
-func (v *planView) health() {
-	for _, h := range v.plan.Health {
-		healthLine(&v.printer, h)
-	}
-}
-
-func healthLine(p *printer, h plan.Health) {
-	title := p.yellow("Health, warning: ")
-	if h.Severity == plan.Error {
-		title = p.red("Health, error: ")
-	}
-	p.line(title, Clean(h.Address+": "+h.Message))
-	if h.Hint != "" {
-		p.block("    ", Clean(h.Hint))
-	}
 }
 
 func (v *planView) tail() {

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"github.com/repltool/repltool/apply"
 	"github.com/repltool/repltool/plan"
 )
@@ -30,6 +28,7 @@ type Progress struct {
 	mu    sync.Mutex
 	p     printer
 	opts  ProgressOptions
+	steps map[string]plan.Step
 	left  map[string]int // steps of a change that are not done
 	spent map[string]time.Duration
 	total int
@@ -59,10 +58,11 @@ func NewProgress(w io.Writer, s Style, p *plan.Plan, o ProgressOptions) *Progres
 		o.Every = 30 * time.Second
 	}
 	v := &Progress{
-		p: printer{Style: s, w: w}, opts: o, left: map[string]int{}, spent: map[string]time.Duration{},
+		p: printer{Style: s, w: w}, opts: o, steps: map[string]plan.Step{}, left: map[string]int{}, spent: map[string]time.Duration{},
 		total: len(p.Steps), begin: o.Now(), stop: make(chan struct{}),
 	}
 	for _, step := range p.Steps {
+		v.steps[step.ID] = step
 		v.left[step.Address]++
 	}
 	v.ticking.Go(v.tick)
@@ -100,7 +100,7 @@ func (v *Progress) beat() {
 		return
 	}
 	for _, a := range v.running {
-		v.p.line(Clean(a.at.Node+": "+a.what+": "), v.figures(a))
+		v.p.line(a.place(), ": ", v.figures(a))
 	}
 }
 
@@ -128,24 +128,39 @@ func (v *Progress) Observe(event apply.Event) {
 }
 
 func (v *Progress) start(at apply.At, why string) {
-	if why == "" {
-		why = at.Step
-	}
-	v.running = append(v.running, &activity{at: at, what: oneLine(why), began: at.Time})
+	a := &activity{at: at, what: oneLine(v.what(at.Step, why)), began: at.Time}
+	v.running = append(v.running, a)
 	if !v.opts.Live {
-		v.p.line(Clean(at.Node + ": " + why))
+		v.p.line(a.place())
 	}
 }
+
+// what is a step in a few words.
+func (v *Progress) what(step, why string) string {
+	w, ok := v.steps[step].Op.(plan.Wait)
+	switch {
+	case ok && w.Gate:
+		return "gate: " + w.What
+	case ok:
+		return "wait until " + w.What
+	case why == "":
+		return step
+	default:
+		return why
+	}
+}
+
+// place is where and what, as the lines begin that are not drawn again.
+func (a *activity) place() string { return Clean(a.at.Node+": "+a.at.Address) + ": " + a.what }
 
 func (v *Progress) gate(at apply.At, g apply.Gate) {
 	a := v.activity(at.Step)
 	if a == nil {
 		return
 	}
-	a.what = "gate: " + oneLine(g.What)
 	a.said = g.Detail
 	if !v.opts.Live && g.Detail != "" {
-		v.p.line(Clean(at.Node+": "+a.what+": "), v.figures(a))
+		v.p.line(a.place(), ": ", v.figures(a))
 	}
 }
 
@@ -160,9 +175,9 @@ func (v *Progress) activity(step string) *activity {
 // end writes the line of a step's end; live, that of a change's end.
 func (v *Progress) end(at apply.At, took time.Duration, err error) {
 	a := v.activity(at.Step)
-	what := at.Step
-	if a != nil {
-		what = a.what
+	if a == nil {
+		a = &activity{at: at, what: at.Step}
+	} else {
 		v.running = slices.DeleteFunc(v.running, func(other *activity) bool { return other == a })
 	}
 	v.left[at.Address]--
@@ -171,7 +186,7 @@ func (v *Progress) end(at apply.At, took time.Duration, err error) {
 	case err != nil:
 		v.say(v.p.red("failed ") + Clean(at.Address+": "+err.Error()))
 	case !v.opts.Live:
-		v.say(Clean(at.Node+": "+what) + ": " + v.p.green("done") + " in " + Duration(took))
+		v.say(a.place() + ": " + v.p.green("done") + " in " + Duration(took))
 	case v.left[at.Address] == 0:
 		v.say(v.p.green("done   ") + Clean(at.Address) + v.p.dim(" in "+Duration(v.spent[at.Address])))
 	}
@@ -188,7 +203,7 @@ func (v *Progress) say(text string) {
 
 // figures is how far a step is: bytes, rate and time left, or what it waits for.
 func (v *Progress) figures(a *activity) string {
-	parts := []string{Duration(v.opts.Now().Sub(a.began))}
+	parts := []string{seconds(v.opts.Now().Sub(a.began))}
 	if l := a.last; l != nil && l.Done > 0 {
 		parts = append(parts, amounts(*l)...)
 	}
@@ -212,69 +227,10 @@ func amounts(l apply.StepProgress) []string {
 	return parts
 }
 
-// erase takes the live lines off the screen.
-func (v *Progress) erase() {
-	if v.drawn > 0 {
-		_, _ = fmt.Fprintf(v.p.w, "\x1b[%dA\r\x1b[J", v.drawn)
-		v.drawn = 0
+// seconds is a Duration without fractions, for what is drawn again and again.
+func seconds(d time.Duration) string {
+	if d < time.Second {
+		return "0s"
 	}
-}
-
-// mostLive is how many nodes have a live line at a time.
-const mostLive = 12
-
-// redraw draws one line a node, and one for the whole, in one write.
-func (v *Progress) redraw() {
-	lines := v.lines()
-	var b strings.Builder
-	if v.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA\r", v.drawn)
-	}
-	for _, line := range lines {
-		b.WriteString(line + "\x1b[K\n")
-	}
-	b.WriteString("\x1b[J")
-	_, _ = io.WriteString(v.p.w, b.String())
-	v.drawn = len(lines)
-}
-
-func (v *Progress) lines() []string {
-	var nodes []string
-	latest, more := map[string]*activity{}, map[string]int{}
-	for _, a := range v.running {
-		if latest[a.at.Node] == nil {
-			nodes = append(nodes, a.at.Node)
-		} else {
-			more[a.at.Node]++
-		}
-		latest[a.at.Node] = a
-	}
-	slices.Sort(nodes)
-	width := 0
-	for _, n := range nodes {
-		width = max(width, ansi.StringWidth(Clean(n)))
-	}
-	var lines []string
-	for i, n := range nodes {
-		if i == mostLive {
-			lines = append(lines, v.p.dim(fmt.Sprintf("… and %d nodes more", len(nodes)-i)))
-			break
-		}
-		text := latest[n].what + "  " + v.figures(latest[n])
-		if more[n] > 0 {
-			text += fmt.Sprintf("  (+%d)", more[n])
-		}
-		lines = append(lines, v.fit(v.p.bold(pad(Clean(n), width))+"  "+text))
-	}
-	total := fmt.Sprintf("%d of %s · %s", v.done, count(v.total, "step"), Duration(v.opts.Now().Sub(v.begin).Truncate(time.Second)))
-	return append(lines, v.p.dim(v.fit(total)))
-}
-
-// fit cuts a line at the screen's edge: one that wraps could not be drawn again.
-func (v *Progress) fit(line string) string {
-	width := v.p.Width
-	if width <= 0 {
-		width = 80
-	}
-	return ansi.Truncate(line, width-1, "…")
+	return Duration(d.Truncate(time.Second))
 }

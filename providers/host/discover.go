@@ -37,8 +37,12 @@ type Want struct {
 	Dirs []string
 }
 
-//go:embed discover.sh
-var discoverText string
+var (
+	//go:embed discover_layout.sh
+	layoutText string
+	//go:embed discover.sh
+	discoverText string
+)
 
 // Discover finds the instance that the node names, with one command: it costs one
 // round trip whatever there is.
@@ -105,7 +109,7 @@ func (w Want) script(boundary, user string) string {
 	} {
 		fmt.Fprintf(&s, "%s=%s\n", v[0], Quote(v[1]))
 	}
-	s.WriteString(discoverText)
+	s.WriteString(layoutText + discoverText)
 	fmt.Fprintf(&s, "extra() {\n%s}\nmain </dev/null\n", w.extra())
 	return s.String()
 }

@@ -37,6 +37,9 @@ type Target struct {
 	Database  string
 	// Application is the session's application_name; "" is repltool.
 	Application string
+	// Reading asks for a session that only reads: nothing is set in it that
+	// pg_settings would then tell in place of the server's own values.
+	Reading bool
 }
 
 // Path is the socket's file.
@@ -65,14 +68,15 @@ func socketConfig(t Target) (*pgconn.Config, error) {
 	}
 	config.Host, config.Port, config.User, config.Database = t.SocketDir, uint16(t.Port), t.User, t.Database
 	config.Password = ""
-	config.RuntimeParams = session(t.Application)
+	config.RuntimeParams = session(t)
 	return config, nil
 }
 
-// ConnectTCP logs in as a topology's sql block says. What it leaves open is found
-// as psql finds it: PG* variables, the service file, ~/.pgpass.
-func ConnectTCP(ctx context.Context, s *topology.SQL, database, application string) (*DB, error) {
-	pairs := []conninfo.Pair{{Key: "dbname", Value: database}}
+// ConnectTCP logs in as a topology's sql block says, to t's database; the rest of t
+// that tells of the socket does not count. What the block leaves open is found as
+// psql finds it: PG* variables, the service file, ~/.pgpass.
+func ConnectTCP(ctx context.Context, s *topology.SQL, t Target) (*DB, error) {
+	pairs := []conninfo.Pair{{Key: "dbname", Value: t.Database}}
 	for _, p := range []conninfo.Pair{
 		{Key: "host", Value: s.Host}, {Key: "user", Value: s.User}, {Key: "sslmode", Value: s.SSLMode},
 		{Key: "sslrootcert", Value: s.SSLRootCert}, {Key: "service", Value: s.Service}, {Key: "passfile", Value: s.Passfile},
@@ -91,40 +95,48 @@ func ConnectTCP(ctx context.Context, s *topology.SQL, database, application stri
 	if s.Password.IsSet() {
 		config.Password = s.Password.Reveal()
 	}
-	maps.Copy(config.RuntimeParams, session(application))
+	maps.Copy(config.RuntimeParams, session(t))
 	return open(ctx, fmt.Sprintf("connect to %s as %s", net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), config.User), config)
 }
 
-// session are the settings of every session of ours, whatever the server, the
-// database or the role says. Each is one that all of PostgreSQL 13 to 18 know: an
-// unknown one would be fatal.
-func session(application string) map[string]string {
-	if application == "" {
-		application = "repltool"
+// session are the settings of a session, whatever the server, the database or the
+// role says. Each is one that all of PostgreSQL 13 to 18 know: an unknown one would
+// be fatal.
+func session(t Target) map[string]string {
+	settings := map[string]string{
+		"application_name": t.Application,
+		"client_encoding":  "UTF8",
+		"search_path":      "pg_catalog", // nobody else's function or operator runs as us
 	}
+	if t.Application == "" {
+		settings["application_name"] = "repltool"
+	}
+	if !t.Reading {
+		maps.Copy(settings, writing())
+	}
+	return settings
+}
+
+// writing are the settings of sessions that change something.
+func writing() map[string]string {
 	return map[string]string{
-		"application_name":                    application,
 		"synchronous_commit":                  "local", // no commit of ours waits for a standby
 		"statement_timeout":                   "0",     // the context limits
 		"lock_timeout":                        "30s",   // rather fail than queue in front of others
-		"default_transaction_read_only":       "off",
 		"idle_in_transaction_session_timeout": "0",
-		"search_path":                         "pg_catalog",
-		"client_encoding":                     "UTF8",
+		"default_transaction_read_only":       "off",
+		"standard_conforming_strings":         "on", // what quotes literals rests on it
 		"client_min_messages":                 "warning",
 		"datestyle":                           "ISO, YMD",
 		"intervalstyle":                       "postgres",
 		"timezone":                            "UTC",
-		"standard_conforming_strings":         "on", // what quotes literals rests on it
-		"extra_float_digits":                  "1",
-		"jit":                                 "off", // compiling the query takes longer than running it
 	}
 }
 
 func open(ctx context.Context, op string, config *pgconn.Config) (*DB, error) {
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, wrap(op, err)
+		return nil, loginError(op, config.User, err)
 	}
 	return &DB{conn: conn}, nil
 }

@@ -26,7 +26,7 @@ const controlSQL = `SELECT json_build_object(
         (SELECT timeline_id FROM pg_control_checkpoint()))
       ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END,
     'lsn', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE (SELECT ends FROM wal) END,
-    'conf_loaded', extract(epoch FROM pg_conf_load_time())::float8)`
+    'conf_loaded', (extract(epoch FROM pg_conf_load_time()) * 1000000)::bigint)`
 
 func control() section {
 	return section{"control", controlSQL, func(answer json.RawMessage, s *facts.Server) error {
@@ -37,14 +37,14 @@ func control() section {
 			SystemIdentifier string `json:"system_identifier"`
 			Timeline         int
 			LSN              string
-			ConfLoaded       float64 `json:"conf_loaded"`
+			ConfLoaded       microseconds `json:"conf_loaded"`
 		}
 		if err := json.Unmarshal(answer, &row); err != nil {
 			return err
 		}
 		s.VersionNum, s.InRecovery, s.SystemIdentifier = row.VersionNum, row.InRecovery, row.SystemIdentifier
 		s.Version, _, _ = strings.Cut(row.Version, " ") // without the packager's name
-		s.Timeline, s.LSN, s.ConfLoaded = row.Timeline, row.LSN, row.ConfLoaded
+		s.Timeline, s.LSN, s.ConfLoaded = row.Timeline, row.LSN, float64(row.ConfLoaded)/1e6
 		return nil
 	}}
 }

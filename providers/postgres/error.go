@@ -96,7 +96,7 @@ func cause(err error) string {
 func classify(pg *pgconn.PgError) (facts.ErrorKind, string) {
 	switch pg.Code {
 	case "28000", "28P01":
-		return facts.AuthFailed, loginHint(pg)
+		return facts.AuthFailed, pg.Hint
 	case "57P03", "57P01", "57P02", "57P05":
 		return facts.Unreachable, "Wait until the server accepts connections."
 	case "53300":
@@ -111,18 +111,26 @@ func classify(pg *pgconn.PgError) (facts.ErrorKind, string) {
 	return facts.ReadFailed, pg.Hint
 }
 
-func loginHint(pg *pgconn.PgError) string {
-	switch {
-	case strings.Contains(pg.Message, "does not exist"), strings.Contains(pg.Message, "not permitted to log in"):
-		return "The superuser has another name than the OS user: name it in sql { user = … }."
-	case strings.HasPrefix(pg.Message, "no pg_hba.conf entry"), strings.HasPrefix(pg.Message, "pg_hba.conf rejects"):
-		return "Let the rules of pg_hba.conf begin with\n  local all postgres peer\nand reload."
-	case strings.Contains(strings.ToLower(pg.Message), "peer authentication failed"):
-		return "Peer authentication wants an OS user and a role of one name, or a map in pg_ident.conf."
-	case pg.Code == "28P01":
-		return "The socket asks for a password: let pg_hba.conf begin with a peer rule for repltool, or give sql { … }."
+// loginError is wrap with what can be done about a login that was refused.
+func loginError(op, user string, err error) error {
+	wrapped := wrap(op, err)
+	var e *Error
+	if pg := serverError(err); pg != nil && errors.As(wrapped, &e) && e.Kind == facts.AuthFailed {
+		e.Hint = loginHint(pg, user)
 	}
-	return pg.Hint
+	return wrapped
+}
+
+func loginHint(pg *pgconn.PgError, user string) string {
+	rule := fmt.Sprintf("repltool logs in over the Unix socket by peer authentication: let pg_hba.conf begin with\n  local  all  %s  peer\nand reload, or give the node an sql block.", user)
+	switch message := strings.ToLower(pg.Message); {
+	case strings.HasPrefix(message, "peer authentication failed"):
+		return "Peer authentication wants an OS user and a role of one name, or a map in pg_ident.conf."
+	case strings.HasSuffix(message, "does not exist"), strings.Contains(message, "not permitted to log in"):
+		return fmt.Sprintf("The superuser has another name than the OS user: create a superuser %s, name the right one in os_user, or give the node an sql block.", user)
+	default:
+		return rule
+	}
 }
 
 // kindOf classifies what went wrong on the way to the server.

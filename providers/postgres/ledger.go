@@ -10,12 +10,14 @@ import (
 
 // The ledger: what repltool wrote down of what it made. Asked about only where it
 // is there: a query cannot name a table that is not.
-const ledgerSQL = `SELECT coalesce(json_agg(json_build_object('address', address, 'object', object, 'since', since::text)
+func ledgerSQL() string {
+	return `SELECT coalesce(json_agg(json_build_object('address', address, 'object', object, 'since', ` + utc("since") + `)
     ORDER BY address), '[]')::text
   FROM repltool.managed`
+}
 
 func readLedger(ctx context.Context, db *DB) (*facts.Ledger, error) {
-	text, err := db.document(ctx, ledgerSQL)
+	text, err := db.document(ctx, ledgerSQL())
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}

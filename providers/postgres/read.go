@@ -98,6 +98,13 @@ func decode(all []section, text string) (*facts.Server, bool, error) {
 	return server, string(answers["ledger"]) == "true", nil
 }
 
+// utc writes a time in one way, whatever the session's zone and style: in UTC, with
+// fractions of a second only where there are any. Infinity stays a word.
+func utc(column string) string {
+	return fmt.Sprintf(`CASE WHEN isfinite(%[1]s) THEN
+      rtrim(rtrim(to_char(%[1]s AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), '0'), '.') || '+00' ELSE %[1]s::text END`, column)
+}
+
 // each decodes a JSON array, or null for none, and hands every row on.
 func each[Row any](answer json.RawMessage, take func(Row)) error {
 	var rows []Row

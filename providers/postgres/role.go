@@ -10,10 +10,11 @@ import (
 // Roles, without PostgreSQL's own (pg_…), which stand among the memberships only.
 // From PostgreSQL 16 on, who makes a role becomes a member of it that may grant it
 // and nothing else: such a membership (neither inherited nor set) is none here.
-const rolesSQL = `SELECT json_agg(json_build_object(
+func rolesSQL() string {
+	return `SELECT json_agg(json_build_object(
     'name', r.rolname, 'login', r.rolcanlogin, 'replication', r.rolreplication, 'superuser', r.rolsuper,
     'createdb', r.rolcreatedb, 'createrole', r.rolcreaterole, 'inherit', r.rolinherit, 'bypassrls', r.rolbypassrls,
-    'connection_limit', r.rolconnlimit, 'valid_until', r.rolvaliduntil::text, 'verifier', r.rolpassword,
+    'connection_limit', r.rolconnlimit, 'valid_until', ` + utc("r.rolvaliduntil") + `, 'verifier', r.rolpassword,
     'member_of', m.roles, 'config', c.setconfig) ORDER BY r.rolname)
   FROM pg_authid r
   LEFT JOIN (
@@ -23,6 +24,7 @@ const rolesSQL = `SELECT json_agg(json_build_object(
     GROUP BY a.member) m ON m.member = r.oid
   LEFT JOIN pg_db_role_setting c ON c.setrole = r.oid AND c.setdatabase = 0
   WHERE r.rolname !~ '^pg_'`
+}
 
 type roleRow struct {
 	Name            string
@@ -41,7 +43,7 @@ type roleRow struct {
 }
 
 func roles() section {
-	return section{"roles", rolesSQL, func(answer json.RawMessage, s *facts.Server) error {
+	return section{"roles", rolesSQL(), func(answer json.RawMessage, s *facts.Server) error {
 		return each(answer, func(r roleRow) { s.Roles = append(s.Roles, r.role()) })
 	}}
 }

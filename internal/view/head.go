@@ -1,0 +1,134 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/providers/facts"
+)
+
+// head tells what was read.
+func (v *planView) head() {
+	var read []plan.Node
+	for _, n := range v.plan.Nodes {
+		if n.Error == "" {
+			read = append(read, n)
+		}
+	}
+	title := "Read " + count(len(read), "node")
+	if v.opts.Took > 0 {
+		title += fmt.Sprintf(" in %.1fs", v.opts.Took.Seconds())
+	}
+	if len(read) > 0 {
+		title += ": "
+	}
+	v.list(title, nodeTexts(read))
+	for _, n := range v.plan.Nodes {
+		if n.Error != "" {
+			v.unread(n)
+		}
+	}
+	if len(v.plan.Targets) > 0 {
+		v.line(v.yellow("Limited by -target to " + Clean(strings.Join(v.plan.Targets, ", ")) + ": a subset, the rest is not planned."))
+	}
+}
+
+// mostNodes is how many nodes are named; of more, the roles are counted.
+const mostNodes = 8
+
+func nodeTexts(nodes []plan.Node) []string {
+	var texts, roles []string
+	counts := map[string]int{}
+	for _, n := range nodes {
+		texts = append(texts, nodeText(n))
+		if counts[n.Role] == 0 {
+			roles = append(roles, n.Role)
+		}
+		counts[n.Role]++
+	}
+	if len(nodes) <= mostNodes {
+		return texts
+	}
+	texts = nil
+	for _, role := range roles {
+		texts = append(texts, fmt.Sprintf("%d %s", counts[role], role))
+	}
+	return texts
+}
+
+// list writes parts in one line or, on a terminal, in as many as it takes.
+func (v *planView) list(title string, parts []string) {
+	line, used := v.bold(title), lipgloss.Width(title)
+	for i, part := range parts {
+		part = Clean(part)
+		if i > 0 {
+			part = " · " + part
+		}
+		if v.Width > 0 && i > 0 && used+lipgloss.Width(part) > v.Width {
+			v.line(line)
+			line, used = "   ", 3
+		}
+		line += part
+		used += lipgloss.Width(part)
+	}
+	v.line(line)
+}
+
+func nodeText(n plan.Node) string {
+	switch facts.NodeRole(n.Role) {
+	case facts.RolePrimary:
+		return fmt.Sprintf("%s primary (PostgreSQL %s, timeline %d)", n.Name, n.Version, n.Timeline)
+	case facts.RoleStandby:
+		if n.Upstream == "" {
+			return n.Name + " standby of an outside server"
+		}
+		return n.Name + " standby of " + n.Upstream
+	default:
+		return n.Name + " " + n.Role
+	}
+}
+
+// unread tells of a node that could not be read, or not in full.
+func (v *planView) unread(n plan.Node) {
+	v.line(v.red("Not read: "+Clean(n.Name)), Clean(" ("+n.Host+"): "+n.Error))
+	if n.Hint != "" {
+		v.block("    ", Clean(n.Hint))
+	}
+}
+
+// notices tell what was seen that no change answers.
+func (v *planView) notices() {
+	v.seen("Drift", v.plan.Drift)
+	v.seen("Unmanaged", v.plan.Unmanaged)
+}
+
+func (v *planView) seen(title string, notices []plan.Notice) {
+	for _, n := range notices {
+		on := ""
+		if n.Node != "" {
+			on = " on " + n.Node
+		}
+		v.line(v.yellow(title+": "), Clean(n.Address+on), v.dim(Clean(": "+n.Detail)))
+	}
+}
+
+// health tells of states that need eyes.
+func (v *planView) health() {
+	for _, h := range v.plan.Health {
+		healthLine(&v.printer, h)
+	}
+}
+
+func healthLine(p *printer, h plan.Health) {
+	title := p.yellow("Health, warning: ")
+	if h.Severity == plan.Error {
+		title = p.red("Health, error: ")
+	}
+	p.line(title, Clean(h.Address+": "+h.Message))
+	if h.Hint != "" {
+		p.block("    ", Clean(h.Hint))
+	}
+}
