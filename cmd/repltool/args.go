@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,6 +55,10 @@ func valueFlags(root *cobra.Command) map[string]bool {
 
 // flagError writes the parser's error with one dash, and the nearest flag.
 func flagError(c *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		return fmt.Errorf("%s\n%s", invalidValue(invalid), seeHelp(c))
+	}
 	text := strings.NewReplacer(" --", " -", `"--`, `"-`).Replace(err.Error())
 	name, unknown := strings.CutPrefix(text, "unknown flag: -")
 	if !unknown {
@@ -67,6 +72,22 @@ func flagError(c *cobra.Command, err error) error {
 		text += fmt.Sprintf(". Did you mean -%s?", near)
 	}
 	return fmt.Errorf("%s\n%s", text, seeHelp(c))
+}
+
+// invalidValue does not quote the value of -var, which may be a secret.
+func invalidValue(err *pflag.InvalidValueError) string {
+	f := err.GetFlag()
+	switch f.Value.Type() {
+	case "assignment":
+		return fmt.Sprintf("-%s: it must be NAME=VALUE", f.Name)
+	case "int":
+		return fmt.Sprintf("-%s=%s: it must be a number", f.Name, err.GetValue())
+	case "duration":
+		return fmt.Sprintf("-%s=%s: it must be a duration as 30s or 5m", f.Name, err.GetValue())
+	case "bool":
+		return fmt.Sprintf("-%s=%s: it must be true or false", f.Name, err.GetValue())
+	}
+	return fmt.Sprintf("-%s=%s: %v", f.Name, err.GetValue(), err.Unwrap())
 }
 
 func verbName(c *cobra.Command) string {

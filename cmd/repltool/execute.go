@@ -46,7 +46,9 @@ func (x *application) observer(p *plan.Plan) (apply.Observer, func()) {
 	var all view.Observers
 	done := func() {}
 	if !x.o.quiet && !x.o.json {
-		progress := view.NewProgress(x.err, x.errStyle(), p, view.ProgressOptions{Live: x.app.live(), Now: x.now})
+		progress := view.NewProgress(x.err, x.errStyle(), p, view.ProgressOptions{
+			Live: x.app.live(), Now: x.now, Width: func() int { return x.errStyle().Width },
+		})
 		all, done = append(all, progress), progress.Close
 	}
 	if x.events != nil {

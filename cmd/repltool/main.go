@@ -53,8 +53,9 @@ type exit int
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // run runs one command and answers its exit code.
-func run(ctx context.Context, args []string, s streams) int {
-	a := newApp(s)
+func run(ctx context.Context, args []string, s streams) int { return newApp(s).run(ctx, args) }
+
+func (a *app) run(ctx context.Context, args []string) int {
 	defer a.flush()
 	ctx, done := a.signals.watch(ctx, a.err)
 	defer done()

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/repltool/repltool/providers/conninfo"
 )
 
 // account is whom the servers run as: PostgreSQL refuses root.
@@ -149,7 +151,10 @@ func (s *Server) Standby(t testing.TB, name, slot string, conf ...string) *Serve
 	c := prepare(t, s.Version)
 	arguments := []string{
 		"-D", c.DataDir, "-R", "-X", "stream", "-c", "fast", "-d",
-		fmt.Sprintf("host=%s port=%d user=%s application_name=%s", s.SocketDir, s.Port, s.User, name),
+		conninfo.Format([]conninfo.Pair{
+			{Key: "host", Value: s.SocketDir}, {Key: "port", Value: strconv.Itoa(s.Port)}, {Key: "user", Value: s.User},
+			{Key: "application_name", Value: name},
+		}),
 	}
 	if slot != "" {
 		arguments = append(arguments, "-S", slot)

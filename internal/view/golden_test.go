@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"io"
 	"os"
@@ -49,8 +50,8 @@ func golden(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.Decode(bytes.NewReader(archive.Files[0].Data))
-	if err != nil {
+	p := &plan.Plan{} // not by plan.Decode: a fingerprint from another day will do
+	if err := json.Unmarshal(archive.Files[0].Data, p); err != nil {
 		t.Fatal(err)
 	}
 	all := views(p)

@@ -14,10 +14,34 @@ import (
 
 // erase takes the live lines off the screen.
 func (v *Progress) erase() {
-	if v.drawn > 0 {
-		_, _ = fmt.Fprintf(v.p.w, "\x1b[%dA\r\x1b[J", v.drawn)
-		v.drawn = 0
+	if len(v.drawn) > 0 {
+		_, _ = io.WriteString(v.p.w, v.home()+"\x1b[J")
+		v.drawn = nil
 	}
+}
+
+// home goes to the first live line. A window that became narrower since has broken
+// them into several rows.
+func (v *Progress) home() string {
+	rows := 0
+	for _, width := range v.drawn {
+		rows += max((width+v.width()-1)/v.width(), 1)
+	}
+	if rows == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\x1b[%dA\r", rows)
+}
+
+func (v *Progress) width() int {
+	width := v.p.Width
+	if v.opts.Width != nil {
+		width = v.opts.Width()
+	}
+	if width <= 0 {
+		return 80
+	}
+	return width
 }
 
 // mostLive is how many nodes have a live line at a time.
@@ -27,15 +51,14 @@ const mostLive = 12
 func (v *Progress) redraw() {
 	lines := v.lines()
 	var b strings.Builder
-	if v.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA\r", v.drawn)
-	}
+	b.WriteString(v.home())
+	v.drawn = v.drawn[:0]
 	for _, line := range lines {
 		b.WriteString(line + "\x1b[K\n")
+		v.drawn = append(v.drawn, ansi.StringWidth(line))
 	}
 	b.WriteString("\x1b[J")
 	_, _ = io.WriteString(v.p.w, b.String())
-	v.drawn = len(lines)
 }
 
 func (v *Progress) lines() []string {
@@ -71,10 +94,4 @@ func (v *Progress) lines() []string {
 }
 
 // fit cuts a line at the screen's edge: one that wraps could not be drawn again.
-func (v *Progress) fit(line string) string {
-	width := v.p.Width
-	if width <= 0 {
-		width = 80
-	}
-	return ansi.Truncate(line, width-1, "…")
-}
+func (v *Progress) fit(line string) string { return ansi.Truncate(line, v.width()-1, "…") }

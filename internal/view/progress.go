@@ -21,6 +21,9 @@ type ProgressOptions struct {
 	// else every 30 seconds.
 	Every time.Duration
 	Now   func() time.Time
+	// Width is asked before each drawing, since a window may change; nil: the
+	// style's.
+	Width func() int
 }
 
 // Progress shows a run while it goes on. It is an apply.Observer.
@@ -36,7 +39,7 @@ type Progress struct {
 	begin time.Time
 
 	running []*activity // in the order in which they began
-	drawn   int         // live lines on the screen
+	drawn   []int       // widths of the live lines on the screen
 	stop    chan struct{}
 	ticking sync.WaitGroup
 }

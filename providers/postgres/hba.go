@@ -11,7 +11,9 @@ import (
 )
 
 // HBA rules: the file on disk as the server parses it, in its order. PostgreSQL 16
-// tells the file, too. That a name was quoted in the file is not told.
+// tells the file, too. That a name was quoted in the file is not told. What the
+// server says of a rule that it read all the same (hostssl without SSL) is no error:
+// the file counts.
 const hbaSQL = `SELECT json_agg(to_json(r)) FROM pg_hba_file_rules r`
 
 type hbaRow struct {
@@ -34,7 +36,10 @@ func hba() section {
 }
 
 func (r hbaRow) rule() facts.HBARule {
-	rule := facts.HBARule{File: r.File, Line: r.Line, Error: r.Error}
+	rule := facts.HBARule{File: r.File, Line: r.Line}
+	if r.Type == "" {
+		rule.Error = r.Error
+	}
 	rule.Type, rule.Database, rule.User, rule.Method = r.Type, r.Database, r.User, r.Method
 	rule.Address = cidr(r.Address, r.Netmask)
 	for _, o := range r.Options {

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/repltool/repltool/apply"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+const oneServer = `
+variable "password" {
+  type      = string
+  sensitive = true
+}
+node "pg1" {
+  host     = "10.0.0.1"
+  data_dir = "/data/pg1"
+}
+cluster "main" {
+  primary = node.pg1
+  role "app" { password = var.password }
+}
+`
+
+// stand is a cluster of make-believe: facts as told, and machines that do as told.
+// What needs a real one is in wire_test.go and internal/e2e.
+type stand struct {
+	apply.Machine
+	found  *facts.Node
+	locked error
+	fail   error
+	ran    []string
+}
+
+func (s *stand) Inspect(context.Context) facts.Facts {
+	return facts.Facts{Nodes: map[string]*facts.Node{"pg1": s.found}}
+}
+
+func (s *stand) Lock(context.Context, *plan.Plan, apply.LockOptions) (*apply.Locks, error) {
+	return nil, s.locked
+}
+
+func (s *stand) Env(observer apply.Observer, locks *apply.Locks) apply.Env {
+	secrets := topology.Secrets{}
+	for _, ref := range []string{"cluster.main.role.app.password", "var.password"} {
+		secrets[ref] = topology.NewSecret(ref, canary)
+	}
+	return apply.Env{Machines: map[string]apply.Machine{"pg1": s}, Secrets: secrets, Observer: observer, Locks: locks,
+		SCRAM: func(string) (string, error) { return "SCRAM-SHA-256$", nil }}
+}
+
+func (s *stand) Close() error { return nil }
+
+func (s *stand) do(what string) error {
+	s.ran = append(s.ran, what)
+	return s.fail
+}
+
+func (s *stand) Exec(_ context.Context, _, sql string) error { return s.do(sql) }
+func (s *stand) Query(context.Context, string, string) ([][]string, error) {
+	return [][]string{{"t"}}, nil
+}
+func (s *stand) Run(_ context.Context, argv []string, _ bool) error { return s.do(argv[0]) }
+func (s *stand) Job(_ context.Context, _ string, argv []string, _ func(int64, int64)) error {
+	return s.do(argv[0])
+}
+func (s *stand) ReadFile(context.Context, string) ([]byte, error) { return nil, os.ErrNotExist }
+func (s *stand) WriteFile(_ context.Context, path string, _ []byte, _ uint32) error {
+	return s.do(path)
+}
+
+// fresh is a machine with PostgreSQL's binaries and no cluster.
+func fresh() *facts.Node {
+	return &facts.Node{Name: "pg1", Host: &facts.Host{
+		Hostname: "pg1", OSUser: "postgres", StateDir: "/data/.repltool", Layout: facts.LayoutBare, Version: 15, BinDir: "/bin",
+		DataDir: "/data/pg1", ConfigDir: "/data/pg1", SocketDir: "/run", Data: facts.DataDir{State: facts.DataAbsent},
+		Service: facts.Service{Kind: "pg_ctl"}, Resolved: map[string][]string{},
+		Conf: facts.File{Path: "/data/pg1/postgresql.conf"}, HBA: facts.File{Path: "/data/pg1/pg_hba.conf"},
+	}}
+}
+
+func unreachable() *facts.Node {
+	return &facts.Node{Name: "pg1", Error: &facts.ReadError{Kind: facts.Unreachable, Text: "ssh: no route", Hint: "is it up?"}}
+}
+
+// command runs repltool in the test's directory with this stand.
+func command(t *testing.T, s *stand, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	a := newApp(streams{in: strings.NewReader("yes\n"), out: &out, err: &err})
+	a.environ = func(name string) (string, bool) { return canary, name == "REPLTOOL_VAR_password" }
+	a.connect = func(*app, *topology.Topology, *common) clusters { return s }
+	code = a.run(t.Context(), args)
+	if all := out.String() + err.String(); strings.Contains(all, "canary") {
+		t.Errorf("repltool %v shows the secret:\n%s", args, all)
+	}
+	return code, out.String(), err.String()
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("main.hcl", []byte(oneServer), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	busy := &apply.LockedError{What: "node pg1", Holder: apply.Holder{Who: "alice@desk", Since: time.Unix(0, 0)}}
+	for _, c := range []struct {
+		args  string
+		stand stand
+		code  int
+		says  string
+	}{
+		{"plan", stand{found: fresh()}, 0, "Apply it: repltool apply\n"},
+		{"plan -detailed-exitcode -target=cluster.main.role.app", stand{found: fresh()}, 2, "-target=cluster.main.role.app"},
+		{"plan -out=a.plan", stand{found: fresh()}, 0, "repltool apply a.plan"},
+		{"plan", stand{found: unreachable()}, 3, "Not read: pg1"},
+		{"plan -json", stand{found: unreachable()}, 3, `"complete": false`},
+		{"drift", stand{found: fresh()}, 2, "Mend it: repltool apply"},
+		{"drift", stand{found: unreachable()}, 3, "is it up?"},
+		{"status", stand{found: unreachable()}, 3, "incomplete"},
+		{"status -json", stand{found: unreachable()}, 3, `"complete": false`},
+		{"apply", stand{found: fresh()}, 1, "Nobody is there to ask"},
+		{"apply -auto-approve", stand{found: unreachable()}, 3, "ssh: no route"},
+		{"apply -auto-approve", stand{found: fresh(), locked: busy}, 4, "alice@desk"},
+		{"apply -auto-approve", stand{found: fresh(), fail: errors.New("no: " + canary)}, 1, "Go on from here: repltool apply"},
+		{"apply -auto-approve -json", stand{found: fresh()}, 0, `"type":"summary"`},
+		{"apply -auto-approve a.plan", stand{found: fresh()}, 0, "See it: repltool status"},
+		{"apply -auto-approve a.plan", stand{found: unreachable()}, 4, "is stale"},
+		{"apply a.plan -target=x", stand{found: fresh()}, 1, "a saved plan runs as saved"},
+		{"show -json a.plan", stand{}, 0, `"format_version": "1.0"`},
+		{"show -format=junit a.plan", stand{}, 1, "not supported yet"},
+	} {
+		code, out, err := command(t, &c.stand, strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(out+err, c.says) {
+			t.Errorf("repltool %s: exit code %d, want %d and %q\n%s%s", c.args, code, c.code, c.says, out, err)
+		}
+		if code != 0 && c.stand.fail == nil && len(c.stand.ran) > 0 {
+			t.Errorf("repltool %s ran %q", c.args, c.stand.ran)
+		}
+	}
+}
+
+func TestFilesThatAreWritten(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("main.hcl", []byte(oneServer), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("a.plan", []byte("older"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, err := command(t, &stand{found: fresh()}, "plan", "-out=a.plan", "-json-into", "b.json"); code != 0 {
+		t.Fatal(err)
+	}
+	if code, _, err := command(t, &stand{found: fresh()}, "apply", "-auto-approve", "-json-into=c.json"); code != 0 {
+		t.Fatal(err)
+	}
+	if code, _, err := command(t, &stand{found: fresh()}, "plan", "-out="+os.DevNull); code != 0 {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {
+		t.Fatalf("%s: %v, %v", os.DevNull, info.Mode(), err)
+	}
+	for _, name := range []string{"a.plan", "b.json", "c.json"} {
+		data, err := os.ReadFile(name)
+		info, _ := os.Stat(name)
+		if err != nil || strings.Contains(string(data), "canary") || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, mode %v", name, err, info.Mode())
+		}
+		for d := json.NewDecoder(bytes.NewReader(data)); d.More(); {
+			if err := d.Decode(new(any)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	if left, _ := filepath.Glob(".repltool-*"); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// A signal at rest is the end at once; one in an apply lets the running step end.
+func TestInterrupted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("main.hcl", []byte(oneServer), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, err bytes.Buffer
+	a := newApp(streams{in: strings.NewReader(""), out: &out, err: &err})
+	a.environ = func(name string) (string, bool) { return canary, name == "REPLTOOL_VAR_password" }
+	s := &interrupting{stand: stand{found: fresh()}, signals: a.signals}
+	a.connect = func(*app, *topology.Topology, *common) clusters { return s }
+	if code := a.run(t.Context(), []string{"apply", "-auto-approve"}); code != int(exitInterrupted) {
+		t.Errorf("exit code %d\n%s%s", code, &out, &err)
+	}
+	if len(s.ran) != 1 || !strings.Contains(out.String(), "Not tried") || !strings.Contains(err.String(), "Once more leaves at once") {
+		t.Errorf("ran %q\n%s%s", s.ran, &out, &err)
+	}
+}
+
+// interrupting is a stand whose first program is interrupted.
+type interrupting struct {
+	stand
+	signals *signals
+}
+
+func (s *interrupting) Env(observer apply.Observer, locks *apply.Locks) apply.Env {
+	env := s.stand.Env(observer, locks)
+	env.Machines["pg1"] = s
+	return env
+}
+
+func (s *interrupting) Run(ctx context.Context, argv []string, root bool) error {
+	s.signals.take(func() {}, os.Stderr)
+	return s.stand.Run(ctx, argv, root)
+}
+
+func (s *interrupting) Job(ctx context.Context, id string, argv []string, progress func(int64, int64)) error {
+	s.signals.take(func() {}, os.Stderr)
+	return s.stand.Job(ctx, id, argv, progress)
+}

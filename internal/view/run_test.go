@@ -1,0 +1,195 @@
+package view
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/repltool/repltool/apply"
+	"github.com/repltool/repltool/plan"
+)
+
+// smallPlan is a copy on pg2 and a gate and a statement on pg1.
+func smallPlan() *plan.Plan {
+	return &plan.Plan{
+		Complete: true,
+		Changes: []plan.Change{
+			{Address: "cluster.main.standby.pg2", Action: plan.Create, Impact: plan.CopyData, Wave: 1, Nodes: []string{"pg2"}, Steps: []string{"a#1", "a#2"}},
+			{Address: "cluster.main.synchronous", Action: plan.Update, Impact: plan.Reload, Wave: 2, Nodes: []string{"pg1"}, Steps: []string{"b#1", "b#2"}},
+		},
+		Steps: []plan.Step{
+			{ID: "a#1", Address: "cluster.main.standby.pg2", Node: "pg2", Why: "copy", Op: plan.Command{Argv: []string{"pg_basebackup"}, Job: "pg2.clone"}},
+			{ID: "a#2", Address: "cluster.main.standby.pg2", Node: "pg2", Why: "start", Op: plan.Command{Argv: []string{"start"}}},
+			{ID: "b#1", Address: "cluster.main.synchronous", Node: "pg1", Why: "gate", Op: plan.Wait{What: "pg2 streaming", Gate: true}},
+			{ID: "b#2", Address: "cluster.main.synchronous", Node: "pg1", Why: "reload", Op: plan.SQL{}},
+		},
+		Summary: plan.Summary{Create: 1, Update: 1},
+	}
+}
+
+func at(p *plan.Plan, i int) apply.At {
+	s := p.Steps[i]
+	return apply.At{Time: time.Now(), Node: s.Node, Address: s.Address, Step: s.ID}
+}
+
+// play tells the observer of a run in which the last step fails.
+func play(p *plan.Plan, o apply.Observer) {
+	o.Observe(apply.StepStart{At: at(p, 0), Why: "copy", Kind: "command"})
+	time.Sleep(40 * time.Second)
+	o.Observe(apply.StepProgress{At: at(p, 0), Done: 3 << 30, Total: 4 << 30, Rate: 100 << 20, ETA: 10 * time.Second})
+	time.Sleep(25 * time.Second)
+	o.Observe(apply.StepDone{At: at(p, 0), Took: 65 * time.Second})
+	o.Observe(apply.StepStart{At: at(p, 1), Why: "start", Kind: "command"})
+	o.Observe(apply.StepDone{At: at(p, 1), Took: 300 * time.Millisecond})
+	o.Observe(apply.StepStart{At: at(p, 2), Why: "gate", Kind: "wait"})
+	o.Observe(apply.Gate{At: at(p, 2), What: "pg2 streaming"})
+	time.Sleep(2 * time.Second)
+	o.Observe(apply.Gate{At: at(p, 2), What: "pg2 streaming", Waited: 2 * time.Second, Detail: "lag 20 MB"})
+	o.Observe(apply.StepDone{At: at(p, 2), Took: 2 * time.Second})
+	o.Observe(apply.StepStart{At: at(p, 3), Why: "reload", Kind: "sql"})
+	o.Observe(apply.StepFailed{At: at(p, 3), Took: time.Second, Err: errors.New("pg1: reload: connection \x1b[2Jlost")})
+}
+
+func TestProgressOffTerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := smallPlan()
+		v := NewProgress(&out, Style{}, p, ProgressOptions{Now: time.Now})
+		play(p, v)
+		v.Close()
+		want := `pg2: cluster.main.standby.pg2: copy
+pg2: cluster.main.standby.pg2: copy: 30s
+pg2: cluster.main.standby.pg2: copy: 1m · 3.0 GB of 4.0 GB (75%) · 100 MB/s · 10s left
+pg2: cluster.main.standby.pg2: copy: done in 1m5s
+pg2: cluster.main.standby.pg2: start
+pg2: cluster.main.standby.pg2: start: done in 300ms
+pg1: cluster.main.synchronous: gate: pg2 streaming
+pg1: cluster.main.synchronous: gate: pg2 streaming: 2s · lag 20 MB
+pg1: cluster.main.synchronous: gate: pg2 streaming: done in 2s
+pg1: cluster.main.synchronous: reload
+failed cluster.main.synchronous: pg1: reload: connection \x1b[2Jlost
+`
+		if d := cmp.Diff(want, out.String()); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// TestProgressLive looks at what is left on the screen, and that no line is wider
+// than it.
+func TestProgressLive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := smallPlan()
+		v := NewProgress(&out, Style{Width: 40}, p, ProgressOptions{Live: true, Now: time.Now})
+		play(p, v)
+		v.Close()
+		want := "done   cluster.main.standby.pg2 in 1m5s\nfailed cluster.main.synchronous: pg1: reload: connection \\x1b[2Jlost\n"
+		if got := screen(t, out.String(), 40); got != want {
+			t.Errorf("the screen has\n%swant\n%s", got, want)
+		}
+	})
+}
+
+// screen plays the few sequences that live lines use.
+func screen(t *testing.T, text string, width int) string {
+	t.Helper()
+	var lines []string
+	row := 0
+	for text != "" {
+		if rest, ok := strings.CutPrefix(text, "\x1b["); ok {
+			var n int
+			end := strings.IndexAny(rest, "AJK")
+			for _, c := range rest[:end] {
+				n = n*10 + int(c-'0')
+			}
+			switch rest[end] {
+			case 'A':
+				row -= n
+			case 'J':
+				lines = lines[:row]
+			}
+			text = strings.TrimPrefix(rest[end+1:], "\r")
+			continue
+		}
+		end := strings.IndexAny(text, "\n\x1b")
+		line := text[:end]
+		live := strings.HasPrefix(text[end:], "\x1b[K")
+		if live && len([]rune(line)) >= width {
+			t.Errorf("a live line is too wide: %q", line)
+		}
+		text = strings.TrimPrefix(strings.TrimPrefix(text[end:], "\x1b[K"), "\n")
+		lines = append(lines[:min(row, len(lines))], append([]string{line}, lines[min(row+1, len(lines)):]...)...)
+		row++
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+func TestEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := smallPlan()
+		e := NewEvents(&out, time.Now)
+		e.Version("1.2.3")
+		play(p, e)
+		e.Observe(apply.Summary{Report: apply.Report{Steps: []apply.Result{{Step: p.Steps[0], State: apply.Done}}}})
+		var types []string
+		for d := json.NewDecoder(&out); d.More(); {
+			var line map[string]any
+			if err := d.Decode(&line); err != nil {
+				t.Fatal(err)
+			}
+			if line["@timestamp"] == "" || line["type"] == "step_start" && (line["address"] == nil || line["node"] == nil || line["step"] == nil) {
+				t.Errorf("line %v", line)
+			}
+			types = append(types, line["type"].(string))
+		}
+		want := "version step_start step_progress step_done step_start step_done step_start gate gate step_done step_start step_failed summary"
+		if got := strings.Join(types, " "); got != want || e.Err() != nil {
+			t.Errorf("got %s, %v", got, e.Err())
+		}
+	})
+}
+
+func TestReport(t *testing.T) {
+	p := smallPlan()
+	began := time.Unix(1000, 0)
+	r := apply.Report{Started: began, Ended: began.Add(65 * time.Second), Stopped: apply.ErrInterrupted, Steps: []apply.Result{
+		{Step: p.Steps[0], State: apply.CutOff, Err: errors.New("pg2: copy: left while it was running")},
+		{Step: p.Steps[1], State: apply.NotTried, Because: "a#1"},
+		{Step: p.Steps[2], State: apply.NotTried, Because: "a#1"},
+		{Step: p.Steps[3], State: apply.NotTried, Because: "a#1"},
+	}}
+	var out bytes.Buffer
+	if err := Report(&out, Style{}, p, r, "Go on from here: repltool apply"); err != nil {
+		t.Fatal(err)
+	}
+	want := `Cut off: a#1
+    pg2: copy: left while it was running
+Not tried: cluster.main.standby.pg2: it needs a#1
+Not tried: cluster.main.synchronous: it needs a#1
+May still run on pg2: copy, job pg2.clone
+Applied in part: 0 of 2 changes done · 1 step cut off · 3 steps not tried · interrupted · 1m5s
+Go on from here: repltool apply
+`
+	if d := cmp.Diff(want, out.String()); d != "" {
+		t.Error(d)
+	}
+	for i := range r.Steps {
+		r.Steps[i] = apply.Result{Step: p.Steps[i], State: apply.Done}
+	}
+	r.Stopped = nil
+	out.Reset()
+	if err := Report(&out, Style{}, p, r, "See it: repltool status"); err != nil {
+		t.Fatal(err)
+	}
+	if want := "Applied: 1 created, 1 updated, 0 deleted · 4 steps in 1m5s\nSee it: repltool status\n"; out.String() != want {
+		t.Errorf("got %q", out.String())
+	}
+}
