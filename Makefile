@@ -10,7 +10,7 @@ N           ?= 3
 SUITE       ?= bookworm
 SETUP       := ./internal/lab/setup.sh
 
-.PHONY: help build demo demo-clean test check lab lab-down bench golden clean
+.PHONY: help build demo demo-clean test test-versions check lab lab-down bench golden clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -29,6 +29,10 @@ demo-clean: ## stop the demo's servers and remove its files
 test: ## every test; needs root for the lab's hosts
 	@$(SETUP) test
 	$(GO) test -timeout 60m ./...
+
+test-versions: ## the loop on PostgreSQL 13, 15, 17 and 18
+	@$(SETUP) test
+	REPLTOOL_TEST_SUITES=all $(GO) test -timeout 60m -run TestVersions -v ./internal/e2e
 
 check: ## vet, staticcheck, gofumpt, import directions
 	$(GO) vet ./...

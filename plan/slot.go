@@ -72,7 +72,9 @@ func (s *scope) slot(w wantedSlot) *draft {
 	}
 	d.differ("type", nil, ptr(w.Type), "")
 	d.sql(s.cluster.Primary, "intent", intend(s.slotRow(w.on, w.Name), object("slot", w.Name, w.on.Name)))
-	d.sql(w.on, "create slot", "SELECT pg_create_physical_replication_slot("+literal(w.Name)+");")
+	// It holds WAL from now on: a copy that begins before its slot reserves can lose
+	// the segment it begins with to a checkpoint of another copy.
+	d.sql(w.on, "create slot", "SELECT pg_create_physical_replication_slot("+literal(w.Name)+", true);")
 	return d
 }
 

@@ -27,10 +27,10 @@ func (a *app) applyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "apply [flags] [PLANFILE] [DIR]", GroupID: groupRun, Args: atMost(2, "a plan file and a directory"),
 		Short: "do it",
-		Long: "Plan, ask, and do what was planned. A saved plan runs exactly as saved, or is refused\n" +
-			"as stale. -auto-approve alone runs what is online, reloads, and copies into empty\n" +
-			"places; the rest needs -allow as well, or a yes at the prompt. The first Ctrl-C lets\n" +
-			"running steps end, the second leaves at once.",
+		Long: "Plan, ask, and do what was planned. A saved plan runs exactly as saved, without a\n" +
+			"question, or is refused as stale. -auto-approve or a saved plan alone runs what is\n" +
+			"online, reloads, and copies into empty places; the rest needs -allow as well, or a\n" +
+			"yes at the prompt. The first Ctrl-C lets running steps end, the second leaves at once.",
 		Example: "  repltool apply\n  repltool apply main.plan\n  repltool apply -auto-approve -allow=restart",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.apply(c.Context(), args, &o)

@@ -42,13 +42,14 @@ func clusterOf(p *plan.Plan, node string) string {
 	return ""
 }
 
-// consent answers nil when the plan may run: by flags, or by a person's yes.
+// consent answers nil when the plan may run: by flags, or by a person's yes. Who
+// saved a plan and hands it over has seen it: that is as good as -auto-approve.
 func (x *application) consent(ctx context.Context, p *plan.Plan) error {
 	grave, missing := x.grave(p)
+	if (x.o.autoApprove || x.saved != nil) && len(missing) == 0 {
+		return nil
+	}
 	if x.o.autoApprove {
-		if len(missing) == 0 {
-			return nil
-		}
 		return x.refused(exitError, "The plan needs more than -auto-approve: nothing was done",
 			strings.Join(grave, "\n")+"\nAllow it:\n  -auto-approve -allow="+strings.Join(x.allowances(missing), ","))
 	}

@@ -2,7 +2,7 @@
 //
 // Every verb is a file: flags into a struct, calls, exit code. wire.go and live.go
 // join the providers to apply. The rules of the command line are those of
-// docs/cli.md; in short:
+// docs/operations.md; in short:
 //
 //   - stdout is the result, stderr is progress, warnings and diagnostics;
 //   - long flags take one dash or two, and there are no short ones;

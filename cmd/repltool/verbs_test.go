@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,8 +56,10 @@ func (s *stand) Env(observer apply.Observer, locks *apply.Locks) apply.Env {
 	for _, ref := range []string{"cluster.main.role.app.password", "var.password"} {
 		secrets[ref] = topology.NewSecret(ref, canary)
 	}
-	return apply.Env{Machines: map[string]apply.Machine{"pg1": s}, Secrets: secrets, Observer: observer, Locks: locks,
-		SCRAM: func(string) (string, error) { return "SCRAM-SHA-256$", nil }}
+	return apply.Env{
+		Machines: map[string]apply.Machine{"pg1": s}, Secrets: secrets, Observer: observer, Locks: locks,
+		SCRAM: func(string) (string, error) { return "SCRAM-SHA-256$", nil },
+	}
 }
 
 func (s *stand) Close() error { return nil }
@@ -195,7 +198,7 @@ func TestInterrupted(t *testing.T) {
 	var out, err bytes.Buffer
 	a := newApp(streams{in: strings.NewReader(""), out: &out, err: &err})
 	a.environ = func(name string) (string, bool) { return canary, name == "REPLTOOL_VAR_password" }
-	s := &interrupting{stand: stand{found: fresh()}, signals: a.signals}
+	s := &interrupting{stand: stand{found: fresh()}, signals: a.signals, err: a.err}
 	a.connect = func(*app, *topology.Topology, *common) clusters { return s }
 	if code := a.run(t.Context(), []string{"apply", "-auto-approve"}); code != int(exitInterrupted) {
 		t.Errorf("exit code %d\n%s%s", code, &out, &err)
@@ -209,6 +212,7 @@ func TestInterrupted(t *testing.T) {
 type interrupting struct {
 	stand
 	signals *signals
+	err     io.Writer
 }
 
 func (s *interrupting) Env(observer apply.Observer, locks *apply.Locks) apply.Env {
@@ -218,11 +222,11 @@ func (s *interrupting) Env(observer apply.Observer, locks *apply.Locks) apply.En
 }
 
 func (s *interrupting) Run(ctx context.Context, argv []string, root bool) error {
-	s.signals.take(func() {}, os.Stderr)
+	s.signals.take(func() {}, s.err)
 	return s.stand.Run(ctx, argv, root)
 }
 
 func (s *interrupting) Job(ctx context.Context, id string, argv []string, progress func(int64, int64)) error {
-	s.signals.take(func() {}, os.Stderr)
+	s.signals.take(func() {}, s.err)
 	return s.stand.Job(ctx, id, argv, progress)
 }

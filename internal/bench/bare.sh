@@ -31,7 +31,7 @@ on host1 "pg_createcluster 15 main --port 5432 --locale C.UTF-8 --encoding UTF8 
   pg_ctlcluster --skip-systemctl-redirect 15 main start"
 until_true host1 "SELECT NOT pg_is_in_recovery()"
 sql host1 "CREATE ROLE replicator LOGIN REPLICATION PASSWORD 'bench'"
-for n in 2 3; do sql host1 "SELECT pg_create_physical_replication_slot('pg$n')" >/dev/null; done
+for n in 2 3; do sql host1 "SELECT pg_create_physical_replication_slot('pg$n', true)" >/dev/null; done
 
 standby() { # standby N
   on "host$1" "umask 077; printf '%s\n' '$primary:5432:*:replicator:bench' > ~/.pgpass"

@@ -77,6 +77,16 @@ func (w *world) write(name, text string) {
 	}
 }
 
+// read reads a file of the topology.
+func (w *world) read(name string) string {
+	w.t.Helper()
+	data, err := os.ReadFile(filepath.Join(w.dir, name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(data)
+}
+
 // topology writes one cluster over all hosts: the first is the primary. extra
 // goes into the cluster block.
 func (w *world) topology(extra string) {

@@ -88,7 +88,7 @@ func (s *Server) makeCluster(t testing.TB, o Options) {
 	}
 	s.Write(t, "postgresql.conf", strings.Join([]string{
 		"listen_addresses = '127.0.0.1'", fmt.Sprintf("port = %d", s.Port), "unix_socket_directories = '" + s.SocketDir + "'",
-		"fsync = off", "full_page_writes = off", "logging_collector = off", "datestyle = 'iso, mdy'", "",
+		"fsync = off", "logging_collector = off", "datestyle = 'iso, mdy'", "",
 	}, "\n"))
 }
 
@@ -160,6 +160,9 @@ func (s *Server) Standby(t testing.TB, name, slot string, conf ...string) *Serve
 		arguments = append(arguments, "-S", slot)
 	}
 	c.Run(t, "pg_basebackup", arguments...)
+	if slot == "" { // the upstream's own came with its files
+		c.Append(t, "postgresql.auto.conf", "primary_slot_name = ''")
+	}
 	c.Append(t, "postgresql.conf", append([]string{
 		fmt.Sprintf("port = %d", c.Port), "unix_socket_directories = '" + c.SocketDir + "'",
 	}, conf...)...)

@@ -160,9 +160,12 @@ func (v *planView) file(indent string, op plan.File) {
 	if op.Block == nil && op.Mode != 0 {
 		path += v.dim(fmt.Sprintf("  (mode %04o)", op.Mode))
 	}
+	if op.Diff == "" {
+		path += v.dim("  (no line changes)")
+	}
 	v.line(indent, path)
-	for _, line := range strings.Split(strings.TrimRight(Clean(op.Diff), "\n"), "\n") {
-		v.line(strings.TrimRight(indent+v.diffLine(line), " "))
+	for line := range strings.Lines(Clean(op.Diff)) {
+		v.line(strings.TrimRight(indent+v.diffLine(strings.TrimSuffix(line, "\n")), " "))
 	}
 	if v.opts.Detail == Verbose && op.Check != "" {
 		v.line(indent, v.dim("checked by a query that must answer no row, else the old file comes back:"))

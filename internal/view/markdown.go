@@ -56,8 +56,6 @@ func diffMark(line string) string {
 	indent := line[:len(line)-len(body)]
 	mark := ""
 	switch {
-	case strings.HasPrefix(body, "+ create   ~ update"): // the legend
-		return " " + line
 	case len(indent) > len(entryIndent): // an argument on a line of its own
 		return " " + line
 	case strings.HasPrefix(body, "-/+ "), strings.HasPrefix(body, "~ "):

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/repltool/repltool/apply"
 	"github.com/repltool/repltool/plan"
@@ -50,14 +49,14 @@ func (p *printer) notTried(r apply.Report) {
 			continue
 		}
 		seen = append(seen, s.Step.Address)
-		why := ""
-		switch {
-		case s.Because != "" && strings.HasPrefix(s.Because, s.Step.Address+"#"):
-			why = ", from " + s.Step.ID + " on"
-		case s.Because != "":
-			why = ": it needs " + s.Because
+		what := s.Step.Address
+		if i := slices.IndexFunc(r.Steps, func(first apply.Result) bool { return first.Step.Address == what }); r.Steps[i].Step.ID != s.Step.ID {
+			what += ", from " + s.Step.ID + " on"
 		}
-		p.line(p.yellow("Not tried: "), Clean(s.Step.Address+why))
+		if s.Because != "" {
+			what += ": it needs " + s.Because
+		}
+		p.line(p.yellow("Not tried: "), Clean(what))
 	}
 }
 

@@ -172,7 +172,7 @@ func TestReport(t *testing.T) {
 	}
 	want := `Cut off: a#1
     pg2: copy: left while it was running
-Not tried: cluster.main.standby.pg2: it needs a#1
+Not tried: cluster.main.standby.pg2, from a#2 on: it needs a#1
 Not tried: cluster.main.synchronous: it needs a#1
 May still run on pg2: copy, job pg2.clone
 Applied in part: 0 of 2 changes done · 1 step cut off · 3 steps not tried · interrupted · 1m5s

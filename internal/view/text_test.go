@@ -55,8 +55,10 @@ func TestDiagnostics(t *testing.T) {
 		t.Fatal(diags)
 	}
 	all := Diagnostics(hcl.Diagnostics{
-		{Severity: hcl.DiagError, Summary: "No such node", Detail: "There is no node \"pg2\". A sentence that is long enough to be wrapped at the edge, as prose is.\nA command is not wrapped:\n  repltool plan -target=cluster.main.standby.pg2 -target=cluster.main.standby.pg3 -out=some.plan",
-			Subject: &hcl.Range{Filename: "main.hcl", Start: hcl.Pos{Line: 6, Column: 13, Byte: 56}, End: hcl.Pos{Line: 6, Column: 21, Byte: 64}}},
+		{
+			Severity: hcl.DiagError, Summary: "No such node", Detail: "There is no node \"pg2\". A sentence that is long enough to be wrapped at the edge, as prose is.\nA command is not wrapped:\n  repltool plan -target=cluster.main.standby.pg2 -target=cluster.main.standby.pg3 -out=some.plan",
+			Subject: &hcl.Range{Filename: "main.hcl", Start: hcl.Pos{Line: 6, Column: 13, Byte: 56}, End: hcl.Pos{Line: 6, Column: 21, Byte: 64}},
+		},
 		{Severity: hcl.DiagWarning, Summary: "Look here"},
 		{Severity: hcl.DiagError, Summary: "Beyond the end", Subject: &hcl.Range{Filename: "main.hcl", Start: hcl.Pos{Line: 9, Byte: 900}, End: hcl.Pos{Line: 9, Byte: 901}}},
 	}, map[string]*hcl.File{"main.hcl": file})
@@ -92,9 +94,11 @@ func TestStatus(t *testing.T) {
 	top := &topology.Topology{Clusters: []*topology.Cluster{{ID: "cluster.main", Primary: pg1, Standbys: []*topology.Standby{{Node: pg2}, {Node: pg3}}}}}
 	lag, replay := int64(3<<20), 1500*time.Millisecond
 	f := facts.Facts{Nodes: map[string]*facts.Node{
-		"pg1": {Name: "pg1", Server: &facts.Server{LSN: "0/5000000",
+		"pg1": {Name: "pg1", Server: &facts.Server{
+			LSN:     "0/5000000",
 			Senders: []facts.Sender{{ApplicationName: "pg2", State: "streaming", SyncState: "quorum", LagBytes: &lag, ReplayLag: &replay, SlotName: "pg2"}},
-			Slots:   []facts.Slot{{Slot: topology.Slot{Name: "pg2", Type: "physical"}, Active: true, WALStatus: "reserved"}}}},
+			Slots:   []facts.Slot{{Slot: topology.Slot{Name: "pg2", Type: "physical"}, Active: true, WALStatus: "reserved"}},
+		}},
 		"pg2": {Name: "pg2", Server: &facts.Server{InRecovery: true, LSN: "0/4D00000", Settings: map[string]facts.Setting{"primary_slot_name": {Value: "pg2"}}}},
 		"pg3": {Name: "pg3"},
 	}}

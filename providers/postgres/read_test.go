@@ -158,10 +158,10 @@ func TestSettings(t *testing.T) {
 	server := read(t, s)
 	conf := s.DataDir + "/postgresql.conf"
 	for name, want := range map[string]facts.Setting{
-		"work_mem":          {Value: "7168", Unit: "kB", Context: "user", VarType: "integer", Min: "64", Max: "2147483647", Boot: "4096", Source: "configuration file", SourceFile: conf, SourceLine: 11},
-		"log_line_prefix":   {Value: "it's", Context: "sighup", VarType: "string", Boot: "%m [%p] ", Source: "configuration file", SourceFile: conf, SourceLine: 12},
-		"statement_timeout": {Value: "90000", Unit: "ms", Context: "user", VarType: "integer", Min: "0", Max: "2147483647", Boot: "0", Source: "configuration file", SourceFile: conf, SourceLine: 14},
-		"timezone":          {Value: "Asia/Tokyo", Context: "user", VarType: "string", Boot: "GMT", Source: "configuration file", SourceFile: conf, SourceLine: 15},
+		"work_mem":          {Value: "7168", Unit: "kB", Context: "user", VarType: "integer", Min: "64", Max: "2147483647", Boot: "4096", Source: "configuration file", SourceFile: conf, SourceLine: 10},
+		"log_line_prefix":   {Value: "it's", Context: "sighup", VarType: "string", Boot: "%m [%p] ", Source: "configuration file", SourceFile: conf, SourceLine: 11},
+		"statement_timeout": {Value: "90000", Unit: "ms", Context: "user", VarType: "integer", Min: "0", Max: "2147483647", Boot: "0", Source: "configuration file", SourceFile: conf, SourceLine: 13},
+		"timezone":          {Value: "Asia/Tokyo", Context: "user", VarType: "string", Boot: "GMT", Source: "configuration file", SourceFile: conf, SourceLine: 14},
 		"synchronous_commit": {Value: "on", Context: "user", VarType: "enum", Enum: []string{"local", "remote_write", "remote_apply", "on", "off"},
 			Boot: "on", Source: "default"},
 	} {
@@ -180,7 +180,7 @@ func TestSettings(t *testing.T) {
 	}
 	var found []string
 	for _, f := range server.FileSettings {
-		if f.Line > 9 || strings.HasSuffix(f.File, "auto.conf") {
+		if f.Line > 8 || strings.HasSuffix(f.File, "auto.conf") {
 			found = append(found, fmt.Sprintf("%s=%s %t %s", f.Name, f.Value, f.Applied, f.Error))
 		}
 	}

@@ -94,6 +94,7 @@ func TestRunCancel(t *testing.T) {
 
 // A program that leaves a child with its output open does not hang the caller.
 func TestRunLeavesChild(t *testing.T) {
+	t.Parallel()
 	c := startSSHD(t, []string{"ed25519"}).mustDial()
 	begin := time.Now()
 	out, err := c.Run(t.Context(), host.Command{Argv: []string{"sh", "-c", "echo started; sleep 60 & exit 0"}})

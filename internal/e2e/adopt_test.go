@@ -1,0 +1,104 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/repltool/repltool/internal/lab"
+)
+
+// TestAdopt takes over a primary and a standby that were set up by hand: entries in
+// the ledger and managed blocks, and nothing that the servers would feel.
+func TestAdopt(t *testing.T) {
+	w := newWorld(t, lab.Options{Hosts: 2})
+	w.byHand()
+	w.topology("  parameters = { work_mem = \"8MB\" }\n")
+	const receiver = "SELECT pid || ' ' || backend_start FROM pg_stat_activity WHERE backend_type = 'walreceiver'"
+	before := w.sql(2, receiver)
+
+	r := w.must(2, "plan", "-detailed-exitcode")
+	for _, word := range []string{"RESTART", "COPY", "DROP"} {
+		if strings.Contains(strings.SplitN(r.stdout, "Wave 1", 2)[1], word) {
+			t.Errorf("the plan has a %s:\n%s", word, r.stdout)
+		}
+	}
+	w.must(0, "apply", "-auto-approve")
+	if after := w.sql(2, receiver); before == "" || after != before {
+		t.Errorf("the WAL receiver was %q and is %q", before, after)
+	}
+	w.expect(2, "SHOW work_mem", "8MB")
+	w.expect(1, "SELECT count(*) FROM repltool.managed", "0") // nothing of it is ours to remove
+	w.settled()
+}
+
+// byHand is what a person types: Debian's tools, pg_basebackup -R with the password
+// in the connection string.
+func (w *world) byHand() {
+	w.t.Helper()
+	password := strings.ReplaceAll(canary, "'", "''")
+	w.exec(1, "sudo", "-u", "postgres", "pg_createcluster", "15", "main")
+	w.exec(1, "sh", "-c", "echo \"listen_addresses = '*'\" >> /etc/postgresql/15/main/postgresql.conf; echo 'host replication replicator 10.0.0.0/8 scram-sha-256' >> /etc/postgresql/15/main/pg_hba.conf")
+	w.exec(1, "pg_ctlcluster", "15", "main", "start")
+	w.sql(1, "CREATE ROLE replicator LOGIN REPLICATION PASSWORD '"+password+"'")
+	w.sql(1, "SELECT pg_create_physical_replication_slot('pg2', true)")
+	w.exec(2, "sudo", "-u", "postgres", "pg_createcluster", "15", "main")
+	w.exec(2, "rm", "-rf", "/var/lib/postgresql/15/main")
+	conn := fmt.Sprintf("host=%s port=5432 user=replicator application_name=pg2 password='%s'",
+		w.host(1).Addr, strings.ReplaceAll(strings.ReplaceAll(canary, `\`, `\\`), "'", `\'`))
+	w.exec(2, "sudo", "-u", "postgres", "/usr/lib/postgresql/15/bin/pg_basebackup", "-D", "/var/lib/postgresql/15/main", "-R", "-X", "stream", "-c", "fast", "-S", "pg2", "-d", conn)
+	w.exec(2, "sh", "-c", "echo \"listen_addresses = '*'\" >> /etc/postgresql/15/main/postgresql.conf")
+	w.exec(2, "pg_ctlcluster", "15", "main", "start")
+	w.expect(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "1")
+}
+
+// TestGrowAndShrink adds a standby while others run, turns it into a cascade with a
+// delay, and takes it out again.
+func TestGrowAndShrink(t *testing.T) {
+	w := newWorld(t, lab.Options{Hosts: 3})
+	three := "  parameters = { shared_buffers = \"16MB\" }\n"
+	w.topology(three)
+	full := w.read("main.hcl")
+	w.write("main.hcl", strings.Replace(full, "[node.pg2, node.pg3]", "[node.pg2]", 1))
+	w.must(0, "apply", "-auto-approve")
+	w.settled()
+
+	w.write("main.hcl", full)
+	w.must(0, "apply", "-auto-approve")
+	w.expect(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "2")
+	w.settled()
+
+	w.write("main.hcl", strings.Replace(full, "[node.pg2, node.pg3]", "[node.pg2]\n  standby {\n    node = node.pg3\n    upstream = node.pg2\n    apply_delay = \"1h\"\n  }", 1))
+	w.must(1, "apply", "-auto-approve") // the old slot goes: that wants a word
+	w.must(0, "apply", "-auto-approve", "-allow=drop")
+	w.expect(2, "SELECT string_agg(application_name || ' ' || state, ',') FROM pg_stat_replication", "pg3 streaming")
+	w.expect(1, "SELECT string_agg(slot_name, ',') FROM pg_replication_slots", "pg2")
+	w.expect(3, "SHOW recovery_min_apply_delay", "1h")
+	w.settled()
+
+	w.exec(3, "pg_ctlcluster", "15", "main", "stop", "-m", "fast")
+	w.write("main.hcl", strings.Replace(full, "[node.pg2, node.pg3]", "[node.pg2]", 1))
+	w.must(0, "apply", "-auto-approve", "-allow=drop")
+	w.expect(2, "SELECT count(*) FROM pg_replication_slots", "0")
+	w.settled()
+	if out := w.exec(3, "ls", "/var/lib/postgresql/15/main/PG_VERSION"); out == "" {
+		t.Error("the removed standby's data directory is gone")
+	}
+}
+
+// TestReclone clones a standby again: the old directory waits until the new one
+// streams.
+func TestReclone(t *testing.T) {
+	w := newWorld(t, lab.Options{Hosts: 2})
+	w.topology("  parameters = { shared_buffers = \"16MB\" }\n")
+	w.must(0, "apply", "-auto-approve")
+	w.exec(2, "touch", "/var/lib/postgresql/15/main/of-the-old-one")
+	w.must(1, "apply", "-auto-approve", "-replace=cluster.main.standby.pg2")
+	w.exec(2, "ls", "/var/lib/postgresql/15/main/of-the-old-one")
+	w.must(0, "apply", "-auto-approve", "-allow=reclone", "-replace=cluster.main.standby.pg2")
+	w.expect(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "1")
+	if out := w.exec(2, "sh", "-c", "ls /var/lib/postgresql/15/main/of-the-old-one /var/lib/postgresql/15/main.repltool-old 2>/dev/null; true"); out != "" {
+		t.Errorf("the old one is still there: %s", out)
+	}
+	w.settled()
+}

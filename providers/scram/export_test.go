@@ -1,0 +1,4 @@
+package scram
+
+// Passwords are those of the tests in package scram.
+func Passwords() []string { return passwords() }
