@@ -31,8 +31,10 @@ func TestAddsNothing(t *testing.T) {
 	p := planOf(
 		sqlStep("sql", "pg1", "CREATE TABLE a ();\nCREATE TABLE b ();"),
 		opStep("role", "pg1", plan.SQL{Database: "app", SQL: text("CREATE ROLE app PASSWORD {role.app.password};", plan.FormSCRAM)}, "sql"),
-		opStep("block", "pg1", plan.File{Path: "/pg_hba.conf", Block: &plan.Block{Name: "orders", First: true},
-			Content: plan.Text{Text: "host all all all scram-sha-256\n"}, Mode: 0o640, Replaces: rest, Check: "SELECT bad", Database: "postgres"}, "role"),
+		opStep("block", "pg1", plan.File{
+			Path: "/pg_hba.conf", Block: &plan.Block{Name: "orders", First: true},
+			Content: plan.Text{Text: "host all all all scram-sha-256\n"}, Mode: 0o640, Replaces: rest, Check: "SELECT bad", Database: "postgres",
+		}, "role"),
 		opStep("passfile", "pg2", plan.File{Path: "/passfile", Content: text("*:*:*:app:{role.app.password}\n", plan.FormPassfile), Mode: 0o600, Replaces: plan.Absent}, "block"),
 		opStep("clone", "pg2", plan.Command{Argv: []string{"pg_basebackup", "-D", "/a b"}, Job: "clone-pg2"}, "passfile"),
 		opStep("start", "pg2", plan.Command{Argv: []string{"systemctl", "start", "x"}, Root: true}, "clone"),

@@ -137,8 +137,10 @@ func (w *world) secret(ref, text string) { w.Secrets[ref] = topology.NewSecret(r
 
 // sqlStep is a step of its own change.
 func sqlStep(id, node, sql string, requires ...string) plan.Step {
-	return plan.Step{ID: id, Address: "change." + id, Node: node, Why: "do " + id, Requires: requires,
-		Op: plan.SQL{Database: "postgres", SQL: plan.Text{Text: sql}}}
+	return plan.Step{
+		ID: id, Address: "change." + id, Node: node, Why: "do " + id, Requires: requires,
+		Op: plan.SQL{Database: "postgres", SQL: plan.Text{Text: sql}},
+	}
 }
 
 func opStep(id, node string, op plan.Op, requires ...string) plan.Step {

@@ -16,8 +16,10 @@ func stalePlan() *plan.Plan {
 	p.Nodes = []plan.Node{{Name: "pg1", Cluster: "cluster.a", Reachable: true, Role: "primary", SystemIdentifier: "7", Timeline: 1}}
 	p.Changes = []plan.Change{
 		{Address: "cluster.a.node.pg1.hba", Action: plan.Update, Impact: plan.Reload},
-		{Address: "cluster.a.node.pg1.parameters", Action: plan.Update, Impact: plan.Restart,
-			Attributes: []plan.Attribute{{Name: "max_connections", Before: &before, After: &after}}},
+		{
+			Address: "cluster.a.node.pg1.parameters", Action: plan.Update, Impact: plan.Restart,
+			Attributes: []plan.Attribute{{Name: "max_connections", Before: &before, After: &after}},
+		},
 	}
 	return p
 }
@@ -29,27 +31,37 @@ func TestStale(t *testing.T) {
 		want   []string
 	}{
 		"topology": {func(p *plan.Plan) { p.TopologyHash = "x" }, []string{"the topology: was as planned, is edited since"}},
-		"failover": {func(p *plan.Plan) { p.Nodes[0].Role, p.Nodes[0].Timeline = "standby", 2 },
-			[]string{"cluster.a.node.pg1: was role primary, is role standby", "cluster.a.node.pg1: was timeline 1, is timeline 2"}},
+		"failover": {
+			func(p *plan.Plan) { p.Nodes[0].Role, p.Nodes[0].Timeline = "standby", 2 },
+			[]string{"cluster.a.node.pg1: was role primary, is role standby", "cluster.a.node.pg1: was timeline 1, is timeline 2"},
+		},
 		"other cluster": {func(p *plan.Plan) { p.Nodes[0].SystemIdentifier = "8" }, []string{"cluster.a.node.pg1: was system identifier 7, is system identifier 8"}},
 		"down":          {func(p *plan.Plan) { p.Nodes[0] = plan.Node{Name: "pg1", Cluster: "cluster.a"} }, []string{"cluster.a.node.pg1: was reachable, is unreachable"}},
 		"node gone":     {func(p *plan.Plan) { p.Nodes = nil }, []string{"cluster.a.node.pg1: was part of the topology, is gone from it"}},
 		"node new":      {func(p *plan.Plan) { p.Nodes = append(p.Nodes, plan.Node{Name: "x"}) }, []string{"node.x: was not in the topology, is part of it"}},
 		"change done":   {func(p *plan.Plan) { p.Changes = p.Changes[1:] }, []string{"cluster.a.node.pg1.hba: was to update, is in no need of a change"}},
-		"change new": {func(p *plan.Plan) { p.Changes = append(p.Changes, plan.Change{Address: "b", Action: plan.Create}) },
-			[]string{"b: was in no need of a change, is to create"}},
+		"change new": {
+			func(p *plan.Plan) { p.Changes = append(p.Changes, plan.Change{Address: "b", Action: plan.Create}) },
+			[]string{"b: was in no need of a change, is to create"},
+		},
 		"action": {func(p *plan.Plan) { p.Changes[0].Action = plan.Create }, []string{"cluster.a.node.pg1.hba: was to update, is to create"}},
-		"attribute": {func(p *plan.Plan) { p.Changes[1].Attributes[0].Before = &other },
-			[]string{"cluster.a.node.pg1.parameters: was max_connections '100' -> '200', is max_connections '150' -> '200'"}},
-		"attribute gone": {func(p *plan.Plan) { p.Changes[1].Attributes = nil },
-			[]string{"cluster.a.node.pg1.parameters: was max_connections '100' -> '200', is max_connections as wanted"}},
+		"attribute": {
+			func(p *plan.Plan) { p.Changes[1].Attributes[0].Before = &other },
+			[]string{"cluster.a.node.pg1.parameters: was max_connections '100' -> '200', is max_connections '150' -> '200'"},
+		},
+		"attribute gone": {
+			func(p *plan.Plan) { p.Changes[1].Attributes = nil },
+			[]string{"cluster.a.node.pg1.parameters: was max_connections '100' -> '200', is max_connections as wanted"},
+		},
 		"file": {func(p *plan.Plan) {
 			op := p.Steps[0].Op.(plan.File)
 			op.Replaces = plan.HashFile([]byte("new"))
 			p.Steps[0].Op = op
 		}, []string{"cluster.a.node.pg1.hba: was file /pg_hba.conf with sha256 cba06b5736fa…, is file /pg_hba.conf with sha256 11507a0e2f5e…"}},
-		"statement": {func(p *plan.Plan) { p.Steps[1].Op = plan.SQL{SQL: plan.Text{Text: "SELECT 2"}} },
-			[]string{"cluster.a.node.pg1.parameters: was sql SELECT 1, is sql SELECT 2"}},
+		"statement": {
+			func(p *plan.Plan) { p.Steps[1].Op = plan.SQL{SQL: plan.Text{Text: "SELECT 2"}} },
+			[]string{"cluster.a.node.pg1.parameters: was sql SELECT 1, is sql SELECT 2"},
+		},
 		"steps":   {func(p *plan.Plan) { p.Steps = p.Steps[:1] }, []string{"cluster.a.node.pg1.parameters: was number of steps 1, is number of steps 0"}},
 		"unknown": {func(p *plan.Plan) { p.Fingerprint = "0123456789abcdef" }, []string{"was plan f, is plan 0123456789ab"}},
 	}

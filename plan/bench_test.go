@@ -37,12 +37,16 @@ func BenchmarkBuild(b *testing.B) {
 func manyClusters(n int) *topology.Topology {
 	top := &topology.Topology{}
 	for i := range n {
-		role := &topology.Role{Name: "replicator", Login: true, Replication: true, Inherit: true, ConnectionLimit: -1,
-			Password: topology.NewSecret(fmt.Sprintf("cluster.c%d.role.replicator.password", i), "secret")}
-		c := &topology.Cluster{Name: fmt.Sprintf("c%d", i), ID: fmt.Sprintf("cluster.c%d", i), Slots: true,
+		role := &topology.Role{
+			Name: "replicator", Login: true, Replication: true, Inherit: true, ConnectionLimit: -1,
+			Password: topology.NewSecret(fmt.Sprintf("cluster.c%d.role.replicator.password", i), "secret"),
+		}
+		c := &topology.Cluster{
+			Name: fmt.Sprintf("c%d", i), ID: fmt.Sprintf("cluster.c%d", i), Slots: true,
 			Parameters:  topology.Parameters{"work_mem": {Value: "64MB"}, "max_connections": {Value: "200"}},
 			Replication: topology.Replication{Role: role, SSLMode: "prefer", Method: "scram-sha-256"},
-			Roles:       []*topology.Role{role}, BaseBackup: topology.BaseBackup{Checkpoint: "fast", Verify: true}}
+			Roles:       []*topology.Role{role}, BaseBackup: topology.BaseBackup{Checkpoint: "fast", Verify: true},
+		}
 		for j := range 4 {
 			node := &topology.Node{Name: fmt.Sprintf("n%d-%d", i, j), Address: fmt.Sprintf("10.%d.%d.%d", i/200, i%200, j+1), Port: 5432}
 			node.ID, node.Host = "node."+node.Name, node.Address

@@ -150,8 +150,10 @@ func (s *Step) UnmarshalJSON(data []byte) error {
 	case "sql":
 		s.Op = SQL{Database: j.Database, SQL: Text{j.SQL, j.Secrets}}
 	case "file":
-		s.Op = File{Path: j.Path, Block: j.Block, Content: Text{j.Content, j.Secrets}, Mode: j.Mode,
-			Replaces: j.Replaces, Diff: j.Diff, Check: j.Check, Database: j.Database}
+		s.Op = File{
+			Path: j.Path, Block: j.Block, Content: Text{j.Content, j.Secrets}, Mode: j.Mode,
+			Replaces: j.Replaces, Diff: j.Diff, Check: j.Check, Database: j.Database,
+		}
 	case "command":
 		s.Op = Command{Argv: j.Argv, Root: j.Root, Job: j.Job, Bytes: j.Bytes, Timeout: timeout}
 	case "wait":

@@ -86,11 +86,15 @@ func (s *scope) initdb(n *topology.Node, h *facts.Host) []string {
 	o := s.cluster.InitDB
 	var argv []string
 	if h.Layout == facts.LayoutDebian {
-		argv = []string{"pg_createcluster", strconv.Itoa(h.Version), h.Instance, "--datadir", h.DataDir,
-			"--port", strconv.Itoa(n.Port), "--locale", o.Locale, "--encoding", o.Encoding, "--"}
+		argv = []string{
+			"pg_createcluster", strconv.Itoa(h.Version), h.Instance, "--datadir", h.DataDir,
+			"--port", strconv.Itoa(n.Port), "--locale", o.Locale, "--encoding", o.Encoding, "--",
+		}
 	} else {
-		argv = []string{binary(h, "initdb"), "--pgdata", h.DataDir, "--locale", o.Locale, "--encoding", o.Encoding,
-			"--auth-local", "peer"}
+		argv = []string{
+			binary(h, "initdb"), "--pgdata", h.DataDir, "--locale", o.Locale, "--encoding", o.Encoding,
+			"--auth-local", "peer",
+		}
 	}
 	argv = append(argv, "--auth-host", o.Auth)
 	switch {

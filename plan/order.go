@@ -70,8 +70,10 @@ func target(t *topology.Topology, drafts []*draft, targets []string) ([]*draft, 
 	keep := map[string]bool{}
 	for _, address := range targets {
 		if !known(t, address) {
-			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown target",
-				Detail: fmt.Sprintf("-target=%s: the topology has nothing at that address. Addresses look like cluster.main, cluster.main.standby.pg2, cluster.main.role.app.", address)})
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError, Summary: "Unknown target",
+				Detail: fmt.Sprintf("-target=%s: the topology has nothing at that address. Addresses look like cluster.main, cluster.main.standby.pg2, cluster.main.role.app.", address),
+			})
 		}
 		for _, d := range drafts {
 			if under(d.Address, address) {

@@ -290,8 +290,10 @@ func withUnit(setting facts.Setting, value string) string {
 	if setting.Unit == "" || err != nil || x <= 0 {
 		return value
 	}
-	larger := map[string][]string{"B": {"TB", "GB", "MB", "kB"}, "kB": {"TB", "GB", "MB"}, "MB": {"TB", "GB"},
-		"ms": {"d", "h", "min", "s"}, "s": {"d", "h", "min"}, "min": {"d", "h"}}
+	larger := map[string][]string{
+		"B": {"TB", "GB", "MB", "kB"}, "kB": {"TB", "GB", "MB"}, "MB": {"TB", "GB"},
+		"ms": {"d", "h", "min", "s"}, "s": {"d", "h", "min"}, "min": {"d", "h"},
+	}
 	for _, unit := range larger[name] {
 		factor, ok := convert(unit, name)
 		if y := x * n / factor; ok && y == float64(int64(y)) && y >= 1 {

@@ -170,8 +170,10 @@ func (s *scope) paramFaults(n *topology.Node) []*paramFault {
 		if f.Host.ParameterError == "" {
 			return nil
 		}
-		return []*paramFault{{at: s.paramRange(wanted, f.Host.ParameterError), summary: "Parameter not accepted",
-			text: fmt.Sprintf("PostgreSQL %d says: %s", f.Host.Version, f.Host.ParameterError)}}
+		return []*paramFault{{
+			at: s.paramRange(wanted, f.Host.ParameterError), summary: "Parameter not accepted",
+			text: fmt.Sprintf("PostgreSQL %d says: %s", f.Host.Version, f.Host.ParameterError),
+		}}
 	}
 	var faults []*paramFault
 	for _, name := range wanted.Names() {
@@ -204,11 +206,15 @@ func judge(server *facts.Server, name string, p topology.Parameter) *paramFault 
 	case !known && strings.Contains(name, "."):
 		return nil // an extension's: the server takes it as it is
 	case !known:
-		return &paramFault{at: p.Range, summary: "Unknown parameter",
-			text: fmt.Sprintf("PostgreSQL %d has no parameter %q.%s", server.Major(), name, near(name, settingNames(server)))}
+		return &paramFault{
+			at: p.Range, summary: "Unknown parameter",
+			text: fmt.Sprintf("PostgreSQL %d has no parameter %q.%s", server.Major(), name, near(name, settingNames(server))),
+		}
 	case setting.Context == "internal":
-		return &paramFault{at: p.Range, summary: "Parameter cannot be set",
-			text: fmt.Sprintf("%q shows how the server was built or its cluster was made.", name)}
+		return &paramFault{
+			at: p.Range, summary: "Parameter cannot be set",
+			text: fmt.Sprintf("%q shows how the server was built or its cluster was made.", name),
+		}
 	case err != nil && p.Secret.IsSet():
 		return &paramFault{at: p.Range, summary: "Parameter not accepted", text: fmt.Sprintf("%s does not take the (sensitive) value.", name)}
 	case err != nil:
@@ -371,8 +377,10 @@ func checkReplace(t *topology.Topology, addresses []string) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, a := range addresses {
 		if !slices.Contains(all, a) {
-			diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Nothing to replace",
-				Detail: fmt.Sprintf("-replace=%s: the topology has no standby of that address. Write cluster.NAME.standby.NODE.%s", a, near(a, all))})
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError, Summary: "Nothing to replace",
+				Detail: fmt.Sprintf("-replace=%s: the topology has no standby of that address. Write cluster.NAME.standby.NODE.%s", a, near(a, all)),
+			})
 		}
 	}
 	return diags

@@ -65,6 +65,7 @@ func (s *scope) complete() bool {
 // Addresses of the cluster's objects.
 
 func (s *scope) address(kind, name string) string { return s.cluster.ID + "." + kind + "." + name }
+
 func (s *scope) nodeAddress(n *topology.Node) string {
 	return s.address("node", n.Name)
 }

@@ -133,8 +133,10 @@ func (s *scope) goneSlots(wanted []wantedSlot, out *findings) {
 			continue
 		}
 		if n == nil || !s.running(n) {
-			out.unmanaged = append(out.unmanaged, Notice{Address: m.Address, Node: on,
-				Detail: fmt.Sprintf("slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", ident(name), on, on)})
+			out.unmanaged = append(out.unmanaged, Notice{
+				Address: m.Address, Node: on,
+				Detail: fmt.Sprintf("slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", ident(name), on, on),
+			})
 			continue
 		}
 		s.dropSlot(n, name, m.Address, slotNamed(wanted, name), out)
@@ -162,9 +164,11 @@ func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *fi
 	user := s.userOf(name)
 	switch {
 	case found != nil && found.Active && user == "":
-		out.health = append(out.health, Health{Address: address, Severity: Warning,
+		out.health = append(out.health, Health{
+			Address: address, Severity: Warning,
 			Message: fmt.Sprintf("slot %s on %s is no longer wanted, but in use by process %d: it stays", ident(name), n.Name, found.ActivePID),
-			Hint:    "stop the standby that uses it, then apply again"})
+			Hint:    "stop the standby that uses it, then apply again",
+		})
 		out.unchanged++
 		return
 	case found != nil:

@@ -188,8 +188,10 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 // passfile is the standby's password file: one line for every other node of the
 // cluster, so that a new upstream needs no new file (PostgreSQL docs, 34.16).
 func (s *scope) passfile(sb *topology.Standby) File {
-	return File{Path: s.found(sb.Node).Host.Passfile.Path, Content: s.passfileText(sb), Mode: 0o600,
-		Diff: passfileDiff(s.passfileText(sb))}
+	return File{
+		Path: s.found(sb.Node).Host.Passfile.Path, Content: s.passfileText(sb), Mode: 0o600,
+		Diff: passfileDiff(s.passfileText(sb)),
+	}
 }
 
 func (s *scope) passfileText(sb *topology.Standby) Text {

@@ -223,8 +223,10 @@ func (s *scope) relaxed(n *topology.Node) (without, full string) {
 func (s *scope) syncReadable(out *findings) bool {
 	for _, m := range s.syncMembers() {
 		if !s.found(m).Complete() {
-			out.drift = append(out.drift, Notice{Address: s.syncAddress(), Node: m.Name,
-				Detail: "not planned: " + m.Name + " could not be read, and commits would wait for it"})
+			out.drift = append(out.drift, Notice{
+				Address: s.syncAddress(), Node: m.Name,
+				Detail: "not planned: " + m.Name + " could not be read, and commits would wait for it",
+			})
 			return false
 		}
 	}

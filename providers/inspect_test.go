@@ -46,8 +46,10 @@ func (c countingConn) Write(b []byte) (int, error) {
 }
 
 func node(name string, s *pgtest.Server) *topology.Node {
-	return &topology.Node{Name: name, Host: "localhost", Address: "127.0.0.1", Port: s.Port, Access: topology.AccessLocal,
-		DataDir: s.DataDir, SocketDir: s.SocketDir}
+	return &topology.Node{
+		Name: name, Host: "localhost", Address: "127.0.0.1", Port: s.Port, Access: topology.AccessLocal,
+		DataDir: s.DataDir, SocketDir: s.SocketDir,
+	}
 }
 
 func pair(t *testing.T) (primary, standby *pgtest.Server, top *topology.Topology) {

@@ -121,8 +121,10 @@ func TestRefusalsOfARealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := apply.Run(t.Context(), w.plan(plan.File{Path: hba, Block: &plan.Block{Name: "main", First: true},
-		Content: plan.Text{Text: "local  all  all  trsut\n"}, Check: hbaErrors, Database: maintenance}), w.env, apply.Options{})
+	r := apply.Run(t.Context(), w.plan(plan.File{
+		Path: hba, Block: &plan.Block{Name: "main", First: true},
+		Content: plan.Text{Text: "local  all  all  trsut\n"}, Check: hbaErrors, Database: maintenance,
+	}), w.env, apply.Options{})
 	if text := r.String(); !strings.Contains(text, `invalid authentication method "trsut"`) {
 		t.Errorf("report: %s", text)
 	}

@@ -152,7 +152,9 @@ func (s *Server) Standby(t testing.TB, name, slot string, conf ...string) *Serve
 	arguments := []string{
 		"-D", c.DataDir, "-R", "-X", "stream", "-c", "fast", "-d",
 		conninfo.Format([]conninfo.Pair{
-			{Key: "host", Value: s.SocketDir}, {Key: "port", Value: strconv.Itoa(s.Port)}, {Key: "user", Value: s.User},
+			{Key: "host", Value: s.SocketDir},
+			{Key: "port", Value: strconv.Itoa(s.Port)},
+			{Key: "user", Value: s.User},
 			{Key: "application_name", Value: name},
 		}),
 	}

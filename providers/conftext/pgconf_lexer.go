@@ -60,8 +60,13 @@ func (l *confLexer) word(s string) confToken {
 		kind confKind
 		size func(string) int
 	}{
-		{tokID, sizeID}, {tokQualifiedID, sizeQualifiedID}, {tokString, sizeString}, {tokUnquoted, sizeUnquoted},
-		{tokNumber, sizeInteger}, {tokNumber, sizeReal}, {tokEquals, sizeEquals},
+		{tokID, sizeID},
+		{tokQualifiedID, sizeQualifiedID},
+		{tokString, sizeString},
+		{tokUnquoted, sizeUnquoted},
+		{tokNumber, sizeInteger},
+		{tokNumber, sizeReal},
+		{tokEquals, sizeEquals},
 	} {
 		if n := rule.size(s); n > best {
 			best, kind = n, rule.kind

@@ -90,8 +90,10 @@ func FuzzFormatSetting(f *testing.F) {
 func TestParseConfIncludes(t *testing.T) {
 	got := ParseConf("INCLUDE_DIR 'conf.d'\ninclude = 'a'\nInclude_If_Exists b\nport=1")
 	want := []Setting{
-		{1, IncludeDir, "INCLUDE_DIR", "conf.d"}, {2, Include, "include", "a"},
-		{3, IncludeIfExists, "Include_If_Exists", "b"}, {4, Set, "port", "1"},
+		{1, IncludeDir, "INCLUDE_DIR", "conf.d"},
+		{2, Include, "include", "a"},
+		{3, IncludeIfExists, "Include_If_Exists", "b"},
+		{4, Set, "port", "1"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -103,9 +103,17 @@ func (w Want) script(boundary, user string) string {
 		version = strconv.Itoa(w.Version)
 	}
 	for _, v := range [][2]string{
-		{"B", boundary}, {"W_USER", user}, {"W_NODE", fileName(w.NodeName)}, {"W_NAME", w.ClusterName},
-		{"W_PORT", strconv.Itoa(port)}, {"W_VERSION", version}, {"W_DATA", clean(w.DataDir)}, {"W_CONF", clean(w.ConfigDir)},
-		{"W_BIN", clean(w.BinDir)}, {"W_SOCKET", clean(w.SocketDir)}, {"W_SERVICE", w.Service},
+		{"B", boundary},
+		{"W_USER", user},
+		{"W_NODE", fileName(w.NodeName)},
+		{"W_NAME", w.ClusterName},
+		{"W_PORT", strconv.Itoa(port)},
+		{"W_VERSION", version},
+		{"W_DATA", clean(w.DataDir)},
+		{"W_CONF", clean(w.ConfigDir)},
+		{"W_BIN", clean(w.BinDir)},
+		{"W_SOCKET", clean(w.SocketDir)},
+		{"W_SERVICE", w.Service},
 	} {
 		fmt.Fprintf(&s, "%s=%s\n", v[0], Quote(v[1]))
 	}

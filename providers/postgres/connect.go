@@ -78,8 +78,12 @@ func socketConfig(t Target) (*pgconn.Config, error) {
 func ConnectTCP(ctx context.Context, s *topology.SQL, t Target) (*DB, error) {
 	pairs := []conninfo.Pair{{Key: "dbname", Value: t.Database}}
 	for _, p := range []conninfo.Pair{
-		{Key: "host", Value: s.Host}, {Key: "user", Value: s.User}, {Key: "sslmode", Value: s.SSLMode},
-		{Key: "sslrootcert", Value: s.SSLRootCert}, {Key: "service", Value: s.Service}, {Key: "passfile", Value: s.Passfile},
+		{Key: "host", Value: s.Host},
+		{Key: "user", Value: s.User},
+		{Key: "sslmode", Value: s.SSLMode},
+		{Key: "sslrootcert", Value: s.SSLRootCert},
+		{Key: "service", Value: s.Service},
+		{Key: "passfile", Value: s.Passfile},
 	} {
 		if p.Value != "" {
 			pairs = append(pairs, p)

@@ -162,8 +162,10 @@ func TestSettings(t *testing.T) {
 		"log_line_prefix":   {Value: "it's", Context: "sighup", VarType: "string", Boot: "%m [%p] ", Source: "configuration file", SourceFile: conf, SourceLine: 11},
 		"statement_timeout": {Value: "90000", Unit: "ms", Context: "user", VarType: "integer", Min: "0", Max: "2147483647", Boot: "0", Source: "configuration file", SourceFile: conf, SourceLine: 13},
 		"timezone":          {Value: "Asia/Tokyo", Context: "user", VarType: "string", Boot: "GMT", Source: "configuration file", SourceFile: conf, SourceLine: 14},
-		"synchronous_commit": {Value: "on", Context: "user", VarType: "enum", Enum: []string{"local", "remote_write", "remote_apply", "on", "off"},
-			Boot: "on", Source: "default"},
+		"synchronous_commit": {
+			Value: "on", Context: "user", VarType: "enum", Enum: []string{"local", "remote_write", "remote_apply", "on", "off"},
+			Boot: "on", Source: "default",
+		},
 	} {
 		if d := cmp.Diff(want, server.Settings[name]); d != "" {
 			t.Errorf("%s: %s", name, d)
