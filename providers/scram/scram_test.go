@@ -24,14 +24,11 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The verifier of RFC 7677's example, as PostgreSQL would store it, and one by md5.
+// The verifier of RFC 7677's example, as PostgreSQL would store it.
 func TestKnown(t *testing.T) {
 	const stored = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 	if !Matches(stored, "user", "pencil") || Matches(stored, "user", "pen") || Matches(stored, "user", "") {
 		t.Error("the example of RFC 7677")
-	}
-	if !Matches("md51e4dad91d8b8d5ba3dfd1f29b03ba2f1", "u'ser", "pencil") {
-		t.Log("computed by another way in TestAgainstTheServer")
 	}
 	v, err := Verifier("pencil", strings.NewReader("sixteen bytes..."))
 	if err != nil || !strings.HasPrefix(v, "SCRAM-SHA-256$4096:c2l4dGVlbiBieXRlcy4uLg==$") {
@@ -51,7 +48,7 @@ func TestNoVerifier(t *testing.T) {
 }
 
 func TestUnusablePasswords(t *testing.T) {
-	for _, password := range []string{"", "a\x00b", "a" + strings.Repeat("\u0301", 40) + "\u05D0\u0300"[2:]} {
+	for _, password := range []string{"", "a\x00b", "a" + strings.Repeat("\u0301", 40)} {
 		if v, err := Verifier(password, rand.Reader); err == nil {
 			t.Errorf("%q: %s", password, v)
 		}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	mathrand "math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -83,7 +82,7 @@ func random(r *mathrand.Rand) string {
 			b.WriteRune(c)
 		}
 	}
-	return "p" + b.String()[:b.Len()]
+	return "p" + b.String()
 }
 
 // TestAgainstTheServer has the server make verifiers of passwords and checks each
@@ -92,19 +91,12 @@ func TestAgainstTheServer(t *testing.T) {
 	s := start(t)
 	r := mathrand.New(mathrand.NewPCG(1, 2))
 	all := scram.Passwords()
-	for range 3000 {
+	for range 500 {
 		p := random(r)
 		if r.IntN(2) == 0 && len(p) > 1 {
 			p = p[1:]
 		}
 		all = append(all, p)
-	}
-	if os.Getenv("REPLTOOL_EVERY_RUNE") != "" { // takes minutes
-		for c := rune(1); c <= utf8.MaxRune; c++ {
-			if utf8.ValidRune(c) {
-				all = append(all, string(c))
-			}
-		}
 	}
 	wrong := 0
 	for i, v := range s.stored(t, "scram-sha-256", all) {
@@ -123,8 +115,7 @@ func TestAgainstTheServer(t *testing.T) {
 	}
 }
 
-// TestLogin stores our verifiers and logs in with the passwords over TCP: by pgx,
-// whose SASLprep is a little different, where the password is ASCII, and by libpq.
+// TestLogin stores our verifiers and logs in with the passwords over TCP, by libpq.
 func TestLogin(t *testing.T) {
 	s := start(t)
 	var sql strings.Builder
@@ -137,11 +128,8 @@ func TestLogin(t *testing.T) {
 	}
 	s.Query(t, sql.String()+"SELECT 1")
 	for i, p := range scram.Passwords() {
-		var pass strings.Builder
-		fmt.Fprintf(&pass, "*:*:*:*:%s\n", strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(p))
-		file := fmt.Sprintf("%s/pass%d", s.SocketDir, i)
-		s.Write(t, "../"+fmt.Sprintf("pass%d", i), pass.String())
-		text := fmt.Sprintf("host=127.0.0.1 port=%d user=u%d dbname=postgres passfile=%s", s.Port, i, file)
+		s.Write(t, "passfile", "*:*:*:*:"+strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(p)+"\n")
+		text := fmt.Sprintf("host=127.0.0.1 port=%d user=u%d dbname=postgres passfile=%s/passfile", s.Port, i, s.DataDir)
 		if got := s.Run(t, "psql", "-XAtw", "-d", text, "-c", "SELECT current_user"); got != fmt.Sprintf("u%d\n", i) {
 			t.Errorf("%q: %s", p, got)
 		}
