@@ -14,9 +14,9 @@ import (
 
 // execute runs the plan and reports. From here on the first signal is a request.
 func (x *application) execute(ctx context.Context, r *reading, locks *apply.Locks) error {
-	observer, done := x.observer(r.plan)
+	observer, say, done := x.observer(r.plan)
 	report := apply.Run(ctx, r.plan, x.live.Env(observer, locks), apply.Options{
-		Parallelism: x.o.parallelism, Stop: x.signals.gentle(),
+		Parallelism: x.o.parallelism, Stop: x.signals.gentle(say),
 	})
 	done()
 	x.record(ctx, locks, report)
@@ -41,20 +41,20 @@ func (x *application) record(ctx context.Context, locks *apply.Locks, report app
 	}
 }
 
-// observer answers who watches the run: progress on stderr, events as JSON.
-func (x *application) observer(p *plan.Plan) (apply.Observer, func()) {
-	var all view.Observers
-	done := func() {}
+// observer answers who watches the run: progress on stderr, events as JSON. Where
+// there is progress, say puts a line between.
+func (x *application) observer(p *plan.Plan) (all view.Observers, say func(string), done func()) {
+	done = func() {}
 	if !x.o.quiet && !x.o.json {
 		progress := view.NewProgress(x.err, x.errStyle(), p, view.ProgressOptions{
 			Live: x.app.live(), Now: x.now, Width: func() int { return x.errStyle().Width },
 		})
-		all, done = append(all, progress), progress.Close
+		all, say, done = append(all, progress), progress.Say, progress.Close
 	}
 	if x.events != nil {
 		all = append(all, x.events)
 	}
-	return all, done
+	return all, say, done
 }
 
 func (x *application) next(r apply.Report) string {

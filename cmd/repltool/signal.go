@@ -17,6 +17,7 @@ type signals struct {
 	count    int
 	graceful bool
 	stop     chan struct{}
+	say      func(string) // nil: a line on stderr
 }
 
 func newSignals() *signals { return &signals{stop: make(chan struct{})} }
@@ -48,17 +49,26 @@ func (s *signals) take(cancel context.CancelFunc, w io.Writer) {
 	s.count++
 	if s.graceful && s.count == 1 {
 		close(s.stop)
-		fmt.Fprintln(w, "Interrupted: running steps end, nothing new starts. Once more leaves at once.")
+		s.tell(w, "Interrupted: running steps end, nothing new starts. Once more leaves at once.")
 		return
 	}
 	cancel()
 }
 
-// gentle makes the first signal a request to stop, and answers what it closes.
-func (s *signals) gentle() <-chan struct{} {
+func (s *signals) tell(w io.Writer, text string) {
+	if s.say != nil {
+		s.say(text)
+		return
+	}
+	fmt.Fprintln(w, text)
+}
+
+// gentle makes the first signal a request to stop, told by say, and answers what
+// it closes.
+func (s *signals) gentle(say func(string)) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.graceful = true
+	s.graceful, s.say = true, say
 	return s.stop
 }
 

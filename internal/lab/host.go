@@ -216,6 +216,9 @@ func (h *Host) Crash(ctx context.Context) error {
 // signal waiting for it: it does not run on.
 func (h *Host) kill(ctx context.Context) error {
 	pid1 := h.pid1()
+	if !pid1.alive() {
+		return h.killUnrecorded(ctx)
+	}
 	if err := pid1.kill(syscall.SIGKILL); err != nil {
 		return err
 	}
@@ -226,4 +229,25 @@ func (h *Host) kill(ctx context.Context) error {
 		return fmt.Errorf("wait for its end: %w", err)
 	}
 	return nil
+}
+
+// killUnrecorded ends what runs in the network of a host without a known pid 1:
+// the process that started it was killed before it wrote the number down.
+func (h *Host) killUnrecorded(ctx context.Context) error {
+	if !exists("/run/netns/" + h.netns()) {
+		return nil
+	}
+	for {
+		pids, err := run(ctx, "", "ip", "netns", "pids", h.netns())
+		if err != nil || pids == "" {
+			return err
+		}
+		for pid := range strings.FieldsSeq(pids) {
+			n, _ := strconv.Atoi(pid)
+			p := process{PID: n, Start: startOf(n)}
+			if err := errors.Join(p.kill(syscall.SIGKILL), p.gone(ctx)); err != nil {
+				return err
+			}
+		}
+	}
 }

@@ -175,8 +175,18 @@ func TestSweep(t *testing.T) {
 	}
 	l.owner.Start = "1" // another process had our number
 	must(t, l.save())
+	pid1 := l.Hosts[0].pid1() // and was killed before it wrote this down
+	must(t, os.Remove(l.Hosts[0].file("init.pid")))
+	debris := filepath.Join(labsDir(), labName(1000), "host1")
+	must(t, os.MkdirAll(debris, 0o755))
 	must(t, Sweep(t.Context()))
 	absent(t, l)
+	if pid1.alive() {
+		t.Error("a host nobody knew outlived the sweep")
+	}
+	if exists(debris) {
+		t.Error("files without a record are left")
+	}
 	if !reaches(t, other.Hosts[0], other.Hosts[0]) {
 		t.Error("the sweep took a lab in use")
 	}

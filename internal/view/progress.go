@@ -40,6 +40,7 @@ type Progress struct {
 
 	running []*activity // in the order in which they began
 	drawn   []int       // widths of the live lines on the screen
+	closed  bool
 	stop    chan struct{}
 	ticking sync.WaitGroup
 }
@@ -79,6 +80,7 @@ func (v *Progress) Close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.erase()
+	v.closed = true
 }
 
 func (v *Progress) tick() {
@@ -195,11 +197,18 @@ func (v *Progress) end(at apply.At, took time.Duration, err error) {
 	}
 }
 
-// say writes a line that stays, above the live ones.
+// Say writes a line that stays, above the live ones: who else writes to the same
+// terminal would have it drawn over.
+func (v *Progress) Say(text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.say(Clean(text))
+}
+
 func (v *Progress) say(text string) {
 	v.erase()
 	v.p.line(text)
-	if v.opts.Live {
+	if v.opts.Live && !v.closed {
 		v.redraw()
 	}
 }

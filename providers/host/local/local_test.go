@@ -89,9 +89,14 @@ func TestCancelEndsChildren(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	pid, _ := os.ReadFile(file)
-	stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
-	if err == nil && !strings.Contains(string(stat), ") Z ") {
-		t.Errorf("still runs: %s", stat)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) { // a signal takes its time
+		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("still runs: %s", stat)
+		}
 	}
 }
 
