@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"sync"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/providers/facts"
@@ -46,11 +48,11 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 	}
 	all := &findings{}
 	all.diags = append(all.diags, checkReplace(t, o.Replace)...)
-	for _, c := range t.Clusters {
-		s := newScope(t, c, f, o.Replace)
+	scopes, found := buildClusters(t, f, o.Replace)
+	for i, s := range scopes {
 		p.Nodes = append(p.Nodes, s.nodes()...)
 		p.Complete = p.Complete && s.complete()
-		all.add(buildCluster(s))
+		all.add(found[i])
 	}
 	drafts, err := order(all.drafts)
 	if err != nil {
@@ -62,6 +64,19 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 	p.Summary.Unchanged = all.unchanged
 	p.Fingerprint = p.fingerprint()
 	return p, append(all.diags, diags...)
+}
+
+// buildClusters builds every cluster, side by side: they share nothing, and
+// computing a password's verifier again takes a millisecond.
+func buildClusters(t *topology.Topology, f facts.Facts, replace []string) ([]*scope, []*findings) {
+	scopes, found := make([]*scope, len(t.Clusters)), make([]*findings, len(t.Clusters))
+	var all sync.WaitGroup
+	for i, c := range t.Clusters {
+		scopes[i] = newScope(t, c, f, replace)
+		all.Go(func() { found[i] = buildCluster(scopes[i]) })
+	}
+	all.Wait()
+	return scopes, found
 }
 
 // buildCluster runs the preflight and, if nothing speaks against it, every kind.
