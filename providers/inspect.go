@@ -130,6 +130,10 @@ func (n *Node) judge(ctx context.Context, found *facts.Node, r reading) {
 	}
 	if r.err != nil {
 		n.forget(h)
+		if h.Making() {
+			h.Running = false // what runs is initdb's own: it answers nobody
+			return
+		}
 		found.ServerError = readError(r.err)
 		return
 	}

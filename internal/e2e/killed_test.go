@@ -81,6 +81,32 @@ func TestInterrupted(t *testing.T) {
 	w.settled()
 }
 
+// TestSecondSignal: the second signal leaves at once, and the next apply goes on.
+func TestSecondSignal(t *testing.T) {
+	w := newWorld(t, lab.Options{Hosts: 2})
+	w.topology("  parameters = { shared_buffers = \"16MB\" }\n")
+	var out strings.Builder
+	c := exec.CommandContext(t.Context(), binary, "apply", "-auto-approve")
+	c.Dir, c.Env, c.Stdout, c.Stderr = w.dir, w.env, &out, &out
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second) // in the middle of a start, which takes more than two
+	for range 2 {
+		if err := c.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	begin := time.Now()
+	_ = c.Wait() // the exit code tells
+	if code, took := c.ProcessState.ExitCode(), time.Since(begin); code != 130 || took > 8*time.Second {
+		t.Errorf("exit code %d after %s\n%s", code, took, out.String())
+	}
+	w.must(0, "apply", "-auto-approve", "-lock-timeout=30s")
+	w.settled()
+}
+
 // TestTwoApplies: the second is told who holds the lock, and changes nothing.
 func TestTwoApplies(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})

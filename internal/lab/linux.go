@@ -20,8 +20,8 @@ func isolated() *syscall.SysProcAttr {
 	}
 }
 
-// mortal makes a child end when the thread that started it does: a tree is built
-// by nobody but the holder of its lock.
+// mortal makes a child end when the thread that started it does: what a killed
+// process was making is not made on behind the back of who sweeps it.
 func mortal() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
 // inNetns calls do on a thread of a network namespace. The thread is thrown away

@@ -79,24 +79,25 @@ func (h *Host) unplug(ctx context.Context) error {
 	return errors.Join(delLink(ctx, h.cable()), delNetns(ctx, h.netns()))
 }
 
-// delLink deletes a link if it is there.
+// delLink deletes a link if it is there. The kernel, or a program that outlived
+// the lab's process by a moment, may be quicker.
 func delLink(ctx context.Context, name string) error {
-	if _, err := os.Stat("/sys/class/net/" + name); err != nil {
-		return nil
-	}
-	if _, err := run(ctx, "", "ip", "link", "delete", name); err != nil {
-		return fmt.Errorf("delete link: %w", err)
-	}
-	return nil
+	return del(ctx, "/sys/class/net/"+name, "link", "delete", name)
 }
 
 // delNetns deletes a network namespace if it is there.
 func delNetns(ctx context.Context, name string) error {
-	if _, err := os.Stat("/run/netns/" + name); err != nil {
+	return del(ctx, "/run/netns/"+name, "netns", "delete", name)
+}
+
+// del runs ip to delete what has the path, if it has.
+func del(ctx context.Context, path string, argv ...string) error {
+	if !exists(path) {
 		return nil
 	}
-	if _, err := run(ctx, "", "ip", "netns", "delete", name); err != nil {
-		return fmt.Errorf("delete network namespace: %w", err)
+	_, err := run(ctx, "", append([]string{"ip"}, argv...)...)
+	if err != nil && exists(path) {
+		return fmt.Errorf("ip %s: %w", strings.Join(argv, " "), err)
 	}
 	return nil
 }

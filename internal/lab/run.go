@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,6 +34,9 @@ func run(ctx context.Context, stdin string, argv ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, tool(argv[0]), argv[1:]...)
 	cmd.Env = environment()
 	cmd.Stdin = strings.NewReader(stdin)
+	cmd.SysProcAttr = mortal()
+	runtime.LockOSThread() // the thread is its parent
+	defer runtime.UnlockOSThread()
 	return finish(ctx, cmd)
 }
 

@@ -56,7 +56,11 @@ install_packages() {
 	fi
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -q || echo "setup: apt-get update had problems; going on with what apt knows" >&2
+	local sshd=
+	installed openssh-server || sshd=new
 	apt-get install -y -q --no-install-recommends "$@"
+	# Nor at the next boot: tests only want the program.
+	if [ -n "$sshd" ] && installed openssh-server; then update-rc.d ssh disable; fi
 }
 
 # as_root prints the words that make a command root's, or fails.

@@ -117,6 +117,16 @@ func (h *Host) Job(id string) *Job {
 	return nil
 }
 
+// Making tells that a detached command is at work on the data directory.
+func (h *Host) Making() bool {
+	for _, j := range h.Jobs {
+		if j.Running {
+			return true
+		}
+	}
+	return false
+}
+
 // Done tells that it ended well.
 func (j *Job) Done() bool { return j != nil && j.ExitCode != nil && *j.ExitCode == 0 }
 

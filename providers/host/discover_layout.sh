@@ -56,6 +56,12 @@ take() {
   V=${V##*/}
 }
 
+# configured tells whether an instance has its files. A directory without them is one
+# in the making, or what a dead pg_createcluster left.
+configured() {
+  [ -e "$1" ] && { [ ! -x "$1" ] || [ -e "$1/postgresql.conf" ]; }
+}
+
 # debian_new chooses the instance that would be made.
 debian_new() {
   LAYOUT=debian V=$W_VERSION
@@ -63,8 +69,8 @@ debian_new() {
   V=${V:-$best}
   [ -n "$V" ] && [ -x "/usr/lib/postgresql/$V/bin/postgres" ] || no_binaries "$V"
   INSTANCE=main
-  [ ! -e "/etc/postgresql/$V/main" ] || INSTANCE=$W_NAME
-  [ -n "$INSTANCE" ] && [ ! -e "/etc/postgresql/$V/$INSTANCE" ] ||
+  ! configured "/etc/postgresql/$V/main" || INSTANCE=$W_NAME
+  [ -n "$INSTANCE" ] && ! configured "/etc/postgresql/$V/$INSTANCE" ||
     fail data "the clusters $V/main and $V/$W_NAME are there and neither has port $W_PORT" "Set the node's port to that of the cluster that is meant, or data_dir for a new one."
   DATA=/var/lib/postgresql/$V/$INSTANCE CONF=/etc/postgresql/$V/$INSTANCE
 }

@@ -44,7 +44,8 @@ const (
 var ErrJobKilled = errors.New("the command was killed before it ended")
 
 // StartJob starts argv so that it goes on when we are gone. Under an id that runs
-// the same command it does nothing: the caller watches that one. env are variables
+// the same command, or ran it to a good end, it does nothing: the caller watches
+// that one, and RemoveJob comes before it is to be done again. env are variables
 // for the command, NAME=value; neither may hold a secret.
 func StartJob(ctx context.Context, c Conn, stateDir, id string, argv, env []string) error {
 	if err := checkJobID(id); err != nil {
