@@ -212,9 +212,26 @@ func (s *scope) startClone(d *draft, sb *topology.Standby) {
 		JobDir(h, jobID(n, "clone")), JobDir(h, jobID(n, "verify")))
 	d.step(n, "start", control(n, h, "start"))
 	d.wait(n, n.Name+" accepts connections", accepting(true), acceptTimeout)
-	if sb.ApplyDelay > 0 {
-		d.sql(n, "set", "ALTER SYSTEM SET recovery_min_apply_delay = "+literal(milliseconds(sb.ApplyDelay))+";")
+	if sets := s.inherited(sb); len(sets) > 0 {
+		for _, set := range sets {
+			d.sql(n, "set", set)
+		}
 		d.reload(n)
 	}
 	d.wait(sb.Upstream, n.Name+" streaming", streaming(n.Name, 0), streamTimeout)
+}
+
+// inherited are the statements that make a copy's postgresql.auto.conf its own: it
+// came from the upstream, and where that is a standby it has the upstream's slot
+// and delay.
+func (s *scope) inherited(sb *topology.Standby) []string {
+	up := s.cluster.Standby(sb.Upstream)
+	var sets []string
+	if up != nil && up.Slot != "" && sb.Slot == "" {
+		sets = append(sets, "ALTER SYSTEM RESET primary_slot_name;")
+	}
+	if sb.ApplyDelay > 0 || up != nil && up.ApplyDelay > 0 {
+		sets = append(sets, "ALTER SYSTEM SET recovery_min_apply_delay = "+literal(milliseconds(sb.ApplyDelay))+";")
+	}
+	return sets
 }

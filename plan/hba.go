@@ -18,7 +18,9 @@ import (
 // the same block, so that any of them can become the primary (PostgreSQL docs,
 // 21.1 "The pg_hba.conf File").
 
-const hbaErrors = `SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL`
+// A rule that the server understands and cannot serve yet (hostssl without SSL) has
+// an error, and a type; it stops nothing.
+const hbaErrors = `SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL AND type IS NULL`
 
 func hbaRules(s *scope, out *findings) {
 	for _, n := range s.cluster.Members() {

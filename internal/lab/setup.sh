@@ -29,6 +29,9 @@ missing() {
 	have mkfs.ext4 || echo e2fsprogs
 	if ! have nsenter || ! have unshare; then echo util-linux; fi
 	have perl || echo perl
+	have cc || echo gcc
+	[ -e /usr/include/stdio.h ] || echo libc6-dev
+	[ -e /usr/include/postgresql/libpq-fe.h ] || echo libpq-dev
 }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }

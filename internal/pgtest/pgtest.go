@@ -85,7 +85,7 @@ func Start(t testing.TB, o Options) *Server {
 	if o.Version == 0 {
 		installed := Versions()
 		if len(installed) == 0 {
-			t.Skip("PostgreSQL is not installed")
+			t.Fatal("PostgreSQL is not installed")
 		}
 		o.Version = installed[len(installed)-1]
 	}
@@ -108,7 +108,7 @@ func prepare(t testing.TB, version int) *Server {
 	t.Helper()
 	s := &Server{Version: version, Bin: binOf(version), account: whoami(t)}
 	if s.Bin == "" {
-		t.Skipf("PostgreSQL %d is not installed", version)
+		t.Fatalf("PostgreSQL %d is not installed", version)
 	}
 	dir, err := os.MkdirTemp("/tmp", "rtpg") // a short path: a socket's has 107 bytes at most
 	if err != nil {

@@ -77,13 +77,13 @@ func FuzzPgHba(f *testing.F) {
 	s := startServer(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		if !comparableHBA(text) {
-			t.Skip()
+			return
 		}
 		for _, l := range ParseHBA(text) {
 			for _, field := range l.Fields {
 				for _, w := range field {
 					if len(w.Text) > 200 {
-						t.Skip()
+						return
 					}
 				}
 			}
@@ -126,7 +126,7 @@ func FuzzHBARule(f *testing.F) {
 	f.Fuzz(func(t *testing.T, database, user string) {
 		r := HBARule{Type: "host", Database: []string{LiteralDatabase(database), "all"}, User: []string{LiteralUser(user)}, Address: "10.0.0.0/8", Method: "scram-sha-256"}
 		if r.Check() != nil || !utf8.ValidString(database+user) {
-			t.Skip()
+			return
 		}
 		lines := ParseHBA(r.String())
 		if len(lines) != 1 || lines[0].Fields[1][0].Text != database || lines[0].Fields[2][0].Text != user {

@@ -72,7 +72,7 @@ func FuzzRoundTrip(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		if strings.ContainsRune(a+b, 0) {
-			t.Skip()
+			return
 		}
 		want := []Pair{{"host", a}, {"password", b}}
 		got, err := Parse(Format(want))

@@ -31,11 +31,11 @@ func newMachine(t *testing.T) *machine {
 	bins, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
 	more, _ := filepath.Glob("/usr/pgsql-*/bin/postgres")
 	if bins = append(bins, more...); len(bins) == 0 {
-		t.Skip("PostgreSQL is not installed")
+		t.Fatal("PostgreSQL is not installed")
 	}
 	c, err := local.Open(&topology.Node{Name: "pg1"})
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

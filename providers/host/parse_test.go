@@ -86,7 +86,7 @@ func FuzzProgress(f *testing.F) {
 		w.Write([]byte(b))
 		w.Write([]byte("\nBOUND 0\nlog"))
 		if strings.Contains(a+b, "\nBOUND ") {
-			t.Skip()
+			return
 		}
 		if err := w.result("j"); err != nil {
 			t.Errorf("%q %q: %v", a, b, err)

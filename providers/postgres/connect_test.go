@@ -127,13 +127,18 @@ func TestCancel(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	s := pgtest.Start(t, pgtest.Options{
-		Conf: []string{"max_connections = 3", "superuser_reserved_connections = 0", "max_wal_senders = 0"},
-		HBA:  "local nowhere all reject\nlocal all mapped peer\nlocal all locked scram-sha-256\nlocal all all trust\n",
+		HBA: "local nowhere all reject\nlocal all mapped peer\nlocal all locked scram-sha-256\nlocal all all trust\n",
 	})
 	s.Query(t, "CREATE ROLE weak LOGIN; CREATE ROLE nologin; CREATE ROLE mapped LOGIN; CREATE ROLE locked LOGIN PASSWORD 'x'")
 	full := pgtest.Start(t, pgtest.Options{Conf: []string{"max_connections = 2", "superuser_reserved_connections = 0", "max_wal_senders = 0"}})
-	open(t, full, target(full))
-	open(t, full, target(full))
+	began := time.Now()
+	waitFor(t, "all connections to be in use", func() bool {
+		db, err := postgres.Connect(t.Context(), full.Dial, target(full))
+		if err == nil {
+			t.Cleanup(func() { db.Close() })
+		}
+		return err != nil && time.Since(began) > 500*time.Millisecond
+	})
 	with := func(user, database string) postgres.Target {
 		to := target(s)
 		to.User, to.Database = user, database

@@ -74,18 +74,24 @@ func serverError(err error) *pgconn.PgError {
 	return nil
 }
 
-// cause tells of an error without pgconn's own preambles: what the server said,
-// with its detail.
+// cause tells of an error without pgconn's own preambles: what the server said, with
+// its detail, or what the system said of the socket, which Op names already.
 func cause(err error) string {
-	if pg := serverError(err); pg != nil {
-		text := fmt.Sprintf("%s (SQLSTATE %s)", pg.Message, pg.Code)
-		if pg.Detail != "" {
-			text += ": " + strings.ReplaceAll(pg.Detail, "\n", "; ")
-		}
-		return text
-	}
+	var errno syscall.Errno
 	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) && connect.Unwrap() != nil {
+	pg := serverError(err)
+	switch {
+	case pg != nil && pg.Detail != "":
+		return fmt.Sprintf("%s (SQLSTATE %s): %s", pg.Message, pg.Code, strings.ReplaceAll(pg.Detail, "\n", "; "))
+	case pg != nil:
+		return fmt.Sprintf("%s (SQLSTATE %s)", pg.Message, pg.Code)
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, fs.ErrNotExist):
+		return syscall.ENOENT.Error()
+	case errors.Is(err, fs.ErrPermission):
+		return syscall.EACCES.Error()
+	case errors.As(err, &connect) && connect.Unwrap() != nil:
 		return connect.Unwrap().Error()
 	}
 	return err.Error()

@@ -3,11 +3,8 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/repltool/repltool/providers/facts"
 )
@@ -65,16 +62,22 @@ func Read(ctx context.Context, db *DB) (*facts.Server, error) {
 	return server, nil
 }
 
-// badEncoding is a text that cannot be sent as UTF-8: in a database of encoding
-// SQL_ASCII, a name may be of any bytes.
-const badEncoding = "22021"
+const (
+	// badEncoding is a text that cannot be sent as UTF-8: in a database of encoding
+	// SQL_ASCII, a name may be of any bytes.
+	badEncoding = "22021"
+	// promoted is what functions for standbys say on a primary.
+	promoted = "55000"
+)
 
-// document runs a query for one JSON document. Where texts cannot be sent as UTF-8
-// they are sent as they are; a strange byte becomes a replacement character then.
+// document runs a query for one JSON document. A standby that is promoted in the
+// middle of it is asked again. Where texts cannot be sent as UTF-8 they are sent as
+// they are; a strange byte becomes a replacement character then.
 func (d *DB) document(ctx context.Context, sql string) (string, error) {
 	text, err := d.value(ctx, sql)
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.Code != badEncoding {
+	if pg := serverError(err); pg != nil && pg.Code == promoted {
+		return d.value(ctx, sql)
+	} else if pg == nil || pg.Code != badEncoding {
 		return text, err
 	}
 	text, err = d.value(ctx, "SET client_encoding = SQL_ASCII; "+sql)

@@ -133,9 +133,6 @@ func TestUnreachable(t *testing.T) {
 // A host that stands still answers nothing, and its kernel still takes what is sent.
 func TestKeepAlive(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("takes 20 seconds")
-	}
 	s := startSSHD(t, []string{"ed25519"})
 	c := s.mustDial()
 	begin := time.Now()

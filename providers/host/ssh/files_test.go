@@ -80,7 +80,7 @@ func wantMode(t *testing.T, path string, mode fs.FileMode) {
 func TestFilesAsPostgres(t *testing.T) {
 	asPostgres(t)
 	if os.Geteuid() != 0 {
-		t.Skip("not root")
+		t.Fatal("not root")
 	}
 	s := startSSHD(t, []string{"ed25519"})
 	node := s.node()
