@@ -49,10 +49,10 @@ type Node struct {
 	Reachable        bool   `json:"reachable"`
 	Role             string `json:"role"` // facts.NodeRole
 	Upstream         string `json:"upstream,omitempty"`
-	Version          string `json:"version,omitempty"`
-	SystemIdentifier string `json:"system_identifier,omitempty"`
-	Timeline         int    `json:"timeline,omitempty"`
-	Error            string `json:"error,omitempty"`
+	Version          string `json:"version"`
+	SystemIdentifier string `json:"system_identifier"`
+	Timeline         int    `json:"timeline"`
+	Error            string `json:"error"`
 	Hint             string `json:"hint,omitempty"`
 }
 
@@ -90,7 +90,7 @@ type Change struct {
 	Effect  string   `json:"effect,omitempty"` // a few words more: "commits wait for 1 standby"
 	Wave    int      `json:"wave"`             // from 1; changes of one wave may run side by side
 	Nodes   []string `json:"nodes"`
-	Reason  string   `json:"reason,omitempty"` // why, where the attributes do not tell
+	Reason  string   `json:"reason"` // why, where the attributes do not tell
 	// Attributes are what differs, in order; Before and After are the same as
 	// objects, for readers of the JSON.
 	Attributes []Attribute       `json:"attributes,omitempty"`
@@ -111,7 +111,7 @@ type Attribute struct {
 // Notice is something seen that no change answers.
 type Notice struct {
 	Address string `json:"address"`
-	Node    string `json:"node,omitempty"`
+	Node    string `json:"node"`
 	Detail  string `json:"detail"`
 }
 
@@ -129,7 +129,7 @@ type Health struct {
 	Address  string   `json:"address"`
 	Severity Severity `json:"severity"`
 	Message  string   `json:"message"`
-	Hint     string   `json:"hint,omitempty"`
+	Hint     string   `json:"hint"`
 }
 
 // Summary counts.
