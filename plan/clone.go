@@ -21,7 +21,7 @@ const Aside = ".repltool-old"
 
 func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	n, h := sb.Node, s.found(sb.Node).Host
-	again := s.replace[s.standbyAddress(n)] && h.Data.State == facts.DataCluster && len(h.Jobs) == 0
+	again := s.replace[s.standbyAddress(n)] && h.Data.State == facts.DataCluster && !h.Making()
 	action := Create
 	if again {
 		action = Replace
@@ -40,7 +40,7 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	if again {
 		s.setAside(d, sb)
 	}
-	if !s.copySteps(d, sb, size, out) {
+	if !s.copySteps(d, sb, size, again, out) {
 		return newDraft(action, s.standbyAddress(n), n)
 	}
 	s.configure(d, sb)
@@ -59,7 +59,7 @@ func JobDir(h *facts.Host, id string) string { return path.Join(h.StateDir, "job
 
 // copySteps adds the copy and its check, or takes up those that an earlier apply
 // began. It is false, with an error, when what runs is of another making.
-func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, out *findings) bool {
+func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, again bool, out *findings) bool {
 	n, h := sb.Node, s.found(sb.Node).Host
 	copying := Command{Argv: s.basebackup(sb), Job: jobID(n, "clone"), Bytes: size}
 	checking := Command{Argv: s.verify(h), Job: jobID(n, "verify")}
@@ -72,16 +72,23 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, out *findi
 			return false
 		}
 	}
-	whole := clone.Done() && h.Data.State == facts.DataCluster && slices.Equal(clone.Argv, copying.Argv) && !verify.Failed()
+	whole := !again && clone.Done() && h.Data.State == facts.DataCluster && slices.Equal(clone.Argv, copying.Argv) && !verify.Failed()
 	switch {
 	case len(h.Jobs) == 0:
+	case again: // what was there is aside; only the markers are in the way
+		d.command(n, "remove the markers of an earlier copy", "rm", "-rf", "--", JobDir(h, copying.Job), JobDir(h, checking.Job))
 	case whole:
 		d.Reason = "an earlier apply made the copy: it goes on from there"
 	case clone != nil && clone.Running:
 		d.Reason = "an earlier apply began the copy and it still runs: it is taken up"
+	case h.Data.State == facts.DataCluster:
+		out.fail(sb.Range, "A copy that cannot be judged",
+			"%s: an earlier apply left the marker of a copy, and %s holds a whole cluster, which may have run since. repltool removes nothing of which it is not sure. Clone it again with -replace=%s, which keeps what is there aside until the new one streams; or, if it is a good standby, remove the marker and apply:\n  rm -r %s",
+			n.Name, h.DataDir, s.standbyAddress(n), JobDir(h, copying.Job))
+		return false
 	default:
-		d.Reason = "an earlier apply left a half-made copy: it is removed first"
-		d.command(n, "remove the half-made copy", "rm", "-rf", "--", h.DataDir, JobDir(h, copying.Job), JobDir(h, checking.Job))
+		d.Reason = "an earlier apply left a half-made copy, which never ran: it is removed first"
+		d.command(n, "remove the half-made copy", removeHalfMade(h.DataDir, JobDir(h, copying.Job), JobDir(h, checking.Job))...)
 	}
 	if !whole {
 		d.step(n, "copy", copying)
@@ -90,6 +97,13 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, out *findi
 		d.step(n, "verify the copy", checking)
 	}
 	return true
+}
+
+// removeHalfMade removes a data directory that has no pg_control, and what marks it.
+// Without that file nothing can have run in it; a directory that has it is left
+// alone even if it came between the plan and this step.
+func removeHalfMade(dataDir string, others ...string) []string {
+	return append([]string{"sh", "-c", `[ ! -e "$1/global/pg_control" ] && rm -rf -- "$@"`, "sh", dataDir}, others...)
 }
 
 // basebackup is the command line of the copy.

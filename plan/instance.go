@@ -51,7 +51,7 @@ func (s *scope) create() *draft {
 	making := Command{Argv: s.initdb(n, h), Job: jobID(n, "init")}
 	if job := h.Job(making.Job); job.Failed() {
 		d.Reason = "an earlier apply left a half-made cluster, which never ran: it is removed first"
-		d.command(n, "remove the half-made cluster", append([]string{"rm", "-rf", "--"}, halfMade(h, making.Job)...)...)
+		d.command(n, "remove the half-made cluster", removeHalfMade(h.DataDir, halfMade(h, making.Job)[1:]...)...)
 		d.step(n, "make the cluster", making)
 	} else if !job.Done() || h.Data.State != facts.DataCluster {
 		d.step(n, "make the cluster", making)

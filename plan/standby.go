@@ -39,15 +39,18 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 	n, f := sb.Node, s.found(sb.Node)
 	d := newDraft(Update, s.standbyAddress(n), n)
 	d.after = s.upstreamAddresses(sb)
-	passfile := s.passfileDiffers(sb)
-	if passfile {
+	if len(f.Host.Jobs) > 0 && !f.Host.Making() {
+		d.Reason = "it runs: the marker of an earlier copy goes"
+		d.command(n, "it runs: take the marker away", "rm", "-rf", "--", JobDir(f.Host, jobID(n, "clone")), JobDir(f.Host, jobID(n, "verify")))
+	}
+	if s.passfileDiffers(sb) {
 		d.differ("passfile", ptr(topology.Redacted), ptr(topology.Redacted), "")
 		d.step(n, "write the passfile", s.passfile(sb))
 	}
 	var sets []string
 	now := parseConnInfo(f.Server.ConnInfo.Reveal())
 	wanted := s.connInfo(sb)
-	if diffs := connDiffers(now, wanted, sb, s.cluster.Replication.Role); len(diffs) > 0 {
+	if diffs := s.connDiffers(now, wanted, sb); len(diffs) > 0 {
 		for _, key := range diffs {
 			d.differ("primary_conninfo."+key, optional(now, key), optional(wanted, key), "")
 		}
@@ -72,7 +75,11 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 	}
 	if d.changes("primary_") {
 		d.Effect = "the WAL receiver reconnects"
-		d.wait(sb.Upstream, n.Name+" streaming", streaming(n.Name, 0), streamTimeout)
+		name := n.Name // of the new conninfo
+		if !d.changes("primary_conninfo") {
+			name = s.applicationName(n)
+		}
+		d.wait(sb.Upstream, n.Name+" streaming", streaming(name, 0), streamTimeout)
 	}
 	return d
 }
@@ -153,8 +160,10 @@ func portOf(conn map[string]string) int {
 // connDiffers answers the keys in which a conninfo is not as wanted. What libpq
 // would fill in anyway is no difference; a password that stands in the text and
 // is the right one does for the passfile, so that a standby made by hand is
-// adopted without a reconnect.
-func connDiffers(now, wanted map[string]string, sb *topology.Standby, role *topology.Role) []string {
+// adopted without a reconnect. A name of its own a standby needs only as a member of
+// the synchronous set.
+func (s *scope) connDiffers(now, wanted map[string]string, sb *topology.Standby) []string {
+	role := s.cluster.Replication.Role
 	var keys []string
 	defaults := map[string]string{"port": "5432", "sslmode": "prefer"}
 	for _, key := range connKeys() {
@@ -167,6 +176,9 @@ func connDiffers(now, wanted map[string]string, sb *topology.Standby, role *topo
 		}
 		if key == "passfile" && now["password"] != "" && now["password"] == role.Password.Reveal() {
 			continue
+		}
+		if key == "application_name" && !slices.Contains(s.syncMembers(), sb.Node) {
+			continue // nothing matches it: no reason to interrupt the stream
 		}
 		if is != want {
 			keys = append(keys, key)
@@ -233,7 +245,7 @@ func (s *scope) passfileDiffers(sb *topology.Standby) bool {
 		return false
 	}
 	now := parseConnInfo(f.Server.ConnInfo.Reveal())
-	if now["password"] != "" && now["password"] == role.Password.Reveal() {
+	if now["password"] != "" && now["password"] == role.Password.Reveal() && len(s.connDiffers(now, s.connInfo(sb), sb)) == 0 {
 		return false
 	}
 	file := f.Host.Passfile
