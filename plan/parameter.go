@@ -86,7 +86,9 @@ func (s *scope) compareParameters(n *topology.Node) *paramChange {
 	}
 	c.write = !block.is(confRevealed(c.lines), conftext.Last)
 	for _, l := range c.lines {
-		c.compareLine(l, block)
+		if l.name != syncNames { // whose values are synchronous's to mend, behind its gates
+			c.compareLine(l, block)
+		}
 	}
 	for _, name := range block.names() {
 		if !hasLine(c.lines, name) {

@@ -242,6 +242,9 @@ func (s *scope) checkResolved(n *topology.Node, f *facts.Node, out *findings) {
 }
 
 func (s *scope) checkPrimary(n *topology.Node, f *facts.Node, out *findings) {
+	if f.Server == nil && f.Host.Data.State == facts.DataCluster && !s.fresh() {
+		s.checkStillPrimary(n, f, out)
+	}
 	switch {
 	case f.Host.Job(jobID(n, "init")).Failed() && f.Host.Data.State == facts.DataCluster && f.Server == nil:
 		out.fail(n.Range, "A cluster that was not made to its end",
@@ -262,6 +265,40 @@ func (s *scope) checkPrimary(n *topology.Node, f *facts.Node, out *findings) {
 		}
 		s.checkNoHeirs(n, out)
 	}
+}
+
+// checkStillPrimary refuses to start a primary that is down while a standby may have
+// taken its place: it would be a second one.
+func (s *scope) checkStillPrimary(n *topology.Node, f *facts.Node, out *findings) {
+	for _, sb := range s.cluster.Standbys {
+		m := s.found(sb.Node)
+		why := ""
+		switch up := s.upstreamOf(m); {
+		case !m.Complete():
+			why = "could not be read, and may have been promoted"
+		case f.Host.Control != nil && timeline(m) > f.Host.Control.Timeline:
+			why = fmt.Sprintf("is on timeline %d, and %s on %d: there was a promotion since", timeline(m), n.Name, f.Host.Control.Timeline)
+		case up != nil && up != sb.Upstream:
+			why = "follows " + up.Name + " now"
+		default:
+			continue
+		}
+		out.fail(s.cluster.Range, "A stopped primary is not started",
+			"%s is down, and %s %s. Started now, %s could be a second primary. Find out who is the primary, and name it in the topology; or start %s by hand if you are sure.",
+			n.Name, sb.Node.Name, why, n.Name, n.Name)
+	}
+}
+
+// timeline is the newest that is known of a node.
+func timeline(f *facts.Node) int {
+	t := 0
+	if f.Server != nil {
+		t = f.Server.Timeline
+	}
+	if f.Host != nil && f.Host.Control != nil {
+		t = max(t, f.Host.Control.Timeline)
+	}
+	return t
 }
 
 // checkNoHeirs refuses to make a new primary while standbys hold data: they are
@@ -301,6 +338,10 @@ func (s *scope) checkStandby(sb *topology.Standby, f *facts.Node, out *findings)
 	case f.Host.Data.State == facts.DataForeign && len(f.Host.Jobs) == 0:
 		out.fail(s.rangeOf(n), "Data directory is not empty",
 			"%s: %s holds files that are no PostgreSQL cluster. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)
+	case s.replace[s.standbyAddress(n)] && f.Host.Aside && f.Host.Data.State == facts.DataCluster:
+		out.fail(s.rangeOf(n), "An older copy is in the way",
+			"%s: %s%s is there, from an earlier clone, and the directory of today would go to that place. Look at it and remove it:\n  rm -r %s%s",
+			n.Name, f.Host.DataDir, Aside, f.Host.DataDir, Aside)
 	case s.recloned(n):
 		if f.Server == nil && !f.Host.Running {
 			s.checkEmpty(n, f, out)

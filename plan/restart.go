@@ -113,22 +113,36 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 	standby := s.cluster.Standby(n)
 	relaxed, full := s.relaxed(n)
 	if standby != nil && relaxed != full {
+		d.Effect = "commits do not wait for " + n.Name + " meanwhile"
 		d.sql(s.cluster.Primary, "commits must not wait for "+n.Name, "ALTER SYSTEM SET "+syncNames+" = "+literal(relaxed)+";")
 		d.reload(s.cluster.Primary)
 	}
 	d.step(n, "restart", control(n, c.found.Host, "restart"))
 	d.wait(n, n.Name+" accepts connections", accepting(standby != nil), acceptTimeout)
 	if standby != nil {
-		d.wait(standby.Upstream, n.Name+" streaming", streaming(s.applicationName(n), 0), streamTimeout)
+		up := s.upstreamOf(c.found) // as it is: another one is followed by another change
+		if up == nil {
+			up = standby.Upstream
+		}
+		d.wait(up, n.Name+" streaming", streaming(s.applicationName(n), 0), streamTimeout)
 	}
 	if standby != nil && relaxed != full {
-		d.sql(s.cluster.Primary, "commits wait again", "ALTER SYSTEM RESET "+syncNames+";")
+		d.sql(s.cluster.Primary, "commits wait again", s.unrelax(full))
 		d.reload(s.cluster.Primary)
 	}
 	if standby == nil {
 		d.Effect = "writes stop"
 		c.awaitFollowers(d, lowering)
 	}
+}
+
+// unrelax brings the set back: what our block says, or what somebody set by ALTER
+// SYSTEM before us.
+func (s *scope) unrelax(full string) string {
+	if strings.HasSuffix(s.live().Settings[syncNames].SourceFile, autoConf) {
+		return "ALTER SYSTEM SET " + syncNames + " = " + literal(full) + ";"
+	}
+	return "ALTER SYSTEM RESET " + syncNames + ";"
 }
 
 // awaitFollowers waits, after the primary's restart, for the standbys that

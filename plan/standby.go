@@ -38,7 +38,7 @@ func standbys(s *scope, out *findings) {
 func (s *scope) follow(sb *topology.Standby) *draft {
 	n, f := sb.Node, s.found(sb.Node)
 	d := newDraft(Update, s.standbyAddress(n), n)
-	d.after = s.upstreamAddresses(sb)
+	d.after = append(s.upstreamAddresses(sb), s.parametersAddress(n))
 	if len(f.Host.Jobs) > 0 && !f.Host.Making() {
 		d.Reason = "it runs: the marker of an earlier copy goes"
 		d.command(n, "it runs: take the marker away", "rm", "-rf", "--", JobDir(f.Host, jobID(n, "clone")), JobDir(f.Host, jobID(n, "verify")))

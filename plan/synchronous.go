@@ -35,8 +35,12 @@ func synchronous(s *scope, out *findings) {
 	d.worsen(Reload)
 	d.Effect = s.syncEffect()
 	d.differ(syncNames, ptr(literal(current)), ptr(literal(wanted)), "")
+	now, _ := parseSync(current)
+	more := s.cluster.Synchronous != nil && s.cluster.Synchronous.Number > now.number
 	for _, m := range s.syncMembers() {
-		d.gate(n, m, current)
+		if more || !slices.Contains(now.names, m.Name) { // commits wait for the others already
+			d.gate(n, m)
+		}
 	}
 	d.step(n, "write the block", s.syncFile(wanted))
 	if s.live() != nil && strings.HasSuffix(s.live().Settings[syncNames].SourceFile, autoConf) {
@@ -48,7 +52,7 @@ func synchronous(s *scope, out *findings) {
 }
 
 // gate adds the wait for one member of the set.
-func (d *draft) gate(primary, m *topology.Node, current string) {
+func (d *draft) gate(primary, m *topology.Node) {
 	d.step(primary, "gate", Wait{
 		Database: maintenance, Query: streaming(m.Name, syncLag), Gate: true, Timeout: 10 * time.Minute,
 		What: fmt.Sprintf("%s streaming, lag < %s", m.Name, strings.ReplaceAll(bytesText(syncLag), " ", "")),
