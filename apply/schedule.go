@@ -24,6 +24,7 @@ type run struct {
 	running  int
 	finished chan outcome
 	stopped  error
+	halted   chan struct{} // closed when stopped is set: waits end then
 }
 
 // task is one step and where it stands.
@@ -53,7 +54,7 @@ type outcome struct {
 
 // load makes the tasks. Steps of one change run in order, whatever they require.
 func (r *run) load(steps []plan.Step) {
-	r.finished = make(chan outcome, len(steps))
+	r.finished, r.halted = make(chan outcome, len(steps)), make(chan struct{})
 	byID, last := map[string]*task{}, map[string]*task{}
 	for i, s := range steps {
 		t := &task{index: i, step: s}
@@ -124,6 +125,7 @@ func (r *run) look(ctx context.Context, stop, lost <-chan struct{}) {
 func (r *run) stop(why error) {
 	if r.stopped == nil {
 		r.stopped = why
+		close(r.halted)
 	}
 	r.ready = nil
 }
@@ -164,7 +166,7 @@ func (r *run) settle(ctx context.Context, o outcome) {
 		return
 	}
 	t.state = Failed
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(o.err, errHalted) {
 		t.state = CutOff
 	}
 	block(t.next, t.step.ID)

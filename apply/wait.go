@@ -18,6 +18,9 @@ const (
 	pollLimit = 10 * time.Second
 )
 
+// errHalted is a wait that a signal ended.
+var errHalted = errors.New("not waited for any longer: the run was stopped")
+
 // wait asks until the answer is true. A server that restarts refuses
 // connections for a while: that is an answer like "not yet".
 func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) error {
@@ -26,6 +29,15 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 	}
 	ctx, cancel := limit(ctx, op.Timeout)
 	defer cancel()
+	ctx, halt := context.WithCancelCause(ctx)
+	defer halt(nil)
+	go func() { // a wait changes nothing: it need not be waited for
+		select {
+		case <-r.halted:
+			halt(errHalted)
+		case <-ctx.Done():
+		}
+	}()
 	began, every := r.env.Now(), pollFirst
 	r.waiting(s, op, 0, "")
 	for last := ""; ; every = min(every*3/2, pollMost) {
@@ -41,6 +53,9 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 			r.waiting(s, op, r.env.Now().Sub(began), r.secrets.strike(detail))
 		}
 		if err := pause(ctx, every); err != nil {
+			if errors.Is(context.Cause(ctx), errHalted) {
+				return errHalted
+			}
 			return unmet(op, err, last)
 		}
 	}

@@ -88,8 +88,10 @@ func (s *scope) confFile(n *topology.Node, lines []line, was string) File {
 		Path: s.found(n).Host.Conf.Path, Block: &Block{Name: s.cluster.Name}, Content: wanted, Mode: 0o644,
 		Diff: blockDiff(s.cluster.Name, blockOf(was, s.cluster.Name), wanted),
 	}
-	if s.running(n) && !s.recloned(n) {
+	if was != "" && !s.recloned(n) {
 		op.Replaces, _ = HashRest([]byte(was), s.cluster.Name) // a broken block fails the preflight
+	}
+	if s.running(n) && !s.recloned(n) {
 		op.Check, op.Database = confErrors(), maintenance
 	}
 	return op

@@ -157,8 +157,10 @@ func (s *scope) hbaFile(n *topology.Node, was string) File {
 		Path: host.HBA.Path, Block: &Block{Name: s.cluster.Name, First: true}, Content: wanted, Mode: 0o640,
 		Diff: blockDiff(s.cluster.Name, blockOf(was, s.cluster.Name), wanted),
 	}
-	if s.running(n) && !s.recloned(n) {
+	if was != "" && !s.recloned(n) {
 		op.Replaces, _ = HashRest([]byte(was), s.cluster.Name) // a broken block fails the preflight
+	}
+	if s.running(n) && !s.recloned(n) {
 		op.Check, op.Database = hbaErrors, maintenance
 	}
 	return op

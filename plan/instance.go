@@ -3,8 +3,10 @@ package plan
 import (
 	"fmt"
 	"path"
+	"sort"
 	"strconv"
 
+	"github.com/repltool/repltool/providers/conftext"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -147,6 +149,51 @@ func (s *scope) takeConfig(d *draft, n *topology.Node) {
 	d.command(n, "take away what they came from", "rm", "-rf", "--", initialDir(n, h))
 }
 
+// filesOfDown mends the blocks of a node that is down before it starts: a value that
+// keeps it from starting cannot be mended later. Only blocks that are there are
+// looked at, and only what the topology itself says: what is derived wants a server.
+func (s *scope) filesOfDown(d *draft, n *topology.Node) {
+	h := s.found(n).Host
+	block := blockOf(h.Conf.Text, s.cluster.Name)
+	if lines := s.linesOfDown(n, block); block.Found && !block.is(confRevealed(lines), conftext.Last) {
+		d.step(n, "write the block", s.confFile(n, lines, h.Conf.Text))
+	}
+	if rules := blockOf(h.HBA.Text, s.cluster.Name); rules.Found && !rules.is(s.hbaText(n).Text, conftext.First) {
+		d.step(n, "write the block", s.hbaFile(n, h.HBA.Text))
+	}
+}
+
+// linesOfDown are the lines that the topology gives, and of those in the block the
+// ones that are repltool's own to derive.
+func (s *scope) linesOfDown(n *topology.Node, block confBlock) []line {
+	var lines []line
+	wanted := s.cluster.ParametersOf(n)
+	for _, name := range wanted.Names() {
+		if !s.cluster.Lifecycle.Ignores(name) {
+			lines = append(lines, line{name: name, value: wanted[name].Value, secret: wanted[name].Secret})
+		}
+	}
+	for _, name := range append(hotStandby(), "listen_addresses", "port", "unix_socket_directories", syncNames) {
+		if v, there := block.value(name); there && !hasLine(lines, name) {
+			lines = append(lines, line{name: name, value: v})
+		}
+	}
+	sort.Slice(lines, func(i, j int) bool { return lines[i].name < lines[j].name })
+	return lines
+}
+
+// passfileOfDown mends the passfile of a standby that is down, where it has one.
+func (s *scope) passfileOfDown(d *draft, sb *topology.Standby) {
+	role, file := s.cluster.Replication.Role, s.found(sb.Node).Host.Passfile
+	if !role.Password.IsSet() || !file.Exists {
+		return
+	}
+	wanted, err := s.passfileText(sb).Fill(func(SecretUse) (string, error) { return passField(role.Password.Reveal()), nil })
+	if err != nil || file.Mode != 0o600 || file.Text.Reveal() != wanted {
+		d.step(sb.Node, "write the passfile", s.passfile(sb))
+	}
+}
+
 // start brings a node up that has a cluster and is down.
 func (s *scope) start(n *topology.Node) *draft {
 	h := s.found(n).Host
@@ -156,7 +203,9 @@ func (s *scope) start(n *topology.Node) *draft {
 	sb := s.cluster.Standby(n)
 	if sb != nil {
 		d.after = s.upstreamAddresses(sb)
+		s.passfileOfDown(d, sb)
 	}
+	s.filesOfDown(d, n)
 	d.step(n, "start", control(n, h, "start"))
 	d.wait(n, n.Name+" accepts connections", accepting(sb != nil), acceptTimeout)
 	if sb != nil && s.running(sb.Upstream) {

@@ -218,13 +218,29 @@ func (s *scope) derived(n *topology.Node) []line {
 	if n.SocketDir != "" {
 		lines = append(lines, line{name: "unix_socket_directories", value: n.SocketDir, note: "of the node"})
 	}
-	if len(s.cluster.Standbys) > 0 && !covers(s.outside(n, "listen_addresses", "localhost"), n.Address) {
+	if s.feeds(n) && !covers(s.outside(n, "listen_addresses", "localhost"), n.Address) {
 		lines = append(lines, line{name: "listen_addresses", value: "*", note: "so that standbys reach it"})
 	}
 	if s.cluster.Standby(n) != nil {
 		lines = append(lines, s.minimums(n)...)
 	}
 	return lines
+}
+
+// feeds tells whether standbys connect to n, or our block made it ready for that: a
+// clone is, so that it can take the primary's place without a restart.
+func (s *scope) feeds(n *topology.Node) bool {
+	for _, sb := range s.cluster.Standbys {
+		if sb.Upstream == n {
+			return true
+		}
+	}
+	f := s.found(n)
+	if s.cluster.Standby(n) == nil || f.Host == nil {
+		return false
+	}
+	_, ours := blockOf(f.Host.Conf.Text, s.cluster.Name).value("listen_addresses")
+	return s.recloned(n) || ours
 }
 
 // minimums raises a standby's hot-standby parameters to those of its primary,

@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,14 +17,18 @@ func synchronous(s *scope, out *findings) {
 	n := s.cluster.Primary
 	d := newDraft(Update, s.syncAddress(), n)
 	wanted, current := s.syncWanted(), s.syncCurrent()
+	shrunk, leaves := s.leave(out)
 	if s.cluster.Synchronous == nil && !s.syncOurs() {
-		return // the topology says nothing of it, and never did
+		if !leaves {
+			return // the topology says nothing of it, and never did
+		}
+		wanted = current // somebody's own: it comes back as it was
 	}
-	if sameSync(current, wanted) && (s.live() == nil || s.syncInBlock(wanted)) {
+	if !leaves && sameSync(current, wanted) && (s.live() == nil || s.syncInBlock(wanted)) {
 		out.put(d)
 		return
 	}
-	d.after = append(s.standbyAddresses(), s.nodeAddress(n), s.parametersAddress(n), s.hbaAddress(n))
+	d.after = append(s.standbyAddresses(), s.nodeAddress(n), s.parametersAddress(n), s.hbaAddress(n), s.leavingAddress())
 	for _, sb := range s.cluster.Standbys {
 		d.after = append(d.after, s.parametersAddress(sb.Node), s.nodeAddress(sb.Node))
 	}
@@ -34,27 +37,49 @@ func synchronous(s *scope, out *findings) {
 	}
 	d.worsen(Reload)
 	d.Effect = s.syncEffect()
-	d.differ(syncNames, ptr(literal(current)), ptr(literal(wanted)), "")
-	now, _ := parseSync(current)
-	more := s.cluster.Synchronous != nil && s.cluster.Synchronous.Number > now.number
-	for _, m := range s.syncMembers() {
-		if more || !slices.Contains(now.names, m.Name) { // commits wait for the others already
-			d.gate(n, m)
-		}
-	}
-	d.step(n, "write the block", s.syncFile(wanted))
-	if s.live() != nil && strings.HasSuffix(s.live().Settings[syncNames].SourceFile, autoConf) {
-		d.sql(n, "take the override away", "ALTER SYSTEM RESET "+syncNames+";")
-	}
+	d.differ(syncNames, ptr(literal(shrunk)), ptr(literal(wanted)), "")
+	s.gates(d, shrunk, wanted)
+	s.writeSync(d, wanted, leaves)
 	d.reload(n)
 	d.wait(n, "value in force", s.syncInForce(wanted), settleTimeout)
 	out.put(d)
 }
 
+// writeSync brings the value into the block, and what overrides it away. What the
+// topology says nothing of is set back where it was.
+func (s *scope) writeSync(d *draft, wanted string, leaves bool) {
+	n := s.cluster.Primary
+	if s.cluster.Synchronous == nil && !s.syncOurs() {
+		d.sql(n, "commits wait as before", s.unrelax(wanted))
+		return
+	}
+	if value, _ := blockOf(s.primary().Host.Conf.Text, s.cluster.Name).value(syncNames); s.live() == nil || !sameSync(value, wanted) {
+		d.step(n, "write the block", s.syncFile(wanted))
+	}
+	if leaves || s.live() != nil && strings.HasSuffix(s.live().Settings[syncNames].SourceFile, autoConf) {
+		d.sql(n, "take the override away", "ALTER SYSTEM RESET "+syncNames+";")
+	}
+}
+
+// gates waits for the members that commits do not wait for already.
+func (s *scope) gates(d *draft, current, wanted string) {
+	now, _ := parseSync(current)
+	then, _ := parseSync(wanted)
+	for _, m := range s.cluster.Members()[1:] {
+		name := m.Name
+		if !slices.Contains(then.names, name) {
+			name = s.applicationName(m) // of a set that is somebody's own
+		}
+		if slices.Contains(then.names, name) && (then.number > now.number || !slices.Contains(now.names, name)) {
+			d.gate(s.cluster.Primary, m, name)
+		}
+	}
+}
+
 // gate adds the wait for one member of the set.
-func (d *draft) gate(primary, m *topology.Node) {
+func (d *draft) gate(primary, m *topology.Node, name string) {
 	d.step(primary, "gate", Wait{
-		Database: maintenance, Query: streaming(m.Name, syncLag), Gate: true, Timeout: 10 * time.Minute,
+		Database: maintenance, Query: streaming(name, syncLag), Gate: true, Timeout: 10 * time.Minute,
 		What: fmt.Sprintf("%s streaming, lag < %s", m.Name, strings.ReplaceAll(bytesText(syncLag), " ", "")),
 		Else: "commits would wait for a standby that is not there",
 	})
@@ -119,87 +144,6 @@ func (s *scope) syncInBlock(wanted string) bool {
 	return ok == (wanted != "") && sameSync(value, wanted) && !strings.HasSuffix(s.live().Settings[syncNames].SourceFile, autoConf)
 }
 
-// syncSet is a parsed value.
-type syncSet struct {
-	method string
-	number int
-	names  []string
-}
-
-// parseSync reads synchronous_standby_names: "", "a, b", "2 (a, b)", "ANY 1 (a, b)",
-// "FIRST 1 (a, b)"; it is false for anything else.
-func parseSync(value string) (syncSet, bool) {
-	set := syncSet{method: "first", number: 1}
-	words := syncWords(value)
-	if i := slices.Index(words, "("); i >= 0 {
-		head := words[:i]
-		if len(head) > 0 && (strings.EqualFold(head[0], "any") || strings.EqualFold(head[0], "first")) {
-			set.method, head = strings.ToLower(head[0]), head[1:]
-		}
-		n, err := strconv.Atoi(strings.Join(head, " "))
-		if err != nil || words[len(words)-1] != ")" {
-			return set, false
-		}
-		set.number, words = n, words[i+1:len(words)-1]
-	}
-	for _, w := range words {
-		if strings.HasPrefix(w, `"`) {
-			if len(w) < 2 || !strings.HasSuffix(w, `"`) {
-				return set, false
-			}
-			w = strings.ReplaceAll(w[1:len(w)-1], `""`, `"`)
-		}
-		set.names = append(set.names, w)
-	}
-	return set, true
-}
-
-// syncWords parts a value into names, numbers and parentheses; a name in quotes
-// keeps them.
-func syncWords(value string) []string {
-	var words []string
-	for i := 0; i < len(value); {
-		j := i + 1
-		switch c := value[i]; {
-		case c == '"':
-			for j < len(value) && (value[j] != '"' || j+1 < len(value) && value[j+1] == '"') {
-				if value[j] == '"' {
-					j++
-				}
-				j++
-			}
-			j = min(j+1, len(value))
-			words = append(words, value[i:j])
-		case c == '(', c == ')':
-			words = append(words, value[i:j])
-		case strings.IndexByte(" \t\r\n\v\f,", c) < 0:
-			for j < len(value) && strings.IndexByte(" \t\r\n\v\f,()\"", value[j]) < 0 {
-				j++
-			}
-			words = append(words, value[i:j])
-		}
-		i = j
-	}
-	return words
-}
-
-// sameSync compares two values by meaning: in ANY the order of names is none.
-func sameSync(a, b string) bool {
-	x, okX := parseSync(a)
-	y, okY := parseSync(b)
-	if !okX || !okY {
-		return a == b
-	}
-	if len(x.names) == 0 || len(y.names) == 0 {
-		return len(x.names) == len(y.names)
-	}
-	if x.method == "any" {
-		slices.Sort(x.names)
-		slices.Sort(y.names)
-	}
-	return x.method == y.method && x.number == y.number && slices.Equal(x.names, y.names)
-}
-
 // relaxed answers the value while n is down, and the one in force: with one
 // member less, commits wait for as many as are left.
 func (s *scope) relaxed(n *topology.Node) (without, full string) {
@@ -240,6 +184,8 @@ func (s *scope) syncReadable(out *findings) bool {
 func (s *scope) syncEffect() string {
 	y := s.cluster.Synchronous
 	switch {
+	case y == nil && !s.syncOurs():
+		return "commits wait as before"
 	case y == nil:
 		return "commits wait for no standby"
 	case y.Number == 1:

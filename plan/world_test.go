@@ -120,6 +120,7 @@ func writeBlocks(t *testing.T, s *scope, n *topology.Node) {
 	t.Helper()
 	node := s.facts.Nodes[n.Name]
 	h := node.Host
+	h.Conf.Text = marked(s.cluster.Name, "listen_addresses = '*'\n") // as a clone has it
 	lines := s.lines(n)
 	if n == s.cluster.Primary {
 		lines = withLine(lines, line{name: syncNames, value: s.syncWanted()})

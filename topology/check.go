@@ -120,6 +120,9 @@ func absolutePath(text string) string {
 	if !strings.HasPrefix(text, "/") {
 		return fmt.Sprintf("%q is not an absolute path.", text)
 	}
+	if strings.ContainsAny(text, "\"'$`\\") { // pg_ctl hands paths to a shell
+		return fmt.Sprintf("%q has a quote, $, ` or \\ in it, which PostgreSQL's own tools hand to a shell.", text)
+	}
 	return ""
 }
 
