@@ -33,7 +33,7 @@ func TestAdopt(t *testing.T) {
 }
 
 // byHand is what a person types: Debian's tools, pg_basebackup -R with the password
-// in the connection string.
+// in the connection string, and no application_name.
 func (w *world) byHand() {
 	w.t.Helper()
 	password := strings.ReplaceAll(canary, "'", "''")
@@ -44,7 +44,7 @@ func (w *world) byHand() {
 	w.sql(1, "SELECT pg_create_physical_replication_slot('pg2', true)")
 	w.exec(2, "sudo", "-u", "postgres", "pg_createcluster", "15", "main")
 	w.exec(2, "rm", "-rf", "/var/lib/postgresql/15/main")
-	conn := fmt.Sprintf("host=%s port=5432 user=replicator application_name=pg2 password='%s'",
+	conn := fmt.Sprintf("host=%s port=5432 user=replicator password='%s'",
 		w.host(1).Addr, strings.ReplaceAll(strings.ReplaceAll(canary, `\`, `\\`), "'", `\'`))
 	w.exec(2, "sudo", "-u", "postgres", "/usr/lib/postgresql/15/bin/pg_basebackup", "-D", "/var/lib/postgresql/15/main", "-R", "-X", "stream", "-c", "fast", "-S", "pg2", "-d", conn)
 	w.exec(2, "sh", "-c", "echo \"listen_addresses = '*'\" >> /etc/postgresql/15/main/postgresql.conf")
