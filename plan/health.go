@@ -26,8 +26,10 @@ func health(s *scope, out *findings) {
 			s.slotHealth(n, out)
 		}
 		if h := s.found(n).Host; h != nil && h.Aside && !s.recloned(n) {
-			out.health = append(out.health, Health{Address: s.nodeAddress(n), Severity: Warning,
-				Message: fmt.Sprintf("%s: %s%s is left of an earlier clone", n.Name, h.DataDir, Aside), Hint: "look at it and remove it"})
+			out.health = append(out.health, Health{
+				Address: s.nodeAddress(n), Severity: Warning,
+				Message: fmt.Sprintf("%s: %s%s is left of an earlier clone", n.Name, h.DataDir, Aside), Hint: "look at it and remove it",
+			})
 		}
 	}
 }

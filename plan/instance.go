@@ -144,9 +144,11 @@ func (s *scope) takeConfig(d *draft, n *topology.Node) {
 		move = append(move, path.Join(initialDir(n, h), file))
 	}
 	d.command(n, "take the configuration files", move...)
+	// Before the configuration is there: its presence tells the next plan that
+	// nothing of this is left to do.
+	d.command(n, "take away what they came from", "rm", "-rf", "--", initialDir(n, h))
 	d.command(n, "make its configuration", "pg_createcluster", strconv.Itoa(h.Version), h.Instance,
 		"--datadir", h.DataDir, "--port", strconv.Itoa(n.Port))
-	d.command(n, "take away what they came from", "rm", "-rf", "--", initialDir(n, h))
 }
 
 // filesOfDown mends the blocks of a node that is down before it starts: a value that

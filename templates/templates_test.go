@@ -10,7 +10,7 @@ import (
 )
 
 func values() map[string]string {
-	return map[string]string{"Cluster": "main", "Dir": `/tmp/a "b" ${c} %{d}`}
+	return map[string]string{"Cluster": "main", "Dir": `/tmp/a (b) %{d} &c`}
 }
 
 // TestStartersAreTopologies loads what init writes, and formats it: it must be
