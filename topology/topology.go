@@ -23,6 +23,9 @@ type Topology struct {
 	// Nodes and Clusters are sorted by name.
 	Nodes    []*Node
 	Clusters []*Cluster
+	// Publications and Subscriptions are sorted by ID.
+	Publications  []*Publication
+	Subscriptions []*Subscription
 	// Variables holds the values that were given for variables that are not
 	// sensitive, as HCL expressions: what a saved plan needs to be read again
 	// with the same ones (Inputs.Variables).

@@ -32,6 +32,9 @@ type Server struct {
 	// Settings nor in FileSettings.
 	ConnInfo topology.Secret
 	Ledger   *Ledger `json:",omitempty"` // nil: there is none
+	// Logical is by database: those that the topology's publications and
+	// subscriptions of a primary name and that exist.
+	Logical map[string]*Logical `json:",omitempty"`
 }
 
 // Major answers the major version.

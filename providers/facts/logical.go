@@ -1,0 +1,151 @@
+package facts
+
+import (
+	"time"
+
+	"github.com/repltool/repltool/topology"
+)
+
+// Logical is what one database of a primary holds of logical replication. Only
+// databases that the topology's publications and subscriptions name are read.
+type Logical struct {
+	// Error says why a database that is there could not be read; nothing may be
+	// concluded then.
+	Error *ReadError `json:",omitempty"`
+
+	Publications  []Publication
+	Subscriptions []Subscription
+	// Tables are those that the topology's publications and subscriptions of this
+	// database name, those of their schemas, and the partitions of either; all of
+	// the database where all_tables is wanted or found.
+	Tables []Table
+	// Filters tell of every wanted row filter what the server makes of it.
+	Filters []Filter `json:",omitempty"`
+	// Access tells, by role that subscriptions use here, what it may read.
+	Access map[string]Access `json:",omitempty"`
+	// Definitions hold what makes the tables that a subscriber lacks, by
+	// subscription ID: SQL text of the publisher's pg_dump (copy_schema).
+	Definitions map[string]Definition `json:",omitempty"`
+}
+
+// Publication is a row of pg_publication with its tables, of which Columns and
+// Where are as the server writes them. Cluster is not set.
+type Publication struct {
+	topology.Publication
+	GeneratedColumns string `json:",omitempty"` // PostgreSQL 18: "none", "stored"
+}
+
+// Filter is what the server makes of a wanted row filter.
+type Filter struct {
+	Publication string // topology's ID
+	Table       topology.TableName
+	Where       string // as wanted
+	// Same tells that the filter that is there means the same.
+	Same  bool
+	Error string `json:",omitempty"` // of a filter that does not fit the table
+}
+
+// Subscription is a row of pg_subscription with what its workers say.
+type Subscription struct {
+	Name         string
+	Owner        string
+	Publications []string
+	Options      topology.SubscriptionOptions // every one set that the version has
+	// SlotName NONE is Options.SlotName "".
+	ConnInfo topology.Secret
+	// TwoPhasePending: asked for, and not yet in force (the tables are not ready).
+	TwoPhasePending bool
+	Tables          []SubscribedTable
+	Worker          *SubscriptionWorker `json:",omitempty"` // nil: none runs
+	ApplyErrors     int64               // since the statistics were reset; PostgreSQL 15
+	SyncErrors      int64
+}
+
+// SubscribedTable is a row of pg_subscription_rel.
+type SubscribedTable struct {
+	Table topology.TableName
+	State string // i: initialize, d: data copy, f: finished copy, s: synchronized, r: ready
+}
+
+// SubscriptionWorker is the apply worker's row of pg_stat_subscription.
+type SubscriptionWorker struct {
+	PID         int
+	ReceivedLSN string
+	LatestLSN   string // latest_end_lsn, as told to the publisher
+	// Silence is now minus the last message's arrival; nil before the first.
+	Silence *time.Duration
+	// Syncing is how many table synchronization workers run.
+	Syncing int
+}
+
+// Table is a table, partitioned table or partition, and what replication asks of it.
+type Table struct {
+	Table      topology.TableName
+	Kind       string // pg_class.relkind: r, p, f, v, m
+	Persistent bool   // neither temporary nor unlogged
+	// Root is the topmost partitioned table above it, or none.
+	Root    *topology.TableName `json:",omitempty"`
+	Columns []Column
+	// Identity is pg_class.relreplident: d, n, f, i.
+	Identity string
+	// IdentityColumns are the replica identity's; empty: there is none, and UPDATE and
+	// DELETE cannot be published.
+	IdentityColumns []string
+	Bytes           int64 // pg_total_relation_size; of a partitioned table, 0
+	// Rows tells whether there is any; only asked on a subscriber.
+	Rows bool `json:",omitempty"`
+}
+
+// Column is a column of a table.
+type Column struct {
+	Name      string
+	Type      string // format_type
+	NotNull   bool
+	Generated bool
+	Default   bool
+}
+
+// Access is what a role may do in a database.
+type Access struct {
+	Connect bool
+	// Schemas and Tables are those of Logical.Tables that it may use and read. A
+	// superuser may everything.
+	Schemas []string
+	Tables  []topology.TableName
+}
+
+// Definition is SQL that makes tables, or why it could not be had.
+type Definition struct {
+	SQL   string
+	Error string `json:",omitempty"`
+}
+
+// Table answers the table of that name, or nil.
+func (l *Logical) Table(name topology.TableName) *Table {
+	for i := range l.Tables {
+		if l.Tables[i].Table == name {
+			return &l.Tables[i]
+		}
+	}
+	return nil
+}
+
+// Publication answers the publication of that name, or nil.
+func (l *Logical) Publication(name string) *Publication {
+	for i := range l.Publications {
+		if l.Publications[i].Name == name {
+			return &l.Publications[i]
+		}
+	}
+	return nil
+}
+
+// Subscription answers the subscription of that name, or nil.
+func (l *Logical) Subscription(name string) *Subscription {
+	for i := range l.Subscriptions {
+		if l.Subscriptions[i].Name == name {
+			return &l.Subscriptions[i]
+		}
+	}
+	return nil
+}
