@@ -1,0 +1,38 @@
+package plan
+
+import (
+	"github.com/repltool/repltool/providers/conftext"
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// Files that are there already: a block must fit in, and the server must take them.
+
+// checkFiles refuses files that are not as a block can be put in.
+func (s *scope) checkFiles(n *topology.Node, f *facts.Node, out *findings) {
+	for _, file := range []facts.File{f.Host.Conf, f.Host.HBA} {
+		if _, err := conftext.FindBlock(file.Text, s.cluster.Name); err != nil {
+			out.fail(s.rangeOf(n), "Broken block", "%s: %s: %s. Mend the markers by hand, then plan again.", n.Name, file.Path, err)
+		}
+	}
+	if f.Server == nil || s.recloned(n) {
+		return
+	}
+	block := blockOf(f.Host.Conf.Text, s.cluster.Name)
+	for _, fs := range f.Server.FileSettings {
+		waits := fs.Error == "setting could not be applied" && f.Server.Settings[fs.Name].Context == "postmaster"
+		if fs.Error != "" && !waits && !(fs.File == f.Host.Conf.Path && block.has(fs.Line)) {
+			out.fail(s.rangeOf(n), "The server's files have an error",
+				"%s: %s, line %d: %s: %s. As long as it is there the server takes no change on reload and does not start again. Mend that line first.",
+				n.Name, fs.File, fs.Line, fs.Name, fs.Error)
+		}
+	}
+	block = blockOf(f.Host.HBA.Text, s.cluster.Name)
+	for _, r := range f.Server.HBA {
+		if r.Error != "" && !((r.File == "" || r.File == f.Host.HBA.Path) && block.has(r.Line)) {
+			out.fail(s.rangeOf(n), "The server's files have an error",
+				"%s: %s, line %d: %s. As long as it is there the server keeps its old rules on reload and does not start again. Mend that line first.",
+				n.Name, f.Host.HBA.Path, r.Line, r.Error)
+		}
+	}
+}
