@@ -47,6 +47,7 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 		Targets: o.Targets, Replace: o.Replace, Variables: o.Variables,
 	}
 	all := &findings{}
+	all.diags = append(all.diags, notSupported(t)...)
 	all.diags = append(all.diags, checkReplace(t, o.Replace)...)
 	scopes, found := buildClusters(t, f, o.Replace)
 	for i, s := range scopes {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sort"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -31,11 +30,17 @@ func (e *evaluator) decodeClusters(decl *declaration) cty.Value {
 		name := fmt.Sprintf("%s[%q]", decl.name, k.key)
 		instances[k.key] = clusterValue(e.decodeCluster(decl, name, k.scope()))
 	}
-	return cty.ObjectVal(instances)
+	if len(instances) == 0 {
+		return cty.MapValEmpty(clusterType())
+	}
+	return cty.MapVal(instances)
 }
 
 func clusterValue(c *Cluster) cty.Value {
-	primary := cty.DynamicVal
+	if c == nil {
+		return cty.UnknownVal(clusterType())
+	}
+	primary := cty.UnknownVal(nodeType())
 	if c.Primary != nil {
 		primary = nodeValue(c.Primary)
 	}
@@ -70,6 +75,7 @@ func (e *evaluator) decodeCluster(decl *declaration, name string, scope map[stri
 	}
 	e.doubtful[c] = e.unknowns > before || c.Primary == nil
 	e.top.Clusters = append(e.top.Clusters, c)
+	e.clusters[id] = c
 	return c
 }
 
@@ -136,95 +142,6 @@ func (b *block) standbySlot(n *Node, wanted bool) string {
 		name = n.SlotName()
 	}
 	return name
-}
-
-// node reads a reference to a node; nil when there is none to go on with.
-func (b *block) node(name string) *Node {
-	v, ok := b.evaluate(name)
-	if !ok {
-		return nil
-	}
-	n, why := b.e.nodeOf(v)
-	if why != "" {
-		b.e.unknowns++
-		b.e.add(problem(b.rangeOf(name), "Not a node", "%s must refer to a node: %s", name, why))
-	}
-	return n
-}
-
-// nodes reads a list of nodes and where each stands.
-func (b *block) nodes(name string) ([]*Node, []hcl.Range) {
-	v, ok := b.evaluate(name)
-	if !ok {
-		return nil, nil
-	}
-	v, _ = v.Unmark()
-	typ := v.Type()
-	if !v.IsKnown() || v.IsNull() {
-		return nil, nil
-	}
-	if !typ.IsTupleType() && !typ.IsListType() && !typ.IsSetType() {
-		hint := "write it in brackets: [node.pg2]."
-		if typ.IsMapType() {
-			hint = "write values(…) around a map."
-		}
-		b.e.unknowns++
-		b.e.add(problem(b.rangeOf(name), "Not a list of nodes", "%s must be a list of nodes: %s", name, hint))
-		return nil, nil
-	}
-	var nodes []*Node
-	var ranges []hcl.Range
-	for i, element := range v.AsValueSlice() {
-		at := b.elementRange(name, i, v.LengthInt())
-		n, why := b.e.nodeOf(element)
-		if why != "" {
-			b.e.unknowns++
-			b.e.add(problem(at, "Not a node", "Each element of %s must refer to a node: %s", name, why))
-		}
-		if n != nil {
-			nodes, ranges = append(nodes, n), append(ranges, at)
-		}
-	}
-	return nodes, ranges
-}
-
-// elementRange answers where the element stands when the list is written out.
-func (b *block) elementRange(name string, i, length int) hcl.Range {
-	exprs, diags := hcl.ExprList(b.content.Attributes[name].Expr)
-	if diags.HasErrors() || len(exprs) != length {
-		return b.rangeOf(name)
-	}
-	return exprs[i].Range()
-}
-
-// nodeOf answers the node that a value is, or why it is none. Neither: its
-// error is reported already.
-func (e *evaluator) nodeOf(v cty.Value) (*Node, string) {
-	v, _ = v.UnmarkDeep()
-	if !v.IsKnown() {
-		return nil, ""
-	}
-	switch {
-	case v.IsNull():
-		return nil, "this is null."
-	case v.Type().Equals(nodeType()):
-		return e.nodes[v.GetAttr("id").AsString()], ""
-	case v.Type() == cty.String:
-		return nil, e.quotedNode(v.AsString())
-	case v.Type().IsMapType() && v.Type().ElementType().Equals(nodeType()):
-		return nil, "this one has for_each. Say which node is meant, as in node.pg[\"pg1\"]."
-	default:
-		return nil, "this is " + withArticle(v.Type().FriendlyName()) + "."
-	}
-}
-
-func (e *evaluator) quotedNode(name string) string {
-	for _, n := range e.top.Nodes {
-		if n.Name == name {
-			return fmt.Sprintf("write %s without quotes around it.", n.ID)
-		}
-	}
-	return "this is a string. Write node.NAME without quotes."
 }
 
 // lifecycle reads the block of that name. Names that can be ignored are those

@@ -55,15 +55,9 @@ func (e *evaluator) decodeNodes(decl *declaration) cty.Value {
 }
 
 func nodeValue(n *Node) cty.Value {
-	text := func(s string) cty.Value {
-		if s == "" {
-			return cty.UnknownVal(cty.String) // its error is reported already
-		}
-		return cty.StringVal(s)
-	}
 	return cty.ObjectVal(map[string]cty.Value{
-		"id": cty.StringVal(n.ID), "name": cty.StringVal(n.Name), "host": text(n.Host),
-		"address": text(n.Address), "port": cty.NumberIntVal(int64(n.Port)), "location": cty.StringVal(n.Location),
+		"id": cty.StringVal(n.ID), "name": cty.StringVal(n.Name), "host": orUnknown(n.Host),
+		"address": orUnknown(n.Address), "port": cty.NumberIntVal(int64(n.Port)), "location": cty.StringVal(n.Location),
 	})
 }
 

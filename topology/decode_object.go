@@ -123,7 +123,13 @@ func (b *block) slot() *Slot {
 	b.flag("failover", &s.Failover)
 	s.Lifecycle = b.lifecycle(slotAttributes())
 	if s.Type == SlotLogical {
-		b.e.add(unsupported(b.at, "Logical slots are planned. A physical slot has type = \"physical\"."))
+		if s.Plugin == "" && !b.has("plugin") {
+			s.Plugin = "pgoutput"
+		}
+		if !b.has("database") {
+			b.e.add(problem(b.at, "Logical slot without a database",
+				"A logical slot decodes the changes of one database. Say which:\n  database = \"NAME\""))
+		}
 		return s
 	}
 	for _, name := range []string{"plugin", "database", "two_phase", "failover"} {

@@ -35,15 +35,21 @@ func (b *block) replicationRole(c *Cluster, name string) {
 	if name == "" {
 		return
 	}
-	c.Replication.Role = c.Role(name)
-	if c.Replication.Role == nil {
+	c.Replication.Role = b.roleOf(c, name)
+}
+
+// roleOf answers the role that the attribute role names, or nil.
+func (b *block) roleOf(c *Cluster, name string) *Role {
+	role := c.Role(name)
+	if role == nil {
 		var names []string
 		for _, r := range c.Roles {
 			names = append(names, r.Name)
 		}
 		b.e.add(problem(b.rangeOf("role"), "Reference to an undeclared name",
-			"The cluster has no role block called %q.%s", name, didYouMean(name, names)))
+			"%s has no role block called %q.%s", c.ID, name, didYouMean(name, names)))
 	}
+	return role
 }
 
 // onlyReplicationRole answers the role that is meant when none is named: nil

@@ -23,35 +23,39 @@ type evaluator struct {
 	diags hcl.Diagnostics
 	top   *Topology
 
-	functions map[string]function.Function
-	values    map[string]cty.Value // by address
-	stack     []string             // addresses being evaluated
-	broken    bool                 // a file has a syntax error
-	unknowns  int                  // attributes passed over since their value is unknown
-	doubtful  map[*Cluster]bool    // with such attributes: what is missing may be there
-	given     map[string]givenValue
-	nodes     map[string]*Node // by ID
-	defaults  *nodeDefaults
-	places    places
-	known     map[string]bool // PostgreSQL's parameters
-	marked    map[string]bool // texts that sensitive() was called with
-	shown     map[string]bool // texts that nonsensitive() was called with
-	hidden    []hcl.Range     // texts of sensitive values in the files
+	functions    map[string]function.Function
+	values       map[string]cty.Value // by address
+	stack        []string             // addresses being evaluated
+	broken       bool                 // a file has a syntax error
+	unknowns     int                  // attributes passed over since their value is unknown
+	doubtful     map[*Cluster]bool    // with such attributes: what is missing may be there
+	given        map[string]givenValue
+	nodes        map[string]*Node // by ID, as are clusters and publications
+	clusters     map[string]*Cluster
+	defaults     *nodeDefaults
+	places       places
+	known        map[string]bool // PostgreSQL's parameters
+	publications map[string]*Publication
+	marked       map[string]bool // texts that sensitive() was called with
+	shown        map[string]bool // texts that nonsensitive() was called with
+	hidden       []hcl.Range     // texts of sensitive values in the files
 }
 
 func newEvaluator(dir string, in Inputs, src *sources) *evaluator {
 	e := &evaluator{
 		dir: dir, in: in, src: src,
-		decls:    &declarations{byAddress: map[string]*declaration{}},
-		values:   map[string]cty.Value{},
-		given:    map[string]givenValue{},
-		nodes:    map[string]*Node{},
-		places:   places{},
-		doubtful: map[*Cluster]bool{},
-		known:    knownParameters(),
-		marked:   map[string]bool{},
-		shown:    map[string]bool{},
-		defaults: &nodeDefaults{},
+		decls:        &declarations{byAddress: map[string]*declaration{}},
+		values:       map[string]cty.Value{},
+		given:        map[string]givenValue{},
+		nodes:        map[string]*Node{},
+		clusters:     map[string]*Cluster{},
+		publications: map[string]*Publication{},
+		places:       places{},
+		doubtful:     map[*Cluster]bool{},
+		known:        knownParameters(),
+		marked:       map[string]bool{},
+		shown:        map[string]bool{},
+		defaults:     &nodeDefaults{},
 		top: &Topology{
 			Dir: dir, Variables: map[string]string{}, Secrets: Secrets{}, Files: map[string]*hcl.File{},
 		},
@@ -83,6 +87,8 @@ func (e *evaluator) run() {
 	e.validateVariables()
 	sort.Slice(e.top.Nodes, func(i, j int) bool { return e.top.Nodes[i].Name < e.top.Nodes[j].Name })
 	sort.Slice(e.top.Clusters, func(i, j int) bool { return e.top.Clusters[i].Name < e.top.Clusters[j].Name })
+	sort.Slice(e.top.Publications, func(i, j int) bool { return e.top.Publications[i].ID < e.top.Publications[j].ID })
+	sort.Slice(e.top.Subscriptions, func(i, j int) bool { return e.top.Subscriptions[i].ID < e.top.Subscriptions[j].ID })
 	e.validate()
 }
 
@@ -123,8 +129,10 @@ func (e *evaluator) evaluate(decl *declaration) cty.Value {
 		return e.decodeNodes(decl)
 	case "cluster":
 		return e.decodeClusters(decl)
+	case "publication":
+		return e.decodePublications(decl)
 	default:
-		return e.decodeLogical(decl)
+		return e.decodeSubscriptions(decl)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestCasesComeInPairs(t *testing.T) {
 	}
 	for _, kind := range []string{
 		"variable", "local", "defaults", "node", "cluster", "standby", "parameter", "replication", "synchronous",
-		"basebackup", "initdb", "hba", "role", "database", "slot", "thresholds", "lifecycle", "dynamic",
+		"basebackup", "initdb", "hba", "role", "database", "slot", "publication", "subscription", "thresholds", "lifecycle", "dynamic",
 		"function", "reference", "json", "secret",
 	} {
 		for _, which := range []string{"good", "bad"} {
@@ -157,6 +157,7 @@ func isDefault(line string) bool {
 		`.Replication.Method = "scram-sha-256"`, `.BaseBackup.Checkpoint = "fast"`, ".BaseBackup.Verify = true",
 		`.InitDB.Locale = "C.UTF-8"`, `.InitDB.Encoding = "UTF8"`, ".InitDB.DataChecksums = true",
 		`.InitDB.Auth = "scram-sha-256"`, " = set",
+		`.CopySchema = "none"`, `.OnDestroy = "drop"`, ".CopyData = true", ".CreateSlot = true", ".Options.Enabled = true",
 	} {
 		if strings.HasSuffix(line, end) || end == ".ID = " && strings.Contains(line, end) {
 			return true
@@ -179,7 +180,7 @@ func checkNoLeak(t *testing.T, top *Topology, diags hcl.Diagnostics) {
 	texts := map[string]string{
 		"diagnostics": render(top, diags),
 		"dump":        strings.Join(top.canonical(), "\n"),
-		"fields":      fmt.Sprintf("%+v %#v", top.Nodes, top.Secrets),
+		"fields":      fmt.Sprintf("%+v %#v %+v", top.Nodes, top.Secrets, top.Subscriptions),
 	}
 	for _, d := range diags {
 		texts["details"] += d.Summary + d.Detail + fmt.Sprint(d.Extra)

@@ -29,11 +29,18 @@ func (t *Topology) canonical() []string {
 	for _, c := range t.Clusters {
 		w.fields(c.ID, reflect.ValueOf(*c))
 	}
+	for _, p := range t.Publications {
+		w.fields(p.ID, reflect.ValueOf(*p))
+	}
+	for _, s := range t.Subscriptions {
+		w.fields(s.ID, reflect.ValueOf(*s))
+	}
 	return w.lines
 }
 
 // canonicalWriter goes over the types by reflection, so that no field can be
-// forgotten. A node or a role within another object is written by its name.
+// forgotten. An object within another one is written by its
+// ID, a role that is referred to by its name.
 type canonicalWriter struct{ lines []string }
 
 func (w *canonicalWriter) add(path, value string) { w.lines = append(w.lines, path+" = "+value) }
@@ -60,8 +67,16 @@ func (w *canonicalWriter) value(path string, v reflect.Value) {
 			w.add(path, x.ID)
 		}
 		return
+	case *Cluster:
+		if x != nil {
+			w.add(path, x.ID)
+		}
+		return
+	case *Publication:
+		w.add(path, x.ID)
+		return
 	case *Role:
-		if x != nil && strings.HasSuffix(path, "Replication.Role") {
+		if x != nil && strings.HasSuffix(path, ".Role") {
 			w.add(path, x.Name)
 			return
 		}

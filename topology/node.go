@@ -71,9 +71,12 @@ type SQL struct {
 }
 
 // SlotName is the name of the node's physical slot on its upstream: the node's
-// name in the letters that a slot name may have (a-z, 0-9, _).
-func (n *Node) SlotName() string {
-	name := []byte(n.Name)
+// name in the letters that a slot name may have.
+func (n *Node) SlotName() string { return foldSlotName(n.Name) }
+
+// foldSlotName answers a name in the letters that a slot may have (a-z, 0-9, _).
+func foldSlotName(text string) string {
+	name := []byte(text)
 	for i, c := range name {
 		switch {
 		case 'A' <= c && c <= 'Z':

@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -63,3 +65,61 @@ func (p *Publication) Publishes(operation string) bool {
 
 // Operations are what a publication can publish, in their order.
 func Operations() []string { return []string{"insert", "update", "delete", "truncate"} }
+
+// ParseTableName reads schema.name, or a name alone, which is one of schema
+// public. Letters are taken as they are: nothing is folded to lower case. A part
+// that has a dot or a double quote in it stands in double quotes, with a double
+// quote within them written twice.
+func ParseTableName(text string) (TableName, error) {
+	var parts []string
+	for rest, more := text, true; more; {
+		var part string
+		var err error
+		if part, rest, more, err = cutNamePart(rest); err != nil {
+			return TableName{}, fmt.Errorf("%q is not the name of a table: %w", text, err)
+		}
+		parts = append(parts, part)
+	}
+	if len(parts) > 2 {
+		return TableName{}, fmt.Errorf("%q is not the name of a table: it has %d parts, and a name is schema.table. "+
+			"A part with a dot in it stands in double quotes: \"\\\"my.schema\\\".table\"", text, len(parts))
+	}
+	for _, part := range parts {
+		if why := objectName(part); why != "" {
+			return TableName{}, fmt.Errorf("%q is not the name of a table: %s", text, strings.TrimSuffix(why, "."))
+		}
+	}
+	if len(parts) == 1 {
+		parts = []string{"public", parts[0]}
+	}
+	return TableName{Schema: parts[0], Name: parts[1]}, nil
+}
+
+// cutNamePart cuts the first part off; more tells whether a dot followed it.
+func cutNamePart(text string) (part, rest string, more bool, err error) {
+	if !strings.HasPrefix(text, `"`) {
+		part, rest, more = strings.Cut(text, ".")
+		if strings.Contains(part, `"`) {
+			return "", "", false, errors.New("a double quote stands within a part. Put the whole part in double quotes, and write the one in it twice")
+		}
+		return part, rest, more, nil
+	}
+	for i := 1; i < len(text); i++ {
+		if text[i] != '"' {
+			continue
+		}
+		if i+1 < len(text) && text[i+1] == '"' {
+			i++
+			continue
+		}
+		part, rest = strings.ReplaceAll(text[1:i], `""`, `"`), text[i+1:]
+		if rest == "" {
+			return part, "", false, nil
+		}
+		if rest[0] != '.' {
+			return "", "", false, errors.New("after a part in double quotes comes a dot or nothing")
+		}
+		return part, rest[1:], true, nil
+	}
+	return "", "", false, errors.New("its double quotes are not closed")
+}

@@ -14,14 +14,6 @@ func referable() []string {
 	return []string{"var", "local", "node", "cluster", "publication", "subscription", "each"}
 }
 
-// nodeType is what node.NAME is in an expression. Its id leads back to the node.
-func nodeType() cty.Type {
-	return cty.Object(map[string]cty.Type{
-		"id": cty.String, "name": cty.String, "host": cty.String,
-		"address": cty.String, "port": cty.Number, "location": cty.String,
-	})
-}
-
 // resolve answers what a reference names: kind and name of a declaration, or
 // the root alone when it is one of extra. It reports what is not declared, with
 // the names that come nearest.
@@ -81,7 +73,7 @@ func (e *evaluator) reportRoot(ref hcl.Traversal) {
 		hint = " To mean the text itself, write it in quotes: \"" + name + "\"."
 	}
 	e.add(problem(ref.SourceRange(), "Unknown reference",
-		"Nothing is called %q here. A reference begins with var, local, node, cluster or each.%s", name, hint))
+		"Nothing is called %q here. A reference begins with var, local, node, cluster, publication or each.%s", name, hint))
 }
 
 func (e *evaluator) reportUndeclared(ref hcl.Traversal, kind, name string) {
@@ -100,9 +92,10 @@ func (e *evaluator) reportUndeclared(ref hcl.Traversal, kind, name string) {
 		"There is no %s called %q, so %s says nothing.%s", what, name, address, hint))
 }
 
-// checkSteps looks at what follows node.NAME as far as the text tells it.
+// checkSteps looks at what follows kind.NAME as far as the text tells it.
 func (e *evaluator) checkSteps(decl *declaration, ref hcl.Traversal) bool {
-	if decl.kind != "node" {
+	typ, ok := objectType(decl.kind)
+	if !ok {
 		return true
 	}
 	steps := ref[2:]
@@ -120,12 +113,12 @@ func (e *evaluator) checkSteps(decl *declaration, ref hcl.Traversal) bool {
 		return true
 	}
 	attr, ok := literalStep(steps[0])
-	if !ok || nodeType().HasAttribute(attr) {
+	if !ok || typ.HasAttribute(attr) {
 		return true
 	}
-	names := slices.Sorted(maps.Keys(nodeType().AttributeTypes()))
-	e.add(problem(ref.SourceRange(), "Unknown attribute of a node",
-		"A node has no attribute %q in expressions: it has %s.%s", attr, oneOfList(names), didYouMean(attr, names)))
+	names := slices.Sorted(maps.Keys(typ.AttributeTypes()))
+	e.add(problem(ref.SourceRange(), "Unknown attribute of a "+decl.kind,
+		"A %s has no attribute %q in expressions: it has %s.%s", decl.kind, attr, oneOfList(names), didYouMean(attr, names)))
 	return false
 }
 
@@ -135,8 +128,8 @@ func (e *evaluator) hasKey(v cty.Value, key string, decl *declaration, ref hcl.T
 	}
 	keys := slices.Sorted(maps.Keys(v.AsValueMap()))
 	hint := didYouMean(key, keys)
-	if nodeType().HasAttribute(key) && len(keys) > 0 {
-		hint = fmt.Sprintf(" Say which node is meant: %s[%q].%s.", decl.address, keys[0], key)
+	if v.Type().ElementType().HasAttribute(key) && len(keys) > 0 {
+		hint = fmt.Sprintf(" Say which %s is meant: %s[%q].%s.", decl.kind, decl.address, keys[0], key)
 	}
 	e.add(problem(ref.SourceRange(), "Reference to an undeclared name",
 		"for_each of %s has no key %q.%s", decl.address, key, hint))
