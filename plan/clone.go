@@ -16,12 +16,9 @@ import (
 // anything else is never written over; cloning again keeps it aside until the new
 // one streams (PostgreSQL docs, pg_basebackup and pg_verifybackup).
 
-// Aside is where the data directory of a standby that is cloned again waits.
-const Aside = ".repltool-old"
-
 func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	n, h := sb.Node, s.found(sb.Node).Host
-	again := s.replace[s.standbyAddress(n)] && h.Data.State == facts.DataCluster && !h.Making()
+	again := s.moves(n)
 	action := Create
 	if again {
 		action = Replace
@@ -46,7 +43,7 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	s.configure(d, sb)
 	s.startClone(d, sb)
 	if again || h.Aside {
-		d.command(n, "the new one streams: remove the old one", "rm", "-rf", "--", h.DataDir+Aside)
+		d.command(n, "the new one streams: remove the old one", append([]string{"rm", "-rf", "--"}, s.oldOnes(sb)...)...)
 	}
 	return d
 }
@@ -88,6 +85,9 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, again bool
 		return false
 	default:
 		d.Reason = "an earlier apply left a half-made copy, which never ran: it is removed first"
+		if left := s.leftovers(sb); len(left) > 0 {
+			d.command(n, "remove what it left beside the data directory", removeLeftovers(h, left)...)
+		}
 		d.command(n, "remove the half-made copy", removeHalfMade(h.DataDir, JobDir(h, copying.Job), JobDir(h, checking.Job))...)
 	}
 	if !whole {
@@ -97,13 +97,6 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, again bool
 		d.step(n, "verify the copy", checking)
 	}
 	return true
-}
-
-// removeHalfMade removes a data directory that has no pg_control, and what marks it.
-// Without that file nothing can have run in it; a directory that has it is left
-// alone even if it came between the plan and this step.
-func removeHalfMade(dataDir string, others ...string) []string {
-	return append([]string{"sh", "-c", `[ ! -e "$1/global/pg_control" ] && rm -rf -- "$@"`, "sh", dataDir}, others...)
 }
 
 // basebackup is the command line of the copy.
@@ -186,16 +179,6 @@ func (s *scope) freeSenders(n *topology.Node) int {
 		limit = number(facts.Setting{}, p.Value)
 	}
 	return int(limit) - used
-}
-
-// setAside stops the standby and moves its data directory out of the way.
-func (s *scope) setAside(d *draft, sb *topology.Standby) {
-	n, h := sb.Node, s.found(sb.Node).Host
-	d.Reason = "cloned again at the user's wish"
-	if h.Running {
-		d.step(n, "stop", control(n, h, "stop"))
-	}
-	d.command(n, "keep the old one aside", "mv", "--no-target-directory", "--", h.DataDir, h.DataDir+Aside)
 }
 
 // configure gives the copy its files and the blocks in them. Except on Debian they

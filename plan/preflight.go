@@ -25,6 +25,7 @@ func preflight(s *scope, out *findings) {
 			continue // told with the node; what rests on it is not planned
 		}
 		s.checkVersion(n, f, out)
+		s.checkPort(n, f, out)
 		s.checkFiles(n, f, out)
 		s.refuseLockout(n, f, out)
 		s.checkResolved(n, f, out)
@@ -36,6 +37,7 @@ func preflight(s *scope, out *findings) {
 	}
 	s.checkParameters(out)
 	s.checkSenders(out)
+	s.checkSlots(out)
 }
 
 func (s *scope) rangeOf(n *topology.Node) hcl.Range {
@@ -108,13 +110,10 @@ func (s *scope) checkStandby(sb *topology.Standby, f *facts.Node, out *findings)
 			"%s: %s holds files that are no PostgreSQL cluster. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)
 	case s.replace[s.standbyAddress(n)] && f.Host.Aside && f.Host.Data.State == facts.DataCluster:
 		out.fail(s.rangeOf(n), "An older copy is in the way",
-			"%s: %s%s is there, from an earlier clone, and the directory of today would go to that place. Look at it and remove it:\n  rm -r %s%s",
-			n.Name, f.Host.DataDir, Aside, f.Host.DataDir, Aside)
+			"%s: %s%s is there, from an earlier clone, and the directory of today would go to that place. Look at it and remove it:\n  rm -r %s",
+			n.Name, f.Host.DataDir, Aside, strings.Join(asideDirs(f.Host), " "))
 	case s.recloned(n):
-		if f.Server == nil && !f.Host.Running {
-			s.checkEmpty(n, f, out)
-		}
-		s.checkDisk(sb, f, out)
+		s.checkClone(sb, f, out)
 	case p.Server != nil && identifier != "" && identifier != p.Server.SystemIdentifier:
 		out.fail(s.rangeOf(n), "A cluster of somebody else's",
 			"%s: %s holds a cluster with system identifier %s, and %s has %s: it is no standby of it. Move that directory away, or, if its data may go, clone it with -replace=%s.",
@@ -126,6 +125,8 @@ func (s *scope) checkStandby(sb *topology.Standby, f *facts.Node, out *findings)
 		out.fail(s.rangeOf(n), "Timelines have parted",
 			"%s is on timeline %d, and its primary %s on %d: it has seen a promotion that the primary has not. Clone it again with -replace=%s, or name the right primary.",
 			n.Name, f.Server.Timeline, s.cluster.Primary.Name, p.Server.Timeline, s.standbyAddress(n))
+	case f.Server != nil && s.repointed(sb):
+		s.checkReach(sb, f, out)
 	}
 }
 

@@ -1,11 +1,17 @@
 package plan
 
 import (
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
 // Limits of a server that its standbys need.
+
+// defaultLimit is what max_wal_senders and max_replication_slots are where nobody
+// sets them (PostgreSQL docs, 20.6 "Replication").
+const defaultLimit = 10
 
 // checkSenders refuses a topology whose standbys do not fit their upstream's
 // max_wal_senders: one each, and one more for a clone.
@@ -20,21 +26,47 @@ func (s *scope) checkSenders(out *findings) {
 				}
 			}
 		}
-		limit := s.senders(up)
+		limit, at := s.limit(up, "max_wal_senders")
 		if need := standbys + clones; standbys > 0 && limit >= 0 && need > limit {
-			out.fail(s.cluster.Range, "Too few WAL senders",
-				"%s feeds %d standbys and needs max_wal_senders = %d at least; it has %d. Set it in parameters.", up.Name, standbys, need, limit)
+			out.fail(at, "Too few WAL senders",
+				"%s: standbys that follow it: %d. It needs max_wal_senders = %d at least, one each and one for copies; it has %d. Set it in parameters.", up.Name, standbys, need, limit)
 		}
 	}
 }
 
-// senders answers max_wal_senders of n as it will be; -1 unknown.
-func (s *scope) senders(n *topology.Node) int {
-	if p, given := s.cluster.ParametersOf(n)["max_wal_senders"]; given {
-		return int(number(facts.Setting{}, p.Value))
+// checkSlots refuses slots that do not fit into max_replication_slots of their server,
+// beside those that are there.
+func (s *scope) checkSlots(out *findings) {
+	for _, n := range s.cluster.Members() {
+		missing, there := 0, 0
+		for _, w := range s.wantedSlots() {
+			if w.on == n && s.foundSlot(n, w.Name) == nil {
+				missing++
+			}
+		}
+		if f := s.found(n); f.Server != nil && !s.recloned(n) {
+			there = len(f.Server.Slots)
+		}
+		limit, at := s.limit(n, "max_replication_slots")
+		if need := there + missing; missing > 0 && limit >= 0 && need > limit {
+			out.fail(at, "Too few replication slots",
+				"%s: replication slots that are there: %d, to be made: %d. It needs max_replication_slots = %d at least; it has %d. Set it in parameters.", n.Name, there, missing, need, limit)
+		}
 	}
-	if f := s.found(n); f.Server != nil && !s.recloned(n) {
-		return int(number(facts.Setting{}, f.Server.InForce("max_wal_senders")))
+}
+
+// limit answers such a parameter of n as it will be, and where it is set; -1 unknown.
+func (s *scope) limit(n *topology.Node, name string) (int, hcl.Range) {
+	if p, given := s.cluster.ParametersOf(n)[name]; given {
+		return int(number(facts.Setting{}, p.Value)), p.Range
 	}
-	return -1
+	for _, m := range []*topology.Node{n, s.cluster.Primary} {
+		if f := s.found(m); f.Server != nil && !s.recloned(m) {
+			return int(number(facts.Setting{}, f.Server.InForce(name))), s.cluster.Range
+		}
+	}
+	if s.willRun(n) {
+		return defaultLimit, s.cluster.Range
+	}
+	return -1, s.cluster.Range
 }

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"strconv"
+	"strings"
+
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -15,4 +18,28 @@ func (s *scope) checkResolved(n *topology.Node, f *facts.Node, out *findings) {
 				"%s cannot resolve %q, the address of %s. Replication between them needs it: mend DNS or /etc/hosts there, or set address on the node.", n.Name, m.Address, m.Name)
 		}
 	}
+}
+
+// checkReach refuses a copy, or a new upstream, whose port the standby's machine cannot
+// reach. That nobody listens says nothing where this plan is to make the upstream
+// listen.
+func (s *scope) checkReach(sb *topology.Standby, f *facts.Node, out *findings) {
+	up := s.found(sb.Upstream)
+	if f.Host.UpstreamError == "" || up.Server == nil || s.recloned(sb.Upstream) {
+		return
+	}
+	port := strconv.Itoa(sb.Upstream.Port)
+	listens := covers(up.Server.InForce("listen_addresses"), sb.Upstream.Address) && up.Server.InForce("port") == port
+	if strings.Contains(f.Host.UpstreamError, "refused") && !listens {
+		return
+	}
+	out.fail(s.rangeOf(sb.Node), "Upstream cannot be reached",
+		"%s cannot connect to %s, its upstream, on %s port %s: %s. %s runs: open the way between the two machines (firewall, routes), or set address on the node.",
+		sb.Node.Name, sb.Upstream.Name, sb.Upstream.Address, port, f.Host.UpstreamError, sb.Upstream.Name)
+}
+
+// repointed tells that a standby which runs gets another address of its upstream.
+func (s *scope) repointed(sb *topology.Standby) bool {
+	now, wanted := parseConnInfo(s.found(sb.Node).Server.ConnInfo.Reveal()), s.connInfo(sb)
+	return now["host"] != wanted["host"] || portOf(now) != portOf(wanted)
 }

@@ -209,7 +209,7 @@ func differs(diffs []Attribute, name string) bool {
 	return false
 }
 
-func sortedKeys(set map[string]bool) []string {
+func sortedKeys[V any](set map[string]V) []string {
 	keys := make([]string, 0, len(set))
 	for k := range set {
 		keys = append(keys, k)

@@ -49,11 +49,15 @@ func emptyNode(top *topology.Topology, c *topology.Cluster, n *topology.Node) *f
 		SocketDir: "/var/run/postgresql",
 		Data:      facts.DataDir{State: facts.DataAbsent},
 		Service:   facts.Service{Kind: "pg_ctlcluster"},
-		Disks:     []facts.Disk{{Path: "/var/lib/postgresql", Mount: "/", Free: 1 << 40, Total: 2 << 40}},
 		Resolved:  map[string][]string{},
 	}
 	if n.DataDir != "" {
 		h.Layout, h.DataDir, h.ConfigDir, h.Instance, h.Service.Kind = facts.LayoutBare, n.DataDir, n.DataDir, "", "pg_ctl"
+	}
+	for _, dir := range []string{h.DataDir, c.BaseBackup.WALDir} {
+		if dir != "" {
+			h.Dirs = append(h.Dirs, facts.Dir{Path: dir, State: facts.DataAbsent, Disk: facts.Disk{Mount: "/", Free: 1 << 40, Total: 2 << 40}})
+		}
 	}
 	h.Conf.Path, h.HBA.Path = h.ConfigDir+"/postgresql.conf", h.ConfigDir+"/pg_hba.conf"
 	h.Passfile.Path = h.StateDir + "/" + n.Name + ".pass"

@@ -24,8 +24,9 @@ func want(t *topology.Node, c *topology.Cluster) host.Want {
 			w.Parameters[name] = p.Value
 		}
 	}
-	if c.Standby(t) != nil {
+	if sb := c.Standby(t); sb != nil {
 		w.Dirs = cloneDirs(c.BaseBackup)
+		w.UpstreamHost, w.UpstreamPort = sb.Upstream.Address, sb.Upstream.Port
 	}
 	return w
 }

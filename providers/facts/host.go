@@ -30,13 +30,20 @@ type Host struct {
 	Data DataDir
 	// Aside tells that the directory of an earlier clone waits beside the data
 	// directory, under its name and ".repltool-old".
-	Aside   bool `json:",omitempty"`
-	Service Service
-	Running bool
+	Aside bool `json:",omitempty"`
+	// AsideDirs are what its links lead to: its pg_wal, its tablespaces.
+	AsideDirs []string `json:",omitempty"`
+	Service   Service
+	Running   bool
 	// PortOwner names what else listens on the node's port; "" when free or ours.
 	PortOwner string
 	Control   *Control `json:",omitempty"`
-	Disks     []Disk   `json:",omitempty"`
+	// Dirs are the data directory, what its links lead to, and those that a copy
+	// would fill beside it.
+	Dirs []Dir `json:",omitempty"`
+	// UpstreamError is why the port of the upstream does not answer this machine; ""
+	// when it does, or was not asked since the standby follows it already.
+	UpstreamError string `json:",omitempty"`
 
 	Conf          File       // postgresql.conf
 	HBA           File       // pg_hba.conf
@@ -90,12 +97,36 @@ type Control struct {
 	State            string // "in production", "shut down", "in archive recovery", …
 }
 
-// Disk is one file system that the instance's directories lie on.
+// Dir is a directory that a cluster's files are in, or will be.
+type Dir struct {
+	Path  string
+	State DataState // never DataCluster: what it holds is not looked at
+	// Link is the data directory's link that leads to it: "pg_wal", "pg_tblspc/16384".
+	Link string `json:",omitempty"`
+	// Locked tells that nothing can be made in it, or where it would be.
+	Locked bool `json:",omitempty"`
+	// Aside tells that its name with ".repltool-old" is there.
+	Aside bool `json:",omitempty"`
+	// Pinned is why it cannot be moved aside; "" when it can.
+	Pinned string `json:",omitempty"`
+	Disk   Disk
+}
+
+// Disk is the file system that a directory lies on, or will.
 type Disk struct {
-	Path  string // the directory asked about, or its nearest ancestor that exists
 	Mount string
 	Free  int64 // bytes, for an unprivileged user
 	Total int64
+}
+
+// Dir answers the directory of that path, or nil.
+func (h *Host) Dir(path string) *Dir {
+	for i := range h.Dirs {
+		if h.Dirs[i].Path == path {
+			return &h.Dirs[i]
+		}
+	}
+	return nil
 }
 
 // Job is a detached command of an earlier apply: its directory under StateDir
@@ -105,6 +136,8 @@ type Job struct {
 	Argv     []string
 	Running  bool
 	ExitCode *int // nil while it runs, or when it was killed
+	// Refused tells of a copy that found a directory not empty: it wrote nothing.
+	Refused bool `json:",omitempty"`
 }
 
 // Job answers the job of that ID, or nil.

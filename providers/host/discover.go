@@ -32,14 +32,19 @@ type Want struct {
 	Parameters map[string]string
 	// Locale and Encoding are initdb's.
 	Locale, Encoding string
-	// Dirs are further directories whose disks matter: a WAL directory,
-	// tablespaces.
+	// Dirs are further directories that a copy fills: a WAL directory, tablespaces.
 	Dirs []string
+	// UpstreamHost and UpstreamPort are where a standby is to connect; "" and 0 are
+	// not asked about.
+	UpstreamHost string
+	UpstreamPort int
 }
 
 var (
 	//go:embed discover_layout.sh
 	layoutText string
+	//go:embed discover_clone.sh
+	cloneText string
 	//go:embed discover.sh
 	discoverText string
 )
@@ -117,7 +122,7 @@ func (w Want) script(boundary, user string) string {
 	} {
 		fmt.Fprintf(&s, "%s=%s\n", v[0], Quote(v[1]))
 	}
-	s.WriteString(layoutText + discoverText)
+	s.WriteString(layoutText + cloneText + discoverText)
 	fmt.Fprintf(&s, "extra() {\n%s}\nmain </dev/null\n", w.extra())
 	return s.String()
 }
@@ -129,7 +134,10 @@ func (w Want) extra() string {
 	for _, d := range w.Dirs {
 		dirs = append(dirs, clean(d))
 	}
-	fmt.Fprintf(&s, "put_disks %s\n", QuoteAll(dirs))
+	fmt.Fprintf(&s, "put_dirs %s\n", QuoteAll(dirs))
+	if w.UpstreamHost != "" {
+		fmt.Fprintf(&s, "put_reach %s %d\n", Quote(w.UpstreamHost), w.UpstreamPort)
+	}
 	if names := w.names(); len(names) > 0 {
 		fmt.Fprintf(&s, "put resolved\nresolve %s\n", QuoteAll(names))
 	}

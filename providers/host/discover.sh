@@ -1,5 +1,5 @@
-# Finds everything of facts.Host as the OS user, in one go. POSIX sh. Before it stands
-# discover_layout.sh, which chooses the instance, and before that is set:
+# Finds everything of facts.Host as the OS user, in one go. POSIX sh. Before it stand
+# discover_layout.sh, which chooses the instance, and discover_clone.sh; before them is set:
 # B, the boundary of the answer's fields, and W_…, what the topology says ("" for what
 # is to be found). extra asks the topology's further questions.
 
@@ -72,20 +72,26 @@ look() {
   [ "$up" = "$1" ] || [ -x "$up" ] || [ ! -d "$up" ] || fail privilege "$up cannot be looked into as $W_USER, so that it is not known whether $1 is there" "Let $W_USER into $up, or set os_user to its owner."
 }
 
+# holds tells what a directory holds: HELD is absent, empty or foreign.
+holds() {
+  look "$1"
+  HELD=absent
+  if [ -d "$1" ]; then
+    HELD=empty
+    for f in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+      [ ! -e "$f" ] && [ ! -L "$f" ] || { HELD=foreign && break; }
+    done
+    [ -r "$1" ] && [ -x "$1" ] || HELD=foreign
+  elif [ -e "$1" ] || [ -L "$1" ]; then
+    HELD=foreign
+  fi
+}
+
 # data_state tells what the data directory holds.
 data_state() {
-  look "$DATA"
-  STATE=absent
-  if [ -d "$DATA" ]; then
-    STATE=empty
-    for f in "$DATA"/* "$DATA"/.[!.]* "$DATA"/..?*; do
-      [ ! -e "$f" ] && [ ! -L "$f" ] || { STATE=foreign && break; }
-    done
-    [ -r "$DATA" ] && [ -x "$DATA" ] || STATE=foreign
-    [ -r "$DATA/PG_VERSION" ] && read -r PGV <"$DATA/PG_VERSION" && [ -e "$DATA/global/pg_control" ] && STATE=cluster
-  elif [ -e "$DATA" ] || [ -L "$DATA" ]; then
-    STATE=foreign
-  fi
+  holds "$DATA"
+  STATE=$HELD
+  [ -d "$DATA" ] && [ -r "$DATA/PG_VERSION" ] && read -r PGV <"$DATA/PG_VERSION" && [ -e "$DATA/global/pg_control" ] && STATE=cluster
   RUNNING=0
   pidfile "$DATA" && RUNNING=1
 }
@@ -216,18 +222,8 @@ put_jobs() {
     put "job.$id.argv"
     cat "${j}argv"
     [ ! -r "${j}status" ] || { put "job.$id.status" && cat "${j}status"; }
-  done
-}
-
-put_disks() {
-  for d in "$DATA" "$DATA/pg_wal" "$@"; do
-    case $d in
-      "$DATA/pg_wal") [ -L "$d" ] && d=$(readlink -f "$d") || continue ;;
-    esac
-    look "$d"
-    put disk "$up"
-    printf '\n'
-    df -P -k -- "$up"
+    # A copy looks at its directories before it writes; it speaks English, as a job.
+    ! grep -qs 'exists but is not empty' "${j}log" || put "job.$id.refused" 1
   done
 }
 
@@ -277,7 +273,6 @@ main() {
   put service.unit "$UNIT"
   put port_owner "$OWNER"
   [ ! -e "$DATA/standby.signal" ] || put standby_signal 1
-  [ ! -e "$DATA.repltool-old" ] || put aside 1
   put_control
   put_file conf "$CONF/postgresql.conf"
   put_file hba "$HBA"

@@ -103,9 +103,9 @@ func TestDiscoverEmpty(t *testing.T) {
 	check(t, "files", []string{h.Conf.Path, h.HBA.Path, h.Passfile.Path}, []string{m.dir + "/data/postgresql.conf", m.dir + "/data/pg_hba.conf", m.dir + "/.repltool/pg1.pass"})
 	check(t, "parameters", h.ParameterError, "")
 	check(t, "locale missing", h.LocaleMissing, true)
-	check(t, "disk", h.Disks[0].Path, m.dir)
-	if h.Disks[0].Free <= 0 || h.Disks[0].Total < h.Disks[0].Free {
-		t.Errorf("disk is %+v", h.Disks[0])
+	check(t, "directory", h.Dirs[0].Path, m.dir+"/data")
+	if d := h.Dirs[0].Disk; d.Free <= 0 || d.Total < d.Free {
+		t.Errorf("disk is %+v", d)
 	}
 	m.run("mkdir", m.dir+"/data")
 	w.Parameters = map[string]string{"work_mem": "64 apples"}

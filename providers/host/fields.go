@@ -8,9 +8,9 @@ import (
 // fields are the answer of the discovery script: between two boundaries, which no
 // file of the machine can hold, any bytes are content.
 type fields struct {
-	text  map[string]string
-	disks []string
-	jobs  []string // in the order of the answer
+	text map[string]string
+	dirs []string // these two in the order of the answer
+	jobs []string
 }
 
 // parseFields reads an answer; false when its end is missing.
@@ -20,8 +20,8 @@ func parseFields(out []byte, boundary string) (*fields, bool) {
 	for _, part := range parts[1:] {
 		name, text, _ := strings.Cut(string(part), "\n")
 		switch {
-		case name == "disk":
-			f.disks = append(f.disks, text)
+		case name == "dir":
+			f.dirs = append(f.dirs, text)
 		case strings.HasPrefix(name, "job.") && strings.HasSuffix(name, ".argv"):
 			f.jobs = append(f.jobs, name[len("job."):len(name)-len(".argv")])
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,11 +33,11 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		Running: f.line("running") == "1", PortOwner: f.line("port_owner"),
 		Conf: f.file("conf"), HBA: f.file("hba"), Passfile: f.secretFile("pass", w.NodeName),
 		StandbySignal: f.has("standby_signal"),
-		Aside:         f.has("aside"),
+		Aside:         f.has("aside"), UpstreamError: f.line("unreached"),
 	}
 	h.Version, _ = strconv.Atoi(f.line("version"))
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))
-	h.Disks = f.parseDisks()
+	h.Dirs, h.AsideDirs = f.parseDirs(), linked(f.text["aside"])
 	h.Jobs = f.jobsOf(h.DataDir)
 	h.Resolved = f.resolved(w.Resolve)
 	h.ParameterError = parameterError(f.text["parameters"])
@@ -107,32 +106,11 @@ func (f *fields) control(h *facts.Host) *Error {
 	return nil
 }
 
-// parseDisks reads df's lines; two directories on one file system stay two.
-func (f *fields) parseDisks() []facts.Disk {
-	row := regexp.MustCompile(`\s(\d+)\s+\d+\s+(-?\d+)\s+\S+\s+(/.*)$`)
-	var disks []facts.Disk
-	for _, text := range f.disks {
-		path, df, _ := strings.Cut(text, "\n")
-		lines := strings.Split(strings.TrimRight(df, "\n"), "\n")
-		m := row.FindStringSubmatch(lines[len(lines)-1])
-		if m == nil {
-			continue
-		}
-		total, _ := strconv.ParseInt(m[1], 10, 64)
-		free, _ := strconv.ParseInt(m[2], 10, 64)
-		d := facts.Disk{Path: path, Mount: m[3], Free: max(free, 0) * 1024, Total: total * 1024}
-		if !slices.Contains(disks, d) {
-			disks = append(disks, d)
-		}
-	}
-	return disks
-}
-
 // jobsOf answers the detached commands that make this data directory.
 func (f *fields) jobsOf(dataDir string) []facts.Job {
 	var all []facts.Job
 	for _, id := range f.jobs {
-		j := facts.Job{ID: id, Running: f.line("job."+id+".running") == "1"}
+		j := facts.Job{ID: id, Running: f.line("job."+id+".running") == "1", Refused: f.has("job." + id + ".refused")}
 		j.Argv = strings.Split(strings.TrimSuffix(f.text["job."+id+".argv"], "\x00"), "\x00")
 		if !names(j.Argv, dataDir) {
 			continue

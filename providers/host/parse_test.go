@@ -20,7 +20,7 @@ func answer(pairs ...string) []byte {
 
 func TestParseHost(t *testing.T) {
 	h, err := parseHost(answer("version", "15", "data", "/d", "layout", "bare",
-		"disk", "/a b\nFilesystem 1024-blocks Used Available Capacity Mounted on\n/dev/x y 100 40 -5 40% /a b",
+		"dir", "/a b\nempty 1 0 pg_tblspc/16384\nit is a symbolic link\nFilesystem 1024-blocks Used Available Capacity Mounted on\n/dev/x y 100 40 -5 40% /a b",
 		"conf.path", "/c", "conf.stat", "640 12.5 postgres\n", "conf.text", "a\n\nB conf.text",
 		"job.1.running", "0", "job.1.argv", "pg_basebackup\x00-D\x00/d\x00", "job.1.status", "3\n",
 		"job.2.running", "1", "job.2.argv", "sleep\x00/other\x00",
@@ -34,7 +34,10 @@ func TestParseHost(t *testing.T) {
 	code := 3
 	want := &facts.Host{
 		OSUser: "postgres", Version: 15, DataDir: "/d", Layout: "bare",
-		Disks:    []facts.Disk{{Path: "/a b", Mount: "/a b", Total: 100 * 1024}},
+		Dirs: []facts.Dir{{
+			Path: "/a b", State: facts.DataEmpty, Link: "pg_tblspc/16384", Locked: true, Pinned: "it is a symbolic link",
+			Disk: facts.Disk{Mount: "/a b", Total: 100 * 1024},
+		}},
 		Conf:     facts.File{Path: "/c", Exists: true, Mode: 0o640, Owner: "postgres", Modified: 12.5},
 		Jobs:     []facts.Job{{ID: "1", Argv: []string{"pg_basebackup", "-D", "/d"}, ExitCode: &code}},
 		Resolved: map[string][]string{"h": {"10.0.0.1", "10.0.0.2"}, "10.0.0.9": {"10.0.0.9"}}, ParameterError: "invalid value\nHINT: try on",
@@ -64,7 +67,7 @@ func TestParseHostErrors(t *testing.T) {
 // Any bytes of a file come through, and nothing makes the reader fall over.
 func FuzzParseHost(f *testing.F) {
 	f.Add("x", []byte("\nB end\n"))
-	f.Add("a\n\nb\x00\xff\n", []byte("noise\nB version\n15\nB conf.stat\n-1 x\nB job.a.argv\n\nB disk\n"))
+	f.Add("a\n\nb\x00\xff\n", []byte("noise\nB version\n15\nB conf.stat\n-1 x\nB job.a.argv\n\nB dir\n"))
 	f.Add("\nB", answer("version", "15", "running", "1"))
 	f.Fuzz(func(t *testing.T, text string, raw []byte) {
 		parseHost(raw, "B", Want{Resolve: []string{"h"}, Locale: "x"}, "u")

@@ -1,0 +1,150 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// What stood where a copy is to be: the standby that is cloned again goes aside with
+// its WAL directory and its tablespaces, and stays one that can be started; a copy that
+// was cut off is removed, by what only pg_basebackup makes.
+
+// Aside is where the directories of a standby that is cloned again wait.
+const Aside = ".repltool-old"
+
+// moves tells that n's data directory goes aside for a new copy.
+func (s *scope) moves(n *topology.Node) bool {
+	h := s.found(n).Host
+	return s.replace[s.standbyAddress(n)] && h.Data.State == facts.DataCluster && !h.Making()
+}
+
+// movable are the directories beside the data directory that go aside with it. One that
+// is not in the way of the new copy and cannot be moved stays.
+func movable(h *facts.Host) []facts.Dir {
+	var dirs []facts.Dir
+	for _, d := range h.Dirs {
+		if d.Link != "" && d.Pinned == "" && !d.Aside && d.State != facts.DataAbsent && !strings.HasSuffix(d.Path, Aside) {
+			dirs = append(dirs, d)
+		}
+	}
+	return dirs
+}
+
+// moveAside moves directories and has the data directory's links follow them, so that
+// the old standby still is one. The data directory itself goes last.
+const moveAside = `data=$1; shift; while [ $# -gt 0 ]; do ` +
+	`mv --no-target-directory -- "$2" "$2.repltool-old" && ln --symbolic --force --no-dereference -- "$2.repltool-old" "$data/$1" || exit; ` +
+	`shift 2; done; mv --no-target-directory -- "$data" "$data.repltool-old"`
+
+// setAside stops the standby and moves its directories out of the way.
+func (s *scope) setAside(d *draft, sb *topology.Standby) {
+	n, h := sb.Node, s.found(sb.Node).Host
+	d.Reason = "cloned again at the user's wish"
+	if h.Running {
+		d.step(n, "stop", control(n, h, "stop"))
+	}
+	dirs := movable(h)
+	if len(dirs) == 0 {
+		d.command(n, "keep the old one aside", "mv", "--no-target-directory", "--", h.DataDir, h.DataDir+Aside)
+		return
+	}
+	argv := []string{"sh", "-c", moveAside, "sh", h.DataDir}
+	for _, dir := range dirs {
+		argv = append(argv, dir.Link, dir.Path)
+	}
+	d.command(n, "keep the old one aside, with what its links lead to", argv...)
+}
+
+// oldOnes are what is removed once the new copy streams.
+func (s *scope) oldOnes(sb *topology.Standby) []string {
+	h := s.found(sb.Node).Host
+	if !s.moves(sb.Node) {
+		return asideDirs(h)
+	}
+	old := []string{h.DataDir + Aside}
+	for _, dir := range movable(h) {
+		old = append(old, dir.Path+Aside)
+	}
+	for _, dir := range h.Dirs { // moved by an apply that died before it moved the rest
+		if dir.Link != "" && strings.HasSuffix(dir.Path, Aside) {
+			old = append(old, dir.Path)
+		}
+	}
+	return old
+}
+
+// asideDirs are the directories that wait aside: the data directory and what its links
+// lead to, as far as it was moved.
+func asideDirs(h *facts.Host) []string {
+	old := []string{h.DataDir + Aside}
+	for _, dir := range h.AsideDirs {
+		if strings.HasSuffix(dir, Aside) {
+			old = append(old, dir)
+		}
+	}
+	return old
+}
+
+// leftovers are the directories beside the data directory in which a copy that was cut
+// off may have left files: those that its command names, and, for what no mapping names,
+// the upstream's own. A copy that found one of them not empty wrote to none.
+func (s *scope) leftovers(sb *topology.Standby) []string {
+	h := s.found(sb.Node).Host
+	clone := h.Job(jobID(sb.Node, "clone"))
+	if !clone.Failed() || clone.Refused || s.moves(sb.Node) || h.Data.State == facts.DataCluster {
+		return nil
+	}
+	var dirs []string
+	for i, word := range clone.Argv {
+		if i == 0 {
+			continue
+		}
+		switch clone.Argv[i-1] {
+		case "--waldir":
+			dirs = append(dirs, word)
+		case "--tablespace-mapping":
+			if _, to, ok := cutMapping(word); ok {
+				dirs = append(dirs, to)
+			}
+		}
+	}
+	_, spaces := s.source(sb)
+	for _, t := range spaces {
+		if s.cluster.BaseBackup.TablespaceMapping[t.Location] == "" {
+			dirs = append(dirs, t.Location)
+		}
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
+
+// cutMapping parts an argument of --tablespace-mapping.
+func cutMapping(word string) (from, to string, ok bool) {
+	for i := range len(word) {
+		if word[i] == '=' && (i == 0 || word[i-1] != '\\') {
+			unescape := strings.NewReplacer(`\=`, "=")
+			return unescape.Replace(word[:i]), unescape.Replace(word[i+1:]), true
+		}
+	}
+	return "", "", false
+}
+
+// removeLeftovers empties directories of what pg_basebackup puts there and nothing else:
+// the version's directory of a tablespace, WAL segments and what goes with them.
+func removeLeftovers(h *facts.Host, dirs []string) []string {
+	ours := fmt.Sprintf(`.*/(PG_%d_[0-9]+|[0-9A-F]{24}(\.partial)?|[0-9A-F]{8}\.history|archive_status|summaries)`, h.Version)
+	script := `[ ! -e "$1/global/pg_control" ] || exit 1; ours=$2; shift 2; for dir; do [ ! -d "$dir" ] || ` +
+		`find "$dir/" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex "$ours" -exec rm -rf -- {} + || exit; done`
+	return append([]string{"sh", "-c", script, "sh", h.DataDir, ours}, dirs...)
+}
+
+// removeHalfMade removes a data directory that has no pg_control, and what marks it.
+// Without that file nothing can have run in it; a directory that has it is left
+// alone even if it came between the plan and this step.
+func removeHalfMade(dataDir string, others ...string) []string {
+	return append([]string{"sh", "-c", `[ ! -e "$1/global/pg_control" ] && rm -rf -- "$@"`, "sh", dataDir}, others...)
+}

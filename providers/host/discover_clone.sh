@@ -1,0 +1,65 @@
+# What a copy fills, what stands there, and whether its source can be reached. Part of
+# discover.sh.
+
+# links answers where a data directory's links lead, a line each: name, tab, directory.
+links() {
+  for l in "$1/pg_wal" "$1"/pg_tblspc/*; do
+    [ ! -L "$l" ] || printf '%s\t%s\n' "${l#"$1"/}" "$(readlink -- "$l")"
+  done
+}
+
+# pinned tells why a directory cannot be put under another name by us, or what would go
+# along with it that is not this cluster's.
+pinned() {
+  parent=${1%/*}
+  if [ -L "$1" ]; then
+    echo 'it is a symbolic link'
+  elif mountpoint -q -- "$1"; then
+    echo 'a file system is mounted on it'
+  elif [ ! -w "${parent:-/}" ]; then
+    echo "$W_USER cannot write ${parent:-/}"
+  elif [ "${2%/*}" = pg_tblspc ] && [ "$(ls -A -- "$1" | wc -l)" -gt 1 ]; then
+    echo 'it holds more than the tablespace of this cluster'
+  fi
+}
+
+# put_dir DIRECTORY LINK puts a directory and its file system.
+put_dir() {
+  holds "$1"
+  put dir "$1"
+  locked=0 aside=0
+  [ -w "$up" ] || locked=1
+  [ ! -e "$1.repltool-old" ] || aside=1
+  printf '\n%s %s %s %s\n%s\n' "$HELD" $locked $aside "$2" "$([ $HELD = absent ] || pinned "$1" "$2")"
+  df -P -k -- "$up"
+}
+
+# put_dirs puts the data directory, what its links lead to, and others that are asked.
+put_dirs() {
+  put_dir "$DATA" ''
+  l=$(links "$DATA")
+  while IFS=$tab read -r link dir; do
+    [ -z "$dir" ] || put_dir "$dir" "$link"
+  done <<EOF
+$l
+EOF
+  for d; do
+    case "$l
+" in *"$tab$d
+"*) ;; *) put_dir "$d" '' ;; esac
+  done
+  [ ! -e "$DATA.repltool-old" ] || { put aside && links "$DATA.repltool-old"; }
+}
+
+# put_reach HOST PORT tells why the upstream's port does not answer, where a copy is to
+# be made or the standby follows another: one that follows it already pays nothing.
+put_reach() {
+  [ $STATE != cluster ] || ! grep -qsF -e "host=$1 port=$2 " -e "host=$1 port=$2'" "$DATA/postgresql.auto.conf" || return 0
+  command -v bash >/dev/null || return 0
+  e=$(LC_ALL=C timeout 3 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$1" "$2" 2>&1)
+  case $? in
+    0) ;;
+    124) put unreached 'no answer within 3 s' ;;
+    *) put unreached "${e##*: }" ;;
+  esac
+}

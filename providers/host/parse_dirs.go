@@ -1,0 +1,48 @@
+package host
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+)
+
+// parseDirs reads what put_dir writes: the path, a line of marks, why it is pinned, and
+// df's lines. What df does not tell is left 0.
+func (f *fields) parseDirs() []facts.Dir {
+	row := regexp.MustCompile(`\s(\d+)\s+\d+\s+(-?\d+)\s+\S+\s+(/.*)$`)
+	var dirs []facts.Dir
+	for _, text := range f.dirs {
+		lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+		if len(lines) < 3 {
+			continue
+		}
+		marks := strings.SplitN(lines[1], " ", 4)
+		if len(marks) != 4 {
+			continue
+		}
+		d := facts.Dir{
+			Path: lines[0], State: facts.DataState(marks[0]), Locked: marks[1] == "1", Aside: marks[2] == "1",
+			Link: marks[3], Pinned: lines[2],
+		}
+		if m := row.FindStringSubmatch(lines[len(lines)-1]); m != nil {
+			total, _ := strconv.ParseInt(m[1], 10, 64)
+			free, _ := strconv.ParseInt(m[2], 10, 64)
+			d.Disk = facts.Disk{Mount: m[3], Free: max(free, 0) * 1024, Total: total * 1024}
+		}
+		dirs = append(dirs, d)
+	}
+	return dirs
+}
+
+// linked reads the directories of a list of links.
+func linked(text string) []string {
+	var dirs []string
+	for line := range strings.Lines(text) {
+		if _, dir, ok := strings.Cut(strings.TrimRight(line, "\n"), "\t"); ok {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}

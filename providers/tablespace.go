@@ -1,0 +1,76 @@
+package providers
+
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/providers/host"
+	"github.com/repltool/repltool/topology"
+)
+
+// A tablespace that no mapping names is copied to the directory that it has on the
+// upstream. Which that is, only the upstream tells: the machine of a standby that is
+// to be cloned is looked at once more then, and of no other.
+
+// lookAgain looks at such machines with those directories.
+func (f *Fleet) lookAgain(ctx context.Context, o InspectOptions, all facts.Facts) {
+	var group errgroup.Group
+	group.SetLimit(o.Parallelism)
+	for _, c := range f.topology.Clusters {
+		for _, sb := range c.Standbys {
+			found := all.Nodes[sb.Node.Name]
+			dirs := unmapped(c, sb, all)
+			if len(dirs) == 0 || found.Host == nil || found.Server != nil || found.ServerError != nil || found.Host.Running {
+				continue
+			}
+			if found.Host.Data.State == facts.DataCluster && len(found.Host.Jobs) == 0 {
+				continue // no copy is to be made
+			}
+			group.Go(func() error {
+				f.nodes[sb.Node.Name].lookAt(ctx, c, dirs, o, found)
+				return nil
+			})
+		}
+	}
+	_ = group.Wait() // no reading answers an error: it is in the facts
+}
+
+// unmapped answers the directories that a copy of the standby's upstream fills beside
+// those of the topology. An upstream that is to be copied itself has the primary's.
+func unmapped(c *topology.Cluster, sb *topology.Standby, all facts.Facts) []string {
+	var dirs []string
+	for _, n := range []*topology.Node{sb.Upstream, c.Primary} {
+		found := all.Nodes[n.Name]
+		if found == nil || found.Server == nil {
+			continue
+		}
+		for _, t := range found.Server.Tablespaces {
+			if _, mapped := c.BaseBackup.TablespaceMapping[t.Location]; !mapped {
+				dirs = append(dirs, t.Location)
+			}
+		}
+		break
+	}
+	return dirs
+}
+
+func (n *Node) lookAt(ctx context.Context, c *topology.Cluster, dirs []string, o InspectOptions, found *facts.Node) {
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	w := want(n.topology, c)
+	w.Dirs = slices.Compact(slices.Sorted(slices.Values(append(w.Dirs, dirs...))))
+	conn, err := n.Conn(ctx)
+	if err == nil {
+		var h *facts.Host
+		if h, err = host.Discover(ctx, conn, w); err == nil {
+			if !h.Running { // else somebody has just started it
+				found.Host = h
+			}
+			return
+		}
+	}
+	found.Host, found.Error = nil, readError(err)
+}
