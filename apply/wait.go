@@ -18,6 +18,9 @@ const (
 	pollLimit = 10 * time.Second
 )
 
+// errHopeless is a wait whose query says "failed": it cannot come true any more.
+var errHopeless = errors.New("it cannot come true any more")
+
 // errHalted is a wait that a signal ended.
 var errHalted = errors.New("not waited for any longer: the run was stopped")
 
@@ -47,6 +50,9 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 		}
 		if permanent(err) {
 			return fmt.Errorf("waiting for %s: %w", op.What, err)
+		}
+		if errors.Is(err, errHopeless) {
+			return fmt.Errorf("waiting for %s: %s", op.What, detail)
 		}
 		if ctx.Err() == nil && detail != last {
 			last = detail
@@ -83,6 +89,9 @@ func ask(ctx context.Context, m Machine, op plan.Wait) (met bool, detail string,
 		return false, "no row yet", nil
 	case len(rows[0]) > 1:
 		detail = strings.Join(rows[0][1:], ", ")
+	}
+	if rows[0][0] == "failed" {
+		return false, detail, errHopeless
 	}
 	return len(rows) == 1 && rows[0][0] == "t", detail, nil
 }

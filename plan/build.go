@@ -33,6 +33,9 @@ func kinds() []func(*scope, *findings) {
 		databases,
 		slots,
 		standbys,
+		publications,
+		passfiles,
+		subscriptions,
 		synchronous,
 	}
 }
@@ -47,9 +50,8 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 		Targets: o.Targets, Replace: o.Replace, Variables: o.Variables,
 	}
 	all := &findings{}
-	all.diags = append(all.diags, notSupported(t)...)
 	all.diags = append(all.diags, checkReplace(t, o.Replace)...)
-	scopes, found := buildClusters(t, f, o.Replace)
+	scopes, found := buildClusters(t, f, o)
 	for i, s := range scopes {
 		p.Nodes = append(p.Nodes, s.nodes()...)
 		p.Complete = p.Complete && s.complete()
@@ -69,11 +71,12 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 
 // buildClusters builds every cluster, side by side: they share nothing, and
 // computing a password's verifier again takes a millisecond.
-func buildClusters(t *topology.Topology, f facts.Facts, replace []string) ([]*scope, []*findings) {
+func buildClusters(t *topology.Topology, f facts.Facts, o Options) ([]*scope, []*findings) {
 	scopes, found := make([]*scope, len(t.Clusters)), make([]*findings, len(t.Clusters))
 	var all sync.WaitGroup
 	for i, c := range t.Clusters {
-		scopes[i] = newScope(t, c, f, replace)
+		scopes[i] = newScope(t, c, f, o.Replace)
+		scopes[i].targets = o.Targets
 		all.Go(func() { found[i] = buildCluster(scopes[i]) })
 	}
 	all.Wait()

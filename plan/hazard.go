@@ -40,7 +40,7 @@ func (c Change) Needs() Allowance {
 	switch {
 	case c.Impact == Switchover:
 		return AllowSwitchover
-	case c.Action == Replace && c.Impact.rank() >= CopyData.rank():
+	case c.Action == Replace && c.Impact == CopyData:
 		return AllowReclone
 	case c.Impact == Drop:
 		return AllowDrop

@@ -80,7 +80,26 @@ func (s *scope) wantedRules(n *topology.Node) []topology.HBARule {
 			})
 		}
 	}
+	rules = append(rules, s.subscriberRules(n)...)
 	return append(rules, s.cluster.HBA...)
+}
+
+// subscriberRules let in the subscribers of the cluster, from every node that is or
+// may become their primary.
+func (s *scope) subscriberRules(n *topology.Node) []topology.HBARule {
+	var rules []topology.HBARule
+	for _, sub := range s.subscribers() {
+		for _, address := range s.addressesOf(n, sub.Cluster.Members()) {
+			rule := topology.HBARule{
+				Type: s.replicationType(), Database: []string{conftext.LiteralUser(sub.SourceDatabase())},
+				User: []string{conftext.LiteralUser(sub.Role.Name)}, Address: address, Method: s.cluster.Replication.Method,
+			}
+			if !slices.ContainsFunc(rules, func(r topology.HBARule) bool { return hbaLine(r) == hbaLine(rule) }) {
+				rules = append(rules, rule)
+			}
+		}
+	}
+	return rules
 }
 
 // replicationType is hostssl where the standbys insist on encryption.
@@ -99,11 +118,12 @@ func (s *scope) replicationType() string {
 // nodes connect from. A name is what it resolves to on n: host names in
 // pg_hba.conf would need reverse look-ups that agree.
 func (s *scope) peerAddresses(n *topology.Node) []string {
+	return s.addressesOf(n, slices.DeleteFunc(s.cluster.Members(), func(m *topology.Node) bool { return m == n }))
+}
+
+func (s *scope) addressesOf(n *topology.Node, nodes []*topology.Node) []string {
 	set := map[string]bool{}
-	for _, m := range s.cluster.Members() {
-		if m == n {
-			continue
-		}
+	for _, m := range nodes {
 		for _, a := range s.resolve(n, m.Address) {
 			set[a.String()+fmt.Sprintf("/%d", a.BitLen())] = true
 		}

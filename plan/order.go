@@ -113,5 +113,15 @@ func known(t *topology.Topology, target string) bool {
 			return true
 		}
 	}
+	for _, p := range t.Publications {
+		if under(target, p.ID) {
+			return true
+		}
+	}
+	for _, sub := range t.Subscriptions {
+		if under(target, sub.ID) {
+			return true
+		}
+	}
 	return false
 }

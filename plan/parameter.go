@@ -219,7 +219,7 @@ func (s *scope) derived(n *topology.Node) []line {
 		lines = append(lines, line{name: "unix_socket_directories", value: n.SocketDir, note: "of the node"})
 	}
 	if s.feeds(n) && !covers(s.outside(n, "listen_addresses", "localhost"), n.Address) {
-		lines = append(lines, line{name: "listen_addresses", value: "*", note: "so that standbys reach it"})
+		lines = append(lines, line{name: "listen_addresses", value: "*", note: "so that others reach it"})
 	}
 	if s.cluster.Standby(n) != nil {
 		lines = append(lines, s.minimums(n)...)
@@ -227,16 +227,20 @@ func (s *scope) derived(n *topology.Node) []line {
 	return lines
 }
 
-// feeds tells whether standbys connect to n, or our block made it ready for that: a
-// clone is, so that it can take the primary's place without a restart.
+// feeds tells whether standbys or subscribers connect to n, or our block made it ready
+// for that: a clone is, so that it can take the primary's place without a restart, and
+// who has fed others stays so, since ceasing would take one.
 func (s *scope) feeds(n *topology.Node) bool {
 	for _, sb := range s.cluster.Standbys {
 		if sb.Upstream == n {
 			return true
 		}
 	}
+	if n == s.cluster.Primary && len(s.subscribers()) > 0 {
+		return true
+	}
 	f := s.found(n)
-	if s.cluster.Standby(n) == nil || f.Host == nil {
+	if f.Host == nil {
 		return false
 	}
 	_, ours := blockOf(f.Host.Conf.Text, s.cluster.Name).value("listen_addresses")

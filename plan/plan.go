@@ -267,7 +267,8 @@ type Command struct {
 	Timeout time.Duration // 0: none
 }
 
-// Wait asks Query until its one row is true.
+// Wait asks Query until its one row is true. A query that answers "failed" in place
+// of f says that it cannot become true any more.
 type Wait struct {
 	Database string
 	Query    string

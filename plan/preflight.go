@@ -138,12 +138,15 @@ func checkReplace(t *topology.Topology, addresses []string) hcl.Diagnostics {
 			all = append(all, c.ID+".standby."+sb.Node.Name)
 		}
 	}
+	for _, sub := range t.Subscriptions {
+		all = append(all, sub.ID)
+	}
 	var diags hcl.Diagnostics
 	for _, a := range addresses {
 		if !slices.Contains(all, a) {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError, Summary: "Nothing to replace",
-				Detail: fmt.Sprintf("-replace=%s: the topology has no standby of that address. Write cluster.NAME.standby.NODE.%s", a, near(a, all)),
+				Detail: fmt.Sprintf("-replace=%s: the topology has no standby and no subscription of that address. Write cluster.NAME.standby.NODE or subscription.NAME.%s", a, near(a, all)),
 			})
 		}
 	}

@@ -18,6 +18,14 @@ func (s *scope) checkResolved(n *topology.Node, f *facts.Node, out *findings) {
 				"%s cannot resolve %q, the address of %s. Replication between them needs it: mend DNS or /etc/hosts there, or set address on the node.", n.Name, m.Address, m.Name)
 		}
 	}
+	for _, sub := range s.subscribers() {
+		for _, m := range sub.Cluster.Members() {
+			if len(s.resolve(n, m.Address)) == 0 {
+				out.fail(sub.Range, "Address does not resolve",
+					"%s cannot resolve %q, the address of %s, whose subscription it lets in. Mend DNS or /etc/hosts there, or set address on the node.", n.Name, m.Address, m.Name)
+			}
+		}
+	}
 }
 
 // checkReach refuses a copy, or a new upstream, whose port the standby's machine cannot

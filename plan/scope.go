@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -20,6 +21,12 @@ type scope struct {
 	cluster  *topology.Cluster
 	facts    facts.Facts
 	replace  map[string]bool
+	targets  []string
+}
+
+// targeted tells whether an object that stands beside the clusters is to be planned.
+func (s *scope) targeted(address string) bool {
+	return len(s.targets) == 0 || slices.ContainsFunc(s.targets, func(t string) bool { return under(address, t) || under(t, address) })
 }
 
 func newScope(t *topology.Topology, c *topology.Cluster, f facts.Facts, replace []string) *scope {
@@ -59,7 +66,7 @@ func (s *scope) complete() bool {
 			return false
 		}
 	}
-	return s.live() != nil || s.fresh()
+	return (s.live() != nil || s.fresh()) && !s.logicalUnknown()
 }
 
 // Addresses of the cluster's objects.

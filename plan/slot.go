@@ -17,6 +17,8 @@ type wantedSlot struct {
 	topology.Slot
 	on  *topology.Node
 	fed *topology.Node // the standby that uses it; nil for a slot block
+	// by is the subscription that uses it, or nil.
+	by *topology.Subscription
 }
 
 func (s *scope) wantedSlots() []wantedSlot {
@@ -29,6 +31,9 @@ func (s *scope) wantedSlots() []wantedSlot {
 	for _, slot := range s.cluster.PermanentSlots {
 		all = append(all, wantedSlot{Slot: *slot, on: s.cluster.Primary})
 	}
+	for _, sub := range s.subscribers() {
+		all = append(all, s.slotFor(sub))
+	}
 	return all
 }
 
@@ -36,7 +41,7 @@ func slots(s *scope, out *findings) {
 	wanted := s.wantedSlots()
 	for _, w := range wanted {
 		if s.running(w.on) || s.willRun(w.on) {
-			out.put(s.slot(w))
+			out.put(s.slot(w, out))
 		}
 	}
 	for _, n := range s.cluster.Members() {
@@ -61,19 +66,28 @@ func (s *scope) foundSlot(n *topology.Node, name string) *facts.Slot {
 	return nil
 }
 
-func (s *scope) slot(w wantedSlot) *draft {
+func (s *scope) slot(w wantedSlot, out *findings) *draft {
 	d := newDraft(Create, s.address("slot", w.Name), w.on)
 	d.after = []string{s.nodeAddress(w.on), s.ledgerAddress(), s.parametersAddress(w.on)}
 	if s.cluster.Standby(w.on) != nil {
 		d.after = append(d.after, s.standbyAddress(w.on))
 	}
-	if s.foundSlot(w.on, w.Name) != nil {
+	found := s.foundSlot(w.on, w.Name)
+	s.checkKind(w, found, out)
+	if found != nil || !s.mayMake(w) {
 		return d
 	}
 	d.differ("type", nil, ptr(w.Type), "")
 	d.sql(s.cluster.Primary, "intent", intend(s.slotRow(w.on, w.Name), object("slot", w.Name, w.on.Name)))
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose
 	// the segment it begins with to a checkpoint of another copy.
+	if w.Type == topology.SlotLogical {
+		d.after = append(d.after, s.address("database", w.Database))
+		d.differ("plugin", nil, ptr(w.Plugin), "")
+		d.differ("database", nil, ptr(w.Database), "")
+		d.sqlIn(w.on, w.Database, "create slot", s.createSlotSQL(w))
+		return d
+	}
 	d.sql(w.on, "create slot", "SELECT pg_create_physical_replication_slot("+literal(w.Name)+", true);")
 	return d
 }
@@ -160,6 +174,7 @@ func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *fi
 	}
 	d := newDraft(Delete, address, n)
 	d.after = append([]string{s.ledgerAddress(), s.syncAddress()}, s.standbyAddresses()...)
+	d.after = append(d.after, s.subscriptionAddresses()...)
 	found := s.foundSlot(n, name)
 	user := s.userOf(name)
 	switch {
@@ -172,7 +187,7 @@ func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *fi
 		out.unchanged++
 		return
 	case found != nil:
-		d.Reason = "no standby of the topology uses it, and repltool made it"
+		d.Reason = "nothing in the topology uses it, and repltool made it"
 		d.worsen(Drop)
 		if found.Active {
 			d.wait(n, "slot "+name+" is free", "SELECT NOT active FROM pg_replication_slots WHERE slot_name = "+literal(name), streamTimeout)
@@ -193,7 +208,7 @@ func (s *scope) userOf(slot string) string {
 			return sb.Node.Name
 		}
 	}
-	return ""
+	return s.leavingSubscription(slot)
 }
 
 func (s *scope) standbyAddresses() []string {

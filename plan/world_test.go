@@ -31,6 +31,7 @@ func converged(t *testing.T, top *topology.Topology) facts.Facts {
 			fillNode(t, top, c, n, f)
 		}
 	}
+	fillLogical(t, top, f)
 	return f
 }
 
@@ -61,8 +62,14 @@ func emptyNode(top *topology.Topology, c *topology.Cluster, n *topology.Node) *f
 	}
 	h.Conf.Path, h.HBA.Path = h.ConfigDir+"/postgresql.conf", h.ConfigDir+"/pg_hba.conf"
 	h.Passfile.Path = h.StateDir + "/" + n.Name + ".pass"
+	h.SubscriptionPassfile.Path = h.StateDir + "/" + c.Name + ".subscriptions.pass"
 	for i, m := range c.Members() {
 		h.Resolved[m.Address] = []string{fmt.Sprintf("10.0.0.%d", i+1)}
+	}
+	for i, m := range top.Nodes {
+		if h.Resolved[m.Address] == nil {
+			h.Resolved[m.Address] = []string{fmt.Sprintf("10.0.1.%d", i+1)}
+		}
 	}
 	return &facts.Node{Name: n.Name, Host: h}
 }
@@ -159,6 +166,7 @@ max_wal_senders           integer postmaster 10        - 0 262143
 max_prepared_transactions integer postmaster 0         - 0 262143
 max_locks_per_transaction integer postmaster 64        - 10 2147483647
 max_replication_slots     integer postmaster 10        - 0 262143
+max_logical_replication_workers integer postmaster 4   - 0 262143
 shared_buffers            integer postmaster 16384     8kB 16 1073741823
 work_mem                  integer user       4096      kB 64 2147483647
 max_slot_wal_keep_size    integer sighup     -1        MB -1 2147483647
@@ -251,7 +259,7 @@ func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string
 	case "hba":
 		node.Host.HBA.Text = replaceAll(node.Host.HBA.Text, rest[len("hba "):])
 	default:
-		t.Fatalf("unknown directive %q", directive)
+		alterLogical(t, node, words, rest, directive)
 	}
 }
 

@@ -42,7 +42,7 @@ func (f *Fleet) Inspect(ctx context.Context, o InspectOptions) facts.Facts {
 	for _, c := range f.topology.Clusters {
 		for _, member := range c.Members() {
 			group.Go(func() error {
-				found := f.nodes[member.Name].inspect(ctx, c, o.Timeout)
+				found := f.nodes[member.Name].inspect(ctx, f.topology, c, o.Timeout)
 				mu.Lock()
 				defer mu.Unlock()
 				all.Nodes[member.Name] = found
@@ -56,7 +56,7 @@ func (f *Fleet) Inspect(ctx context.Context, o InspectOptions) facts.Facts {
 }
 
 // inspect reads one node within its time.
-func (n *Node) inspect(ctx context.Context, c *topology.Cluster, timeout time.Duration) *facts.Node {
+func (n *Node) inspect(ctx context.Context, t *topology.Topology, c *topology.Cluster, timeout time.Duration) *facts.Node {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if n.topology.Access == topology.AccessSQL {
@@ -68,7 +68,7 @@ func (n *Node) inspect(ctx context.Context, c *topology.Cluster, timeout time.Du
 		found.Error = readError(err)
 		return found
 	}
-	h, r, err := n.readBoth(ctx, conn, want(n.topology, c))
+	h, r, err := n.readBoth(ctx, conn, want(t, n.topology, c))
 	if err != nil {
 		found.Error = readError(err)
 		return found

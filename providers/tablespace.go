@@ -30,7 +30,7 @@ func (f *Fleet) lookAgain(ctx context.Context, o InspectOptions, all facts.Facts
 				continue // no copy is to be made
 			}
 			group.Go(func() error {
-				f.nodes[sb.Node.Name].lookAt(ctx, c, dirs, o, found)
+				f.nodes[sb.Node.Name].lookAt(ctx, f.topology, c, dirs, o, found)
 				return nil
 			})
 		}
@@ -57,10 +57,10 @@ func unmapped(c *topology.Cluster, sb *topology.Standby, all facts.Facts) []stri
 	return dirs
 }
 
-func (n *Node) lookAt(ctx context.Context, c *topology.Cluster, dirs []string, o InspectOptions, found *facts.Node) {
+func (n *Node) lookAt(ctx context.Context, t *topology.Topology, c *topology.Cluster, dirs []string, o InspectOptions, found *facts.Node) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	w := want(n.topology, c)
+	w := want(t, n.topology, c)
 	w.Dirs = slices.Compact(slices.Sorted(slices.Values(append(w.Dirs, dirs...))))
 	conn, err := n.Conn(ctx)
 	if err == nil {

@@ -8,14 +8,14 @@ import (
 )
 
 // want is what the topology says of a node and asks about its machine.
-func want(t *topology.Node, c *topology.Cluster) host.Want {
+func want(top *topology.Topology, t *topology.Node, c *topology.Cluster) host.Want {
 	w := host.Want{
 		NodeName: t.Name, ClusterName: c.Name, Port: t.Port, Version: c.Version,
 		DataDir: t.DataDir, ConfigDir: t.ConfigDir, BinDir: t.BinDir, SocketDir: t.SocketDir, Service: t.Service,
 		Parameters: map[string]string{}, Locale: c.InitDB.Locale, Encoding: c.InitDB.Encoding,
 	}
-	for _, m := range c.Members() {
-		if m != t && !slices.Contains(w.Resolve, m.Address) {
+	for _, m := range peers(top, t, c) {
+		if !slices.Contains(w.Resolve, m.Address) {
 			w.Resolve = append(w.Resolve, m.Address)
 		}
 	}
@@ -29,6 +29,18 @@ func want(t *topology.Node, c *topology.Cluster) host.Want {
 		w.UpstreamHost, w.UpstreamPort = sb.Upstream.Address, sb.Upstream.Port
 	}
 	return w
+}
+
+// peers are the nodes whose addresses the rules of t name: the other members of its
+// cluster, and the members of its subscribers', which may be t itself.
+func peers(top *topology.Topology, t *topology.Node, c *topology.Cluster) []*topology.Node {
+	nodes := slices.DeleteFunc(c.Members(), func(m *topology.Node) bool { return m == t })
+	for _, sub := range top.Subscriptions {
+		if sub.Publisher() == c {
+			nodes = append(nodes, sub.Cluster.Members()...)
+		}
+	}
+	return nodes
 }
 
 // cloneDirs are the directories that a clone fills beside the data directory.

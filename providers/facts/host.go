@@ -45,10 +45,12 @@ type Host struct {
 	// when it does, or was not asked since the standby follows it already.
 	UpstreamError string `json:",omitempty"`
 
-	Conf          File       // postgresql.conf
-	HBA           File       // pg_hba.conf
-	Passfile      SecretFile // the one that repltool writes for this node
-	StandbySignal bool
+	Conf     File       // postgresql.conf
+	HBA      File       // pg_hba.conf
+	Passfile SecretFile // the one that repltool writes for this node
+	// SubscriptionPassfile is the one for the subscriptions of the node's cluster.
+	SubscriptionPassfile SecretFile
+	StandbySignal        bool
 
 	// Jobs are the detached commands that name the data directory: a copy in the
 	// making, running or ended.

@@ -120,8 +120,11 @@ type Definition struct {
 	Error string `json:",omitempty"`
 }
 
-// Table answers the table of that name, or nil.
+// Table answers the table of that name, or nil; l may be nil.
 func (l *Logical) Table(name topology.TableName) *Table {
+	if l == nil {
+		return nil
+	}
 	for i := range l.Tables {
 		if l.Tables[i].Table == name {
 			return &l.Tables[i]
@@ -130,8 +133,11 @@ func (l *Logical) Table(name topology.TableName) *Table {
 	return nil
 }
 
-// Publication answers the publication of that name, or nil.
+// Publication answers the publication of that name, or nil; l may be nil.
 func (l *Logical) Publication(name string) *Publication {
+	if l == nil {
+		return nil
+	}
 	for i := range l.Publications {
 		if l.Publications[i].Name == name {
 			return &l.Publications[i]
@@ -140,8 +146,11 @@ func (l *Logical) Publication(name string) *Publication {
 	return nil
 }
 
-// Subscription answers the subscription of that name, or nil.
+// Subscription answers the subscription of that name, or nil; l may be nil.
 func (l *Logical) Subscription(name string) *Subscription {
+	if l == nil {
+		return nil
+	}
 	for i := range l.Subscriptions {
 		if l.Subscriptions[i].Name == name {
 			return &l.Subscriptions[i]

@@ -111,6 +111,7 @@ func (w Want) script(boundary, user string) string {
 		{"B", boundary},
 		{"W_USER", user},
 		{"W_NODE", fileName(w.NodeName)},
+		{"W_CLUSTER", fileName(w.ClusterName)},
 		{"W_NAME", w.ClusterName},
 		{"W_PORT", strconv.Itoa(port)},
 		{"W_VERSION", version},

@@ -277,6 +277,7 @@ main() {
   put_file conf "$CONF/postgresql.conf"
   put_file hba "$HBA"
   put_file pass "$REPLTOOL/$W_NODE.pass"
+  put_file subscriptions "$REPLTOOL/$W_CLUSTER.subscriptions.pass"
   put_jobs "$REPLTOOL"
   extra
   put end

@@ -32,8 +32,9 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		Service: facts.Service{Kind: f.line("service.kind"), Unit: f.line("service.unit")},
 		Running: f.line("running") == "1", PortOwner: f.line("port_owner"),
 		Conf: f.file("conf"), HBA: f.file("hba"), Passfile: f.secretFile("pass", w.NodeName),
-		StandbySignal: f.has("standby_signal"),
-		Aside:         f.has("aside"), UpstreamError: f.line("unreached"),
+		SubscriptionPassfile: f.secretFile("subscriptions", w.NodeName),
+		StandbySignal:        f.has("standby_signal"),
+		Aside:                f.has("aside"), UpstreamError: f.line("unreached"),
 	}
 	h.Version, _ = strconv.Atoi(f.line("version"))
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))

@@ -1,0 +1,244 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// What logical replication's kinds share: a publication and a subscription stand on
+// their cluster's primary, each in a database, and a subscription looks at two
+// clusters at once.
+
+// of answers the scope of another cluster of the same topology.
+func (s *scope) of(c *topology.Cluster) *scope {
+	if c == s.cluster {
+		return s
+	}
+	return &scope{topology: s.topology, cluster: c, facts: s.facts, replace: s.replace, targets: s.targets}
+}
+
+// publications answers those of this cluster.
+func (s *scope) publications() []*topology.Publication {
+	var all []*topology.Publication
+	for _, p := range s.topology.Publications {
+		if p.Cluster == s.cluster {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// subscriptions answers those of this cluster.
+func (s *scope) subscriptions() []*topology.Subscription {
+	var all []*topology.Subscription
+	for _, sub := range s.topology.Subscriptions {
+		if sub.Cluster == s.cluster {
+			all = append(all, sub)
+		}
+	}
+	return all
+}
+
+// subscribers answers the subscriptions that this cluster publishes to.
+func (s *scope) subscribers() []*topology.Subscription {
+	var all []*topology.Subscription
+	for _, sub := range s.topology.Subscriptions {
+		if sub.Publisher() == s.cluster {
+			all = append(all, sub)
+		}
+	}
+	return all
+}
+
+// subscriptionAddresses are those of every subscription, wanted or on its way out.
+func (s *scope) subscriptionAddresses() []string {
+	var all []string
+	for _, sub := range s.topology.Subscriptions {
+		all = append(all, sub.ID)
+	}
+	for _, c := range s.topology.Clusters {
+		for _, m := range s.of(c).managed("subscription") {
+			all = append(all, s.of(c).addressOfRow(m.Address))
+		}
+	}
+	return all
+}
+
+// logical answers what was read of a database of the primary; nil when the
+// database is not there yet, and unknown tells that it could not be read.
+func (s *scope) logical(database string) (found *facts.Logical, unknown bool) {
+	if s.live() == nil {
+		return nil, !s.fresh()
+	}
+	found = s.live().Logical[database]
+	switch {
+	case found == nil:
+		return nil, s.foundDatabase(database) != nil
+	case found.Error != nil:
+		return nil, true
+	}
+	return found, false
+}
+
+// logicalUnknown tells whether some database of the cluster's publications or
+// subscriptions could not be read.
+func (s *scope) logicalUnknown() bool {
+	for _, database := range s.logicalDatabases() {
+		if _, unknown := s.logical(database); unknown {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scope) logicalDatabases() []string {
+	set := map[string]bool{}
+	for _, p := range s.publications() {
+		set[p.Database] = true
+	}
+	for _, sub := range s.subscriptions() {
+		set[sub.Database] = true
+	}
+	return sortedKeys(set)
+}
+
+// readDatabases are those whose logical replication was read, in order.
+func (s *scope) readDatabases() []string {
+	if s.live() == nil {
+		return nil
+	}
+	var all []string
+	for name, found := range s.live().Logical {
+		if found != nil && found.Error == nil {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// isOurs tells that the ledger has an object of a database.
+func (s *scope) isOurs(kind, database, name string) bool {
+	return slices.ContainsFunc(s.managed(kind), func(m facts.Managed) bool {
+		d, n := parseInDatabase(m.Object)
+		return d == database && n == name
+	})
+}
+
+// row is the key in the ledger of a publication or a subscription: unlike its
+// address it begins with the cluster's, in whose ledger it stands.
+func (s *scope) row(id string) string { return s.cluster.ID + "." + id }
+
+// addressOfRow is the way back.
+func (s *scope) addressOfRow(row string) string { return strings.TrimPrefix(row, s.cluster.ID+".") }
+
+// inDatabase names an object of a database for the ledger; parseInDatabase is the way back.
+func inDatabase(kind, database, name string) string {
+	return object(kind, topology.TableName{Schema: database, Name: name}.String(), "")
+}
+
+func parseInDatabase(text string) (database, name string) {
+	_, both, _ := parseObject(text)
+	t, err := topology.ParseTableName(both)
+	if err != nil {
+		return "", both
+	}
+	return t.Schema, t.Name
+}
+
+// tableIdent writes a table for SQL.
+func tableIdent(t topology.TableName) string { return ident(t.Schema) + "." + ident(t.Name) }
+
+func tableIdents(tables []topology.TableName) string {
+	var all []string
+	for _, t := range tables {
+		all = append(all, tableIdent(t))
+	}
+	return strings.Join(all, ", ")
+}
+
+func idents(names []string) string {
+	var all []string
+	for _, n := range names {
+		all = append(all, ident(n))
+	}
+	return strings.Join(all, ", ")
+}
+
+func compareTables(a, b topology.TableName) int {
+	if c := strings.Compare(a.Schema, b.Schema); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Name, b.Name)
+}
+
+// published answers the tables whose changes a publication sends, in order: of a
+// partitioned table its leaves, or itself where the root is published through
+// (PostgreSQL docs, "CREATE PUBLICATION", publish_via_partition_root).
+func published(p *topology.Publication, found *facts.Logical) []topology.TableName {
+	if found == nil {
+		return nil
+	}
+	var tables []topology.TableName
+	for i := range found.Tables {
+		t := &found.Tables[i]
+		if !t.Persistent || t.Kind != "r" && t.Kind != "p" {
+			continue
+		}
+		if member(p, t) && (t.Kind == "p") == p.ViaPartitionRoot || member(p, t) && t.Kind == "r" && t.Root == nil {
+			tables = append(tables, t.Table)
+		} else if member(p, t) && t.Kind == "r" && p.ViaPartitionRoot && !rootIsMember(p, t, found) {
+			tables = append(tables, t.Table)
+		}
+	}
+	slices.SortFunc(tables, compareTables)
+	return tables
+}
+
+// member tells whether a table belongs to the publication, by itself, by its
+// schema, or by the partitioned table above it.
+func member(p *topology.Publication, t *facts.Table) bool {
+	if p.AllTables || slices.Contains(p.Schemas, t.Table.Schema) || named(p, t.Table) {
+		return true
+	}
+	return t.Root != nil && (named(p, *t.Root) || slices.Contains(p.Schemas, t.Root.Schema))
+}
+
+func rootIsMember(p *topology.Publication, t *facts.Table, found *facts.Logical) bool {
+	if t.Root == nil {
+		return false
+	}
+	root := found.Table(*t.Root)
+	return root != nil && member(p, root)
+}
+
+func named(p *topology.Publication, name topology.TableName) bool {
+	return slices.ContainsFunc(p.Tables, func(t topology.PublishedTable) bool { return t.Table == name })
+}
+
+// atLeast tells whether the cluster's primary has, or will have, that version.
+func (s *scope) atLeast(version int) bool { return s.major() >= version }
+
+// major is the version of the cluster's primary.
+func (s *scope) major() int {
+	switch p := s.primary(); {
+	case p.Server != nil:
+		return p.Server.Major()
+	case p.Host != nil:
+		return p.Host.Version
+	}
+	return s.cluster.Version
+}
+
+// sqlIn adds statements that run in that database as one transaction.
+func (d *draft) sqlIn(node *topology.Node, database, why string, statements ...string) {
+	d.step(node, why, SQL{Database: database, SQL: Text{Text: strings.Join(statements, "\n")}})
+}
+
+func sameSet(a, b []string) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}

@@ -1,0 +1,121 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/repltool/repltool/topology"
+)
+
+// Subscriptions log in to their publishers by a password file on the subscriber's
+// machines, one for each cluster: pg_subscription is replicated to the standbys, so
+// that the path must be one on all of them (PostgreSQL docs, 34.16 "The Password
+// File").
+
+func (s *scope) passfileAddress(n *topology.Node) string { return s.nodeAddress(n) + ".passfile" }
+
+// subscriptionPassfile is its path on n.
+func (s *scope) subscriptionPassfile(n *topology.Node) string {
+	if h := s.found(n).Host; h != nil {
+		return h.SubscriptionPassfile.Path
+	}
+	return ""
+}
+
+func passfiles(s *scope, out *findings) {
+	wanted := s.subscriptionPasswords()
+	for _, n := range s.cluster.Members() {
+		f := s.found(n)
+		if f.Host == nil || wanted.Text == "" && (!f.Host.SubscriptionPassfile.Exists || s.passfileUsed()) {
+			continue
+		}
+		out.put(s.subscriptionPassfileChange(n, wanted))
+	}
+}
+
+func (s *scope) subscriptionPassfileChange(n *topology.Node, wanted Text) *draft {
+	d := newDraft(Update, s.passfileAddress(n), n)
+	file := s.found(n).Host.SubscriptionPassfile
+	for _, sub := range s.subscriptions() { // of the old password until the new one is in force
+		if c := sub.Publisher(); c != nil {
+			d.after = append(d.after, s.of(c).address("role", sub.Role.Name))
+		}
+	}
+	path := file.Path
+	if wanted.Text == "" {
+		d.Action = Delete
+		d.Reason = "no subscription logs in by a password any more"
+		d.after = append(d.after, s.subscriptionAddresses()...)
+		d.command(n, "remove the passfile", "rm", "-f", "--", path)
+		return d
+	}
+	text, err := wanted.Fill(func(u SecretUse) (string, error) { return passField(s.topology.Secrets[u.Ref].Reveal()), nil })
+	if err == nil && file.Exists && file.Mode == 0o600 && file.Text.Reveal() == text {
+		return d
+	}
+	if !file.Exists {
+		d.Action = Create
+	}
+	d.Reason = "how subscriptions log in to their publishers"
+	d.step(n, "write the passfile", File{Path: path, Content: wanted, Mode: 0o600, Diff: passfileDiff(wanted)})
+	return d
+}
+
+// passfileUsed tells whether a subscription that stays and that the topology does not
+// name logs in by it.
+func (s *scope) passfileUsed() bool {
+	for _, database := range s.readDatabases() {
+		for _, sub := range s.live().Logical[database].Subscriptions {
+			conn := parseConnInfo(sub.ConnInfo.Reveal())
+			if conn["passfile"] == s.subscriptionPassfile(s.cluster.Primary) && !s.isOurs("subscription", database, sub.Name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// subscriptionPasswords is the text of the password file; "" for none.
+func (s *scope) subscriptionPasswords() Text {
+	var b textBuilder
+	seen := map[string]bool{}
+	for _, sub := range s.subscriptions() {
+		v := &subscription{Subscription: sub, scope: s}
+		if c := sub.Publisher(); c != nil {
+			v.publisher = s.of(c)
+		}
+		if !v.password().IsSet() {
+			continue
+		}
+		where := passfileFields(v)
+		if seen[where] {
+			continue
+		}
+		if len(seen) == 0 {
+			b.write("# repltool ", s.cluster.Name, ": how subscriptions log in to their publishers\n")
+		}
+		seen[where] = true
+		b.write(where, ":").secret(v.password(), FormPassfile).write("\n")
+	}
+	return b.done()
+}
+
+// passfileFields are the fields that say which connection a line is for.
+func passfileFields(v *subscription) string {
+	if c := v.Connection; c != nil {
+		port := "*"
+		if c.Port != 0 {
+			port = strconv.Itoa(c.Port)
+		}
+		return strings.Join([]string{orAny(c.Host), port, orAny(c.Database), orAny(c.User)}, ":")
+	}
+	p := v.publisher.cluster.Primary
+	return strings.Join([]string{passField(p.Address), strconv.Itoa(p.Port), passField(v.SourceDatabase()), passField(v.Role.Name)}, ":")
+}
+
+func orAny(field string) string {
+	if field == "" {
+		return "*"
+	}
+	return passField(field)
+}

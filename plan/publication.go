@@ -1,0 +1,306 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// A publication is altered in place, all its differences in one transaction, so
+// that a subscriber never sees half of them. Only whether it is FOR ALL TABLES
+// cannot be altered: it is made anew then, in one transaction too. What is
+// compared is membership (pg_publication_rel), never what it comes to
+// (PostgreSQL docs, "ALTER PUBLICATION").
+
+func publications(s *scope, out *findings) {
+	for _, p := range s.publications() {
+		found, unknown := s.logical(p.Database)
+		if unknown || !s.targeted(p.ID) {
+			continue
+		}
+		if s.checkPublication(p, found, out) {
+			out.put(s.publication(p, found))
+		}
+	}
+	for _, m := range s.managed("publication") {
+		s.gonePublication(m, out)
+	}
+	s.strangePublications(out)
+}
+
+// strangePublications reports those of the databases that were read which nobody
+// declares, and which repltool did not make.
+func (s *scope) strangePublications(out *findings) {
+	for _, database := range s.readDatabases() {
+		for _, p := range s.live().Logical[database].Publications {
+			wanted := slices.ContainsFunc(s.publications(), func(w *topology.Publication) bool { return w.Database == database && w.Name == p.Name })
+			if !wanted && !s.isOurs("publication", database, p.Name) {
+				out.unmanaged = append(out.unmanaged, Notice{
+					Address: s.cluster.ID + ".publication." + p.Name, Node: s.cluster.Primary.Name, Detail: "publication " + ident(p.Name) + " in database " + ident(database),
+				})
+			}
+		}
+	}
+}
+
+func (s *scope) publication(p *topology.Publication, found *facts.Logical) *draft {
+	d := newDraft(Update, p.ID, s.cluster.Primary)
+	d.after = append(s.databaseAddresses(p.Database), s.ledgerAddress())
+	if p.Owner != "" {
+		d.after = append(d.after, s.address("role", p.Owner))
+	}
+	var is *facts.Publication
+	if found != nil {
+		is = found.Publication(p.Name)
+	}
+	switch {
+	case is == nil:
+		d.Action = Create
+		s.createPublication(d, p)
+	case is.AllTables != p.AllTables && !p.Lifecycle.Ignores("all_tables"):
+		s.remakePublication(d, p, is)
+	default:
+		s.alterPublication(d, p, is, found.Filters)
+	}
+	return d
+}
+
+// databaseAddresses are what must be in order before a database is used.
+func (s *scope) databaseAddresses(database string) []string {
+	p := s.cluster.Primary
+	return []string{s.nodeAddress(p), s.parametersAddress(p), s.address("database", database)}
+}
+
+func (s *scope) createPublication(d *draft, p *topology.Publication) {
+	for _, a := range publicationAttributes(p) {
+		if a.value != "" {
+			d.differ(a.name, nil, ptr(a.value), "")
+		}
+	}
+	d.sql(s.cluster.Primary, "intent", intend(s.row(p.ID), inDatabase("publication", p.Database, p.Name)))
+	d.sqlIn(s.cluster.Primary, p.Database, "create publication", createPublicationSQL(p)...)
+}
+
+func (s *scope) remakePublication(d *draft, p *topology.Publication, is *facts.Publication) {
+	d.Action = Replace
+	d.worsen(Drop)
+	d.Reason = "PostgreSQL cannot alter whether a publication is FOR ALL TABLES: it is dropped and made in one transaction, which subscribers do not notice"
+	d.differ("all_tables", ptr(fmt.Sprint(is.AllTables)), ptr(fmt.Sprint(p.AllTables)), "")
+	d.sqlIn(s.cluster.Primary, p.Database, "make it anew", append([]string{"DROP PUBLICATION " + ident(p.Name) + ";"}, createPublicationSQL(p)...)...)
+}
+
+func createPublicationSQL(p *topology.Publication) []string {
+	create := "CREATE PUBLICATION " + ident(p.Name)
+	var parts []string
+	switch {
+	case p.AllTables:
+		create += " FOR ALL TABLES"
+	default:
+		if len(p.Tables) > 0 {
+			parts = append(parts, "TABLE "+memberList(p.Tables))
+		}
+		if len(p.Schemas) > 0 {
+			parts = append(parts, "TABLES IN SCHEMA "+idents(p.Schemas))
+		}
+		if len(parts) > 0 {
+			create += " FOR " + strings.Join(parts, ", ")
+		}
+	}
+	var options []string
+	if !slices.Equal(p.Publish, topology.Operations()) {
+		options = append(options, "publish = "+literal(strings.Join(p.Publish, ", ")))
+	}
+	if p.ViaPartitionRoot {
+		options = append(options, "publish_via_partition_root = true")
+	}
+	if len(options) > 0 {
+		create += "\n  WITH (" + strings.Join(options, ", ") + ")"
+	}
+	statements := []string{create + ";"}
+	if p.Owner != "" {
+		statements = append(statements, "ALTER PUBLICATION "+ident(p.Name)+" OWNER TO "+ident(p.Owner)+";")
+	}
+	return statements
+}
+
+func memberList(tables []topology.PublishedTable) string {
+	var all []string
+	for _, t := range tables {
+		all = append(all, memberSQL(t))
+	}
+	return strings.Join(all, ", ")
+}
+
+func memberSQL(t topology.PublishedTable) string {
+	text := tableIdent(t.Table)
+	if len(t.Columns) > 0 {
+		text += " (" + idents(t.Columns) + ")"
+	}
+	if t.Where != "" {
+		text += " WHERE (" + t.Where + ")"
+	}
+	return text
+}
+
+// attributeText is an attribute of a publication for people.
+type attributeText struct{ name, value string }
+
+func publicationAttributes(p *topology.Publication) []attributeText {
+	all := []attributeText{{"database", p.Database}}
+	if p.AllTables {
+		all = append(all, attributeText{"all_tables", "true"})
+	}
+	for _, t := range p.Tables {
+		all = append(all, attributeText{"table." + t.Table.String(), memberText(t)})
+	}
+	return append(all, attributeText{"schemas", strings.Join(p.Schemas, ", ")}, attributeText{"publish", strings.Join(p.Publish, ", ")},
+		attributeText{"via_partition_root", trueText(p.ViaPartitionRoot)}, attributeText{"owner", p.Owner})
+}
+
+func trueText(b bool) string {
+	if b {
+		return "true"
+	}
+	return ""
+}
+
+// memberText says what of a table is published.
+func memberText(t topology.PublishedTable) string {
+	columns := "all columns"
+	if len(t.Columns) > 0 {
+		columns = strings.Join(t.Columns, ", ")
+	}
+	if t.Where == "" {
+		return columns
+	}
+	return columns + " where " + t.Where
+}
+
+// alterPublication mends what differs, as one transaction.
+func (s *scope) alterPublication(d *draft, p *topology.Publication, is *facts.Publication, filters []facts.Filter) {
+	name := "ALTER PUBLICATION " + ident(p.Name)
+	var sets []string
+	ignores := p.Lifecycle.Ignores
+	if !p.AllTables && !ignores("tables") {
+		sets = append(sets, alterTables(d, p, is, filters, name)...)
+	}
+	if !p.AllTables && !ignores("schemas") {
+		sets = append(sets, alterSchemas(d, p, is, name)...)
+	}
+	if !ignores("publish") && !sameSet(p.Publish, is.Publish) {
+		d.differ("publish", ptr(strings.Join(is.Publish, ", ")), ptr(strings.Join(p.Publish, ", ")), "")
+		sets = append(sets, name+" SET (publish = "+literal(strings.Join(p.Publish, ", "))+");")
+	}
+	if !ignores("via_partition_root") && p.ViaPartitionRoot != is.ViaPartitionRoot {
+		d.differ("via_partition_root", ptr(fmt.Sprint(is.ViaPartitionRoot)), ptr(fmt.Sprint(p.ViaPartitionRoot)), "")
+		sets = append(sets, fmt.Sprintf("%s SET (publish_via_partition_root = %t);", name, p.ViaPartitionRoot))
+	}
+	if p.Owner != "" && p.Owner != is.Owner && !ignores("owner") {
+		d.differ("owner", ptr(is.Owner), ptr(p.Owner), "")
+		sets = append(sets, name+" OWNER TO "+ident(p.Owner)+";")
+	}
+	if len(sets) > 0 {
+		d.sqlIn(s.cluster.Primary, p.Database, "alter publication", sets...)
+	}
+}
+
+// alterTables compares the members. A table whose columns or filter differ leaves
+// and comes back in the same transaction.
+func alterTables(d *draft, p *topology.Publication, is *facts.Publication, filters []facts.Filter, name string) []string {
+	var gone []topology.TableName
+	var come []topology.PublishedTable
+	for _, t := range is.Tables {
+		if !named(p, t.Table) {
+			d.differ("table."+t.Table.String(), ptr(memberText(t)), nil, "")
+			gone = append(gone, t.Table)
+		}
+	}
+	for _, t := range p.Tables {
+		i := slices.IndexFunc(is.Tables, func(x topology.PublishedTable) bool { return x.Table == t.Table })
+		switch {
+		case i < 0:
+			d.differ("table."+t.Table.String(), nil, ptr(memberText(t)), "")
+		case sameMember(p, is.Tables[i], t, filters):
+			continue
+		default:
+			d.differ("table."+t.Table.String(), ptr(memberText(is.Tables[i])), ptr(memberText(t)), "rows that were copied stay as they are")
+			gone = append(gone, t.Table)
+		}
+		come = append(come, t)
+	}
+	var sets []string
+	if len(gone) > 0 {
+		sets = append(sets, name+" DROP TABLE "+tableIdents(gone)+";")
+	}
+	if len(come) > 0 {
+		sets = append(sets, name+" ADD TABLE "+memberList(come)+";")
+	}
+	return sets
+}
+
+func sameMember(p *topology.Publication, is, want topology.PublishedTable, filters []facts.Filter) bool {
+	if !sameSet(is.Columns, want.Columns) {
+		return false
+	}
+	if is.Where == want.Where {
+		return true
+	}
+	return slices.ContainsFunc(filters, func(f facts.Filter) bool {
+		return f.Publication == p.ID && f.Table == want.Table && f.Where == want.Where && f.Same
+	})
+}
+
+func alterSchemas(d *draft, p *topology.Publication, is *facts.Publication, name string) []string {
+	var sets, gone, come []string
+	for _, schema := range is.Schemas {
+		if !slices.Contains(p.Schemas, schema) {
+			gone = append(gone, schema)
+		}
+	}
+	for _, schema := range p.Schemas {
+		if !slices.Contains(is.Schemas, schema) {
+			come = append(come, schema)
+		}
+	}
+	if len(gone)+len(come) > 0 {
+		d.differ("schemas", ptr(strings.Join(is.Schemas, ", ")), ptr(strings.Join(p.Schemas, ", ")), "")
+	}
+	if len(gone) > 0 {
+		sets = append(sets, name+" DROP TABLES IN SCHEMA "+idents(gone)+";")
+	}
+	if len(come) > 0 {
+		sets = append(sets, name+" ADD TABLES IN SCHEMA "+idents(come)+";")
+	}
+	return sets
+}
+
+// gonePublication drops a publication that repltool made and that left the topology,
+// once the subscriptions that used it are gone.
+func (s *scope) gonePublication(m facts.Managed, out *findings) {
+	database, name := parseInDatabase(m.Object)
+	for _, p := range s.publications() {
+		if p.Database == database && p.Name == name {
+			return
+		}
+	}
+	found, unknown := s.logical(database)
+	if unknown || !s.targeted(s.addressOfRow(m.Address)) {
+		return
+	}
+	n := s.cluster.Primary
+	d := newDraft(Delete, s.addressOfRow(m.Address), n)
+	d.after = []string{s.ledgerAddress()}
+	d.after = append(d.after, s.subscriptionAddresses()...)
+	if found != nil && found.Publication(name) != nil {
+		d.Reason = "no longer in the topology, and repltool made it"
+		d.worsen(Drop)
+		d.sqlIn(n, database, "drop publication", "DROP PUBLICATION "+ident(name)+";")
+	} else {
+		d.Reason = "it is gone already; the ledger still has it"
+	}
+	d.sql(n, "strike out", forget(m.Address))
+	out.put(d)
+}

@@ -1,0 +1,261 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// What PostgreSQL refuses, and what it takes and breaks on later: a table without a
+// replica identity takes no UPDATE and no DELETE once these are published
+// (PostgreSQL docs, 29.1.1 "Replica Identity").
+
+// checkPublication is false, with an error, for a publication that cannot be as wanted.
+func (s *scope) checkPublication(p *topology.Publication, found *facts.Logical, out *findings) bool {
+	before := len(out.diags)
+	s.checkPublicationVersion(p, out)
+	if found == nil {
+		s.refuseNoDatabase(p, out)
+	} else {
+		var is *facts.Publication
+		if is = found.Publication(p.Name); is == nil {
+			is = &facts.Publication{}
+		}
+		for _, t := range p.Tables {
+			s.checkPublishedTable(p, t, is, found, out)
+		}
+		checkFilters(p, found, out)
+		s.checkIdentities(p, is, found, out)
+	}
+	return !out.diags[before:].HasErrors()
+}
+
+// refuseNoDatabase: a database that is made by this plan has no tables yet.
+func (s *scope) refuseNoDatabase(p *topology.Publication, out *findings) {
+	declared := s.wantsDatabase(p.Database)
+	switch {
+	case !declared:
+		out.fail(p.Range, "No such database", "%s has no database %q. Declare it in %s, or name another.", s.cluster.Primary.Name, p.Database, s.cluster.ID)
+	case len(p.Tables) > 0:
+		out.fail(p.Range, "Tables are not there yet",
+			"Database %q is made by this plan, and %s names tables of it. Make the database first, with -target=%s, then the tables, then plan again.", p.Database, p.ID, s.cluster.ID)
+	}
+}
+
+func (s *scope) checkPublicationVersion(p *topology.Publication, out *findings) {
+	if s.atLeast(15) || s.major() == 0 {
+		return
+	}
+	if len(p.Schemas) > 0 {
+		s.tooOld(p.Range, p.ID+": schemas", 15, out)
+	}
+	for _, t := range p.Tables {
+		if len(t.Columns) > 0 {
+			s.tooOld(t.Range, t.Table.String()+": columns", 15, out)
+		}
+		if t.Where != "" {
+			s.tooOld(t.Range, t.Table.String()+": where", 15, out)
+		}
+	}
+}
+
+// tooOld is the error for an option that the server's version lacks.
+func (s *scope) tooOld(at hcl.Range, what string, since int, out *findings) {
+	out.fail(at, "Option is newer than the server", "%s came with PostgreSQL %d, and %s has %d.", what, since, s.cluster.Primary.Name, s.major())
+}
+
+func (s *scope) checkPublishedTable(p *topology.Publication, want topology.PublishedTable, is *facts.Publication, found *facts.Logical, out *findings) {
+	t := found.Table(want.Table)
+	switch {
+	case t == nil:
+		out.fail(want.Range, "No such table", "%s: database %q has no table %s.", s.cluster.Primary.Name, p.Database, want.Table)
+		return
+	case t.Kind != "r" && t.Kind != "p":
+		out.fail(want.Range, "Not a table", "%s: %s is a %s; only tables can be published.", s.cluster.Primary.Name, want.Table, relationKind(t.Kind))
+		return
+	case !t.Persistent:
+		out.fail(want.Range, "Table is not logged", "%s: %s is temporary or unlogged: its changes are not in the WAL, so they cannot be published.", s.cluster.Primary.Name, want.Table)
+		return
+	}
+	for _, c := range want.Columns {
+		if !hasColumn(t, c) {
+			out.fail(want.Range, "No such column", "%s: table %s has no column %q.%s", s.cluster.Primary.Name, want.Table, c, near(c, columnNames(t)))
+		}
+	}
+	if !changesRows(p) || len(t.IdentityColumns) == 0 {
+		return
+	}
+	for _, c := range t.IdentityColumns {
+		if len(want.Columns) > 0 && !slices.Contains(want.Columns, c) {
+			out.fail(want.Range, "Columns without the replica identity",
+				"%s: UPDATE and DELETE of %s are published, and columns leaves out %q of its replica identity: the publisher would refuse them. Add it, or publish inserts only.", p.ID, want.Table, c)
+		}
+	}
+	for _, c := range columnsIn(want.Where, t) {
+		if !slices.Contains(t.IdentityColumns, c) {
+			out.fail(want.Range, "Filter beyond the replica identity",
+				"%s: UPDATE and DELETE of %s are published, and where uses %q, which is not in its replica identity (%s): the publisher would refuse them. Publish inserts only, or\n  ALTER TABLE %s REPLICA IDENTITY FULL;",
+				p.ID, want.Table, c, strings.Join(t.IdentityColumns, ", "), tableIdent(want.Table))
+		}
+	}
+}
+
+func relationKind(kind string) string {
+	switch kind {
+	case "v":
+		return "view"
+	case "m":
+		return "materialized view"
+	case "f":
+		return "foreign table"
+	case "S":
+		return "sequence"
+	}
+	return "relation of kind " + kind
+}
+
+// changesRows tells whether what needs a replica identity is published.
+func changesRows(p *topology.Publication) bool { return p.Publishes("update") || p.Publishes("delete") }
+
+func checkFilters(p *topology.Publication, found *facts.Logical, out *findings) {
+	for _, f := range found.Filters {
+		if f.Publication != p.ID || f.Error == "" {
+			continue
+		}
+		for _, t := range p.Tables {
+			if t.Table == f.Table && t.Where == f.Where {
+				out.fail(t.Range, "Filter does not fit the table", "%s: PostgreSQL says of where (%s): %s", t.Table, t.Where, f.Error)
+			}
+		}
+	}
+}
+
+// checkIdentities refuses to begin to publish UPDATE or DELETE of a table that has no
+// replica identity, since from then on it takes none; of one that is published
+// already it warns.
+func (s *scope) checkIdentities(p *topology.Publication, is *facts.Publication, found *facts.Logical, out *findings) {
+	if !changesRows(p) {
+		return
+	}
+	already := published(&is.Publication, found)
+	if !changesRows(&is.Publication) {
+		already = nil
+	}
+	var bare, breaks []string
+	for _, name := range published(p, found) {
+		t := found.Table(name)
+		switch {
+		case t == nil || len(t.IdentityColumns) > 0:
+		case slices.Contains(already, name):
+			bare = append(bare, name.String())
+		default:
+			breaks = append(breaks, name.String())
+		}
+	}
+	const ways = "Give it a primary key or another replica identity (ALTER TABLE … REPLICA IDENTITY), or publish = [\"insert\", \"truncate\"]."
+	if len(breaks) > 0 {
+		out.fail(s.rangeOfTable(p, breaks[0]), "Table without replica identity",
+			"%s: once published, the publisher would refuse every UPDATE and DELETE of %s. %s", p.ID, few(breaks), ways)
+	}
+	if len(bare) > 0 {
+		out.warn(s.rangeOfTable(p, bare[0]), "Table without replica identity",
+			"%s: %s refuses every UPDATE and DELETE of %s. %s", p.ID, s.cluster.Primary.Name, few(bare), ways)
+	}
+}
+
+func (s *scope) rangeOfTable(p *topology.Publication, name string) hcl.Range {
+	for _, t := range p.Tables {
+		if t.Table.String() == name && t.Range.Filename != "" {
+			return t.Range
+		}
+	}
+	return p.Range
+}
+
+// few lists some names and counts the rest.
+func few(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+func hasColumn(t *facts.Table, name string) bool { return column(t, name) != nil }
+
+func column(t *facts.Table, name string) *facts.Column {
+	for i := range t.Columns {
+		if t.Columns[i].Name == name {
+			return &t.Columns[i]
+		}
+	}
+	return nil
+}
+
+func columnNames(t *facts.Table) []string {
+	var names []string
+	for _, c := range t.Columns {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// columnsIn answers the columns of t whose names stand in an SQL expression outside
+// of strings: a superset of those it uses.
+func columnsIn(expression string, t *facts.Table) []string {
+	var names []string
+	for _, word := range words(expression) {
+		if hasColumn(t, word) && !slices.Contains(names, word) {
+			names = append(names, word)
+		}
+	}
+	return names
+}
+
+// words answers the identifiers of an SQL expression, as the server folds them.
+func words(expression string) []string {
+	var all []string
+	text := []rune(expression)
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '\'' || c == '"':
+			word, after := quotedWord(text, i)
+			if c == '"' {
+				all = append(all, word)
+			}
+			i = after
+		case unicode.IsLetter(c) || c == '_':
+			j := i
+			for j < len(text) && (unicode.IsLetter(text[j]) || unicode.IsDigit(text[j]) || text[j] == '_' || text[j] == '$') {
+				j++
+			}
+			all = append(all, strings.ToLower(string(text[i:j])))
+			i = j
+		default:
+			i++
+		}
+	}
+	return all
+}
+
+// quotedWord answers what stands in the quotes that begin at i, and where it ends.
+func quotedWord(text []rune, i int) (string, int) {
+	quote := text[i]
+	var word []rune
+	for i++; i < len(text); i++ {
+		if text[i] == quote {
+			if i+1 >= len(text) || text[i+1] != quote {
+				return string(word), i + 1
+			}
+			i++
+		}
+		word = append(word, text[i])
+	}
+	return string(word), i
+}

@@ -1,0 +1,121 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// A logical slot is a slot block's, for a client that decodes by itself, or a
+// subscription's. It holds a position that cannot be had again: one that is gone is
+// made anew only where nobody has used it (PostgreSQL docs, 47.2.2 "Replication
+// Slots").
+
+// slotFor answers the slot of a subscription on this cluster's primary.
+func (s *scope) slotFor(sub *topology.Subscription) wantedSlot {
+	return wantedSlot{
+		Slot: topology.Slot{
+			Name: sub.Options.SlotName, Type: topology.SlotLogical, Plugin: "pgoutput", Database: sub.SourceDatabase(),
+			Failover: sub.Options.Failover != nil && *sub.Options.Failover, Range: sub.Range,
+		},
+		on: s.cluster.Primary, by: sub,
+	}
+}
+
+// mayMake is false for the slot of a subscription that is there already, or may be,
+// and for one that the user makes.
+func (s *scope) mayMake(w wantedSlot) bool {
+	if w.by == nil {
+		return true
+	}
+	of := s.of(w.by.Cluster)
+	local, unknown := of.logical(w.by.Database)
+	return w.by.CreateSlot && !unknown && (local == nil || local.Subscription(w.by.Name) == nil)
+}
+
+// createSlotSQL makes a logical slot. Its consistent point comes once every
+// transaction that writes now has ended.
+func (s *scope) createSlotSQL(w wantedSlot) string {
+	args := []string{literal(w.Name), literal(w.Plugin), "false"} // not temporary
+	if w.TwoPhase || w.Failover {
+		args = append(args, fmt.Sprint(w.TwoPhase))
+	}
+	if w.Failover {
+		args = append(args, "true")
+	}
+	return "SELECT pg_create_logical_replication_slot(" + strings.Join(args, ", ") + ");"
+}
+
+// checkKind refuses a slot block whose slot is there and is another one; that of a
+// subscription is the subscription's to judge.
+func (s *scope) checkKind(w wantedSlot, found *facts.Slot, out *findings) {
+	if w.by != nil || w.fed != nil {
+		return
+	}
+	if w.Type == topology.SlotLogical {
+		for _, need := range []struct {
+			what  string
+			since int
+			asked bool
+		}{{"two_phase", 14, w.TwoPhase}, {"failover", 17, w.Failover}} {
+			if need.asked && s.major() != 0 && !s.atLeast(need.since) {
+				s.tooOld(w.Range, "slot "+w.Name+": "+need.what, need.since, out)
+			}
+		}
+		s.checkWALLevel(w.Range, "slot "+w.Name, out)
+	}
+	if found == nil {
+		return
+	}
+	for _, a := range []struct{ name, is, wanted string }{
+		{"type", found.Type, w.Type},
+		{"plugin", found.Plugin, w.Plugin},
+		{"database", found.Database, w.Database},
+		{"two_phase", fmt.Sprint(found.TwoPhase), fmt.Sprint(w.TwoPhase)},
+		{"failover", fmt.Sprint(found.Failover), fmt.Sprint(w.Failover)},
+	} {
+		if a.is != a.wanted && !w.Lifecycle.Ignores(a.name) {
+			out.fail(w.Range, "Slot is another one",
+				"slot %s on %s has %s = %s, and the topology wants %s. A slot cannot be altered: write what is there, or drop it once its client needs it no more:\n  SELECT pg_drop_replication_slot(%s);",
+				ident(w.Name), w.on.Name, a.name, orNone(a.is), orNone(a.wanted), literal(w.Name))
+		}
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// leavingSubscription answers the subscription that uses the slot now and that this
+// plan drops, or "".
+func (s *scope) leavingSubscription(slot string) string {
+	for _, c := range s.topology.Clusters {
+		of := s.of(c)
+		for _, m := range of.managed("subscription") {
+			database, name := parseInDatabase(m.Object)
+			if of.wantsSubscription(database, name) {
+				continue
+			}
+			if found, _ := of.logical(database); found != nil {
+				if is := found.Subscription(name); is != nil && is.Options.SlotName == slot {
+					return name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func (s *scope) wantsSubscription(database, name string) bool {
+	for _, sub := range s.subscriptions() {
+		if sub.Database == database && sub.Name == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,302 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// A subscription is changed in place wherever PostgreSQL has an ALTER for it, and
+// made anew only when the user asks for that (-replace), since its tables would be
+// copied again. Its slot on the publisher is an object of its own (slot.go), made
+// before it and dropped after it: so it works where both are one cluster, a dead
+// publisher keeps nothing from being dropped, and an apply that dies leaks nothing
+// (PostgreSQL docs, "CREATE SUBSCRIPTION" and "ALTER SUBSCRIPTION").
+
+func subscriptions(s *scope, out *findings) {
+	for _, sub := range s.subscriptions() {
+		found, unknown := s.logical(sub.Database)
+		if unknown || !s.targeted(sub.ID) {
+			continue
+		}
+		v := s.subscription(sub, found)
+		if !v.check(out) {
+			continue
+		}
+		v.grants(out)
+		out.put(v.change(out))
+	}
+	for _, m := range s.managed("subscription") {
+		s.goneSubscription(m, out)
+	}
+	s.strangeSubscriptions(out)
+}
+
+// strangeSubscriptions reports those of the databases that were read which nobody
+// declares, and which repltool did not make.
+func (s *scope) strangeSubscriptions(out *findings) {
+	for _, database := range s.readDatabases() {
+		for _, sub := range s.live().Logical[database].Subscriptions {
+			if !s.wantsSubscription(database, sub.Name) && !s.isOurs("subscription", database, sub.Name) {
+				out.unmanaged = append(out.unmanaged, Notice{
+					Address: s.cluster.ID + ".subscription." + sub.Name, Node: s.cluster.Primary.Name, Detail: "subscription " + ident(sub.Name) + " in database " + ident(database),
+				})
+			}
+		}
+	}
+}
+
+// subscription is a subscription with both of its sides.
+type subscription struct {
+	*topology.Subscription
+	scope     *scope              // of the subscriber
+	publisher *scope              // nil: outside of the topology
+	is        *facts.Subscription // nil: not there
+	local     *facts.Logical      // the subscriber's database; nil: not there yet
+	remote    *facts.Logical      // the publisher's; nil: not there yet, or outside
+	blind     bool                // the publisher could not be read
+}
+
+func (s *scope) subscription(sub *topology.Subscription, local *facts.Logical) *subscription {
+	v := &subscription{Subscription: sub, scope: s, local: local}
+	if local != nil {
+		v.is = local.Subscription(sub.Name)
+	}
+	if c := sub.Publisher(); c != nil {
+		v.publisher = s.of(c)
+		v.remote, v.blind = v.publisher.logical(sub.SourceDatabase())
+	}
+	return v
+}
+
+// remade tells that the user asked to make it anew.
+func (v *subscription) remade() bool { return v.scope.replace[v.ID] && v.is != nil }
+
+func (v *subscription) change(out *findings) *draft {
+	d := newDraft(Update, v.ID, v.scope.cluster.Primary)
+	d.after = v.before()
+	switch {
+	case v.is == nil:
+		d.Action = Create
+		v.create(d)
+	case v.remade():
+		d.Action = Replace
+		v.remake(d)
+	default:
+		v.alter(d, out)
+	}
+	return d
+}
+
+// before are what must be in order before a subscription connects.
+func (v *subscription) before() []string {
+	all := append(v.scope.databaseAddresses(v.Database), v.scope.ledgerAddress(), v.scope.passfileAddress(v.scope.cluster.Primary))
+	if v.publisher == nil {
+		return all
+	}
+	p := v.publisher
+	all = append(all, p.databaseAddresses(v.SourceDatabase())...)
+	all = append(all, p.hbaAddress(p.cluster.Primary), p.address("role", v.Role.Name), v.grantsAddress())
+	if v.CreateSlot {
+		all = append(all, p.address("slot", v.Options.SlotName))
+	}
+	for _, pub := range v.Publications {
+		all = append(all, pub.ID)
+	}
+	return all
+}
+
+func (v *subscription) create(d *draft) {
+	s := v.scope
+	d.differ("database", nil, ptr(v.Database), "")
+	d.differ("publications", nil, ptr(strings.Join(v.Names(), ", ")), "")
+	d.differ("slot_name", nil, ptr(v.Options.SlotName), "")
+	for _, o := range v.options() {
+		if o.given() {
+			d.differ(o.name, nil, ptr(o.wanted), "")
+		}
+	}
+	v.copyNote(d, v.publishedTables())
+	v.makeTables(d)
+	if v.OnDestroy == topology.OnDestroyDrop {
+		d.sql(s.cluster.Primary, "intent", intend(s.row(v.ID), inDatabase("subscription", v.Database, v.Name)))
+	}
+	v.createSteps(d)
+}
+
+// createSteps make the subscription on a slot that is there, and wait for its copy.
+func (v *subscription) createSteps(d *draft) {
+	n := v.scope.cluster.Primary
+	options := []string{"create_slot = false", "slot_name = " + literal(v.Options.SlotName)}
+	if !v.CopyData {
+		options = append(options, "copy_data = false")
+	}
+	if !v.Options.Enabled {
+		options = append(options, "enabled = false")
+	}
+	for _, o := range v.options() {
+		if o.given() {
+			options = append(options, o.sql())
+		}
+	}
+	var b textBuilder
+	b.write("CREATE SUBSCRIPTION ", ident(v.Name), "\n  CONNECTION ", literal(v.connText()),
+		"\n  PUBLICATION ", idents(v.Names()), "\n  WITH (", strings.Join(options, ", "), ");")
+	d.step(n, "create subscription", SQL{Database: v.Database, SQL: b.done()})
+	v.waitReady(d)
+}
+
+// remake drops it and makes it again, with its slot: all tables are copied.
+func (v *subscription) remake(d *draft) {
+	n := v.scope.cluster.Primary
+	d.Reason = "made anew at the user's wish"
+	d.worsen(CopyData)
+	d.differ("copied again", nil, ptr(strings.Join(v.Names(), ", ")), "")
+	v.copyNote(d, v.publishedTables())
+	d.sqlIn(n, v.Database, "detach and drop", detach(v.Name)...)
+	if v.publisher != nil && v.CreateSlot {
+		v.dropSlotSteps(d)
+		p := v.publisher
+		d.sqlIn(p.cluster.Primary, v.SourceDatabase(), "create slot", p.createSlotSQL(p.slotFor(v.Subscription)))
+	}
+	v.makeTables(d)
+	v.createSteps(d)
+}
+
+// detach are the statements that drop a subscription without its publisher.
+func detach(name string) []string {
+	s := "ALTER SUBSCRIPTION " + ident(name)
+	return []string{s + " DISABLE;", s + " SET (slot_name = NONE);", "DROP SUBSCRIPTION " + ident(name) + ";"}
+}
+
+// dropSlotSteps drop the old slot, and those of copies that did not end.
+func (v *subscription) dropSlotSteps(d *draft) {
+	p := v.publisher.cluster.Primary
+	old := literal(v.is.Options.SlotName)
+	d.wait(p, "slot "+v.is.Options.SlotName+" is free", "SELECT count(*) = 0 FROM pg_replication_slots WHERE active AND slot_name = "+old, streamTimeout)
+	d.sql(p, "drop slot", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = "+old+";")
+}
+
+// makeTables makes the tables that the subscriber lacks.
+func (v *subscription) makeTables(d *draft) {
+	if sql := v.definition().SQL; sql != "" {
+		d.sqlIn(v.scope.cluster.Primary, v.Database, "make the tables that it lacks", strings.TrimRight(sql, "\n"))
+	}
+}
+
+// definition is what makes the tables that are missing, where that is wanted.
+func (v *subscription) definition() facts.Definition {
+	if v.CopySchema != topology.CopySchemaMissing || v.local == nil {
+		return facts.Definition{}
+	}
+	return v.local.Definitions[v.ID]
+}
+
+// waitReady waits until every table is copied and follows.
+func (v *subscription) waitReady(d *draft) {
+	if !v.Options.Enabled {
+		return
+	}
+	what := v.Name + " follows"
+	if v.CopyData {
+		what = v.Name + ": every table copied"
+	}
+	d.step(v.scope.cluster.Primary, what, Wait{Database: v.Database, Query: readyQuery(v.Name), What: what, Timeout: copyTimeout})
+}
+
+// readyQuery answers t once all tables are ready; "failed" for a subscription that
+// an error has disabled.
+func readyQuery(name string) string {
+	return "SELECT CASE WHEN NOT s.subenabled THEN 'failed' WHEN count(r.*) = count(r.*) FILTER (WHERE r.srsubstate = 'r') THEN 't' ELSE 'f' END,\n" +
+		"  CASE WHEN NOT s.subenabled THEN 'the subscription is disabled: see the server log' ELSE\n" +
+		"  count(r.*) FILTER (WHERE r.srsubstate = 'r') || ' of ' || count(r.*) || ' tables ready' END\n" +
+		"FROM pg_subscription s LEFT JOIN pg_subscription_rel r ON r.srsubid = s.oid\n" +
+		"WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.subname = " + literal(name) + "\nGROUP BY s.subenabled"
+}
+
+// publishedTables answers what the publications come to, in order.
+func (v *subscription) publishedTables() []topology.TableName {
+	var all []topology.TableName
+	for _, p := range v.Publications {
+		all = append(all, published(p, v.remote)...)
+	}
+	slices.SortFunc(all, compareTables)
+	return slices.Compact(all)
+}
+
+// copyNote says what a change copies.
+func (v *subscription) copyNote(d *draft, tables []topology.TableName) {
+	if !v.CopyData || !v.Options.Enabled || len(tables) == 0 {
+		return
+	}
+	var bytes int64
+	for _, name := range tables {
+		bytes += tableBytes(v.remote, name)
+	}
+	d.worsen(CopyData)
+	d.Effect = join(d.Effect, fmt.Sprintf("copies %s, %s", counted(len(tables), "table"), bytesText(bytes)))
+	d.copies = append(d.copies, Copy{Node: v.scope.cluster.Primary.Name, Bytes: bytes})
+}
+
+// tableBytes is the size of a table, or of all partitions below it.
+func tableBytes(found *facts.Logical, name topology.TableName) int64 {
+	var bytes int64
+	for _, t := range found.Tables {
+		if t.Table == name || t.Root != nil && *t.Root == name {
+			bytes += t.Bytes
+		}
+	}
+	return bytes
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// goneSubscription drops a subscription that repltool made and that left the
+// topology. It is detached first: its slot is dropped on the publisher after it, and
+// where the publisher is gone the slot is what stays behind.
+func (s *scope) goneSubscription(m facts.Managed, out *findings) {
+	database, name := parseInDatabase(m.Object)
+	if s.wantsSubscription(database, name) {
+		return
+	}
+	found, unknown := s.logical(database)
+	if unknown || !s.targeted(s.addressOfRow(m.Address)) {
+		return
+	}
+	n := s.cluster.Primary
+	d := newDraft(Delete, s.addressOfRow(m.Address), n)
+	d.after = []string{s.ledgerAddress()}
+	if is := found.Subscription(name); is != nil {
+		d.Reason = "no longer in the topology, and repltool made it; its tables and their rows stay"
+		d.worsen(Drop)
+		d.sqlIn(n, database, "detach and drop", detach(name)...)
+		s.namePublisher(d, is)
+	} else {
+		d.Reason = "it is gone already; the ledger still has it"
+	}
+	d.sql(n, "strike out", forget(m.Address))
+	out.put(d)
+}
+
+// namePublisher says where a slot stays behind that no plan can drop now.
+func (s *scope) namePublisher(d *draft, is *facts.Subscription) {
+	if is.Options.SlotName == "" {
+		return
+	}
+	conn := parseConnInfo(is.ConnInfo.Reveal())
+	for _, n := range s.topology.Nodes {
+		if n.Address == conn["host"] && n.Port == portOf(conn) && s.running(n) {
+			return
+		}
+	}
+	d.Reason += fmt.Sprintf("; slot %s stays on its publisher %s: drop it there, it holds back WAL", ident(is.Options.SlotName), conn["host"])
+}

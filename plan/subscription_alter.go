@@ -1,0 +1,249 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/providers/conninfo"
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// alter compares a subscription that is there and mends it without a copy, except
+// of tables that it has never had.
+func (v *subscription) alter(d *draft, out *findings) {
+	var sets, disabled []string
+	name := "ALTER SUBSCRIPTION " + ident(v.Name)
+	ignores := v.Lifecycle.Ignores
+	if text, differs := v.connDiffers(d); differs && !ignores("connection") {
+		sets = append(sets, name+" CONNECTION "+literal(text)+";")
+	}
+	relisted := !ignores("publications") && !sameSet(v.is.Publications, v.Names())
+	if relisted {
+		d.differ("publications", ptr(strings.Join(v.is.Publications, ", ")), ptr(strings.Join(v.Names(), ", ")), "")
+		sets = append(sets, name+" SET PUBLICATION "+idents(v.Names())+" WITH (refresh = false);")
+	}
+	for _, o := range v.options() {
+		if o.same() || ignores(o.name) || o.fixed {
+			continue
+		}
+		d.differ(o.name, ptr(o.is), ptr(o.wanted), "")
+		if o.offline {
+			disabled = append(disabled, name+" SET ("+o.sql()+");")
+		} else {
+			sets = append(sets, name+" SET ("+o.sql()+");")
+		}
+	}
+	v.alterSteps(d, name, sets, disabled)
+	if !relisted || v.publisher != nil {
+		v.refresh(d, relisted, out)
+	}
+}
+
+// alterSteps puts the statements around the pause that some of them need. Those on
+// failover and two_phase talk to the publisher, and run in no transaction.
+func (v *subscription) alterSteps(d *draft, name string, sets, disabled []string) {
+	n := v.scope.cluster.Primary
+	enabled := v.is.Options.Enabled
+	if (len(disabled) > 0 || !v.Options.Enabled) && enabled && !v.Lifecycle.Ignores("enabled") {
+		sets = append([]string{name + " DISABLE;"}, sets...)
+		enabled = false
+	}
+	if len(sets) > 0 {
+		d.sqlIn(n, v.Database, "alter subscription", sets...)
+	}
+	if len(disabled) > 0 && v.is.Options.Enabled {
+		d.step(n, "its worker has stopped", Wait{
+			Database: v.Database, What: v.Name + "'s worker has stopped", Timeout: settleTimeout,
+			Query: "SELECT count(*) = 0 FROM pg_stat_subscription WHERE pid IS NOT NULL AND subname = " + literal(v.Name),
+		})
+	}
+	for _, set := range disabled {
+		d.sqlIn(n, v.Database, "alter while it is disabled", set)
+	}
+	if v.Options.Enabled && !enabled {
+		d.sqlIn(n, v.Database, "enable", name+" ENABLE;")
+	}
+	if v.Options.Enabled != v.is.Options.Enabled {
+		d.differ("enabled", ptr(fmt.Sprint(v.is.Options.Enabled)), ptr(fmt.Sprint(v.Options.Enabled)), "")
+	}
+}
+
+// refresh takes up tables that were published since and lets go of those that no
+// longer are.
+func (v *subscription) refresh(d *draft, relisted bool, out *findings) {
+	if v.publisher == nil || v.blind || v.remote == nil {
+		return
+	}
+	come, gone := v.tableChanges()
+	if len(come)+len(gone) == 0 && !relisted {
+		return
+	}
+	if !v.Options.Enabled {
+		if len(come)+len(gone) > 0 {
+			out.drift = append(out.drift, Notice{
+				Address: v.ID, Node: v.scope.cluster.Primary.Name,
+				Detail: fmt.Sprintf("%s published since; a disabled subscription cannot take that up", tableDelta(come, gone)),
+			})
+		}
+		return
+	}
+	if len(come)+len(gone) > 0 {
+		d.differ("tables", ptr(counted(len(v.is.Tables), "table")), ptr(tableDelta(come, gone)), "")
+	}
+	v.copyNote(d, come)
+	v.makeTables(d)
+	n := v.scope.cluster.Primary
+	option := ""
+	if !v.CopyData || v.twoPhase() {
+		option = " WITH (copy_data = false)" // two_phase and a copy exclude each other
+	}
+	d.sqlIn(n, v.Database, "take up the tables", "ALTER SUBSCRIPTION "+ident(v.Name)+" REFRESH PUBLICATION"+option+";")
+	v.waitReady(d)
+}
+
+func (v *subscription) twoPhase() bool { return v.is.Options.TwoPhase != nil && *v.is.Options.TwoPhase }
+
+// tableChanges answers the tables to take up and to let go.
+func (v *subscription) tableChanges() (come, gone []topology.TableName) {
+	wanted := v.publishedTables()
+	for _, t := range wanted {
+		if !v.subscribed(t) {
+			come = append(come, t)
+		}
+	}
+	for _, t := range v.is.Tables {
+		if !slices.Contains(wanted, t.Table) {
+			gone = append(gone, t.Table)
+		}
+	}
+	return come, gone
+}
+
+func (v *subscription) subscribed(t topology.TableName) bool {
+	return v.is != nil && slices.ContainsFunc(v.is.Tables, func(s facts.SubscribedTable) bool { return s.Table == t })
+}
+
+func tableDelta(come, gone []topology.TableName) string {
+	var parts []string
+	for _, part := range []struct {
+		sign   string
+		tables []topology.TableName
+	}{{"+", come}, {"-", gone}} {
+		var names []string
+		for _, t := range part.tables {
+			names = append(names, part.sign+t.String())
+		}
+		if len(names) > 0 {
+			parts = append(parts, few(names))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// The connection.
+
+// conn answers the wanted connection string's pairs: no password, it is in the
+// passfile.
+func (v *subscription) conn() []conninfo.Pair {
+	var pairs []conninfo.Pair
+	add := func(key, value string) {
+		if value != "" {
+			pairs = append(pairs, conninfo.Pair{Key: key, Value: value})
+		}
+	}
+	if c := v.Connection; c != nil {
+		passfile := c.Passfile
+		if c.Password.IsSet() {
+			passfile = v.scope.subscriptionPassfile(v.scope.cluster.Primary)
+		}
+		add("service", c.Service)
+		add("host", c.Host)
+		add("port", numberText(c.Port))
+		add("dbname", c.Database)
+		add("user", c.User)
+		add("passfile", passfile)
+		add("sslmode", c.SSLMode)
+		add("sslrootcert", c.SSLRootCert)
+		add("sslcert", c.SSLCert)
+		add("sslkey", c.SSLKey)
+		add("connect_timeout", numberText(c.ConnectTimeout))
+		return pairs
+	}
+	p, r := v.publisher.cluster.Primary, v.publisher.cluster.Replication
+	add("host", p.Address)
+	add("port", numberText(p.Port))
+	add("dbname", v.SourceDatabase())
+	add("user", v.Role.Name)
+	if v.Role.Password.IsSet() {
+		add("passfile", v.scope.subscriptionPassfile(v.scope.cluster.Primary))
+	}
+	add("sslmode", r.SSLMode)
+	add("sslrootcert", r.SSLRootCert)
+	add("sslcert", r.SSLCert)
+	add("sslkey", r.SSLKey)
+	return pairs
+}
+
+func (v *subscription) connText() string { return conninfo.Format(v.conn()) }
+
+func numberText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+// connDiffers notes the keys in which the connection is not as wanted.
+func (v *subscription) connDiffers(d *draft) (string, bool) {
+	now := parseConnInfo(v.is.ConnInfo.Reveal())
+	wanted := map[string]string{}
+	var keys []string
+	for _, p := range v.conn() {
+		wanted[p.Key] = p.Value
+		keys = append(keys, p.Key)
+	}
+	for _, key := range slices.Sorted(maps.Keys(now)) {
+		if _, both := wanted[key]; !both {
+			keys = append(keys, key)
+		}
+	}
+	defaults := map[string]string{"port": "5432", "sslmode": "prefer"}
+	differs := false
+	for _, key := range keys {
+		is, want := now[key], wanted[key]
+		if is == "" {
+			is = defaults[key]
+		}
+		if want == "" {
+			want = defaults[key]
+		}
+		switch {
+		case is == want, key == "passfile" && v.rightPassword(now["password"]), key == "password" && v.rightPassword(is):
+		case key == "password":
+			d.differ("connection.password", ptr(topology.Redacted), nil, "")
+			differs = true
+		default:
+			d.differ("connection."+key, optional(now, key), optional(wanted, key), "")
+			differs = true
+		}
+	}
+	return v.connText(), differs
+}
+
+// rightPassword tells that a connection string holds the password itself, and the
+// right one: a subscription made by hand is adopted as it is.
+func (v *subscription) rightPassword(text string) bool {
+	want := v.password()
+	return text != "" && want.IsSet() && text == want.Reveal()
+}
+
+// password is what it logs in with.
+func (v *subscription) password() topology.Secret {
+	if v.Connection != nil {
+		return v.Connection.Password
+	}
+	return v.Role.Password
+}

@@ -1,0 +1,330 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// What keeps a subscription from working is said before it is tried: each is an
+// error that names the cause and the way out (PostgreSQL docs, 29.1 to 29.11).
+
+// check is false, with an error or a notice, for a subscription that is not planned.
+func (v *subscription) check(out *findings) bool {
+	if v.blind {
+		return false // told with the node that could not be read
+	}
+	before := len(out.diags)
+	v.checkVersions(out)
+	v.checkFixed(out)
+	v.checkSlot(out)
+	if v.publisher != nil {
+		v.checkPublisher(out)
+		v.checkTables(out)
+	}
+	v.checkWorkers(out)
+	return !out.diags[before:].HasErrors()
+}
+
+// checkVersions refuses what the subscriber, or its publisher, is too old for.
+func (v *subscription) checkVersions(out *findings) {
+	if v.scope.major() == 0 {
+		return
+	}
+	for _, o := range v.allOptions() {
+		if o.said && !v.scope.atLeast(o.since) {
+			v.scope.tooOld(v.Range, v.ID+": "+o.name, o.since, out)
+		}
+	}
+	if v.Options.Streaming == topology.StreamingParallel && v.scope.atLeast(14) && !v.scope.atLeast(16) {
+		v.scope.tooOld(v.Range, v.ID+`: streaming = "parallel"`, 16, out)
+	}
+	p := v.publisher
+	if p == nil || p.major() == 0 {
+		return
+	}
+	o := v.Options
+	for _, need := range []struct {
+		what  string
+		since int
+		asked bool
+	}{
+		{"streaming", 14, o.Streaming != "" && o.Streaming != topology.StreamingOff},
+		{"two_phase", 15, o.TwoPhase != nil && *o.TwoPhase},
+		{"origin", 16, o.Origin == topology.OriginNone},
+		{"failover", 17, o.Failover != nil && *o.Failover},
+	} {
+		if need.asked && !p.atLeast(need.since) {
+			out.fail(v.Range, "Option is newer than the publisher", "%s: %s wants a publisher of PostgreSQL %d or later, and %s has %d.",
+				v.ID, need.what, need.since, p.cluster.Primary.Name, p.major())
+		}
+	}
+}
+
+// checkFixed refuses changes that PostgreSQL has no ALTER for: the user decides
+// whether everything is copied again.
+func (v *subscription) checkFixed(out *findings) {
+	if v.is == nil || v.remade() {
+		return
+	}
+	fixed := func(name, is, wanted string) {
+		out.fail(v.Range, "Cannot be altered",
+			"%s: %s is %s and the topology wants %s. PostgreSQL %d cannot alter that: write what is there, or make the subscription anew with -replace=%s, which copies its tables again.",
+			v.ID, name, is, wanted, v.scope.major(), v.ID)
+	}
+	for _, o := range v.options() {
+		if o.fixed && !o.same() && !v.Lifecycle.Ignores(o.name) {
+			fixed(o.name, o.is, o.wanted)
+		}
+	}
+	if is := v.is.Options.SlotName; is != v.Options.SlotName && !v.Lifecycle.Ignores("slot_name") {
+		if is == "" {
+			is = "NONE (somebody detached it)"
+		}
+		fixed("slot_name", is, v.Options.SlotName)
+	}
+}
+
+// checkSlot looks at the slot on the publisher: one that is gone or has lost WAL is
+// never made anew in silence, since what was written in between would be missing.
+func (v *subscription) checkSlot(out *findings) {
+	if v.publisher == nil || !v.publisher.running(v.publisher.cluster.Primary) {
+		return
+	}
+	p := v.publisher.cluster.Primary
+	slot := v.publisher.foundSlot(p, v.Options.SlotName)
+	switch {
+	case v.is != nil && !v.remade() && v.is.Options.SlotName == v.Options.SlotName && (slot == nil || slot.WALStatus == "lost"):
+		what := "is gone from " + p.Name
+		if slot != nil {
+			what = "on " + p.Name + " has lost WAL that it needs"
+		}
+		message := "slot " + ident(v.Options.SlotName) + " " + what + ": changes since then are missing on " + v.scope.cluster.Primary.Name
+		out.drift = append(out.drift, Notice{Address: v.ID, Node: p.Name, Detail: message})
+		out.health = append(out.health, Health{
+			Address: v.ID, Severity: Error, Message: message,
+			Hint: "empty its tables on " + v.scope.cluster.Primary.Name + ", then copy them again with -replace=" + v.ID,
+		})
+	case v.is == nil && slot != nil && slot.Active:
+		out.fail(v.Range, "Slot is in use", "%s: slot %s on %s is in use by process %d. Give the subscription another slot_name.", v.ID, ident(slot.Name), p.Name, slot.ActivePID)
+	case v.is == nil && slot != nil && (slot.Type != topology.SlotLogical || slot.Plugin != "pgoutput" || slot.Database != v.SourceDatabase()):
+		out.fail(v.Range, "Slot is of another kind", "%s: slot %s on %s is there, and is no slot of pgoutput in database %s. Give the subscription another slot_name.", v.ID, ident(slot.Name), p.Name, v.SourceDatabase())
+	case v.is == nil && slot == nil && !v.CreateSlot:
+		out.fail(v.Range, "No such slot", "%s says create_slot = false, and %s has no slot %s.", v.ID, p.Name, ident(v.Options.SlotName))
+	}
+}
+
+// checkPublisher looks at what the publisher needs to send changes at all.
+func (v *subscription) checkPublisher(out *findings) {
+	v.publisher.checkWALLevel(v.Range, v.ID, out)
+	v.publisher.checkLogicalSenders(v.Subscription, out)
+}
+
+// checkWALLevel refuses what decodes WAL that has not enough in it.
+func (s *scope) checkWALLevel(at hcl.Range, who string, out *findings) {
+	if level := s.willBe("wal_level"); level != "logical" && level != "" {
+		out.fail(at, "wal_level is too low", "%s needs wal_level = logical, and %s has %s. Write in %s\n  parameters = { wal_level = \"logical\" }\nwhich takes a restart of %s.",
+			who, s.cluster.Primary.Name, level, s.cluster.ID, s.cluster.Primary.Name)
+	}
+}
+
+// checkLogicalSenders compares slots and WAL senders with those who want them; the
+// last subscription of a publisher tells. A first copy takes one more of each.
+func (s *scope) checkLogicalSenders(sub *topology.Subscription, out *findings) {
+	all := s.subscribers()
+	if all[len(all)-1] != sub {
+		return
+	}
+	slots := 1
+	for _, w := range s.wantedSlots() {
+		if w.on == s.cluster.Primary {
+			slots++
+		}
+	}
+	senders := len(all) + 1
+	for _, sb := range s.cluster.Standbys {
+		if sb.Upstream == s.cluster.Primary {
+			senders++
+		}
+	}
+	for _, need := range []struct {
+		name string
+		n    int
+	}{{"max_replication_slots", slots}, {"max_wal_senders", senders}} {
+		if has := s.willBe(need.name); has != "" && number(facts.Setting{}, has) < float64(need.n) {
+			out.fail(sub.Range, "Too few for all subscribers", "%s has %s = %s, and its standbys, slots and %s want %d at least. Set it in parameters of %s.",
+				s.cluster.Primary.Name, need.name, has, counted(len(all), "subscription"), need.n, s.cluster.ID)
+		}
+	}
+}
+
+// willBe answers a parameter of the primary as this plan leaves it; "" unknown.
+func (s *scope) willBe(name string) string {
+	n := s.cluster.Primary
+	if p, given := s.cluster.ParametersOf(n)[name]; given && !s.cluster.Lifecycle.Ignores(name) {
+		return p.Value
+	}
+	if s.live() == nil {
+		return s.bootValue(name)
+	}
+	for _, l := range s.derived(n) {
+		if l.name == name {
+			return l.value
+		}
+	}
+	return s.outside(n, name, "")
+}
+
+// bootValue is PostgreSQL's default, for a server that is yet to be made.
+func (s *scope) bootValue(name string) string {
+	return map[string]string{
+		"wal_level": "replica", "max_replication_slots": "10", "max_wal_senders": "10",
+		"max_logical_replication_workers": "4", "max_worker_processes": "8",
+	}[name]
+}
+
+// checkWorkers compares the subscriptions of a cluster with the processes that it
+// may start: one each, and room to copy one table. The last of them tells.
+func (v *subscription) checkWorkers(out *findings) {
+	all := v.scope.subscriptions()
+	if all[len(all)-1] != v.Subscription {
+		return
+	}
+	origins := "max_replication_slots"
+	if v.scope.atLeast(18) {
+		origins = "max_active_replication_origins"
+	}
+	for _, need := range []struct {
+		name string
+		n    int
+	}{{"max_logical_replication_workers", len(all) + 1}, {"max_worker_processes", len(all) + 2}, {origins, len(all) + 1}} {
+		has := v.scope.willBe(need.name)
+		if has != "" && number(facts.Setting{}, has) < float64(need.n) {
+			out.fail(v.Range, "Too few workers", "%s has %s = %s, and its %s want %d at least. Set it in parameters.",
+				v.scope.cluster.Primary.Name, need.name, has, counted(len(all), "subscription"), need.n)
+		}
+	}
+}
+
+// checkTables compares the tables that are to be taken up on both sides.
+func (v *subscription) checkTables(out *findings) {
+	if v.is != nil && !v.Options.Enabled && !v.remade() {
+		return
+	}
+	if v.local == nil {
+		v.refuseNoDatabase(out)
+		return
+	}
+	var missing []string
+	for _, name := range v.publishedTables() {
+		switch local := v.local.Table(name); {
+		case v.subscribed(name) && !v.remade():
+		case local == nil:
+			missing = append(missing, name.String())
+		default:
+			v.checkShape(name, local, out)
+			v.checkRows(name, local, out)
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	switch definition := v.definition(); {
+	case definition.Error != "":
+		out.fail(v.Range, "Tables cannot be made", "%s: %s lacks %s, and their definition could not be had: %s", v.ID, v.scope.cluster.Primary.Name, few(missing), definition.Error)
+	case definition.SQL == "":
+		out.fail(v.Range, "Tables are missing on the subscriber",
+			"%s: database %q on %s lacks %s. PostgreSQL replicates no definitions: make them there, or say copy_schema = \"missing\".", v.ID, v.Database, v.scope.cluster.Primary.Name, few(missing))
+	}
+}
+
+func (v *subscription) refuseNoDatabase(out *findings) {
+	s := v.scope
+	if !s.wantsDatabase(v.Database) {
+		out.fail(v.Range, "No such database", "%s has no database %q. Declare it in %s, or name another.", s.cluster.Primary.Name, v.Database, s.cluster.ID)
+		return
+	}
+	if len(v.publishedTables()) > 0 {
+		out.fail(v.Range, "Tables are not there yet",
+			"Database %q is made by this plan, and %s copies into tables of it. Make the database first, with -target=%s, then plan again.", v.Database, v.ID, s.cluster.ID)
+	}
+}
+
+// checkShape compares the columns of a table: those published must be there.
+func (v *subscription) checkShape(name topology.TableName, local *facts.Table, out *findings) {
+	remote := v.remote.Table(name)
+	var lacks, differs []string
+	for _, c := range v.publishedColumns(name, remote) {
+		mine := column(local, c.Name)
+		switch {
+		case mine == nil, mine.Generated && !c.Generated:
+			lacks = append(lacks, c.Name)
+		case mine.Type != c.Type:
+			differs = append(differs, c.Name+" is "+c.Type+" there and "+mine.Type+" here")
+		}
+	}
+	if len(lacks) > 0 {
+		out.fail(v.Range, "Tables do not match", "%s: table %s on %s lacks %s, which is published. It has %s; published are %s.",
+			v.ID, name, v.scope.cluster.Primary.Name, strings.Join(lacks, ", "), shape(local.Columns), shape(v.publishedColumns(name, remote)))
+	}
+	if len(differs) == 0 {
+		return
+	}
+	if v.Options.Binary != nil && *v.Options.Binary {
+		out.fail(v.Range, "Tables do not match", "%s: table %s: column %s; with binary = true the types must be the same.", v.ID, name, strings.Join(differs, ", "))
+	} else {
+		out.warn(v.Range, "Column types differ", "%s: table %s: column %s. A value that does not fit stops replication.", v.ID, name, strings.Join(differs, ", "))
+	}
+}
+
+// publishedColumns are the columns of a table that some publication sends.
+func (v *subscription) publishedColumns(name topology.TableName, remote *facts.Table) []facts.Column {
+	if remote == nil {
+		return nil
+	}
+	var all []facts.Column
+	for _, c := range remote.Columns {
+		if v.publishesColumn(name, remote, c) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func (v *subscription) publishesColumn(name topology.TableName, remote *facts.Table, c facts.Column) bool {
+	for _, p := range v.Publications {
+		if !member(p, remote) {
+			continue
+		}
+		i := slices.IndexFunc(p.Tables, func(t topology.PublishedTable) bool { return t.Table == name })
+		if i < 0 || len(p.Tables[i].Columns) == 0 {
+			if !c.Generated {
+				return true
+			}
+		} else if slices.Contains(p.Tables[i].Columns, c.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+func shape(columns []facts.Column) string {
+	var all []string
+	for _, c := range columns {
+		all = append(all, c.Name+" "+c.Type)
+	}
+	return "(" + strings.Join(all, ", ") + ")"
+}
+
+// checkRows refuses to copy into a table that has rows: the first key that is there
+// twice stops the copy for good.
+func (v *subscription) checkRows(name topology.TableName, local *facts.Table, out *findings) {
+	if v.CopyData && local.Rows {
+		out.fail(v.Range, "Table has rows already",
+			"%s would copy into %s on %s, which has rows: a key that is there twice stops the copy. Empty it first, or say copy_data = false if its rows are the publisher's.", v.ID, name, v.scope.cluster.Primary.Name)
+	}
+}
