@@ -68,6 +68,14 @@ func hostName(text string) string {
 	return ""
 }
 
+// serverName is hostName for a connection of libpq's.
+func serverName(text string) string {
+	if before, after, found := strings.Cut(text, "@"); found {
+		return fmt.Sprintf("a host stands without its user: write %q here, and user = %q.", after, before)
+	}
+	return hostName(text)
+}
+
 // notDashed refuses what a command would take for one of its options.
 func notDashed(text string) string {
 	if strings.HasPrefix(text, "-") {

@@ -160,7 +160,7 @@ func (b *block) nodeSQL(n *Node) {
 }
 
 func (b *block) sql(s *SQL, ref string) {
-	b.text("host", &s.Host, hostName)
+	b.text("host", &s.Host, serverName)
 	b.port(&s.Port)
 	b.text("user", &s.User, notEmpty)
 	if password, ok := b.password(ref); ok {

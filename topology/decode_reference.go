@@ -150,9 +150,13 @@ func (e *evaluator) idOf(v cty.Value, kind string) (id, why string) {
 		return "", e.quoted(kind, v.AsString())
 	case v.Type().IsMapType() && v.Type().ElementType().Equals(wanted):
 		return "", fmt.Sprintf("this one has for_each. Say which %s is meant, as in %s.", kind, exampleOf(kind))
-	default:
-		return "", "this is " + withArticle(v.Type().FriendlyName()) + "."
 	}
+	for _, other := range []string{"node", "cluster", "publication"} {
+		if typ, _ := objectType(other); v.Type().Equals(typ) && v.GetAttr("id").IsKnown() && !v.GetAttr("id").IsNull() {
+			return "", fmt.Sprintf("this is %s.", v.GetAttr("id").AsString())
+		}
+	}
+	return "", "this is " + withArticle(v.Type().FriendlyName()) + "."
 }
 
 // declaredID refuses what has the shape of that kind and is another: a

@@ -159,7 +159,7 @@ func (b *block) refuseCopySchema(s *Subscription) {
 func (b *block) connection() *Connection {
 	c := &Connection{Range: b.at}
 	b.about(c)
-	b.text("host", &c.Host, hostName)
+	b.text("host", &c.Host, serverName)
 	b.port(&c.Port)
 	b.text("database", &c.Database, objectName)
 	b.text("user", &c.User, objectName)

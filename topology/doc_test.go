@@ -10,34 +10,61 @@ import (
 
 const reference = "../docs/language.md"
 
-// TestReferenceNamesEverything: each attribute, block, function and refused
-// parameter is in docs/language.md.
+// TestReferenceNamesEverything: each function, refused parameter and reserved
+// word is in docs/language.md, and each attribute and block in its section.
 func TestReferenceNamesEverything(t *testing.T) {
 	text, err := os.ReadFile(reference)
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := schemaNames("", rootSchema())
 	e := newEvaluator("", Inputs{}, &sources{})
-	names = append(names, slices.Collect(maps.Keys(e.functions))...)
+	names := slices.Collect(maps.Keys(e.functions))
 	names = append(names, slices.Collect(maps.Keys(ownedParameters()))...)
 	names = append(names, slices.Collect(maps.Keys(reservedWords()))...)
+	checkNamed(t, reference, string(text), names)
+	checkSections(t, sections(string(text)), "", rootSchema(), string(text))
+}
+
+func checkNamed(t *testing.T, place, text string, names []string) {
+	t.Helper()
 	for _, name := range names {
-		if !strings.Contains(string(text), "`"+name+"`") && !strings.Contains(string(text), "`"+name+"(") {
-			t.Errorf("%s does not name %s", reference, name)
+		if !strings.Contains(text, "`"+name+"`") && !strings.Contains(text, "`"+name+"(") {
+			t.Errorf("%s does not name %s", place, name)
 		}
 	}
 }
 
-func schemaNames(block string, s *schema) []string {
-	names := append(slices.Clone(s.required), s.optional...)
-	for _, b := range s.blocks {
-		if block != "" {
-			names = append(names, b.name)
+// sections answers the text under each heading, that of deeper ones left out.
+func sections(text string) map[string]string {
+	out := map[string]string{}
+	title := ""
+	for _, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(line, "#") {
+			title = strings.TrimLeft(line, "# ")
+			continue
 		}
-		names = append(names, schemaNames(b.name, b.schema)...)
+		out[title] += line + "\n"
 	}
-	return names
+	return out
+}
+
+// checkSections: a block without a heading of its own stands in the section of
+// the block around it. What defaults takes is said in words.
+func checkSections(t *testing.T, all map[string]string, title string, s *schema, section string) {
+	t.Helper()
+	if title != "defaults" {
+		checkNamed(t, reference+", section "+title+",", section, append(slices.Clone(s.required), s.optional...))
+	}
+	for _, b := range s.blocks {
+		if _, reserved := reservedWords()[b.name]; title != "" && title != "defaults" && !reserved {
+			checkNamed(t, reference+", section "+title+",", section, []string{b.name})
+		}
+		inner, name := section, title
+		if text, ok := all[b.name]; ok {
+			inner, name = text, b.name
+		}
+		checkSections(t, all, name, b.schema, inner)
+	}
 }
 
 // TestReferenceExamples: every example is laid out as fmt does it, and those

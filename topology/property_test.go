@@ -74,6 +74,105 @@ cluster "c" {
 	}
 }
 
+// TestHashSeesLogicalReplication: each attribute counts, and what it refers to
+// is written as its address.
+func TestHashSeesLogicalReplication(t *testing.T) {
+	base := `
+node "a" { host = "h1" }
+node "b" { host = "h2" }
+cluster "a" {
+  primary = node.a
+  role "r" {
+    replication = true
+    password    = env("PW")
+  }
+  role "other" {
+    superuser = true
+    password  = env("PW")
+  }
+}
+cluster "b" { primary = node.b }
+publication "p" {
+  cluster  = cluster.a
+  database = "d"
+  tables   = ["t"]
+}
+publication "q" {
+  cluster  = cluster.a
+  database = "d"
+  tables   = ["q"]
+}
+subscription "s" {
+  cluster      = cluster.b
+  database     = "d"
+  publications = [publication.p]
+}
+subscription "outside" {
+  cluster           = cluster.b
+  database          = "o"
+  publication_names = ["x"]
+  connection {
+    host     = "h"
+    database = "d"
+  }
+}`
+	hash := func(text string) string {
+		top, diags := loadText(t, map[string][]byte{"main.hcl": []byte(text)}, map[string]string{"PW": "one"})
+		if diags.HasErrors() {
+			t.Fatal(render(top, diags))
+		}
+		for _, line := range top.canonical() {
+			if strings.HasPrefix(line, "subscription.") && strings.Count(line, "Cluster.") > 0 {
+				t.Errorf("more than an address: %s", line)
+			}
+		}
+		return top.Hash()
+	}
+	seen := map[string]string{hash(base): "nothing"}
+	for _, change := range [][2]string{
+		{`["t"]`, `["t", "u"]`},
+		{`["t"]`, `["s.t"]`},
+		{`tables   = ["t"]`, `all_tables = true`},
+		{`tables   = ["t"]`, `schemas = ["t"]`},
+		{`tables   = ["t"]`, "table \"t\" { where = \"a\" }"},
+		{`tables   = ["t"]`, "table \"t\" { columns = [\"a\"] }"},
+		{`["t"]`, "[\"t\"]\n  publish = [\"insert\"]"},
+		{`["t"]`, "[\"t\"]\n  via_partition_root = true"},
+		{`["t"]`, "[\"t\"]\n  owner = \"o\""},
+		{`["t"]`, "[\"t\"]\n  name = \"n\""},
+		{`[publication.p]`, `[publication.q]`},
+		{`[publication.p]`, "[publication.p]\n  role = \"other\""},
+		{`[publication.p]`, "[publication.p]\n  enabled = false"},
+		{`[publication.p]`, "[publication.p]\n  copy_data = false"},
+		{`[publication.p]`, "[publication.p]\n  create_slot = false"},
+		{`[publication.p]`, "[publication.p]\n  slot_name = \"x\""},
+		{`[publication.p]`, "[publication.p]\n  binary = false"},
+		{`[publication.p]`, "[publication.p]\n  streaming = \"off\""},
+		{`[publication.p]`, "[publication.p]\n  two_phase = true"},
+		{`[publication.p]`, "[publication.p]\n  disable_on_error = true"},
+		{`[publication.p]`, "[publication.p]\n  origin = \"none\""},
+		{`[publication.p]`, "[publication.p]\n  password_required = false"},
+		{`[publication.p]`, "[publication.p]\n  run_as_owner = true"},
+		{`[publication.p]`, "[publication.p]\n  failover = true"},
+		{`[publication.p]`, "[publication.p]\n  synchronous_commit = \"off\""},
+		{`[publication.p]`, "[publication.p]\n  copy_schema = \"missing\""},
+		{`[publication.p]`, "[publication.p]\n  on_destroy = \"retain\""},
+		{`["x"]`, `["y"]`},
+		{`"h"`, `"i"`},
+		{`"h"`, "\"h\"\n    password = env(\"PW\")"},
+		{`"h"`, "\"h\"\n    connect_timeout = \"3s\""},
+	} {
+		if !strings.Contains(base, change[0]) {
+			t.Fatalf("%s is not in the text", change[0])
+		}
+		changed := hash(strings.Replace(base, change[0], change[1], 1))
+		if other, twice := seen[changed]; twice {
+			t.Errorf("the hash does not tell %q from %q", change[1], other)
+		}
+		seen[changed] = change[1]
+	}
+}
+
 // TestVariablesComeBack: what a topology records is enough to load it again.
 func TestVariablesComeBack(t *testing.T) {
 	text := []byte(`

@@ -23,6 +23,12 @@ func (b *block) rowFilter() string {
 		b.invalid("where", why)
 		return ""
 	}
+	return withoutParentheses(filter)
+}
+
+// withoutParentheses takes off what WHERE (…) adds anyway.
+func withoutParentheses(filter string) string {
+	filter = strings.TrimSpace(filter)
 	for enclosed(filter) {
 		filter = strings.TrimSpace(filter[1 : len(filter)-1])
 	}
@@ -31,7 +37,7 @@ func (b *block) rowFilter() string {
 
 func filterText(filter string) string {
 	switch {
-	case filter == "" || filter == "()":
+	case strings.Trim(filter, "() \t\r\n") == "":
 		return "the row filter is empty; leave the attribute out to publish every row."
 	case !utf8.ValidString(filter):
 		return "the text is not valid UTF-8."
@@ -63,7 +69,7 @@ func filterText(filter string) string {
 
 // enclosed tells whether one pair of parentheses holds the whole filter.
 func enclosed(filter string) bool {
-	if !strings.HasPrefix(filter, "(") || !strings.HasSuffix(filter, ")") || strings.TrimSpace(filter[1:len(filter)-1]) == "" {
+	if !strings.HasPrefix(filter, "(") || !strings.HasSuffix(filter, ")") {
 		return false
 	}
 	whole := true

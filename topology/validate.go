@@ -20,7 +20,11 @@ func (e *evaluator) validate() {
 	for _, c := range e.top.Clusters {
 		e.checkCluster(c)
 	}
+	e.checkPublications()
+	e.checkSubscriptions()
+	e.checkDecoding()
 	e.checkUnused()
+	e.checkEmptyPublications()
 }
 
 // checkNames: application_name is compared without regard to case, so names

@@ -164,12 +164,7 @@ func (e *evaluator) checkReplication(c *Cluster) {
 
 // reportNoRole tells two reasons apart: several roles that fit, or none.
 func (e *evaluator) reportNoRole(c *Cluster) {
-	var fitting []string
-	for _, role := range c.Roles {
-		if role.Replication {
-			fitting = append(fitting, role.Name)
-		}
-	}
+	fitting := replicationRoles(c)
 	switch {
 	case len(fitting) > 1:
 		e.add(problem(c.Replication.Range, "Several replication roles",
@@ -180,6 +175,16 @@ func (e *evaluator) reportNoRole(c *Cluster) {
 			"%s has standbys, and they need a role to log in as. Add for example\n"+
 				"  role \"replicator\" {\n    replication = true\n    password    = env(\"REPLICATOR_PASSWORD\")\n  }", c.ID))
 	}
+}
+
+func replicationRoles(c *Cluster) []string {
+	var names []string
+	for _, role := range c.Roles {
+		if role.Replication {
+			names = append(names, role.Name)
+		}
+	}
+	return names
 }
 
 func (e *evaluator) checkCertificate(c *Cluster) {

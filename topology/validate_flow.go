@@ -1,0 +1,141 @@
+package topology
+
+import (
+	"slices"
+	"strings"
+)
+
+// These checks follow tables from database to database over the subscriptions
+// that are enabled: what comes twice or comes back is applied twice, and the
+// second time fails with a duplicate key.
+
+func (e *evaluator) checkFlow() {
+	var flows []*Subscription
+	for _, s := range e.top.Subscriptions {
+		into, from := s.into(), s.from()
+		if s.Options.Enabled && into.known() && from.known() && into != from {
+			flows = append(flows, s)
+		}
+	}
+	e.checkTwice(flows)
+	e.checkCircles(flows)
+}
+
+func (s *Subscription) into() placed { return placed{s.Cluster, s.Database} }
+
+// from answers the publisher's database; unknown for one outside.
+func (s *Subscription) from() placed {
+	if s.Publisher() == nil {
+		return placed{}
+	}
+	return placed{s.Publisher(), s.SourceDatabase()}
+}
+
+// checkTwice: two subscriptions bring the same rows of one table from one
+// database into another.
+func (e *evaluator) checkTwice(flows []*Subscription) {
+	type way struct{ from, into placed }
+	seen := map[way][]*Subscription{}
+	for _, s := range flows {
+		key := way{s.from(), s.into()}
+		for _, other := range seen[key] {
+			if i, tables := firstCommon(s, other); !tables.empty() {
+				e.add(problem(e.places.of(s, publicationPlace(i), s.Range), "Table subscribed to twice",
+					"%s brings %s of %s into %s, and so does %s (at %s): each change would be applied twice. "+
+						"Name all publications in one subscription, or take the table out of one.",
+					s.ID, tables, key.from, key.into, other.ID, where(other.Range)))
+				break
+			}
+		}
+		seen[key] = append(seen[key], s)
+	}
+}
+
+// firstCommon answers the first publication of s that shares rows with one of
+// other, and the tables that they share.
+func firstCommon(s, other *Subscription) (int, tableSet) {
+	for i, p := range s.Publications {
+		for _, q := range other.Publications {
+			if tables := commonRows(p, q); !tables.empty() {
+				return i, tables
+			}
+		}
+	}
+	return 0, newTableSet()
+}
+
+// commonRows answers the tables of both. Two that publish different operations
+// share nothing, and of a table that both filter it is not known.
+func commonRows(p, q *Publication) tableSet {
+	common := tablesOf(p).and(tablesOf(q))
+	if !slices.ContainsFunc(p.Publish, q.Publishes) {
+		return newTableSet()
+	}
+	for _, t := range p.Tables {
+		if t.Where != "" && q.filters(t.Table) {
+			delete(common.tables, t.Table)
+		}
+	}
+	return common
+}
+
+func (p *Publication) filters(name TableName) bool {
+	return slices.ContainsFunc(p.Tables, func(t PublishedTable) bool { return t.Table == name && t.Where != "" })
+}
+
+// checkCircles: a table comes back to the database that it came from.
+func (e *evaluator) checkCircles(flows []*Subscription) {
+	leaving := map[placed][]*Subscription{}
+	for _, s := range flows {
+		leaving[s.from()] = append(leaving[s.from()], s)
+	}
+	reported := map[*Subscription]bool{}
+	for _, s := range flows {
+		circle, tables := circleOf(s, leaving)
+		if circle == nil || reported[s] {
+			continue
+		}
+		var names []string
+		for _, member := range circle {
+			reported[member] = true
+			names = append(names, member.ID)
+		}
+		e.add(unsupported(s.Range, "What is written to %s of %s comes back to it over %s. Replication in both directions is planned "+
+			"(the reserved word bidirectional); until then a table goes one way. Take it out of one of the publications, or set enabled = false.",
+			tables, s.from(), strings.Join(names, " -> ")))
+	}
+}
+
+// circleOf answers the subscriptions over which tables of s come back to where
+// it takes them from, s first; nil when none do. A database is looked at again
+// only when tables arrive that did not arrive there before.
+func circleOf(s *Subscription, leaving map[placed][]*Subscription) ([]*Subscription, tableSet) {
+	type arrival struct {
+		path   []*Subscription
+		tables tableSet
+	}
+	reached := map[placed]tableSet{}
+	queue := []arrival{{[]*Subscription{s}, tablesOf(s.Publications...)}}
+	for len(queue) > 0 {
+		a := queue[0]
+		queue = queue[1:]
+		at := a.path[len(a.path)-1].into()
+		if at == s.from() {
+			return a.path, a.tables
+		}
+		before, ok := reached[at]
+		if !ok {
+			before = newTableSet()
+		}
+		if a.tables.empty() || before.contains(a.tables) {
+			continue
+		}
+		reached[at] = before.or(a.tables)
+		for _, next := range leaving[at] {
+			if tables := a.tables.and(tablesOf(next.Publications...)); !tables.empty() {
+				queue = append(queue, arrival{append(slices.Clone(a.path), next), tables})
+			}
+		}
+	}
+	return nil, tableSet{}
+}
