@@ -21,6 +21,7 @@ func health(s *scope, out *findings) {
 			s.standbyHealth(sb, up, out)
 		}
 	}
+	subscriptionHealth(s, out)
 	for _, n := range s.cluster.Members() {
 		if s.running(n) {
 			s.slotHealth(n, out)

@@ -37,6 +37,8 @@ type ClusterStatus struct {
 	Address string       `json:"address"`
 	Nodes   []Standing   `json:"nodes"`
 	Slots   []SlotStatus `json:"slots"`
+
+	Subscriptions []SubscriptionStatus `json:"subscriptions"`
 }
 
 // SlotStatus is one replication slot.
@@ -69,6 +71,7 @@ func NewStatus(t *topology.Topology, f facts.Facts, p *plan.Plan) Status {
 				one.Slots = append(one.Slots, slotsOf(n.Name, f.Nodes[n.Name])...)
 			}
 		}
+		one.Subscriptions = subscriptionsOf(t, c, f)
 		s.Clusters = append(s.Clusters, one)
 	}
 	return s
@@ -148,6 +151,10 @@ func (s Status) Write(w io.Writer, style Style) error {
 			p.line("")
 			p.slots(c.Slots)
 		}
+		if len(c.Subscriptions) > 0 {
+			p.line("")
+			p.subscriptions(c.Subscriptions)
+		}
 	}
 	if len(s.Health) > 0 {
 		p.line("")
@@ -224,7 +231,7 @@ func (p *printer) cell(padded, cell string, head bool) string {
 		return p.bold(padded)
 	case cell == "streaming":
 		return p.green(padded)
-	case cell == "down", cell == "unknown", cell == "not connected", cell == "lost":
+	case cell == "down", cell == "unknown", cell == "not connected", cell == "lost", cell == "disabled":
 		return p.red(padded)
 	}
 	return padded

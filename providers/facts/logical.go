@@ -158,3 +158,14 @@ func (l *Logical) Subscription(name string) *Subscription {
 	}
 	return nil
 }
+
+// Copying answers how many tables are not ready.
+func (s *Subscription) Copying() int {
+	n := 0
+	for _, t := range s.Tables {
+		if t.State != "r" {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,77 @@
+package plan
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/repltool/repltool/providers/facts"
+)
+
+// subscriptionHealth tells of subscriptions that do not follow (PostgreSQL docs,
+// 29.10 "Monitoring").
+func subscriptionHealth(s *scope, out *findings) {
+	for _, sub := range s.subscriptions() {
+		found, _ := s.logical(sub.Database)
+		if is := found.Subscription(sub.Name); is != nil {
+			s.oneSubscriptionHealth(sub.ID, is, out)
+		}
+	}
+	s.leftoverSlots(out)
+}
+
+func (s *scope) oneSubscriptionHealth(address string, is *facts.Subscription, out *findings) {
+	n := s.cluster.Primary.Name
+	bad := func(severity Severity, hint, format string, args ...any) {
+		out.health = append(out.health, Health{Address: address, Severity: severity, Message: fmt.Sprintf(format, args...), Hint: hint})
+	}
+	failures := ""
+	if is.ApplyErrors+is.SyncErrors > 0 {
+		failures = fmt.Sprintf(" (%s applying, %s copying so far)", counted(int(is.ApplyErrors), "error"), counted(int(is.SyncErrors), "error"))
+	}
+	copying := is.Copying()
+	switch disabled := is.Options.DisableOnError; {
+	case !is.Options.Enabled && failures != "" && disabled != nil && *disabled:
+		bad(Error, "the log of "+n+" has the error: mend its cause, then enable it by apply", "%s was disabled by an error%s", is.Name, failures)
+	case !is.Options.Enabled:
+		bad(Warning, "its slot holds back WAL on the publisher", "%s is disabled", is.Name)
+	case is.Worker == nil:
+		bad(Error, "the log of "+n+" says why: the publisher cannot be reached, or a row cannot be applied", "%s has no worker that applies%s", is.Name, failures)
+	case copying > 0 && is.Worker.Syncing == 0 || copying > 0 && is.SyncErrors > 0:
+		bad(Error, "the log of "+n+" says why", "%s: %d of %s are not copied%s", is.Name, copying, counted(len(is.Tables), "table"), failures)
+	case copying > 0:
+		bad(Warning, "", "%s: %d of %s are still being copied", is.Name, copying, counted(len(is.Tables), "table"))
+	}
+}
+
+// leftoverSlots are those of table copies that did not end: nobody comes back for
+// one that is not in use by a subscription that still copies.
+func (s *scope) leftoverSlots(out *findings) {
+	n := s.cluster.Primary
+	if s.live() == nil {
+		return
+	}
+	for _, slot := range s.live().Slots {
+		if syncSlot().MatchString(slot.Name) && !slot.Active && !s.somebodyCopies() {
+			out.health = append(out.health, Health{
+				Address: s.address("slot", slot.Name), Severity: Warning,
+				Message: fmt.Sprintf("slot %s on %s is left of a table's copy, and holds back WAL", ident(slot.Name), n.Name),
+				Hint:    "drop it: SELECT pg_drop_replication_slot(" + literal(slot.Name) + ");",
+			})
+		}
+	}
+}
+
+// syncSlot matches the names that PostgreSQL gives to slots of table copies.
+func syncSlot() *regexp.Regexp { return regexp.MustCompile(`^pg_[0-9]+_sync_[0-9]+_[0-9]+$`) }
+
+// somebodyCopies tells whether a subscriber of the cluster copies tables, or may.
+func (s *scope) somebodyCopies() bool {
+	for _, sub := range s.subscribers() {
+		found, unknown := s.of(sub.Cluster).logical(sub.Database)
+		is := found.Subscription(sub.Name)
+		if unknown || is != nil && is.Options.Enabled && is.Copying() > 0 {
+			return true
+		}
+	}
+	return false
+}
