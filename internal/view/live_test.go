@@ -36,7 +36,7 @@ func TestNarrowerWindow(t *testing.T) {
 		p, width := smallPlan(), 60
 		v := NewProgress(&out, Style{}, p, ProgressOptions{Live: true, Now: time.Now, Width: func() int { return width }})
 		v.Observe(apply.StepStart{At: at(p, 0), Why: strings.Repeat("x", 80)})
-		time.Sleep(time.Second)
+		time.Sleep(time.Second + time.Millisecond) // between two redraws
 		width = 30
 		out.Reset()
 		time.Sleep(300 * time.Millisecond)
