@@ -36,6 +36,7 @@ func kinds() []func(*scope, *findings) {
 		publications,
 		passfiles,
 		subscriptions,
+		synchronizedSlots,
 		synchronous,
 	}
 }

@@ -78,6 +78,12 @@ func (s *scope) wantedRules(n *topology.Node) []topology.HBARule {
 				Type: s.replicationType(), Database: []string{"replication"}, User: []string{conftext.LiteralUser(role.Name)},
 				Address: address, Method: s.cluster.Replication.Method,
 			})
+			if s.failsOver() { // who copies slots asks for them in a database
+				rules = append(rules, topology.HBARule{
+					Type: s.replicationType(), Database: []string{maintenance}, User: []string{conftext.LiteralUser(role.Name)},
+					Address: address, Method: s.cluster.Replication.Method,
+				})
+			}
 		}
 	}
 	rules = append(rules, s.subscriberRules(n)...)

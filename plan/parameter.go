@@ -221,6 +221,7 @@ func (s *scope) derived(n *topology.Node) []line {
 	if s.feeds(n) && !covers(s.outside(n, "listen_addresses", "localhost"), n.Address) {
 		lines = append(lines, line{name: "listen_addresses", value: "*", note: "so that others reach it"})
 	}
+	lines = append(lines, s.slotCopyLines(n)...)
 	if s.cluster.Standby(n) != nil {
 		lines = append(lines, s.minimums(n)...)
 	}

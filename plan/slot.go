@@ -174,7 +174,7 @@ func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *fi
 	}
 	d := newDraft(Delete, address, n)
 	d.after = append([]string{s.ledgerAddress(), s.syncAddress()}, s.standbyAddresses()...)
-	d.after = append(d.after, s.subscriptionAddresses()...)
+	d.after = append(append(d.after, s.subscriptionAddresses()...), s.syncedSlotsAddress())
 	found := s.foundSlot(n, name)
 	user := s.userOf(name)
 	switch {

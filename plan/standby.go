@@ -111,6 +111,9 @@ func (s *scope) connInfo(sb *topology.Standby) map[string]string {
 	if r.Role.Password.IsSet() {
 		c["passfile"] = s.found(sb.Node).Host.Passfile.Path
 	}
+	if s.copiesSlots(sb.Node) {
+		c["dbname"] = maintenance
+	}
 	for key, value := range map[string]string{"sslrootcert": r.SSLRootCert, "sslcert": r.SSLCert, "sslkey": r.SSLKey} {
 		if value != "" {
 			c[key] = value
@@ -121,7 +124,7 @@ func (s *scope) connInfo(sb *topology.Standby) map[string]string {
 
 // connKeys is the order in which a conninfo is written.
 func connKeys() []string {
-	return []string{"host", "port", "user", "passfile", "application_name", "sslmode", "sslrootcert", "sslcert", "sslkey"}
+	return []string{"host", "port", "dbname", "user", "passfile", "application_name", "sslmode", "sslrootcert", "sslcert", "sslkey"}
 }
 
 func formatConnInfo(c map[string]string) string {
@@ -176,6 +179,9 @@ func (s *scope) connDiffers(now, wanted map[string]string, sb *topology.Standby)
 		}
 		if key == "passfile" && now["password"] != "" && now["password"] == role.Password.Reveal() {
 			continue
+		}
+		if key == "dbname" && want == "" {
+			continue // streaming itself uses none
 		}
 		if key == "application_name" && !slices.Contains(s.syncMembers(), sb.Node) {
 			continue // nothing matches it: no reason to interrupt the stream

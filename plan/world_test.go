@@ -104,6 +104,9 @@ func fillNode(t *testing.T, top *topology.Topology, c *topology.Cluster, n *topo
 			server.Slots = append(server.Slots, facts.Slot{Slot: w.Slot, Active: true, ActivePID: 100, WALStatus: "reserved"})
 		}
 	}
+	if wanted := s.wantedSyncedSlots(); wanted != "" && n == c.Primary {
+		setSetting(server, syncedSlots, wanted, h.DataDir+"/"+autoConf)
+	}
 	for i, sb := range c.Standbys {
 		if sb.Upstream == n {
 			server.Senders = append(server.Senders, facts.Sender{PID: 200 + i, ApplicationName: sb.Node.Name, State: "streaming", SlotName: sb.Slot})
@@ -185,6 +188,8 @@ primary_slot_name         string  sighup     -         - - -
 cluster_name              string  postmaster -         - - -
 port                      integer postmaster 5432      - 1 65535
 unix_socket_directories   string  postmaster /var/run/postgresql - - -
+synchronized_standby_slots string sighup     -         - - -
+sync_replication_slots    bool    sighup     off       - - -
 server_version_num        integer internal   150004    - 150004 150004
 `), "\n") {
 		c := strings.Fields(row)
