@@ -37,6 +37,7 @@ const (
 	jobOther   = 75 // another command runs under that id
 	jobRunning = 76 // it cannot be removed while it runs
 	jobAbsent  = 77
+	jobFailed  = 78 // an earlier run of it ended badly
 )
 
 // ErrJobKilled is a job that ended without an exit status: killed, or its machine
@@ -45,7 +46,8 @@ var ErrJobKilled = errors.New("the command was killed before it ended")
 
 // StartJob starts argv so that it goes on when we are gone. Under an id that runs
 // the same command, or ran it to a good end, it does nothing: the caller watches
-// that one, and RemoveJob comes before it is to be done again. env are variables
+// that one. RemoveJob comes before it is to be done again, and before another try of one
+// that ended badly. env are variables
 // for the command, NAME=value; neither may hold a secret.
 func StartJob(ctx context.Context, c Conn, stateDir, id string, argv, env []string) error {
 	if err := checkJobID(id); err != nil {
@@ -97,6 +99,8 @@ func jobError(id, op string, err error) error {
 			return fmt.Errorf("%s job %s: another command runs under that id: %s", op, id, strings.ReplaceAll(exit.Stderr, "\x00", " "))
 		case jobRunning:
 			return fmt.Errorf("%s job %s: it is running", op, id)
+		case jobFailed:
+			return fmt.Errorf("%s job %s: it was begun before and ended badly; plan again, which tells what becomes of what it left", op, id)
 		case jobAbsent:
 			return fmt.Errorf("%s job %s: %w", op, id, fs.ErrNotExist)
 		}

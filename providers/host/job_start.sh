@@ -11,6 +11,9 @@ flock -n 9 || { sleep 0.3 && flock -n 9; } || { # somebody may only have looked
 }
 # One that ended well while we were on our way is done: it is not done twice.
 [ "$(cat "$d/status" 2>/dev/null)" = 0 ] && [ "$(printf '%s\0' "$@" | cksum)" = "$(cksum <"$d/argv.all")" ] && exit 0
+# One that ended badly on our way marks what it left: that goes first, or nobody knows
+# any more whose it is.
+[ ! -e "$d/argv" ] || [ "$(cat "$d/status" 2>/dev/null)" = 0 ] || exit 78
 rm -f "$d/status" "$d/pid"
 : >"$d/log" || exit 1
 printf '%s\0' "$@" >"$d/argv.all"

@@ -81,6 +81,9 @@ func TestJobFails(t *testing.T) {
 	if !errors.As(err, &exit) || exit.Code != 9 || exit.Stderr != "no space left" {
 		t.Errorf("got %v", err)
 	}
+	if err := host.StartJob(t.Context(), c, dir, "j", argv, nil); err == nil || !strings.Contains(err.Error(), "ended badly") {
+		t.Errorf("started over what it left: %v", err)
+	}
 }
 
 // A job goes on when its watcher leaves, is found again, and is one under its id.

@@ -1,0 +1,188 @@
+package e2e
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/repltool/repltool/internal/lab"
+)
+
+// elsewhere is a copy whose WAL and tablespaces do not lie in the data directory: one
+// is mapped, the other keeps its directory.
+const elsewhere = `  basebackup {
+    wal_dir            = "/srv/wal/main"
+    tablespace_mapping = { "/srv/ts/sales" = "/mnt/ts/sales" }
+    max_rate           = "%s"
+  }
+`
+
+// TestCopyElsewhere makes a slow copy with a WAL directory and tablespaces, which is cut
+// off in each way, finished, and made again.
+func TestCopyElsewhere(t *testing.T) {
+	w := newWorld(t, lab.Options{Hosts: 2})
+	w.exec(2, "install", "-d", "-o", "postgres", "/srv/wal", "/srv/ts", "/mnt/ts")
+	w.primaryWithTablespaces()
+	w.topology(fmt.Sprintf(elsewhere, "10M"))
+
+	// repltool dies: the copy goes on, and is taken up.
+	first := w.start("apply", "-auto-approve", "-allow=restart") // of pg1, so that it listens
+	w.until(2, "ls /mnt/ts/sales/PG_15_*/*/*")
+	first.kill()
+	pid := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/pg2.clone/pid")
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "an earlier apply began the copy and it still runs: it is taken up")
+	second := w.start("apply", "-auto-approve", "-lock-timeout=30s")
+	second.until("cluster.main.standby.pg2: copy\n") // it watches the copy
+	if again := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/pg2.clone/pid"); again != pid {
+		t.Errorf("another copy was begun: %s, then %s", pid, again)
+	}
+
+	// The copy dies: what it left is known and goes; what somebody else left does not.
+	w.exec(2, "sh", "-c", "kill -9 $(pgrep -x pg_basebackup)")
+	if code, out := second.wait(); code != 1 || !strings.Contains(out, "job pg2.clone") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	w.exec(2, "sh", "-c", "ls /mnt/ts/sales/PG_15_* /srv/wal/main/0000*")
+	w.exec(2, "touch", "/srv/wal/main/precious", "/mnt/ts/precious", "/srv/wal/precious")
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "an earlier apply left a half-made copy, which never ran: it is removed first", "/mnt/ts/sales", "/srv/wal/main", "/srv/ts/plain")
+	w.says(w.must(1, "apply", "-auto-approve"), "exists but is not empty")
+	w.says(w.must(1, "plan"), "Directory is not empty", "/srv/wal/main", "main.hcl")
+	if out := w.exec(2, "sh", "-c", "ls -A /srv/wal/main /mnt/ts /mnt/ts/sales /srv/wal"); out != "/mnt/ts:\nprecious\nsales\n\n/mnt/ts/sales:\n\n/srv/wal:\nmain\nprecious\n\n/srv/wal/main:\nprecious\n" {
+		t.Errorf("left:\n%s", out)
+	}
+	w.exec(2, "rm", "/srv/wal/main/precious")
+
+	r := w.must(0, "apply", "-auto-approve")
+	if least := 8 * time.Second; r.took < least { // 100 MB at 10 MB a second, and no check of the rate at the end
+		t.Errorf("max_rate was not kept to: %s", r.took)
+	}
+	w.copiedElsewhere()
+	w.again()
+	w.noSecrets()
+}
+
+// primaryWithTablespaces makes pg1 with two tablespaces and data in them.
+func (w *world) primaryWithTablespaces() {
+	w.t.Helper()
+	w.topology("")
+	w.write("main.hcl", strings.Replace(w.read("main.hcl"), "standbys = [node.pg2]", "", 1))
+	w.must(0, "apply", "-auto-approve")
+	w.exec(1, "install", "-d", "-o", "postgres", "/srv/ts/sales", "/srv/ts/plain")
+	w.sql(1, "CREATE TABLESPACE sales LOCATION '/srv/ts/sales'")
+	w.sql(1, "CREATE TABLESPACE plain LOCATION '/srv/ts/plain'")
+	w.sql(1, "CREATE TABLE big TABLESPACE sales AS SELECT g, repeat(md5(g::text), 3) AS text FROM generate_series(1, 700000) g")
+	w.sql(1, "CREATE TABLE small TABLESPACE plain AS SELECT g FROM generate_series(1, 1000) g")
+}
+
+// copiedElsewhere asks the servers whether all is where it should be.
+func (w *world) copiedElsewhere() {
+	w.t.Helper()
+	w.expect(2, "SELECT string_agg(spcname || ' ' || pg_tablespace_location(oid), ', ' ORDER BY spcname) FROM pg_tablespace WHERE spcname !~ '^pg_'",
+		"plain /srv/ts/plain, sales /mnt/ts/sales")
+	w.expect(2, "SELECT count(*) || ' ' || sum(length(text)) FROM big", "700000 67200000")
+	w.expect(2, "SELECT count(*) FROM small", "1000")
+	w.expect(2, "SHOW data_checksums", "on")
+	w.expect(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "1")
+	if out := strings.TrimSpace(w.exec(2, "readlink", "/var/lib/postgresql/15/main/pg_wal")); out != "/srv/wal/main" {
+		w.t.Errorf("pg_wal leads to %s", out)
+	}
+	if out := w.exec(2, "sh", "-c", "ls -d /srv/*/*.repltool-old /mnt/*/*.repltool-old /var/lib/postgresql/15/*.repltool-old /var/lib/postgresql/.repltool/jobs/* 2>/dev/null; true"); out != "" {
+		w.t.Errorf("left behind: %s", out)
+	}
+	w.settled()
+}
+
+// again clones the standby again; an apply that dies on the way leaves the old one whole.
+func (w *world) again() {
+	w.t.Helper()
+	replace := "-replace=cluster.main.standby.pg2"
+	w.exec(2, "chown", "root", "/mnt/ts")
+	w.says(w.must(1, "plan", replace), "The old copy cannot be moved aside", "postgres cannot write /mnt/ts", "main.hcl")
+	w.exec(2, "chown", "postgres", "/mnt/ts")
+	dying := w.start("apply", "-auto-approve", "-allow=reclone", replace)
+	dying.until("cluster.main.standby.pg2: copy\n")
+	dying.kill()
+	if out := w.exec(2, "sh", "-c", "cd /var/lib/postgresql/15/main.repltool-old && readlink pg_wal pg_tblspc/* | sort"); out != "/mnt/ts/sales.repltool-old\n/srv/ts/plain.repltool-old\n/srv/wal/main.repltool-old\n" {
+		w.t.Errorf("the old copy is not whole: its links lead to\n%s", out)
+	}
+	w.must(0, "apply", "-auto-approve", "-lock-timeout=30s")
+	w.copiedElsewhere()
+}
+
+// running is a run of the program that has not ended.
+type running struct {
+	w   *world
+	cmd *exec.Cmd
+	out *said
+}
+
+// said is what a run has told so far.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func (w *world) start(args ...string) running {
+	w.t.Helper()
+	r := running{w, exec.CommandContext(w.t.Context(), binary, args...), &said{}}
+	r.cmd.Dir, r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = w.dir, w.env, r.out, r.out
+	if err := r.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// until waits until the run has told that.
+func (r running) until(text string) {
+	r.w.t.Helper()
+	for end := time.Now().Add(60 * time.Second); !strings.Contains(r.out.String(), text); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.w.t.Fatalf("it does not tell %q:\n%s", text, r.out)
+		}
+	}
+}
+
+// wait answers the exit code and what the run told.
+func (r running) wait() (int, string) {
+	_ = r.cmd.Wait() // the exit code tells
+	r.w.sinks.WriteString(r.out.String())
+	return r.cmd.ProcessState.ExitCode(), r.out.String()
+}
+
+func (r running) kill() {
+	r.w.t.Helper()
+	if err := r.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		r.w.t.Fatal(err)
+	}
+	if code, out := r.wait(); code >= 0 {
+		r.w.t.Fatalf("it had ended before it was killed: exit code %d\n%s", code, out)
+	}
+}
+
+// until waits until a command of the host's shell ends well.
+func (w *world) until(i int, command string) {
+	w.t.Helper()
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if _, err := w.host(i).Exec(w.t.Context(), "sh", "-c", command); err == nil {
+			return
+		} else if time.Now().After(end) {
+			w.t.Fatalf("pg%d: %s: %v", i, command, err)
+		}
+	}
+}
