@@ -17,8 +17,10 @@ func (v *subscription) alter(d *draft, out *findings) {
 	var sets, disabled []string
 	name := "ALTER SUBSCRIPTION " + ident(v.Name)
 	ignores := v.Lifecycle.Ignores
-	if text, differs := v.connDiffers(d); differs && !ignores("connection") {
-		sets = append(sets, name+" CONNECTION "+literal(text)+";")
+	if !ignores("connection") {
+		if text, differs := v.connDiffers(d); differs {
+			sets = append(sets, name+" CONNECTION "+literal(text)+";")
+		}
 	}
 	relisted := !ignores("publications") && !sameSet(v.is.Publications, v.Names())
 	if relisted {
@@ -46,8 +48,11 @@ func (v *subscription) alter(d *draft, out *findings) {
 // failover and two_phase talk to the publisher, and run in no transaction.
 func (v *subscription) alterSteps(d *draft, name string, sets, disabled []string) {
 	n := v.scope.cluster.Primary
-	enabled := v.is.Options.Enabled
-	if (len(disabled) > 0 || !v.Options.Enabled) && enabled && !v.Lifecycle.Ignores("enabled") {
+	enabled, wanted := v.is.Options.Enabled, v.Options.Enabled
+	if v.Lifecycle.Ignores("enabled") {
+		wanted = enabled
+	}
+	if (len(disabled) > 0 || !wanted) && enabled {
 		sets = append([]string{name + " DISABLE;"}, sets...)
 		enabled = false
 	}
@@ -63,11 +68,11 @@ func (v *subscription) alterSteps(d *draft, name string, sets, disabled []string
 	for _, set := range disabled {
 		d.sqlIn(n, v.Database, "alter while it is disabled", set)
 	}
-	if v.Options.Enabled && !enabled {
+	if wanted && !enabled {
 		d.sqlIn(n, v.Database, "enable", name+" ENABLE;")
 	}
-	if v.Options.Enabled != v.is.Options.Enabled {
-		d.differ("enabled", ptr(fmt.Sprint(v.is.Options.Enabled)), ptr(fmt.Sprint(v.Options.Enabled)), "")
+	if wanted != v.is.Options.Enabled {
+		d.differ("enabled", ptr(fmt.Sprint(v.is.Options.Enabled)), ptr(fmt.Sprint(wanted)), "")
 	}
 }
 

@@ -34,8 +34,8 @@ func (e *evaluator) decodeSubscription(decl *declaration, id string, scope map[s
 	b.subscriptionOptions(&s.Options)
 	b.subscriptionSlot(s)
 	s.Lifecycle = b.lifecycle([]string{
-		"publications", "publication_names", "connection", "role", "enabled", "slot_name", "binary", "streaming", "two_phase",
-		"disable_on_error", "origin", "password_required", "run_as_owner", "failover", "synchronous_commit",
+		"publications", "connection", "enabled", "slot_name", "binary", "streaming", "two_phase", "disable_on_error",
+		"origin", "password_required", "run_as_owner", "failover", "synchronous_commit",
 	})
 	e.top.Subscriptions = append(e.top.Subscriptions, s)
 	return s

@@ -85,24 +85,49 @@ func (p *Publication) filters(name TableName) bool {
 
 // checkCircles: a table comes back to the database that it came from.
 func (e *evaluator) checkCircles(flows []*Subscription) {
+	flows = withoutEnds(flows)
 	leaving := map[placed][]*Subscription{}
 	for _, s := range flows {
 		leaving[s.from()] = append(leaving[s.from()], s)
 	}
 	reported := map[*Subscription]bool{}
 	for _, s := range flows {
-		circle, tables := circleOf(s, leaving)
-		if circle == nil || reported[s] {
+		if reported[s] {
 			continue
 		}
+		circle, tables := circleOf(s, leaving)
 		var names []string
 		for _, member := range circle {
 			reported[member] = true
 			names = append(names, member.ID)
 		}
+		if circle == nil {
+			continue
+		}
 		e.add(unsupported(s.Range, "What is written to %s of %s comes back to it over %s. Replication in both directions is planned "+
 			"(the reserved word bidirectional); until then a table goes one way. Take it out of one of the publications, or set enabled = false.",
 			tables, s.from(), strings.Join(names, " -> ")))
+	}
+}
+
+// withoutEnds leaves out what cannot be part of a circle: again and again, flows
+// from where none arrives and to where none leaves.
+func withoutEnds(flows []*Subscription) []*Subscription {
+	for {
+		arrives, leaves := map[placed]bool{}, map[placed]bool{}
+		for _, s := range flows {
+			arrives[s.into()], leaves[s.from()] = true, true
+		}
+		var rest []*Subscription
+		for _, s := range flows {
+			if arrives[s.from()] && leaves[s.into()] {
+				rest = append(rest, s)
+			}
+		}
+		if len(rest) == len(flows) {
+			return rest
+		}
+		flows = rest
 	}
 }
 

@@ -39,10 +39,22 @@ func (a *app) validate(dir string, in topology.Inputs, json bool) error {
 		return exitError
 	}
 	if !json {
-		a.printf("Valid. %s, %s.\n", plural(len(t.Clusters), "cluster"), plural(len(t.Nodes), "node"))
+		a.printf("Valid. %s.\n", counts(t))
 		a.printf("See what would change: %s\n", a.command("plan", dirWord(dir)))
 	}
 	return nil
+}
+
+// counts leaves out the kinds that a topology has none of, clusters and nodes apart.
+func counts(t *topology.Topology) string {
+	text := plural(len(t.Clusters), "cluster") + ", " + plural(len(t.Nodes), "node")
+	if n := len(t.Publications); n > 0 {
+		text += ", " + plural(n, "publication")
+	}
+	if n := len(t.Subscriptions); n > 0 {
+		text += ", " + plural(n, "subscription")
+	}
+	return text
 }
 
 func plural(n int, what string) string {
