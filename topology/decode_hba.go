@@ -28,6 +28,8 @@ func (b *block) hba() []HBARule {
 	addresses := b.hbaAddresses(rule.Type)
 	if why := methodFits(rule); why != "" {
 		b.invalid("method", why)
+	} else if why := optionsFit(rule); why != "" && !b.optionsDoubtful(rule) {
+		b.invalid(b.oneThatIsThere("options", "method"), why)
 	}
 	var rules []HBARule
 	for _, address := range addresses {
@@ -36,6 +38,18 @@ func (b *block) hba() []HBARule {
 		rules = append(rules, each)
 	}
 	return rules
+}
+
+// optionsDoubtful tells that options were given and could not be read: what is wrong
+// with them is reported already.
+func (b *block) optionsDoubtful(r HBARule) bool { return b.has("options") && r.Options == nil }
+
+// oneThatIsThere answers the first of two attributes that the block has.
+func (b *block) oneThatIsThere(first, second string) string {
+	if b.has(first) {
+		return first
+	}
+	return second
 }
 
 func (b *block) hbaNames(name string) []string {

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"sort"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -64,23 +63,6 @@ func (b *block) memberOf(name string) []string {
 	return slices.Compact(roles)
 }
 
-// timestamp takes the forms of a point in time that mean the same to every
-// server, whatever its DateStyle is.
-func timestamp(text string) string {
-	if text == "infinity" {
-		return ""
-	}
-	for _, layout := range []string{
-		time.RFC3339, time.DateOnly, time.DateTime,
-		"2006-01-02 15:04", "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05",
-	} {
-		if _, err := time.Parse(layout, text); err == nil {
-			return ""
-		}
-	}
-	return fmt.Sprintf("%q is not a point in time: write for example \"2030-12-31\", \"2030-12-31 23:59:59+00\" or \"infinity\".", text)
-}
-
 func (b *block) databases(c *Cluster) {
 	seen := map[string]hcl.Range{}
 	for _, inner := range b.blocks("database") {
@@ -95,8 +77,8 @@ func (b *block) database() *Database {
 	d := &Database{Name: b.label, Range: b.at}
 	b.about(d)
 	b.text("owner", &d.Owner, objectName)
-	b.text("encoding", &d.Encoding, notEmpty)
-	b.text("locale", &d.Locale, notEmpty)
+	b.text("encoding", &d.Encoding, encodingName)
+	b.text("locale", &d.Locale, notEmpty, localeName)
 	b.text("template", &d.Template, objectName)
 	d.Parameters = b.parameters("parameters", false)
 	d.Lifecycle = b.lifecycle(databaseAttributes())

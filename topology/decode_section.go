@@ -155,8 +155,8 @@ func (b *block) initDB() InitDB {
 		return out
 	}
 	out.Range = inner.at
-	inner.text("locale", &out.Locale, notDashed)
-	inner.text("encoding", &out.Encoding, notDashed)
+	inner.text("locale", &out.Locale, notDashed, localeName)
+	inner.text("encoding", &out.Encoding, notDashed, encodingName)
 	inner.flag("data_checksums", &out.DataChecksums)
 	inner.text("auth", &out.Auth, oneOf(hostMethods()...))
 	return out

@@ -10,6 +10,7 @@ func (e *evaluator) checkCluster(c *Cluster) {
 	e.checkSlotNames(c)
 	e.checkSynchronous(c)
 	e.checkReplication(c)
+	e.checkMemberships(c)
 }
 
 // checkUpstreams: every standby follows a member, and in the end the primary.
