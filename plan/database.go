@@ -21,6 +21,7 @@ func databases(s *scope, out *findings) {
 			out.put(s.dropDatabase(name, m.Address))
 		}
 	}
+	s.leftParameters("database", out)
 }
 
 // dropDatabase removes a database that repltool made and that left the topology.
@@ -35,7 +36,11 @@ func (s *scope) dropDatabase(name, address string) *draft {
 	} else {
 		d.Reason = "it is gone already; the ledger still has it"
 	}
-	d.sql(s.cluster.Primary, "strike out", forget(address))
+	gone := []string{address}
+	for _, m := range s.managedParameters("database", name) {
+		gone = append(gone, m.Address)
+	}
+	d.sql(s.cluster.Primary, "strike out", forget(gone...))
 	return d
 }
 
@@ -71,6 +76,9 @@ func (s *scope) database(db *topology.Database, out *findings) *draft {
 	if db.Owner != "" {
 		d.after = append(d.after, s.address("role", db.Owner))
 	}
+	if db.Template != "" {
+		d.after = append(d.after, s.address("database", db.Template))
+	}
 	if found == nil {
 		s.createDatabase(d, db)
 		return d
@@ -102,29 +110,33 @@ func (s *scope) createDatabase(d *draft, db *topology.Database) {
 	if len(d.Attributes) == 0 {
 		d.differ("name", nil, ptr(db.Name), "")
 	}
-	d.sql(s.cluster.Primary, "intent", intend(d.Address, object("database", db.Name, "")))
+	params := databaseParameters(db)
+	d.sql(s.cluster.Primary, "intent", intend(append([]row{{d.Address, object("database", db.Name, "")}}, s.rowsOf(params)...)...))
 	d.sql(s.cluster.Primary, "create database", create+";") // not in a transaction
 	var b textBuilder
-	for _, name := range db.Parameters.Names() {
-		s.setParameter(d, &b, "DATABASE "+ident(db.Name), name, db.Parameters[name], nil)
-	}
+	s.setParameters(d, &b, params)
 	d.alter(s.cluster.Primary, b.done())
 }
 
 // fixedFits is false, with an error, where what cannot change would have to.
 func (s *scope) fixedFits(db *topology.Database, found *facts.Database, out *findings) bool {
 	fits := true
-	for _, o := range []struct{ name, wanted, is string }{{"encoding", db.Encoding, found.Encoding}, {"locale", db.Locale, found.Locale}} {
-		if o.wanted != "" && !db.Lifecycle.Ignores(o.name) && !sameLocale(o.wanted, o.is) {
+	for _, o := range []struct {
+		name, wanted, is string
+		same             func(a, b string) bool
+	}{{"encoding", db.Encoding, found.Encoding, sameEncoding}, {"locale", db.Locale, found.Locale, sameLocale}} {
+		if o.wanted != "" && !s.ignores(db.Lifecycle, "database", o.name) && !o.same(o.wanted, o.is) {
 			out.fail(db.Range, "Database cannot change "+o.name,
-				"Database %q has %s %s, and the topology wants %s. PostgreSQL sets it once, when a database is created: write what is there, or move the data to a new database.", db.Name, o.name, o.is, o.wanted)
+				"Database %q has %s %s, and the topology wants %s. PostgreSQL sets it once, when a database is created: write %s = %q here, or make another database and move the data over by pg_dump.", db.Name, o.name, o.is, o.wanted, o.name, o.is)
 			fits = false
 		}
 	}
 	return fits
 }
 
-// sameLocale compares encodings and locales as they are spelled: UTF8, UTF-8, utf8.
+func sameEncoding(a, b string) bool { return topology.Encoding(a) == topology.Encoding(b) }
+
+// sameLocale compares locales as they are spelled: C.UTF-8, C.utf8.
 func sameLocale(a, b string) bool {
 	fold := func(s string) string {
 		return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s))
@@ -134,19 +146,12 @@ func sameLocale(a, b string) bool {
 
 func (s *scope) alterDatabase(d *draft, db *topology.Database, found *facts.Database) {
 	var b textBuilder
-	if db.Owner != "" && db.Owner != found.Owner && !db.Lifecycle.Ignores("owner") {
+	if db.Owner != "" && db.Owner != found.Owner && !s.ignores(db.Lifecycle, "database", "owner") {
 		d.differ("owner", ptr(found.Owner), ptr(db.Owner), "")
 		b.write("ALTER DATABASE ", ident(db.Name), " OWNER TO ", ident(db.Owner), ";")
 	}
-	for _, name := range db.Parameters.Names() {
-		current, set := found.Parameters[name]
-		if !set || !s.sameParameter(name, current.Value, db.Parameters[name]) {
-			var before *string
-			if set {
-				before = &current.Value
-			}
-			s.setParameter(d, &b, "DATABASE "+ident(db.Name), name, db.Parameters[name], before)
-		}
+	if !s.ignores(db.Lifecycle, "database", "parameters") {
+		s.alterParameters(d, &b, databaseParameters(db), found.Parameters)
 	}
 	d.alter(s.cluster.Primary, b.done())
 }

@@ -5,10 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/repltool/repltool/providers/conftext"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -41,9 +39,9 @@ func hbaRules(s *scope, out *findings) {
 			d.Reason = "the server has not read the file since it was last written"
 			d.reload(n)
 		}
-		s.warnShadowed(n, out)
 		out.put(d)
 	}
+	s.warnShadowed(out)
 }
 
 func hbaReason(block confBlock, wanted string) string {
@@ -63,6 +61,9 @@ func ruleAbove(block confBlock) string {
 		if err == nil && l.Line < block.FirstLine {
 			r.Options = nil
 			return fmt.Sprintf("line %d: %s", l.Line, r)
+		}
+		if err != nil && l.Line < block.FirstLine { // include "more.conf"
+			return fmt.Sprintf("line %d: %s %s", l.Line, l.Fields[0][0].Text, l.Fields[len(l.Fields)-1][0].Text)
 		}
 	}
 	return "something else"
@@ -190,77 +191,4 @@ func (s *scope) hbaFile(n *topology.Node, was string) File {
 		op.Check, op.Database = hbaErrors, maintenance
 	}
 	return op
-}
-
-// warnShadowed tells of rules of the user's that never match, since a rule of the
-// block above them takes all that they would.
-func (s *scope) warnShadowed(n *topology.Node, out *findings) {
-	f := s.found(n)
-	block := blockOf(f.Host.HBA.Text, s.cluster.Name)
-	for _, theirs := range f.Server.HBA {
-		if theirs.Error != "" || block.has(theirs.Line) || theirs.File != "" && theirs.File != f.Host.HBA.Path {
-			continue
-		}
-		for _, ours := range s.cluster.HBA {
-			if shadows(ours, theirs.HBARule) && ours.Method != theirs.Method {
-				out.warn(ours.Range, "Rule is shadowed",
-					"%s: %s, line %d\n  %s\nnever matches: this rule of the topology stands above it and takes the same connections\n  %s",
-					n.Name, f.Host.HBA.Path, theirs.Line, hbaLine(theirs.HBARule), hbaLine(ours))
-				break
-			}
-		}
-	}
-}
-
-// shadows tells whether every connection that rule b matches is matched by a.
-func shadows(a, b topology.HBARule) bool {
-	return typeCovers(a.Type, b.Type) && nameCovers(a.Database, b.Database, true) &&
-		nameCovers(a.User, b.User, false) && addressCovers(a, b)
-}
-
-func typeCovers(a, b string) bool {
-	return a == b || a == "host" && strings.HasPrefix(b, "host")
-}
-
-// nameCovers compares databases or users. "all" does not match physical
-// replication connections.
-func nameCovers(a, b []string, database bool) bool {
-	for _, name := range b {
-		if slices.Contains(a, name) {
-			continue
-		}
-		if !slices.Contains(a, "all") || database && name == "replication" {
-			return false
-		}
-	}
-	return true
-}
-
-func addressCovers(a, b topology.HBARule) bool {
-	if a.Type == "local" || a.Address == b.Address || a.Address == "all" {
-		return true
-	}
-	outer, errA := netip.ParsePrefix(a.Address)
-	inner, errB := netip.ParsePrefix(b.Address)
-	return errA == nil && errB == nil && outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
-}
-
-// refuseLockout is an error where the new rules would keep repltool itself out:
-// it logs in over the Unix socket as the OS user.
-func (s *scope) refuseLockout(n *topology.Node, f *facts.Node, out *findings) {
-	if n.SQL != nil || f.Host == nil {
-		return
-	}
-	for _, r := range s.cluster.HBA {
-		local := topology.HBARule{Type: "local", Database: []string{maintenance}, User: []string{f.Host.OSUser}}
-		if !shadows(r, local) {
-			continue
-		}
-		if r.Method != "peer" && r.Method != "trust" {
-			out.fail(r.Range, "Rule locks repltool out",
-				"repltool logs in to %s over the Unix socket as the OS user %s, by peer authentication. This rule would be the first to match that, with method %s. Put a rule `local all %s peer` above it, or give the node an sql block.",
-				n.Name, f.Host.OSUser, r.Method, f.Host.OSUser)
-		}
-		return
-	}
 }

@@ -64,15 +64,25 @@ func (s *scope) managedNamed(kind, name string) []facts.Managed {
 	return rows
 }
 
-// intend is the statement that writes an object's row before the object is made.
-func intend(address, object string) string {
-	return "INSERT INTO repltool.managed (address, object) VALUES (" + literal(address) + ", " + literal(object) + ")\n" +
+// row is one of the ledger: an address and what it stands for.
+type row struct{ address, object string }
+
+// intend is the statement that writes rows before their objects are made.
+func intend(rows ...row) string {
+	values := make([]string, len(rows))
+	for i, r := range rows {
+		values[i] = "(" + literal(r.address) + ", " + literal(r.object) + ")"
+	}
+	return "INSERT INTO repltool.managed (address, object) VALUES " + strings.Join(values, ",\n    ") + "\n" +
 		"  ON CONFLICT (address) DO UPDATE SET object = excluded.object;"
 }
 
-// forget is the statement that strikes it out.
-func forget(address string) string {
-	return "DELETE FROM repltool.managed WHERE address = " + literal(address) + ";"
+// forget is the statement that strikes them out.
+func forget(addresses ...string) string {
+	if len(addresses) == 1 {
+		return "DELETE FROM repltool.managed WHERE address = " + literal(addresses[0]) + ";"
+	}
+	return "DELETE FROM repltool.managed WHERE address IN (" + literals(addresses) + ");"
 }
 
 // managed answers the ledger's rows of one kind in this cluster.

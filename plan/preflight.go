@@ -28,6 +28,8 @@ func preflight(s *scope, out *findings) {
 		s.checkPort(n, f, out)
 		s.checkFiles(n, f, out)
 		s.refuseLockout(n, f, out)
+		s.refuseCutOff(n, f, out)
+		s.checkTLS(n, f, out)
 		s.checkResolved(n, f, out)
 		if sb := s.cluster.Standby(n); sb != nil {
 			s.checkStandby(sb, f, out)
@@ -36,6 +38,7 @@ func preflight(s *scope, out *findings) {
 		}
 	}
 	s.checkParameters(out)
+	s.checkObjects(out)
 	s.checkSenders(out)
 	s.checkSlots(out)
 }

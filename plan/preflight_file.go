@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"github.com/repltool/repltool/providers/conftext"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
@@ -32,7 +33,7 @@ func (s *scope) checkFiles(n *topology.Node, f *facts.Node, out *findings) {
 		if r.Error != "" && !((r.File == "" || r.File == f.Host.HBA.Path) && block.has(r.Line)) {
 			out.fail(s.rangeOf(n), "The server's files have an error",
 				"%s: %s, line %d: %s. As long as it is there the server keeps its old rules on reload and does not start again. Mend that line first.",
-				n.Name, f.Host.HBA.Path, r.Line, r.Error)
+				n.Name, cmp.Or(r.File, f.Host.HBA.Path), r.Line, r.Error)
 		}
 	}
 }

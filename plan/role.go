@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/providers/scram"
@@ -25,6 +24,7 @@ func roles(s *scope, out *findings) {
 			s.dropRole(name, m.Address, out)
 		}
 	}
+	s.leftParameters("role", out)
 	s.strangeRoles(out)
 }
 
@@ -78,7 +78,8 @@ func (s *scope) role(r *topology.Role) *draft {
 
 func (s *scope) createRole(d *draft, r *topology.Role) {
 	var b textBuilder
-	b.write(intend(d.Address, object("role", r.Name, "")), "\nCREATE ROLE ", ident(r.Name))
+	params := roleParameters(r)
+	b.write(intend(append([]row{{d.Address, object("role", r.Name, "")}}, s.rowsOf(params)...)...), "\nCREATE ROLE ", ident(r.Name))
 	for _, o := range roleOptions(r) {
 		if o.clause != o.byDefault {
 			d.differ(o.name, nil, ptr(o.shown), "")
@@ -94,9 +95,7 @@ func (s *scope) createRole(d *draft, r *topology.Role) {
 		d.differ("member_of", nil, ptr(m), "")
 		b.write("\nGRANT ", ident(m), " TO ", ident(r.Name), ";")
 	}
-	for _, name := range r.Parameters.Names() {
-		s.setParameter(d, &b, "ROLE "+ident(r.Name), name, r.Parameters[name], nil)
-	}
+	s.setParameters(d, &b, params)
 	d.step(s.cluster.Primary, "create role", SQL{Database: maintenance, SQL: b.done()})
 }
 
@@ -105,13 +104,13 @@ func (s *scope) alterRole(d *draft, r *topology.Role, found *facts.Role) {
 	var clauses []string
 	now := roleOptions(&found.Role)
 	for i, o := range roleOptions(r) {
-		if o.shown == now[i].shown || o.says == "" || r.Lifecycle.Ignores(o.name) || s.cluster.Lifecycle.Ignores(o.name) {
+		if o.shown == now[i].shown || o.says == "" || s.ignores(r.Lifecycle, "role", o.name) {
 			continue
 		}
 		d.differ(o.name, ptr(now[i].shown), ptr(o.shown), "")
 		clauses = append(clauses, o.clause)
 	}
-	password := r.Password.IsSet() && !r.Lifecycle.Ignores("password") &&
+	password := r.Password.IsSet() && !s.ignores(r.Lifecycle, "role", "password") &&
 		!scram.Matches(found.Verifier.Reveal(), r.Name, r.Password.Reveal())
 	if len(clauses) > 0 || password {
 		b.write("ALTER ROLE ", ident(r.Name))
@@ -125,15 +124,8 @@ func (s *scope) alterRole(d *draft, r *topology.Role, found *facts.Role) {
 		b.write(";\n")
 	}
 	s.alterMemberships(d, &b, r, found)
-	for _, name := range r.Parameters.Names() {
-		current, set := found.Parameters[name]
-		if !set || !s.sameParameter(name, current.Value, r.Parameters[name]) {
-			var before *string
-			if set {
-				before = &current.Value
-			}
-			s.setParameter(d, &b, "ROLE "+ident(r.Name), name, r.Parameters[name], before)
-		}
+	if !s.ignores(r.Lifecycle, "role", "parameters") {
+		s.alterParameters(d, &b, roleParameters(r), found.Parameters)
 	}
 	d.alter(s.cluster.Primary, b.done())
 }
@@ -179,16 +171,14 @@ func validUntil(text string) string {
 	if text == "" || strings.EqualFold(text, "infinity") {
 		return "infinity"
 	}
-	for _, form := range []string{time.RFC3339, "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
-		if t, err := time.Parse(form, text); err == nil {
-			return t.UTC().Format("2006-01-02 15:04:05Z07:00")
-		}
+	if t, ok := topology.ParseTime(text); ok {
+		return t.Format("2006-01-02 15:04:05.999999Z07")
 	}
 	return text
 }
 
 func (s *scope) alterMemberships(d *draft, b *textBuilder, r *topology.Role, found *facts.Role) {
-	if r.MemberOf == nil || r.Lifecycle.Ignores("member_of") {
+	if r.MemberOf == nil || s.ignores(r.Lifecycle, "role", "member_of") {
 		return
 	}
 	for _, m := range r.MemberOf {
@@ -200,95 +190,24 @@ func (s *scope) alterMemberships(d *draft, b *textBuilder, r *topology.Role, fou
 	for _, m := range found.MemberOf {
 		if !slices.Contains(r.MemberOf, m) {
 			d.differ("member_of", ptr(m), nil, "")
-			b.write("REVOKE ", ident(m), " FROM ", ident(r.Name), ";\n")
+			s.revoke(b, r.Name, m, found)
 		}
 	}
 }
 
-// setParameter adds ALTER ROLE or DATABASE … SET.
-func (s *scope) setParameter(d *draft, b *textBuilder, of, name string, p topology.Parameter, before *string) {
-	after := p.Value
-	if p.Secret.IsSet() {
-		after = topology.Redacted
-		if before != nil {
-			before = ptr(topology.Redacted)
+// revoke ends a membership, whoever granted it.
+func (s *scope) revoke(b *textBuilder, role, of string, found *facts.Role) {
+	revoke := "REVOKE " + ident(of) + " FROM " + ident(role)
+	named := false
+	for _, g := range found.Grants {
+		if g.Role == of {
+			b.write(revoke, " GRANTED BY ", ident(g.Grantor), ";\n")
+			named = true
 		}
 	}
-	d.differ("parameters."+name, before, &after, "")
-	b.write("\nALTER ", of, " SET ", parameterName(name), " = ")
-	if p.Secret.IsSet() {
-		b.secret(p.Secret, FormLiteral)
-	} else {
-		b.write(setValue(name, p.Value))
+	if !named {
+		b.write(revoke, ";\n")
 	}
-	b.write(";")
-}
-
-// setValue writes the value of ALTER … SET. Of a parameter that is a list of
-// names, each is a literal of its own: one literal would be one name.
-func setValue(name, value string) string {
-	if !isNameList(name) {
-		return literal(value)
-	}
-	return literals(splitNames(value))
-}
-
-// isNameList tells whether the server quotes the parameter's elements (its
-// GUC_LIST_QUOTE).
-func isNameList(name string) bool {
-	switch name {
-	case "local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries", "temp_tablespaces", "unix_socket_directories":
-		return true
-	}
-	return false
-}
-
-// splitNames parts a list of names as the server does: a name outside double
-// quotes is folded to small letters.
-func splitNames(value string) []string {
-	var names []string
-	for rest := strings.TrimSpace(value); rest != ""; {
-		var name string
-		if strings.HasPrefix(rest, `"`) {
-			end := 1
-			for end < len(rest) && (rest[end] != '"' || end+1 < len(rest) && rest[end+1] == '"') {
-				if rest[end] == '"' {
-					end++
-				}
-				end++
-			}
-			name, rest = strings.ReplaceAll(rest[1:min(end, len(rest))], `""`, `"`), rest[min(end+1, len(rest)):]
-			_, rest, _ = strings.Cut(rest, ",")
-		} else {
-			name, rest, _ = strings.Cut(rest, ",")
-			name = strings.ToLower(strings.TrimSpace(name))
-		}
-		names, rest = append(names, name), strings.TrimSpace(rest)
-	}
-	if names == nil {
-		return []string{""}
-	}
-	return names
-}
-
-// parameterName quotes each part of a name with dots.
-func parameterName(name string) string {
-	parts := strings.Split(name, ".")
-	for i := range parts {
-		parts[i] = ident(parts[i])
-	}
-	return strings.Join(parts, ".")
-}
-
-func (s *scope) sameParameter(name, current string, wanted topology.Parameter) bool {
-	value := wanted.Value
-	if wanted.Secret.IsSet() {
-		value = wanted.Secret.Reveal()
-	}
-	if isNameList(name) {
-		return slices.Equal(splitNames(current), splitNames(value))
-	}
-	return same(s.live().Settings[name], current, value)
 }
 
 // dropRole removes a role that repltool made and that left the topology.
@@ -298,13 +217,20 @@ func (s *scope) dropRole(name, address string, out *findings) {
 	for _, db := range s.cluster.Databases {
 		d.after = append(d.after, s.address("database", db.Name)) // its owner may change first
 	}
+	for _, m := range s.managed("database") {
+		d.after = append(d.after, m.Address) // or it goes, too
+	}
+	gone := []string{address}
+	for _, m := range s.managedParameters("role", name) {
+		gone = append(gone, m.Address)
+	}
 	if s.foundRole(name) == nil {
 		d.Reason = "it is gone already; the ledger still has it"
-		d.sql(s.cluster.Primary, "strike out", forget(address))
+		d.sql(s.cluster.Primary, "strike out", forget(gone...))
 	} else {
 		d.Reason = "no longer in the topology, and repltool made it"
 		d.worsen(Drop)
-		d.sql(s.cluster.Primary, "drop role", "DROP ROLE "+ident(name)+";", forget(address))
+		d.sql(s.cluster.Primary, "drop role", "DROP ROLE "+ident(name)+";", forget(gone...))
 	}
 	out.put(d)
 }

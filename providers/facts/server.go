@@ -79,7 +79,16 @@ type Role struct {
 	topology.Role
 	// Verifier is pg_authid.rolpassword: SCRAM-SHA-256$…, md5…, or not set.
 	Verifier topology.Secret
+	// Grants are the memberships that another role than the bootstrap superuser
+	// granted; from PostgreSQL 16 on, where only its own REVOKE ends one.
+	Grants []Grant `json:",omitempty"`
+	// NeededBy names the databases that it owns, or where it owns something or has
+	// privileges: it cannot be dropped before those. "" stands for what is in none.
+	NeededBy []string `json:",omitempty"`
 }
+
+// Grant is a membership in a role.
+type Grant struct{ Role, Grantor string }
 
 // Database is a database.
 type Database struct {

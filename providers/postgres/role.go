@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
@@ -9,19 +10,27 @@ import (
 
 // Roles, without PostgreSQL's own (pg_…), which stand among the memberships only.
 // From PostgreSQL 16 on, who makes a role becomes a member of it that may grant it
-// and nothing else: such a membership (neither inherited nor set) is none here.
+// and nothing else: such a membership (neither inherited nor set) is none here. There
+// may be several from as many grantors, each with its own end; the bootstrap
+// superuser, whose grants a plain REVOKE takes back, is not told.
 func rolesSQL() string {
 	return `SELECT json_agg(json_build_object(
     'name', r.rolname, 'login', r.rolcanlogin, 'replication', r.rolreplication, 'superuser', r.rolsuper,
     'createdb', r.rolcreatedb, 'createrole', r.rolcreaterole, 'inherit', r.rolinherit, 'bypassrls', r.rolbypassrls,
     'connection_limit', r.rolconnlimit, 'valid_until', ` + utc("r.rolvaliduntil") + `, 'verifier', r.rolpassword,
-    'member_of', m.roles, 'config', c.setconfig) ORDER BY r.rolname)
+    'memberships', m.all, 'config', c.setconfig, 'needed_by', n.databases) ORDER BY r.rolname)
   FROM pg_authid r
   LEFT JOIN (
-    SELECT a.member, json_agg(DISTINCT g.rolname::text) AS roles
+    SELECT a.member, json_agg(json_build_object('role', g.rolname, 'grantor',
+      CASE WHEN o ? 'inherit_option' AND a.grantor <> 10 THEN pg_get_userbyid(a.grantor) END) ORDER BY g.rolname, a.grantor) AS all
     FROM pg_auth_members a JOIN pg_authid g ON g.oid = a.roleid, to_jsonb(a) AS o
     WHERE coalesce((o->>'inherit_option')::bool, true) OR coalesce((o->>'set_option')::bool, true)
     GROUP BY a.member) m ON m.member = r.oid
+  LEFT JOIN (
+    SELECT refobjid, json_agg(DISTINCT coalesce(d.datname, '')) AS databases
+    FROM pg_shdepend s LEFT JOIN pg_database d ON d.oid = CASE WHEN s.classid = 'pg_database'::regclass THEN s.objid ELSE s.dbid END
+    WHERE refclassid = 'pg_authid'::regclass AND s.classid <> 'pg_auth_members'::regclass
+    GROUP BY refobjid) n ON n.refobjid = r.oid
   LEFT JOIN pg_db_role_setting c ON c.setrole = r.oid AND c.setdatabase = 0
   WHERE r.rolname !~ '^pg_'`
 }
@@ -37,7 +46,8 @@ type roleRow struct {
 	BypassRLS       bool
 	ConnectionLimit int      `json:"connection_limit"`
 	ValidUntil      string   `json:"valid_until"`
-	MemberOf        []string `json:"member_of"`
+	Memberships     []struct{ Role, Grantor string }
+	NeededBy        []string `json:"needed_by"`
 	Config          []string
 	Verifier        *string
 }
@@ -49,11 +59,19 @@ func roles() section {
 }
 
 func (r roleRow) role() facts.Role {
-	role := facts.Role{Role: topology.Role{
+	role := facts.Role{NeededBy: r.NeededBy, Role: topology.Role{
 		Name: r.Name, Login: r.Login, Replication: r.Replication, Superuser: r.Superuser, CreateDB: r.CreateDB,
 		CreateRole: r.CreateRole, Inherit: r.Inherit, BypassRLS: r.BypassRLS, ConnectionLimit: r.ConnectionLimit,
-		ValidUntil: r.ValidUntil, MemberOf: r.MemberOf, Parameters: parameters(r.Config),
+		ValidUntil: r.ValidUntil, Parameters: parameters(r.Config),
 	}}
+	for _, m := range r.Memberships {
+		if !slices.Contains(role.MemberOf, m.Role) {
+			role.MemberOf = append(role.MemberOf, m.Role)
+		}
+		if m.Grantor != "" {
+			role.Grants = append(role.Grants, facts.Grant{Role: m.Role, Grantor: m.Grantor})
+		}
+	}
 	if r.Verifier != nil {
 		role.Verifier = topology.NewSecret("role."+r.Name+".verifier", *r.Verifier)
 	}
