@@ -125,6 +125,9 @@ func (s *scope) leftParameters(kind string, out *findings) {
 		d := newDraft(Update, s.address(kind, name), s.cluster.Primary)
 		d.after = []string{s.ledgerAddress()}
 		d.Reason = "no longer in the topology; it was there before repltool, which takes back what it set"
+		if s.parametersFound(kind, name) == nil {
+			d.Reason = "it is gone already; the ledger still has it"
+		}
 		var b textBuilder
 		s.resetParameters(d, &b, ownParameters{kind: kind, name: name}, s.parametersFound(kind, name))
 		d.alter(s.cluster.Primary, b.done())

@@ -172,7 +172,7 @@ func validUntil(text string) string {
 		return "infinity"
 	}
 	if t, ok := topology.ParseTime(text); ok {
-		return t.Format("2006-01-02 15:04:05.999999Z07")
+		return t.Format("2006-01-02 15:04:05.999999-07")
 	}
 	return text
 }

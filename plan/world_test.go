@@ -181,6 +181,9 @@ hot_standby_feedback      bool    sighup     off       - - -
 fsync                     bool    sighup     on        - - -
 random_page_cost          real    user       4         - 0 1.79769e+308
 listen_addresses          string  postmaster localhost - - -
+statement_timeout         integer user       0         ms 0 2147483647
+search_path               string  user       -         - - -
+datestyle                 string  user       -         - - -
 log_line_prefix           string  sighup     %m        - - -
 ssl_passphrase_command    string  sighup     -         - - -
 synchronous_standby_names string  sighup     -         - - -
