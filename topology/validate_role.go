@@ -9,15 +9,15 @@ import (
 // another. Every member of a circle sees it: the first by name reports it.
 func (e *evaluator) checkMemberships(c *Cluster) {
 	for _, r := range c.Roles {
-		if circle := circleOf(c, r.Name, r.Name, map[string]bool{}); len(circle) > 1 && slices.Min(circle) == r.Name {
+		if circle := membershipCircle(c, r.Name, r.Name, map[string]bool{}); len(circle) > 1 && slices.Min(circle) == r.Name {
 			e.add(problem(e.places.of(r, "member_of", r.Range), "Memberships that run in a circle",
 				"Each of these roles is a member of the next: %s.", strings.Join(append(circle, r.Name), " -> ")))
 		}
 	}
 }
 
-// circleOf answers the way from one role to another by memberships, nil for none.
-func circleOf(c *Cluster, from, to string, seen map[string]bool) []string {
+// membershipCircle answers the way from one role to another by memberships, nil for none.
+func membershipCircle(c *Cluster, from, to string, seen map[string]bool) []string {
 	role := c.Role(from)
 	if role == nil || seen[from] {
 		return nil
@@ -27,7 +27,7 @@ func circleOf(c *Cluster, from, to string, seen map[string]bool) []string {
 		if next == to {
 			return []string{from}
 		}
-		if rest := circleOf(c, next, to, seen); rest != nil {
+		if rest := membershipCircle(c, next, to, seen); rest != nil {
 			return append([]string{from}, rest...)
 		}
 	}
