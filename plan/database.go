@@ -111,7 +111,7 @@ func (s *scope) createDatabase(d *draft, db *topology.Database) {
 		d.differ("name", nil, ptr(db.Name), "")
 	}
 	params := databaseParameters(db)
-	d.sql(s.cluster.Primary, "intent", intend(append([]row{{d.Address, object("database", db.Name, "")}}, s.rowsOf(params)...)...))
+	d.sql(s.cluster.Primary, "intent", intendAll(append([]row{{d.Address, object("database", db.Name, "")}}, s.rowsOf(params)...)...))
 	d.sql(s.cluster.Primary, "create database", create+";") // not in a transaction
 	var b textBuilder
 	s.setParameters(d, &b, params)

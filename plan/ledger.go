@@ -67,8 +67,11 @@ func (s *scope) managedNamed(kind, name string) []facts.Managed {
 // row is one of the ledger: an address and what it stands for.
 type row struct{ address, object string }
 
-// intend is the statement that writes rows before their objects are made.
-func intend(rows ...row) string {
+// intend is the statement that writes an object's row before the object is made.
+func intend(address, object string) string { return intendAll(row{address, object}) }
+
+// intendAll does so for several.
+func intendAll(rows ...row) string {
 	values := make([]string, len(rows))
 	for i, r := range rows {
 		values[i] = "(" + literal(r.address) + ", " + literal(r.object) + ")"

@@ -81,7 +81,7 @@ func (s *scope) alterParameters(d *draft, b *textBuilder, o ownParameters, found
 		}
 	}
 	if ours != nil {
-		b.write(intend(ours...), "\n")
+		b.write(intendAll(ours...), "\n")
 	}
 	for _, name := range set {
 		var before *string

@@ -37,18 +37,6 @@ func (s *scope) checkObjects(out *findings) {
 	s.checkRules(out)
 }
 
-// major answers the version that the primary has or will have; 0 for unknown.
-func (s *scope) major() int {
-	switch p := s.primary(); {
-	case p.Server != nil:
-		return p.Server.Major()
-	case p.Host != nil:
-		return p.Host.Version
-	default:
-		return s.cluster.Version
-	}
-}
-
 // predefined are PostgreSQL's own roles that are newer than version 13 (PostgreSQL
 // docs, 22.5 "Predefined Roles").
 func predefined() map[string]int {

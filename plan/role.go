@@ -79,7 +79,7 @@ func (s *scope) role(r *topology.Role) *draft {
 func (s *scope) createRole(d *draft, r *topology.Role) {
 	var b textBuilder
 	params := roleParameters(r)
-	b.write(intend(append([]row{{d.Address, object("role", r.Name, "")}}, s.rowsOf(params)...)...), "\nCREATE ROLE ", ident(r.Name))
+	b.write(intendAll(append([]row{{d.Address, object("role", r.Name, "")}}, s.rowsOf(params)...)...), "\nCREATE ROLE ", ident(r.Name))
 	for _, o := range roleOptions(r) {
 		if o.clause != o.byDefault {
 			d.differ(o.name, nil, ptr(o.shown), "")

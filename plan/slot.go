@@ -78,7 +78,7 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 		return d
 	}
 	d.differ("type", nil, ptr(w.Type), "")
-	d.sql(s.cluster.Primary, "intent", intend(row{s.slotRow(w.on, w.Name), object("slot", w.Name, w.on.Name)}))
+	d.sql(s.cluster.Primary, "intent", intend(s.slotRow(w.on, w.Name), object("slot", w.Name, w.on.Name)))
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose
 	// the segment it begins with to a checkpoint of another copy.
 	if w.Type == topology.SlotLogical {
