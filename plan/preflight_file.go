@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+
 	"github.com/repltool/repltool/providers/conftext"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"

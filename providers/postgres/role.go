@@ -44,8 +44,8 @@ type roleRow struct {
 	CreateRole      bool
 	Inherit         bool
 	BypassRLS       bool
-	ConnectionLimit int      `json:"connection_limit"`
-	ValidUntil      string   `json:"valid_until"`
+	ConnectionLimit int    `json:"connection_limit"`
+	ValidUntil      string `json:"valid_until"`
 	Memberships     []struct{ Role, Grantor string }
 	NeededBy        []string `json:"needed_by"`
 	Config          []string
