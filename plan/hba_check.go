@@ -140,7 +140,7 @@ func addressCovers(a, b topology.HBARule) bool {
 // refuseLockout is an error where the new rules would keep repltool itself out: it
 // logs in over the Unix socket as the OS user.
 func (s *scope) refuseLockout(n *topology.Node, f *facts.Node, out *findings) {
-	if n.SQL != nil || f.Host == nil {
+	if n.SQL != nil || f.Host == nil || brokenRules(f.Server) {
 		return
 	}
 	us := login{database: maintenance, user: f.Host.OSUser, roles: rolesOf(f.Server, f.Host.OSUser), major: s.major()}
@@ -158,6 +158,12 @@ func (s *scope) refuseLockout(n *topology.Node, f *facts.Node, out *findings) {
 		out.fail(s.rangeOf(n), "Rule locks repltool out", how+"%s:%d would be the first rule to match that, with method %s:\n  %s\n"+mend,
 			n.Name, us.user, rule.path, rule.line, rule.Method, hbaLine(rule.shown()), us.user)
 	}
+}
+
+// brokenRules tells that the file has lines that the server cannot read: that is
+// told, and which rule comes first cannot be.
+func brokenRules(server *facts.Server) bool {
+	return server != nil && slices.ContainsFunc(server.HBA, func(r facts.HBARule) bool { return r.Error != "" })
 }
 
 // refuseCutOff is an error where a rule of the topology would keep out a standby
