@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -44,6 +45,30 @@ func (s *scope) checkReach(sb *topology.Standby, f *facts.Node, out *findings) {
 	out.fail(s.rangeOf(sb.Node), "Upstream cannot be reached",
 		"%s cannot connect to %s, its upstream, on %s port %s: %s. %s runs: open the way between the two machines (firewall, routes), or set address on the node.",
 		sb.Node.Name, sb.Upstream.Name, sb.Upstream.Address, port, f.Host.UpstreamError, sb.Upstream.Name)
+}
+
+// checkReach refuses a new subscription whose publisher the subscriber's machine cannot
+// reach; again, where nobody listens yet this plan may make it.
+func (v *subscription) checkReach(out *findings) {
+	h := v.scope.primary().Host
+	if h == nil || v.is != nil && !v.remade() {
+		return
+	}
+	host, port, name := "", "", "the publisher"
+	if p := v.publisher; p != nil {
+		n := p.cluster.Primary
+		host, port, name = n.Address, strconv.Itoa(n.Port), n.Name
+		if p.live() == nil || !covers(p.live().InForce("listen_addresses"), n.Address) {
+			return
+		}
+	} else {
+		host, port = v.Connection.Host, strconv.Itoa(cmp.Or(v.Connection.Port, 5432))
+	}
+	if why := h.PublisherErrors[host+" "+port]; why != "" {
+		out.fail(v.Range, "Publisher cannot be reached",
+			"%s: %s cannot connect to %s on %s port %s: %s. Open the way between the two machines (firewall, routes), or set address on the node.",
+			v.ID, v.scope.cluster.Primary.Name, name, host, port, why)
+	}
 }
 
 // repointed tells that a standby which runs gets another address of its upstream.

@@ -26,6 +26,7 @@ func (v *subscription) check(out *findings) bool {
 		v.checkPublisher(out)
 		v.checkTables(out)
 	}
+	v.checkReach(out)
 	v.checkWorkers(out)
 	return !out.diags[before:].HasErrors()
 }

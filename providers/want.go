@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/repltool/repltool/providers/host"
@@ -28,7 +29,30 @@ func want(top *topology.Topology, t *topology.Node, c *topology.Cluster) host.Wa
 		w.Dirs = cloneDirs(c.BaseBackup)
 		w.UpstreamHost, w.UpstreamPort = sb.Upstream.Address, sb.Upstream.Port
 	}
+	if t == c.Primary {
+		w.Publishers = publishers(top, c)
+	}
 	return w
+}
+
+// publishers are where the subscriptions of a cluster connect.
+func publishers(top *topology.Topology, c *topology.Cluster) []host.Address {
+	var all []host.Address
+	for _, sub := range top.Subscriptions {
+		if sub.Cluster != c {
+			continue
+		}
+		var a host.Address
+		if p := sub.Publisher(); p != nil {
+			a = host.Address{Host: p.Primary.Address, Port: p.Primary.Port}
+		} else {
+			a = host.Address{Host: sub.Connection.Host, Port: cmp.Or(sub.Connection.Port, 5432)}
+		}
+		if a.Host != "" && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // peers are the nodes whose addresses the rules of t name: the other members of its

@@ -44,6 +44,9 @@ type Host struct {
 	// UpstreamError is why the port of the upstream does not answer this machine; ""
 	// when it does, or was not asked since the standby follows it already.
 	UpstreamError string `json:",omitempty"`
+	// PublisherErrors are, by "address port", why publishers of the node's subscriptions do
+	// not answer this machine; of those only that no subscription here has used yet.
+	PublisherErrors map[string]string `json:",omitempty"`
 
 	Conf     File       // postgresql.conf
 	HBA      File       // pg_hba.conf

@@ -38,6 +38,14 @@ type Want struct {
 	// not asked about.
 	UpstreamHost string
 	UpstreamPort int
+	// Publishers are where the node's subscriptions are to connect.
+	Publishers []Address
+}
+
+// Address is a port of a machine.
+type Address struct {
+	Host string
+	Port int
 }
 
 var (
@@ -138,6 +146,13 @@ func (w Want) extra() string {
 	fmt.Fprintf(&s, "put_dirs %s\n", QuoteAll(dirs))
 	if w.UpstreamHost != "" {
 		fmt.Fprintf(&s, "put_reach %s %d\n", Quote(w.UpstreamHost), w.UpstreamPort)
+	}
+	if len(w.Publishers) > 0 {
+		s.WriteString("put_publishers")
+		for _, p := range w.Publishers {
+			fmt.Fprintf(&s, " %s %d", Quote(p.Host), p.Port)
+		}
+		s.WriteString("\n")
 	}
 	if names := w.names(); len(names) > 0 {
 		fmt.Fprintf(&s, "put resolved\nresolve %s\n", QuoteAll(names))

@@ -55,11 +55,33 @@ EOF
 # be made or the standby follows another: one that follows it already pays nothing.
 put_reach() {
   [ $STATE != cluster ] || ! grep -qsF -e "host=$1 port=$2 " -e "host=$1 port=$2'" "$DATA/postgresql.auto.conf" || return 0
+  e=$(reach "$1" "$2")
+  [ -z "$e" ] || put unreached "$e"
+}
+
+# put_publishers HOST PORT … tells the same of publishers, of those that the passfile of
+# the cluster's subscriptions does not name yet.
+put_publishers() {
+  put publishers
+  while [ $# -gt 1 ]; do
+    if ! grep -qsF -e "$1:$2:" "$REPLTOOL/$W_CLUSTER.subscriptions.pass"; then
+      (
+        e=$(reach "$1" "$2")
+        [ -z "$e" ] || printf '%s %s %s\n' "$1" "$2" "$e"
+      ) &
+    fi
+    shift 2
+  done
+  wait
+}
+
+# reach HOST PORT prints why a port does not answer.
+reach() {
   command -v bash >/dev/null || return 0
   e=$(LC_ALL=C timeout 3 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$1" "$2" 2>&1)
   case $? in
     0) ;;
-    124) put unreached 'no answer within 3 s' ;;
-    *) put unreached "${e##*: }" ;;
+    124) echo 'no answer within 3 s' ;;
+    *) echo "${e##*: }" ;;
   esac
 }

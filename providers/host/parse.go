@@ -41,6 +41,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 	h.Dirs, h.AsideDirs = f.parseDirs(), linked(f.text["aside"])
 	h.Jobs = f.jobsOf(h.DataDir)
 	h.Resolved = f.resolved(w.Resolve)
+	h.PublisherErrors = f.publisherErrors()
 	h.ParameterError = parameterError(f.text["parameters"])
 	h.LocaleMissing = f.has("locales") && !hasLocale(f.text["locales"], w.Locale)
 	if h.Version == 0 {
@@ -132,6 +133,21 @@ func names(argv []string, dir string) bool {
 }
 
 // resolved reads what the machine's resolver said; addresses stand for themselves.
+// publisherErrors reads why publishers do not answer, by "host port".
+func (f *fields) publisherErrors() map[string]string {
+	var all map[string]string
+	for line := range strings.Lines(f.text["publishers"]) {
+		words := strings.SplitN(strings.TrimSpace(line), " ", 3)
+		if len(words) == 3 {
+			if all == nil {
+				all = map[string]string{}
+			}
+			all[words[0]+" "+words[1]] = words[2]
+		}
+	}
+	return all
+}
+
 func (f *fields) resolved(asked []string) map[string][]string {
 	if len(asked) == 0 {
 		return nil
