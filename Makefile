@@ -49,7 +49,7 @@ lab-down: ## take every lab down
 
 bench: ## speed and memory, as ratios to bare commands in the same run
 	@$(SETUP) test
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/bench ./plan
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/bench
 
 golden: ## write the golden files again
 	$(GO) test ./topology ./plan ./internal/view ./cmd/repltool -update

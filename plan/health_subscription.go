@@ -2,7 +2,7 @@ package plan
 
 import (
 	"fmt"
-	"regexp"
+	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
 )
@@ -51,7 +51,7 @@ func (s *scope) leftoverSlots(out *findings) {
 		return
 	}
 	for _, slot := range s.live().Slots {
-		if syncSlot().MatchString(slot.Name) && !slot.Active && !s.somebodyCopies() {
+		if !slot.Active && isSyncSlot(slot.Name) && !s.somebodyCopies() {
 			out.health = append(out.health, Health{
 				Address: s.address("slot", slot.Name), Severity: Warning,
 				Message: fmt.Sprintf("slot %s on %s is left of a table's copy, and holds back WAL", ident(slot.Name), n.Name),
@@ -61,8 +61,16 @@ func (s *scope) leftoverSlots(out *findings) {
 	}
 }
 
-// syncSlot matches the names that PostgreSQL gives to slots of table copies.
-func syncSlot() *regexp.Regexp { return regexp.MustCompile(`^pg_[0-9]+_sync_[0-9]+_[0-9]+$`) }
+// isSyncSlot tells the names that PostgreSQL gives to slots of table copies:
+// pg_OID_sync_OID_SYSTEM.
+func isSyncSlot(name string) bool {
+	parts := strings.Split(name, "_")
+	return len(parts) == 5 && parts[0] == "pg" && isDigits(parts[1]) && parts[2] == "sync" && isDigits(parts[3]) && isDigits(parts[4])
+}
+
+func isDigits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
 
 // somebodyCopies tells whether a subscriber of the cluster copies tables, or may.
 func (s *scope) somebodyCopies() bool {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# bare.sh ADDRESS1 ADDRESS2 ADDRESS3: a primary on host1 and synchronous standbys on
+# bare_apply.sh ADDRESS1 ADDRESS2 ADDRESS3: a primary on host1 and synchronous standbys on
 # the others, as a careful person would script it: one shared connection a host,
 # the clones side by side, each thing waited for.
 set -euo pipefail
