@@ -204,8 +204,6 @@ put_file() {
   put "$1.path" "$2"
   [ -e "$2" ] || return 0
   [ -r "$2" ] || fail privilege "$2 cannot be read as $W_USER" "Let $W_USER read it."
-  put "$1.stat"
-  stat -L -c '%a %.9Y %U' -- "$2"
   put "$1.text"
   cat -- "$2"
 }
@@ -267,17 +265,19 @@ main() {
   put state_dir "$REPLTOOL"
   put data.state $STATE
   put data.version "$PGV"
-  [ $STATE = absent ] || { put data.owner && stat -L -c %U -- "$DATA" 2>/dev/null; }
   put running $RUNNING
   put service.kind $KIND
   put service.unit "$UNIT"
   put port_owner "$OWNER"
   [ ! -e "$DATA/standby.signal" ] || put standby_signal 1
   put_control
+  PASS=$REPLTOOL/$W_NODE.pass SUBS=$REPLTOOL/$W_CLUSTER.subscriptions.pass
+  put stats # with one program: to start one is most of what a look costs
+  stat -L -c '%a %.9Y %U %n' -- "$DATA" "$CONF/postgresql.conf" "$HBA" "$PASS" "$SUBS" 2>/dev/null
   put_file conf "$CONF/postgresql.conf"
   put_file hba "$HBA"
-  put_file pass "$REPLTOOL/$W_NODE.pass"
-  put_file subscriptions "$REPLTOOL/$W_CLUSTER.subscriptions.pass"
+  put_file pass "$PASS"
+  put_file subscriptions "$SUBS"
   put_jobs "$REPLTOOL"
   extra
   put end

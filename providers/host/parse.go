@@ -28,7 +28,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		Hostname: f.line("hostname"), OSUser: user, StateDir: f.line("state_dir"),
 		Layout: facts.Layout(f.line("layout")), Instance: f.line("instance"),
 		BinDir: f.line("bin"), DataDir: f.line("data"), ConfigDir: f.line("config"), SocketDir: f.line("socket"),
-		Data:    facts.DataDir{State: facts.DataState(f.line("data.state")), Owner: f.line("data.owner")},
+		Data:    facts.DataDir{State: facts.DataState(f.line("data.state")), Owner: f.stat(f.line("data")).owner},
 		Service: facts.Service{Kind: f.line("service.kind"), Unit: f.line("service.unit")},
 		Running: f.line("running") == "1", PortOwner: f.line("port_owner"),
 		Conf: f.file("conf"), HBA: f.file("hba"), Passfile: f.secretFile("pass", w.NodeName),
@@ -60,13 +60,29 @@ func (f *fields) file(name string) facts.File {
 		return file
 	}
 	file.Exists, file.Text = true, f.text[name+".text"]
-	words := strings.SplitN(f.line(name+".stat"), " ", 3) // mode, seconds, owner
-	if len(words) == 3 {
-		bits, _ := strconv.ParseUint(words[0], 8, 32)
-		file.Mode, file.Owner = uint32(bits)&0o777, words[2]
-		file.Modified, _ = strconv.ParseFloat(words[1], 64)
-	}
+	is := f.stat(file.Path)
+	file.Mode, file.Owner, file.Modified = is.mode, is.owner, is.modified
 	return file
+}
+
+type stat struct {
+	mode     uint32
+	owner    string
+	modified float64
+}
+
+// stat answers what is told of a path; the zero value for one that is not there.
+func (f *fields) stat(path string) stat {
+	for line := range strings.Lines(f.text["stats"]) {
+		words := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4) // mode, seconds, owner, path
+		if len(words) < 4 || words[3] != path {
+			continue
+		}
+		bits, _ := strconv.ParseUint(words[0], 8, 32)
+		seconds, _ := strconv.ParseFloat(words[1], 64)
+		return stat{mode: uint32(bits) & 0o777, owner: words[2], modified: seconds}
+	}
+	return stat{}
 }
 
 func (f *fields) secretFile(name, node string) facts.SecretFile {

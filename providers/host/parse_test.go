@@ -21,7 +21,7 @@ func answer(pairs ...string) []byte {
 func TestParseHost(t *testing.T) {
 	h, err := parseHost(answer("version", "15", "data", "/d", "layout", "bare",
 		"dir", "/a b\nempty 1 0 pg_tblspc/16384\nit is a symbolic link\nFilesystem 1024-blocks Used Available Capacity Mounted on\n/dev/x y 100 40 -5 40% /a b",
-		"conf.path", "/c", "conf.stat", "640 12.5 postgres\n", "conf.text", "a\n\nB conf.text",
+		"stats", "700 1.5 dba /d\n640 12.5 postgres /c\n", "conf.path", "/c", "conf.text", "a\n\nB conf.text",
 		"job.1.running", "0", "job.1.argv", "pg_basebackup\x00-D\x00/d\x00", "job.1.status", "3\n",
 		"job.2.running", "1", "job.2.argv", "sleep\x00/other\x00",
 		"resolved", "h 10.0.0.2 10.0.0.1 10.0.0.2\ngone\n",
@@ -33,7 +33,7 @@ func TestParseHost(t *testing.T) {
 	}
 	code := 3
 	want := &facts.Host{
-		OSUser: "postgres", Version: 15, DataDir: "/d", Layout: "bare",
+		OSUser: "postgres", Version: 15, DataDir: "/d", Layout: "bare", Data: facts.DataDir{Owner: "dba"},
 		Dirs: []facts.Dir{{
 			Path: "/a b", State: facts.DataEmpty, Link: "pg_tblspc/16384", Locked: true, Pinned: "it is a symbolic link",
 			Disk: facts.Disk{Mount: "/a b", Total: 100 * 1024},
@@ -67,7 +67,7 @@ func TestParseHostErrors(t *testing.T) {
 // Any bytes of a file come through, and nothing makes the reader fall over.
 func FuzzParseHost(f *testing.F) {
 	f.Add("x", []byte("\nB end\n"))
-	f.Add("a\n\nb\x00\xff\n", []byte("noise\nB version\n15\nB conf.stat\n-1 x\nB job.a.argv\n\nB dir\n"))
+	f.Add("a\n\nb\x00\xff\n", []byte("noise\nB version\n15\nB stats\n-1 x\nB job.a.argv\n\nB dir\n"))
 	f.Add("\nB", answer("version", "15", "running", "1"))
 	f.Fuzz(func(t *testing.T, text string, raw []byte) {
 		parseHost(raw, "B", Want{Resolve: []string{"h"}, Locale: "x"}, "u")
