@@ -254,7 +254,7 @@ func TestFailures(t *testing.T) {
 	for _, name := range names {
 		n := node(name, s)
 		top.Nodes = append(top.Nodes, n)
-		c.Standbys = append(c.Standbys, &topology.Standby{Node: n})
+		c.Standbys = append(c.Standbys, &topology.Standby{Node: n, Upstream: top.Nodes[0]})
 	}
 	locked := pgtest.Start(t, pgtest.Options{HBA: "local all all reject\n"})
 	top.Nodes[3].Port, top.Nodes[3].DataDir, top.Nodes[3].SocketDir = locked.Port, locked.DataDir, locked.SocketDir
