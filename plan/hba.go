@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/repltool/repltool/providers/conftext"
 	"github.com/repltool/repltool/topology"
@@ -161,9 +162,38 @@ func (s *scope) resolve(n *topology.Node, name string) []netip.Addr {
 func (s *scope) hbaText(n *topology.Node) Text {
 	var b textBuilder
 	for _, r := range s.wantedRules(n) {
+		r.Database, r.User = s.literalNames(r.Database), s.literalNames(r.User)
 		b.write(hbaLine(r), "\n")
 	}
 	return b.done()
+}
+
+// literalNames rewrites names in quotes that begin with a slash: from PostgreSQL 16
+// on, quotes or not, the server reads a regular expression there.
+func (s *scope) literalNames(words []string) []string {
+	if s.major() < 16 {
+		return words
+	}
+	all := slices.Clone(words)
+	for i, w := range all {
+		if strings.HasPrefix(w, `"/`) {
+			all[i] = "/^" + escapeRegex(unquoteHBA(w)) + "$"
+		}
+	}
+	return all
+}
+
+// escapeRegex puts a backslash before what is more than itself in one of
+// PostgreSQL's regular expressions.
+func escapeRegex(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if strings.ContainsRune(`\.[]{}()*+?^$|`, r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // hbaLine writes one rule as pg_hba.conf has it.

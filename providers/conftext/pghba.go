@@ -220,11 +220,11 @@ func userWords(s string) bool { return s == "all" || strings.HasPrefix(s, "+") |
 func special(s string) bool { return strings.HasPrefix(s, "@") || strings.HasPrefix(s, "/") }
 
 // LiteralDatabase answers the form of a database's own name in a rule: never a
-// keyword, a file or a regular expression.
+// keyword or a file. From PostgreSQL 16 on a name that begins with a slash is a
+// regular expression in quotes, too.
 func LiteralDatabase(name string) string { return literal(name, databaseWords) }
 
-// LiteralUser answers the form of a role's own name in a rule: never a keyword, a
-// group, a file or a regular expression.
+// LiteralUser does the same for a role's own name, which is no group either.
 func LiteralUser(name string) string { return literal(name, userWords) }
 
 func literal(name string, isKeyword func(string) bool) string {
