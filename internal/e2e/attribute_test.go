@@ -95,13 +95,13 @@ func (w *world) refusals() {
 	w.t.Helper()
 	major, _ := strconv.Atoi(w.sql(1, "SELECT current_setting('server_version_num')::int / 10000"))
 	cases := map[string][]string{
-		"  role \"x\" { member_of = [\"nobody\"] }\n":                             {"Role is missing", "nobody"},
-		"  role \"x\" { parameters = { shared_buffers = \"1GB\" } }\n":           {"Parameter cannot be set here", "shared_buffers"},
-		"  database \"postgres\" { encoding = \"LATIN1\" }\n":                    {"Database cannot change encoding", "UTF8"},
-		"  database \"x\" { locale = \"de_DE.ISO-8859-15\" }\n":                  {"Locale does not fit the encoding", "LATIN9"},
-		rule("local", "all", "all", "", "md5"):                                   {"Rule locks repltool out"},
-		rule("host", "all", "/^app_.*$", "all", "md5"):                           {"came with PostgreSQL 16"},
-		rule("host", "all", "app", "all", "ldap"):                                {"ldapserver"},
+		"  role \"x\" { member_of = [\"nobody\"] }\n":                                     {"Role is missing", "nobody"},
+		"  role \"x\" { parameters = { shared_buffers = \"1GB\" } }\n":                    {"Parameter cannot be set here", "shared_buffers"},
+		"  database \"postgres\" { encoding = \"LATIN1\" }\n":                             {"Database cannot change encoding", "UTF8"},
+		"  database \"x\" { locale = \"de_DE.ISO-8859-15\" }\n":                           {"Locale does not fit the encoding", "LATIN9"},
+		rule("local", "all", "all", "", "md5"):                                            {"Rule locks repltool out"},
+		rule("host", "all", "/^app_.*$", "all", "md5"):                                    {"came with PostgreSQL 16"},
+		rule("host", "all", "app", "all", "ldap"):                                         {"ldapserver"},
 		rule("host", "all", "all", "all", "md5") + rule("host", "a", "b", "all", "trust"): {"never matches"},
 	}
 	for extra, words := range cases {
@@ -144,10 +144,10 @@ func (w *world) takenOut() {
 	w.expect(1, "SELECT count(*) FROM pg_database WHERE datname = 'copy'", "0")
 	w.settled()
 
+	w.sql(1, "GRANT CREATE ON DATABASE postgres TO app")
 	w.topology("")
 	r := w.must(1, "plan")
 	w.says(r, "Role cannot be dropped", "REASSIGN OWNED BY")
-	w.sql(1, "ALTER DATABASE postgres OWNER TO postgres")
 	w.sql(1, "REVOKE CREATE ON DATABASE postgres FROM app")
 	w.must(1, "apply", "-auto-approve")
 	w.must(0, "apply", "-auto-approve", "-allow=drop")
