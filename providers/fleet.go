@@ -20,6 +20,7 @@ import (
 
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/providers/host"
+	"github.com/repltool/repltool/providers/postgres"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -35,8 +36,9 @@ type Fleet struct {
 // Open makes a fleet; nothing is contacted yet.
 func Open(t *topology.Topology, dial Dialer) *Fleet {
 	f := &Fleet{topology: t, nodes: map[string]*Node{}}
+	wants := logicalWants(t)
 	for _, n := range t.Nodes {
-		f.nodes[n.Name] = &Node{topology: n, dial: dial, inUse: make(chan struct{}, maxInUse)}
+		f.nodes[n.Name] = &Node{topology: n, dial: dial, inUse: make(chan struct{}, maxInUse), logical: wants[n.Name]}
 	}
 	return f
 }
@@ -66,6 +68,8 @@ func (f *Fleet) Close() error {
 type Node struct {
 	topology *topology.Node
 	dial     Dialer
+	// logical is, by database, what is asked of it while it is its cluster's primary.
+	logical map[string]*postgres.LogicalWant
 
 	dialing sync.Mutex // held while the machine is dialed
 	conn    host.Conn  // guarded by dialing

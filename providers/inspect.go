@@ -108,6 +108,23 @@ func (n *Node) readBoth(ctx context.Context, conn host.Conn, w host.Want) (*fact
 // open for a while tells when it itself took notice of the last reload, and one that
 // writes has settings of its own.
 func (n *Node) read(ctx context.Context, at place) reading {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	logical := make(chan map[string]*facts.Logical, 1)
+	go func() { logical <- n.readLogical(ctx, at) }()
+	r := n.readServer(ctx, at)
+	if r.err != nil || r.server.InRecovery {
+		return r
+	}
+	if r.server.Logical = <-logical; len(r.server.Logical) == 0 {
+		r.server.Logical = map[string]*facts.Logical{}
+	}
+	n.readLetGo(ctx, at, r.server)
+	return r
+}
+
+// readServer reads what is the whole server's.
+func (n *Node) readServer(ctx context.Context, at place) reading {
 	db, err := n.connect(ctx, at, postgres.Target{Database: maintenance, Reading: true})
 	if err != nil {
 		return reading{at: at, err: err}

@@ -107,3 +107,9 @@ func quoteLiteral(s string) string {
 func quoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
 func quoteTable(t topology.TableName) string { return quoteIdent(t.Schema) + "." + quoteIdent(t.Name) }
+
+// NoSuchDatabase tells that a login failed since the database is not there.
+func NoSuchDatabase(err error) bool {
+	e := serverError(err)
+	return e != nil && e.Code == "3D000"
+}

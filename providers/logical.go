@@ -1,0 +1,137 @@
+package providers
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/providers/postgres"
+	"github.com/repltool/repltool/topology"
+)
+
+// Logical replication is read in every database that the topology's publications and
+// subscriptions name, at the same time as the server itself: it takes no round trip
+// more in a row. What the topology has let go of is read after that, where the ledger
+// says that repltool made it.
+
+// mostDatabases are read side by side: an SSH connection has ten sessions.
+const mostDatabases = 3
+
+// logicalWants answers, for every primary's name and database, what is asked.
+func logicalWants(t *topology.Topology) map[string]map[string]*postgres.LogicalWant {
+	all := map[string]map[string]*postgres.LogicalWant{}
+	of := func(c *topology.Cluster, database string) *postgres.LogicalWant {
+		if all[c.Primary.Name] == nil {
+			all[c.Primary.Name] = map[string]*postgres.LogicalWant{}
+		}
+		if all[c.Primary.Name][database] == nil {
+			all[c.Primary.Name][database] = &postgres.LogicalWant{}
+		}
+		return all[c.Primary.Name][database]
+	}
+	for _, p := range t.Publications {
+		w := of(p.Cluster, p.Database)
+		w.All = w.All || p.AllTables
+		w.Schemas = append(w.Schemas, p.Schemas...)
+		for _, table := range p.Tables {
+			w.Tables = append(w.Tables, table.Table)
+			if table.Where != "" {
+				w.Filters = append(w.Filters, postgres.WantedFilter{ID: p.ID, Publication: p.Name, Table: table.Table, Where: table.Where})
+			}
+		}
+	}
+	for _, sub := range t.Subscriptions {
+		if c := sub.Publisher(); c != nil {
+			source := of(c, sub.SourceDatabase())
+			source.Roles = append(source.Roles, sub.Role.Name)
+		}
+		wantCopies(of(sub.Cluster, sub.Database), sub)
+	}
+	return all
+}
+
+// wantCopies asks a subscriber for all tables of the schemas that are published: which
+// partitions the publisher has, only the publisher knows.
+func wantCopies(w *postgres.LogicalWant, sub *topology.Subscription) {
+	w.Copied = true
+	for _, p := range sub.Publications {
+		w.All = w.All || p.AllTables
+		w.Schemas = append(w.Schemas, p.Schemas...)
+		for _, table := range p.Tables {
+			w.Tables = append(w.Tables, table.Table)
+			if !slices.Contains(w.Schemas, table.Table.Schema) {
+				w.Schemas = append(w.Schemas, table.Table.Schema)
+			}
+		}
+	}
+}
+
+// readLogical reads the databases asked about, in sessions of their own.
+func (n *Node) readLogical(ctx context.Context, at place) map[string]*facts.Logical {
+	all := map[string]*facts.Logical{}
+	if len(n.logical) == 0 {
+		return all
+	}
+	results := make(chan struct {
+		database string
+		found    *facts.Logical
+	}, len(n.logical))
+	var group errgroup.Group
+	group.SetLimit(mostDatabases)
+	for database, w := range n.logical {
+		group.Go(func() error {
+			results <- struct {
+				database string
+				found    *facts.Logical
+			}{database, n.readDatabase(ctx, at, database, *w)}
+			return nil
+		})
+	}
+	_ = group.Wait() // no reading answers an error: it is in the facts
+	close(results)
+	for r := range results {
+		if r.found != nil {
+			all[r.database] = r.found
+		}
+	}
+	return all
+}
+
+// readDatabase reads one database; nil where there is none of that name.
+func (n *Node) readDatabase(ctx context.Context, at place, database string, w postgres.LogicalWant) *facts.Logical {
+	db, err := n.connect(ctx, at, postgres.Target{Database: database, Reading: true})
+	if postgres.NoSuchDatabase(err) {
+		return nil
+	}
+	if err == nil {
+		defer db.Close() // the server drops what is left of it
+		var found *facts.Logical
+		if found, err = postgres.ReadLogical(ctx, db, w); err == nil {
+			return found
+		}
+	}
+	return &facts.Logical{Error: readError(err)}
+}
+
+// readLetGo reads the databases in which repltool made what the topology no longer has.
+func (n *Node) readLetGo(ctx context.Context, at place, server *facts.Server) {
+	if server.Ledger == nil || server.InRecovery {
+		return
+	}
+	for _, m := range server.Ledger.Managed {
+		kind, object, _ := strings.Cut(m.Object, " ")
+		if kind != "publication" && kind != "subscription" {
+			continue
+		}
+		name, err := topology.ParseTableName(object) // of the database and of the object
+		if err != nil || server.Logical[name.Schema] != nil || n.logical[name.Schema] != nil {
+			continue
+		}
+		if found := n.readDatabase(ctx, at, name.Schema, postgres.LogicalWant{}); found != nil {
+			server.Logical[name.Schema] = found
+		}
+	}
+}
