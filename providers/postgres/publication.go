@@ -34,12 +34,12 @@ func publications(version int) logicalPart {
 type publicationRow struct {
 	Name      string `json:"pubname"`
 	Owner     string
-	AllTables bool `json:"puballtables"`
-	Insert    bool `json:"pubinsert"`
-	Update    bool `json:"pubupdate"`
-	Delete    bool `json:"pubdelete"`
-	Truncate  bool `json:"pubtruncate"`
-	ViaRoot   bool `json:"pubviaroot"`
+	AllTables bool   `json:"puballtables"`
+	Insert    bool   `json:"pubinsert"`
+	Update    bool   `json:"pubupdate"`
+	Delete    bool   `json:"pubdelete"`
+	Truncate  bool   `json:"pubtruncate"`
+	ViaRoot   bool   `json:"pubviaroot"`
 	Generated string `json:"pubgencols"`
 	Schemas   []string
 	Tables    []struct {
