@@ -45,7 +45,7 @@ func (s *scope) createSlotSQL(w wantedSlot) string {
 	if w.Failover {
 		args = append(args, "true")
 	}
-	return "SELECT pg_create_logical_replication_slot(" + strings.Join(args, ", ") + ");"
+	return "SET LOCAL lock_timeout = '10min';\nSELECT pg_create_logical_replication_slot(" + strings.Join(args, ", ") + ");"
 }
 
 // checkKind refuses a slot block whose slot is there and is another one; that of a

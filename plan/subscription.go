@@ -147,7 +147,9 @@ func (v *subscription) createSteps(d *draft) {
 	b.write("CREATE SUBSCRIPTION ", ident(v.Name), "\n  CONNECTION ", literal(v.connText()),
 		"\n  PUBLICATION ", idents(v.Names()), "\n  WITH (", strings.Join(options, ", "), ");")
 	d.step(n, "create subscription", SQL{Database: v.Database, SQL: b.done()})
-	v.waitReady(d)
+	if v.Options.Enabled {
+		v.waitReady(d, v.CopyData)
+	}
 }
 
 // remake drops it and makes it again, with its slot: all tables are copied.
@@ -196,26 +198,24 @@ func (v *subscription) definition() facts.Definition {
 	return v.local.Definitions[v.ID]
 }
 
-// waitReady waits until every table is copied and follows.
-func (v *subscription) waitReady(d *draft) {
-	if !v.Options.Enabled {
-		return
+// waitReady waits until every table is copied and the worker applies.
+func (v *subscription) waitReady(d *draft, copies bool) {
+	what, limit := v.Name+" follows", streamTimeout
+	if copies {
+		what, limit = v.Name+": every table copied", copyTimeout
 	}
-	what := v.Name + " follows"
-	if v.CopyData {
-		what = v.Name + ": every table copied"
-	}
-	d.step(v.scope.cluster.Primary, what, Wait{Database: v.Database, Query: readyQuery(v.Name), What: what, Timeout: copyTimeout})
+	d.step(v.scope.cluster.Primary, what, Wait{Database: v.Database, Query: readyQuery(v.Name), What: what, Timeout: limit})
 }
 
-// readyQuery answers t once all tables are ready; "failed" for a subscription that
-// an error has disabled.
+// readyQuery answers t once all tables are ready and the worker has heard of the
+// publisher; "failed" for a subscription that an error has disabled.
 func readyQuery(name string) string {
-	return "SELECT CASE WHEN NOT s.subenabled THEN 'failed' WHEN count(r.*) = count(r.*) FILTER (WHERE r.srsubstate = 'r') THEN 't' ELSE 'f' END,\n" +
+	return "SELECT CASE WHEN NOT s.subenabled THEN 'failed' WHEN count(r.*) = count(r.*) FILTER (WHERE r.srsubstate = 'r')\n" +
+		"    AND EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.relid IS NULL AND w.received_lsn IS NOT NULL) THEN 't' ELSE 'f' END,\n" +
 		"  CASE WHEN NOT s.subenabled THEN 'the subscription is disabled: see the server log' ELSE\n" +
 		"  count(r.*) FILTER (WHERE r.srsubstate = 'r') || ' of ' || count(r.*) || ' tables ready' END\n" +
 		"FROM pg_subscription s LEFT JOIN pg_subscription_rel r ON r.srsubid = s.oid\n" +
-		"WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.subname = " + literal(name) + "\nGROUP BY s.subenabled"
+		"WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.subname = " + literal(name) + "\nGROUP BY s.oid, s.subenabled"
 }
 
 // publishedTables answers what the publications come to, in order.

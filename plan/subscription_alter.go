@@ -39,19 +39,25 @@ func (v *subscription) alter(d *draft, out *findings) {
 		}
 	}
 	v.alterSteps(d, name, sets, disabled)
-	if !relisted || v.publisher != nil {
-		v.refresh(d, relisted, out)
+	copies := v.refresh(d, relisted, out)
+	if len(d.steps) > 0 && v.wantsEnabled() {
+		v.waitReady(d, copies)
 	}
+}
+
+// wantsEnabled tells whether it is to be enabled, where that is not to be left as it is.
+func (v *subscription) wantsEnabled() bool {
+	if v.is != nil && v.Lifecycle.Ignores("enabled") {
+		return v.is.Options.Enabled
+	}
+	return v.Options.Enabled
 }
 
 // alterSteps puts the statements around the pause that some of them need. Those on
 // failover and two_phase talk to the publisher, and run in no transaction.
 func (v *subscription) alterSteps(d *draft, name string, sets, disabled []string) {
 	n := v.scope.cluster.Primary
-	enabled, wanted := v.is.Options.Enabled, v.Options.Enabled
-	if v.Lifecycle.Ignores("enabled") {
-		wanted = enabled
-	}
+	enabled, wanted := v.is.Options.Enabled, v.wantsEnabled()
 	if (len(disabled) > 0 || !wanted) && enabled {
 		sets = append([]string{name + " DISABLE;"}, sets...)
 		enabled = false
@@ -77,42 +83,42 @@ func (v *subscription) alterSteps(d *draft, name string, sets, disabled []string
 }
 
 // refresh takes up tables that were published since and lets go of those that no
-// longer are.
-func (v *subscription) refresh(d *draft, relisted bool, out *findings) {
-	if v.publisher == nil || v.blind || v.remote == nil {
-		return
-	}
+// longer are. It answers whether that copies any.
+func (v *subscription) refresh(d *draft, relisted bool, out *findings) (copies bool) {
 	come, gone := v.tableChanges()
-	if len(come)+len(gone) == 0 && !relisted {
-		return
-	}
-	if !v.Options.Enabled {
-		if len(come)+len(gone) > 0 {
+	changed := len(come)+len(gone) > 0
+	switch {
+	case !changed && !relisted:
+		return false
+	case !v.wantsEnabled():
+		if changed {
 			out.drift = append(out.drift, Notice{
 				Address: v.ID, Node: v.scope.cluster.Primary.Name,
 				Detail: fmt.Sprintf("%s published since; a disabled subscription cannot take that up", tableDelta(come, gone)),
 			})
 		}
-		return
+		return false
 	}
-	if len(come)+len(gone) > 0 {
+	if changed {
 		d.differ("tables", ptr(counted(len(v.is.Tables), "table")), ptr(tableDelta(come, gone)), "")
 	}
 	v.copyNote(d, come)
 	v.makeTables(d)
-	n := v.scope.cluster.Primary
 	option := ""
 	if !v.CopyData || v.twoPhase() {
 		option = " WITH (copy_data = false)" // two_phase and a copy exclude each other
 	}
-	d.sqlIn(n, v.Database, "take up the tables", "ALTER SUBSCRIPTION "+ident(v.Name)+" REFRESH PUBLICATION"+option+";")
-	v.waitReady(d)
+	d.sqlIn(v.scope.cluster.Primary, v.Database, "take up the tables", "ALTER SUBSCRIPTION "+ident(v.Name)+" REFRESH PUBLICATION"+option+";")
+	return v.CopyData && !v.twoPhase() && len(come) > 0
 }
 
 func (v *subscription) twoPhase() bool { return v.is.Options.TwoPhase != nil && *v.is.Options.TwoPhase }
 
 // tableChanges answers the tables to take up and to let go.
 func (v *subscription) tableChanges() (come, gone []topology.TableName) {
+	if v.publisher == nil || v.remote == nil {
+		return nil, nil // what is published outside of the topology only the server sees
+	}
 	wanted := v.publishedTables()
 	for _, t := range wanted {
 		if !v.subscribed(t) {

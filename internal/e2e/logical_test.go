@@ -153,7 +153,9 @@ func TestLogical(t *testing.T) {
 	p.declare(strings.NewReplacer(`["public.customers"]`, `["public.items"]`, "id > 10", "id  >  20 and total >= 0").Replace(publishOrders) + identityFull)
 	p.says(p.must(0, "plan"), "cluster.orders.role.replicator", "cluster.warehouse.node.dw1.passfile")
 	p.must(0, "apply", "-auto-approve")
-	p.in(2, "dw", "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE pid IS NOT NULL") // it logs in anew
+	worker := p.in(2, "dw", "SELECT pid FROM pg_stat_subscription WHERE pid IS NOT NULL")
+	p.in(2, "dw", "SELECT pg_terminate_backend("+worker+")") // the next one logs in with the new password
+	p.expectIn(2, "dw", "SELECT pid <> "+worker+" FROM pg_stat_subscription WHERE received_lsn IS NOT NULL", "t")
 	p.settled()
 	stop()
 	p.alike("orders", "id > 10") // those copied under the first filter stay
