@@ -137,8 +137,11 @@ func (h *Host) power(ctx context.Context) error {
 	defer console.Close()
 	// No context: a host outlives the call, and may outlive the process. nsenter
 	// becomes the shell in place, so that this child is pid 1 itself.
-	cmd := exec.Command(tool("nsenter"), "--net=/run/netns/"+h.netns(),
-		"/bin/bash", filepath.Join(h.lab.Dir, "init.sh"), "enter", h.Name, filepath.Dir(h.file("root")), h.Tree)
+	argv := []string{"--net=/run/netns/" + h.netns(), "/bin/bash", filepath.Join(h.lab.Dir, "init.sh")}
+	if h.systemd() {
+		argv = append(argv, "group", h.group())
+	}
+	cmd := exec.Command(tool("nsenter"), append(argv, "enter", h.Name, filepath.Dir(h.file("root")), h.Tree)...)
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.SysProcAttr = isolated()
 	if err := cmd.Start(); err != nil {
@@ -182,7 +185,7 @@ func (h *Host) greets(ctx context.Context) bool {
 // Stop shuts the host down in order: its clusters stop, connections are closed.
 func (h *Host) Stop(ctx context.Context) error {
 	pid1 := h.pid1()
-	err := pid1.kill(syscall.SIGTERM)
+	err := pid1.kill(h.shutdown())
 	if err == nil {
 		err = pid1.gone(ctx)
 	}

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A lab host's pid 1, in two acts of one process.
 #   init.sh enter NAME FILES TREE   in new namespaces: makes the host's root and moves into it
+#   init.sh group DIR enter …       the same in a control group of its own: systemd will be the host's init
 #   init.sh serve                   in that root: is the host's init until TERM (or until it is killed)
 
 # devices fills the host's /dev: the few nodes a server needs, and none of the machine's disks.
@@ -21,6 +22,15 @@ devices() {
 	ln -s fd/2 "$dev/stderr"
 }
 
+group() {
+	set -eu
+	mkdir -p "$1"
+	echo 0 >"$1/cgroup.procs" # this process
+	shift
+	export LAB_SYSTEMD=yes
+	exec unshare --cgroup /bin/bash "$0" "$@"
+}
+
 enter() {
 	set -eu
 	umask 022
@@ -33,6 +43,11 @@ enter() {
 	mount -t tmpfs -o mode=755,size=64m run "$root/run"
 	mount -t tmpfs -o mode=1777,size=1g tmp "$root/tmp"
 	devices "$root/dev"
+	local init=(/bin/bash /run/lab-init serve)
+	if [ -n "${LAB_SYSTEMD:-}" ]; then
+		mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+		init=(container=lab /lib/systemd/systemd)
+	fi
 	if [ -e "$files/disk.img" ]; then
 		mount -o loop "$files/disk.img" "$root/var/lib/postgresql"
 	fi
@@ -45,7 +60,7 @@ enter() {
 	rmdir /run/machine
 	exec chroot . /usr/bin/env -i HOME=/root LANG=C.UTF-8 \
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-		/bin/bash /run/lab-init serve
+		"${init[@]}"
 }
 
 shutdown() {

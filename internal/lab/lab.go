@@ -11,7 +11,7 @@
 // another, finds everything; Down may be called again. A lab ends with its
 // process unless it is kept: the next Up sweeps what a killed one left. Faults
 // are the real thing, seen from the host's neighbours; what a namespace cannot
-// show (systemd, a lost page cache, clocks apart) is not imitated.
+// show (a lost page cache, clocks apart) is not imitated.
 package lab
 
 import (
@@ -222,7 +222,7 @@ func (l *Lab) Down(ctx context.Context) error {
 		if err := h.Crash(ctx); err != nil {
 			return err
 		}
-		return h.dropFreezer(ctx)
+		return errors.Join(h.dropFreezer(ctx), h.dropGroup(ctx))
 	})
 	if err = errors.Join(err, delLink(ctx, bridge(l.number))); err != nil {
 		return fmt.Errorf("%s: down: %w", l.Name(), err) // its files say what is left

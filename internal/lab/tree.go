@@ -20,7 +20,8 @@ const recipe = "1"
 
 // version is the PostgreSQL of a Debian suite.
 func version(suite string) (int, error) {
-	switch suite {
+	plain, _ := withSystemd(suite)
+	switch plain {
 	case "bullseye":
 		return 13, nil
 	case "bookworm":
@@ -30,11 +31,12 @@ func version(suite string) (int, error) {
 	case "forky":
 		return 18, nil
 	}
-	return 0, fmt.Errorf("suite %q: the lab knows bullseye, bookworm, trixie and forky", suite)
+	return 0, fmt.Errorf("suite %q: the lab knows bullseye, bookworm, trixie and forky, each also with +systemd", suite)
 }
 
-// Tree returns the directory of a suite's root file system. If it is not there
-// it is built, which takes about a minute; progress gets a line a step.
+// Tree returns the directory of a suite's root file system, or two of them with a
+// colon between: a layer and what it lies on, as overlay's lowerdir takes them. What
+// is not there is built, which takes about a minute; progress gets a line a step.
 func Tree(ctx context.Context, suite string, progress io.Writer) (string, error) {
 	if err := usable(); err != nil {
 		return "", err
@@ -42,6 +44,12 @@ func Tree(ctx context.Context, suite string, progress io.Writer) (string, error)
 	major, err := version(suite)
 	if err != nil {
 		return "", err
+	}
+	b := build{suite: suite, major: major, progress: progress}
+	if plain, systemd := withSystemd(suite); systemd {
+		if b.base, err = Tree(ctx, plain, progress); err != nil {
+			return "", err
+		}
 	}
 	trees := filepath.Join(varDir(), "trees")
 	unlock, err := lock(ctx, filepath.Join(trees, suite+".lock"))
@@ -51,17 +59,16 @@ func Tree(ctx context.Context, suite string, progress io.Writer) (string, error)
 	defer unlock()
 	dir := filepath.Join(trees, suite+"-"+recipe)
 	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
+		return b.lower(dir), nil
 	}
-	// Built aside and renamed: a tree that has its name is whole.
-	b := build{suite: suite, major: major, dir: dir + ".new", progress: progress}
+	b.dir = dir + ".new" // built aside and renamed: a tree that has its name is whole
 	if err := b.run(ctx); err != nil {
 		return "", fmt.Errorf("tree %s: %w", suite, err)
 	}
 	if err := os.Rename(b.dir, dir); err != nil {
 		return "", fmt.Errorf("tree %s: %w", suite, err)
 	}
-	return dir, nil
+	return b.lower(dir), nil
 }
 
 // build is a tree in the making.
@@ -69,6 +76,7 @@ type build struct {
 	suite    string
 	major    int
 	dir      string
+	base     string // the tree that a layer lies on; "" for a whole tree
 	progress io.Writer
 }
 
@@ -76,15 +84,20 @@ func (b build) run(ctx context.Context) error {
 	if err := os.RemoveAll(b.dir); err != nil {
 		return err
 	}
-	for _, step := range []struct {
+	type step struct {
 		name string
 		do   func(context.Context) error
-	}{
+	}
+	steps := []step{
 		{"debootstrap", b.debootstrap},
 		{"postgresql", b.postgresql},
 		{"accounts", b.accounts},
 		{"clean", b.clean},
-	} {
+	}
+	if b.base != "" {
+		steps = []step{{"systemd", b.systemdLayer}}
+	}
+	for _, step := range steps {
 		fmt.Fprintf(b.progress, "lab: tree %s: %s\n", b.suite, step.name)
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
