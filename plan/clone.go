@@ -48,18 +48,39 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	return d
 }
 
-// jobID names a node's detached command.
-func jobID(n *topology.Node, what string) string { return n.SlotName() + "." + what }
+// jobID names the detached command that does what to the data directory of n: as an
+// earlier apply named it, when the node may have had another name, else after n.
+func jobID(n *topology.Node, h *facts.Host, what string) string {
+	if h != nil {
+		for _, job := range h.Jobs {
+			if strings.HasSuffix(job.ID, "."+what) {
+				return job.ID
+			}
+		}
+	}
+	return n.SlotName() + "." + what
+}
 
 // JobDir is the directory of a job: the marker of a half-made data directory.
 func JobDir(h *facts.Host, id string) string { return path.Join(h.StateDir, "jobs", id) }
+
+// markers are the directories of all jobs that make or made the data directory of n,
+// and of those that this plan starts.
+func markers(n *topology.Node, h *facts.Host) []string {
+	dirs := []string{JobDir(h, jobID(n, h, "clone")), JobDir(h, jobID(n, h, "verify"))}
+	for _, job := range h.Jobs {
+		dirs = append(dirs, JobDir(h, job.ID))
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
 
 // copySteps adds the copy and its check, or takes up those that an earlier apply
 // began. It is false, with an error, when what runs is of another making.
 func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, again bool, out *findings) bool {
 	n, h := sb.Node, s.found(sb.Node).Host
-	copying := Command{Argv: s.basebackup(sb), Job: jobID(n, "clone"), Bytes: size}
-	checking := Command{Argv: s.verify(h), Job: jobID(n, "verify")}
+	copying := Command{Argv: s.basebackup(sb), Job: jobID(n, h, "clone"), Bytes: size}
+	checking := Command{Argv: s.verify(n, h), Job: jobID(n, h, "verify")}
 	clone, verify := h.Job(copying.Job), h.Job(checking.Job)
 	for _, job := range h.Jobs {
 		if job.Running && !slices.Equal(job.Argv, copying.Argv) && !slices.Equal(job.Argv, checking.Argv) {
@@ -73,7 +94,7 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, again bool
 	switch {
 	case len(h.Jobs) == 0:
 	case again: // what was there is aside; only the markers are in the way
-		d.command(n, "remove the markers of an earlier copy", "rm", "-rf", "--", JobDir(h, copying.Job), JobDir(h, checking.Job))
+		d.command(n, "remove the markers of an earlier copy", append([]string{"rm", "-rf", "--"}, markers(n, h)...)...)
 	case whole:
 		d.Reason = "an earlier apply made the copy: it goes on from there"
 	case clone != nil && clone.Running:
@@ -88,7 +109,7 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, again bool
 		if left := s.leftovers(sb); len(left) > 0 {
 			d.command(n, "remove what it left beside the data directory", removeLeftovers(h, left)...)
 		}
-		d.command(n, "remove the half-made copy", removeHalfMade(h.DataDir, JobDir(h, copying.Job), JobDir(h, checking.Job))...)
+		d.command(n, "remove the half-made copy", removeHalfMade(h.DataDir, markers(n, h)...)...)
 	}
 	if !whole {
 		d.step(n, "copy", copying)
@@ -129,11 +150,11 @@ func (s *scope) basebackup(sb *topology.Standby) []string {
 // mapped writes a directory for --tablespace-mapping, where = parts the two.
 func mapped(dir string) string { return strings.ReplaceAll(dir, "=", `\=`) }
 
-// verify is the command line that checks the copy against its manifest. Debian's
-// configuration files may lie in it already, on their way to /etc.
-func (s *scope) verify(h *facts.Host) []string {
+// verify is the command line that checks the copy against its manifest.
+// Configuration files that did not come with it may lie in it already.
+func (s *scope) verify(n *topology.Node, h *facts.Host) []string {
 	argv := []string{binary(h, "pg_verifybackup")}
-	if h.Layout == facts.LayoutDebian {
+	if h.Layout == facts.LayoutDebian || s.needsConfig(n) {
 		for _, file := range configFiles() {
 			argv = append(argv, "--ignore", file)
 		}
@@ -181,8 +202,7 @@ func (s *scope) freeSenders(n *topology.Node) int {
 	return int(limit) - used
 }
 
-// configure gives the copy its files and the blocks in them. Except on Debian they
-// came with the copy.
+// configure gives the copy its files and the blocks in them.
 func (s *scope) configure(d *draft, sb *topology.Standby) {
 	n, h := sb.Node, s.found(sb.Node).Host
 	if s.needsConfig(n) {
@@ -205,9 +225,9 @@ func (s *scope) startClone(d *draft, sb *topology.Standby) {
 	n, h := sb.Node, s.found(sb.Node).Host
 	// Before it starts: from then on the directory is a standby like any other, and
 	// no later plan may take it for a half-made one.
-	d.command(n, "the copy is whole: remove its marker", "rm", "-rf", "--",
-		JobDir(h, jobID(n, "clone")), JobDir(h, jobID(n, "verify")))
+	d.command(n, "the copy is whole: remove its marker", append([]string{"rm", "-rf", "--"}, markers(n, h)...)...)
 	d.step(n, "start", control(n, h, "start"))
+	d.enable(n, h)
 	d.wait(n, n.Name+" accepts connections", accepting(true), acceptTimeout)
 	if sets := s.inherited(sb); len(sets) > 0 {
 		for _, set := range sets {

@@ -26,6 +26,13 @@ func health(s *scope, out *findings) {
 		if s.running(n) {
 			s.slotHealth(n, out)
 		}
+		if h := s.found(n).Host; h != nil && h.Service.Outside {
+			out.health = append(out.health, Health{
+				Address: s.nodeAddress(n), Severity: Warning,
+				Message: fmt.Sprintf("%s runs outside its unit %s: systemd neither watches nor stops it", n.Name, h.Service.Unit),
+				Hint:    "a restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl start " + h.Service.Unit,
+			})
+		}
 		if h := s.found(n).Host; h != nil && h.Aside && !s.recloned(n) {
 			out.health = append(out.health, Health{
 				Address: s.nodeAddress(n), Severity: Warning,

@@ -18,7 +18,7 @@ func instances(s *scope, out *findings) {
 	if s.fresh() {
 		out.put(s.create())
 	}
-	if p := s.cluster.Primary; s.running(p) && s.primary().Host.Job(jobID(p, "init")) != nil {
+	if p := s.cluster.Primary; s.running(p) && s.primary().Host.Job(jobID(p, s.primary().Host, "init")) != nil {
 		d := newDraft(Update, s.nodeAddress(p), p)
 		d.Reason = "an earlier apply made it and died before it took its marker away"
 		s.removeInitMarker(d)
@@ -50,7 +50,7 @@ func (s *scope) create() *draft {
 	d := newDraft(Create, s.nodeAddress(n), n)
 	d.differ("version", nil, ptr(strconv.Itoa(h.Version)), "")
 	d.differ("data_dir", nil, ptr(h.DataDir), "")
-	making := Command{Argv: s.initdb(n, h), Job: jobID(n, "init")}
+	making := Command{Argv: s.initdb(n, h), Job: jobID(n, h, "init")}
 	if job := h.Job(making.Job); job.Failed() {
 		d.Reason = "an earlier apply left a half-made cluster, which never ran: it is removed first"
 		d.command(n, "remove the half-made cluster", removeHalfMade(h.DataDir, halfMade(h, making.Job)[1:]...)...)
@@ -63,6 +63,7 @@ func (s *scope) create() *draft {
 	d.step(n, "write the block", s.confFile(n, s.lines(n), ""))
 	d.step(n, "write the block", s.hbaFile(n, ""))
 	d.step(n, "start", control(n, h, "start"))
+	d.enable(n, h)
 	d.wait(n, n.Name+" accepts connections", accepting(false), acceptTimeout)
 	s.removeInitMarker(d)
 	return d
@@ -78,8 +79,8 @@ func halfMade(h *facts.Host, job string) []string {
 }
 
 func (s *scope) removeInitMarker(d *draft) {
-	n := s.cluster.Primary
-	d.command(n, "it runs: take the marker away", "rm", "-rf", "--", JobDir(s.found(n).Host, jobID(n, "init")))
+	n, h := s.cluster.Primary, s.primary().Host
+	d.command(n, "it runs: take the marker away", "rm", "-rf", "--", JobDir(h, jobID(n, h, "init")))
 }
 
 // initdb is the command that makes a cluster. The superuser is named after the OS
@@ -112,10 +113,19 @@ func (s *scope) initdb(n *topology.Node, h *facts.Host) []string {
 // does not bring along. pg_createcluster makes it of the files that initdb writes:
 // they come from a cluster that is made for them beside, under StateDir, and goes.
 
-// needsConfig tells that n is a clone to be and has no configuration yet.
+// needsConfig tells that n is a clone to be and has no configuration yet. Where it lies
+// in the data directory it comes with the copy, but not from a Debian upstream.
 func (s *scope) needsConfig(n *topology.Node) bool {
 	h := s.found(n).Host
-	return s.recloned(n) && h.Layout == facts.LayoutDebian && !h.Conf.Exists
+	switch {
+	case !s.recloned(n):
+		return false
+	case h.Layout == facts.LayoutDebian:
+		return !h.Conf.Exists
+	default:
+		up := s.found(s.cluster.Standby(n).Upstream).Host
+		return h.ConfigDir == h.DataDir && up != nil && up.ConfigDir != up.DataDir
+	}
 }
 
 func initialDir(n *topology.Node, h *facts.Host) string {
@@ -147,6 +157,9 @@ func (s *scope) takeConfig(d *draft, n *topology.Node) {
 	// Before the configuration is there: its presence tells the next plan that
 	// nothing of this is left to do.
 	d.command(n, "take away what they came from", "rm", "-rf", "--", initialDir(n, h))
+	if h.Layout != facts.LayoutDebian {
+		return
+	}
 	d.command(n, "make its configuration", "pg_createcluster", strconv.Itoa(h.Version), h.Instance,
 		"--datadir", h.DataDir, "--port", strconv.Itoa(n.Port))
 }

@@ -110,10 +110,11 @@ func (c *paramChange) compareLine(l line, block confBlock) {
 	}
 	current := c.found.Server.InForce(l.name)
 	overridden := strings.HasSuffix(setting.SourceFile, autoConf) && !same(setting, current, l.reveal())
-	if overridden {
+	waits := !overridden && c.overrideWaits(l, setting)
+	if overridden || waits {
 		c.reset = append(c.reset, l.name)
 	}
-	if c.inForce(l, setting, current, block) {
+	if waits && same(setting, current, l.reveal()) || c.inForce(l, setting, current, block) {
 		return
 	}
 	note := l.note
@@ -124,6 +125,18 @@ func (c *paramChange) compareLine(l line, block confBlock) {
 }
 
 const autoConf = "postgresql.auto.conf"
+
+// overrideWaits tells that an ALTER SYSTEM says otherwise than is wanted, and comes
+// into force with the next reload or restart.
+func (c *paramChange) overrideWaits(l line, setting facts.Setting) bool {
+	files := c.found.Server.FileSettings
+	for _, f := range slices.Backward(files) {
+		if f.Name == l.name {
+			return strings.HasSuffix(f.File, autoConf) && !same(setting, f.Value, l.reveal())
+		}
+	}
+	return false
+}
 
 // inForce tells whether the wanted value is the one that the server uses. A
 // string that the server rewrites (iso becomes ISO) is in force when it was taken

@@ -77,10 +77,10 @@ func (s *scope) checkPrimary(n *topology.Node, f *facts.Node, out *findings) {
 		s.checkStillPrimary(n, f, out)
 	}
 	switch {
-	case f.Host.Job(jobID(n, "init")).Failed() && f.Host.Data.State == facts.DataCluster && f.Server == nil:
+	case f.Host.Job(jobID(n, f.Host, "init")).Failed() && f.Host.Data.State == facts.DataCluster && f.Server == nil:
 		out.fail(n.Range, "A cluster that was not made to its end",
 			"%s: the command that made %s ended badly, and whether the cluster ever ran cannot be told. If nothing in it is of use, remove it by hand:\n  rm -rf %s",
-			n.Name, f.Host.DataDir, strings.Join(halfMade(f.Host, jobID(n, "init")), " "))
+			n.Name, f.Host.DataDir, strings.Join(halfMade(f.Host, jobID(n, f.Host, "init")), " "))
 	case f.Host.Data.State == facts.DataForeign && len(f.Host.Jobs) == 0:
 		out.fail(n.Range, "Data directory is not empty",
 			"%s: %s holds files that are no PostgreSQL cluster. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)

@@ -100,6 +100,8 @@ func (c *paramChange) reason() string {
 		return "the block is not there yet; no value changes"
 	case c.write:
 		return "the block was edited or moved; no value changes"
+	case len(c.reset) > 0:
+		return "what " + autoConf + " says instead is not in force yet; no value changes"
 	default:
 		return "the server has not taken the file's values yet"
 	}
@@ -117,7 +119,7 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 		d.sql(s.cluster.Primary, "commits must not wait for "+n.Name, "ALTER SYSTEM SET "+syncNames+" = "+literal(relaxed)+";")
 		d.reload(s.cluster.Primary)
 	}
-	d.step(n, "restart", control(n, c.found.Host, "restart"))
+	d.restart(n, c.found.Host)
 	d.wait(n, n.Name+" accepts connections", accepting(standby != nil), acceptTimeout)
 	if standby != nil {
 		up := s.upstreamOf(c.found) // as it is: another one is followed by another change

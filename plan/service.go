@@ -9,15 +9,34 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// control answers the command that starts, stops or restarts the instance of n,
-// by the service that the host has. Stops are fast: sessions are ended, data are
-// written (PostgreSQL docs, 19.5 "Shutting Down the Server").
+// enable adds the step that has the unit of what repltool made start at boot.
+func (d *draft) enable(n *topology.Node, h *facts.Host) {
+	if h.Service.Disabled {
+		d.step(n, "start at boot", control(n, h, "enable"))
+	}
+}
+
+// restart adds the steps that restart it. One that runs outside its unit is stopped
+// by hand and starts in it.
+func (d *draft) restart(n *topology.Node, h *facts.Host) {
+	if h.Service.Outside {
+		d.step(n, "stop; it runs outside its unit", control(n, h, "stop"))
+		d.step(n, "start, in its unit", control(n, h, "start"))
+		return
+	}
+	d.step(n, "restart", control(n, h, "restart"))
+}
+
+// control answers the command that starts, stops or restarts the instance of n.
+// Stops are fast: sessions are ended, data are written (PostgreSQL docs, 19.5
+// "Shutting Down the Server").
 func control(n *topology.Node, h *facts.Host, verb string) Command {
 	c := Command{Timeout: commandTimeout}
-	switch h.Service.Kind {
-	case "systemd":
+	byUnit := h.Service.Kind == "systemd" && !(h.Service.Outside && verb == "stop")
+	switch {
+	case byUnit:
 		c.Argv, c.Root = []string{"systemctl", verb, h.Service.Unit}, true
-	case "pg_ctlcluster":
+	case h.Layout == facts.LayoutDebian:
 		c.Argv = []string{"pg_ctlcluster", "--skip-systemctl-redirect", strconv.Itoa(h.Version), h.Instance, verb}
 		if verb != "start" {
 			c.Argv = append(c.Argv, "--mode", "fast")

@@ -41,7 +41,7 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 	d.after = append(s.upstreamAddresses(sb), s.parametersAddress(n))
 	if len(f.Host.Jobs) > 0 && !f.Host.Making() {
 		d.Reason = "it runs: the marker of an earlier copy goes"
-		d.command(n, "it runs: take the marker away", "rm", "-rf", "--", JobDir(f.Host, jobID(n, "clone")), JobDir(f.Host, jobID(n, "verify")))
+		d.command(n, "it runs: take the marker away", append([]string{"rm", "-rf", "--"}, markers(n, f.Host)...)...)
 	}
 	if s.passfileDiffers(sb) {
 		d.differ("passfile", ptr(topology.Redacted), ptr(topology.Redacted), "")

@@ -93,6 +93,11 @@ type DataDir struct {
 type Service struct {
 	Kind string // "systemd", "pg_ctlcluster", "pg_ctl"
 	Unit string // systemd only
+	// Outside tells that the server runs but is not the unit's process: systemd
+	// neither stops nor restarts it.
+	Outside bool `json:",omitempty"`
+	// Disabled tells that nothing starts the unit at boot.
+	Disabled bool `json:",omitempty"`
 }
 
 // Control is what pg_controldata says.

@@ -161,13 +161,17 @@ find_socket() {
   elif [ -z "$SOCK" ]; then
     case $BIN in
       /usr/lib/postgresql/*) SOCK=/var/run/postgresql ;;
-      *) SOCK=$("$BIN/postgres" -C unix_socket_directories -c config_file=/dev/null -c data_directory=/ 2>/dev/null) SOCK=${SOCK%%,*} SOCK=${SOCK:-/tmp} ;;
+      *) SOCK=$("$BIN/postgres" -C unix_socket_directories -c config_file=/dev/null -c hba_file=/dev/null -c ident_file=/dev/null -c data_directory=/ 2>/dev/null) SOCK=${SOCK%%,*} SOCK=${SOCK:-/tmp} ;;
     esac
   fi
 }
 
+# find_service finds how the instance is started and stopped. OUTSIDE tells that the
+# server runs, and not as the unit's process: systemd would start a second one, and
+# stop none. DISABLED tells that the unit does not start at boot; Debian's are wanted
+# by start.conf instead.
 find_service() {
-  KIND=pg_ctl UNIT=$W_SERVICE
+  KIND=pg_ctl UNIT=$W_SERVICE OUTSIDE='' DISABLED=''
   [ $LAYOUT != debian ] || KIND=pg_ctlcluster
   if [ -d /run/systemd/system ]; then
     [ -n "$UNIT" ] || case $LAYOUT:$DATA in
@@ -175,9 +179,28 @@ find_service() {
       rpm:/var/lib/pgsql/data) UNIT=postgresql ;;
       "rpm:/var/lib/pgsql/$V/data") UNIT=postgresql-$V ;;
     esac
-    [ -z "$UNIT" ] || KIND=systemd
+    [ -z "$UNIT" ] || ask_systemd
   fi
   [ $KIND = systemd ] || UNIT=''
+}
+
+ask_systemd() {
+  s=$(systemctl show -p LoadState -p ActiveState -p MainPID -p UnitFileState -- "$UNIT" 2>&1) || fail read "systemctl show $UNIT: $s" "Ask systemd on that machine what is wrong."
+  case $s in
+    *LoadState=loaded*) KIND=systemd ;;
+    *)
+      [ -z "$W_SERVICE" ] || fail data "systemd has no unit $UNIT to start" "Correct service, or take it out: the unit is found without it."
+      return
+      ;;
+  esac
+  case $s in *UnitFileState=disabled*) [ $LAYOUT = debian ] || DISABLED=1 ;; esac
+  [ $RUNNING = 1 ] || return 0
+  case "$s
+" in
+    *"MainPID=$p_pid
+"* | *ActiveState=activating* | *ActiveState=deactivating*) ;;
+    *) OUTSIDE=1 ;;
+  esac
 }
 
 # find_port tells who else listens on the port.
@@ -268,6 +291,8 @@ main() {
   put running $RUNNING
   put service.kind $KIND
   put service.unit "$UNIT"
+  [ -z "$OUTSIDE" ] || put service.outside 1
+  [ -z "$DISABLED" ] || put service.disabled 1
   put port_owner "$OWNER"
   [ ! -e "$DATA/standby.signal" ] || put standby_signal 1
   put_control

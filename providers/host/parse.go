@@ -28,8 +28,11 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		Hostname: f.line("hostname"), OSUser: user, StateDir: f.line("state_dir"),
 		Layout: facts.Layout(f.line("layout")), Instance: f.line("instance"),
 		BinDir: f.line("bin"), DataDir: f.line("data"), ConfigDir: f.line("config"), SocketDir: f.line("socket"),
-		Data:    facts.DataDir{State: facts.DataState(f.line("data.state")), Owner: f.stat(f.line("data")).owner},
-		Service: facts.Service{Kind: f.line("service.kind"), Unit: f.line("service.unit")},
+		Data: facts.DataDir{State: facts.DataState(f.line("data.state")), Owner: f.stat(f.line("data")).owner},
+		Service: facts.Service{
+			Kind: f.line("service.kind"), Unit: f.line("service.unit"),
+			Outside: f.has("service.outside"), Disabled: f.has("service.disabled"),
+		},
 		Running: f.line("running") == "1", PortOwner: f.line("port_owner"),
 		Conf: f.file("conf"), HBA: f.file("hba"), Passfile: f.secretFile("pass", w.NodeName),
 		SubscriptionPassfile: f.secretFile("subscriptions", w.NodeName),
