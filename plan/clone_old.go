@@ -94,7 +94,7 @@ func asideDirs(h *facts.Host) []string {
 // the upstream's own. A copy that found one of them not empty wrote to none.
 func (s *scope) leftovers(sb *topology.Standby) []string {
 	h := s.found(sb.Node).Host
-	clone := h.Job(jobID(sb.Node, "clone"))
+	clone := h.Job(jobID(sb.Node, h, "clone"))
 	if !clone.Failed() || clone.Refused || s.moves(sb.Node) || h.Data.State == facts.DataCluster {
 		return nil
 	}

@@ -11,9 +11,12 @@ import (
 // want is what the topology says of a node and asks about its machine.
 func want(top *topology.Topology, t *topology.Node, c *topology.Cluster) host.Want {
 	w := host.Want{
-		NodeName: t.Name, ClusterName: c.Name, Port: t.Port, Version: c.Version,
+		NodeName: t.Name, ClusterName: c.Name, Instance: c.Name, Port: t.Port, Version: c.Version,
 		DataDir: t.DataDir, ConfigDir: t.ConfigDir, BinDir: t.BinDir, SocketDir: t.SocketDir, Service: t.Service,
 		Parameters: map[string]string{}, Locale: c.InitDB.Locale, Encoding: c.InitDB.Encoding,
+	}
+	if taken(top, t, c) {
+		w.Instance, w.Taken = t.SlotName(), true
 	}
 	for _, m := range peers(top, t, c) {
 		if !slices.Contains(w.Resolve, m.Address) {
@@ -65,6 +68,23 @@ func peers(top *topology.Topology, t *topology.Node, c *topology.Cluster) []*top
 		}
 	}
 	return nodes
+}
+
+// taken tells that an earlier node has the usual place of a new instance: it is on
+// the same machine and has the same version.
+func taken(top *topology.Topology, t *topology.Node, c *topology.Cluster) bool {
+	for _, n := range top.Nodes {
+		if n == t {
+			return false
+		}
+		if n.Host != t.Host || n.Access != t.Access || n.DataDir != "" {
+			continue
+		}
+		if other := top.Cluster(n); other != nil && other.Version == c.Version {
+			return true
+		}
+	}
+	return false
 }
 
 // cloneDirs are the directories that a clone fills beside the data directory.

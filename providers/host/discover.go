@@ -19,9 +19,13 @@ import (
 // machine. Empty values are found out.
 type Want struct {
 	NodeName    string
-	ClusterName string // for a new Debian instance where "main" is taken
-	Port        int    // 0: 5432
-	Version     int    // 0: the newest that is there
+	ClusterName string
+	// Instance names a new instance where the layout's usual place is taken; Taken
+	// tells that another node of the topology takes it.
+	Instance string
+	Taken    bool
+	Port     int // 0: 5432
+	Version  int // 0: the newest that is there
 
 	DataDir, ConfigDir, BinDir, SocketDir, Service string
 
@@ -115,12 +119,17 @@ func (w Want) script(boundary, user string) string {
 	if w.Version > 0 {
 		version = strconv.Itoa(w.Version)
 	}
+	taken := ""
+	if w.Taken {
+		taken = "1"
+	}
 	for _, v := range [][2]string{
 		{"B", boundary},
 		{"W_USER", user},
 		{"W_NODE", fileName(w.NodeName)},
 		{"W_CLUSTER", fileName(w.ClusterName)},
-		{"W_NAME", w.ClusterName},
+		{"W_NAME", fileName(w.Instance)},
+		{"W_TAKEN", taken},
 		{"W_PORT", strconv.Itoa(port)},
 		{"W_VERSION", version},
 		{"W_DATA", clean(w.DataDir)},

@@ -69,7 +69,7 @@ debian_new() {
   V=${V:-$best}
   [ -n "$V" ] && [ -x "/usr/lib/postgresql/$V/bin/postgres" ] || no_binaries "$V"
   INSTANCE=main
-  ! configured "/etc/postgresql/$V/main" || INSTANCE=$W_NAME
+  [ -z "$W_TAKEN" ] && ! configured "/etc/postgresql/$V/main" || INSTANCE=$W_NAME
   [ -n "$INSTANCE" ] && ! configured "/etc/postgresql/$V/$INSTANCE" ||
     fail data "the clusters $V/main and $V/$W_NAME are there and neither has port $W_PORT" "Set the node's port to that of the cluster that is meant, or data_dir for a new one."
   DATA=/var/lib/postgresql/$V/$INSTANCE CONF=/etc/postgresql/$V/$INSTANCE
@@ -121,7 +121,7 @@ EOF
   else
     DATA=/var/lib/pgsql/$V/data
   fi
-  [ ! -e "$DATA/PG_VERSION" ] || [ -z "$W_NAME" ] || DATA=${DATA%/*}/$W_NAME
+  [ -z "$W_TAKEN" ] && [ ! -e "$DATA/PG_VERSION" ] || [ -z "$W_NAME" ] || DATA=${DATA%/*}/$W_NAME
   [ ! -e "$DATA/PG_VERSION" ] || fail data "$DATA is a cluster with another port than $W_PORT" "Set the node's port to that of the cluster, or data_dir for a new one."
 }
 
