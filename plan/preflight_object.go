@@ -54,6 +54,8 @@ func (s *scope) noRole(name string) string {
 	switch {
 	case known && since > s.major() && s.major() != 0:
 		return fmt.Sprintf("PostgreSQL %d has no such role; it came with PostgreSQL %d.", s.major(), since)
+	case s.cluster.Role(name) == nil && len(s.managedNamed("role", name)) > 0:
+		return fmt.Sprintf("that role left the topology, and is dropped since repltool made it. Keep its block, role %q, or take it out here.", name)
 	case known, strings.HasPrefix(name, "pg_"), s.cluster.Role(name) != nil, s.foundRole(name) != nil:
 		return ""
 	case s.live() == nil && s.primary().Host != nil && name == s.primary().Host.OSUser:

@@ -220,6 +220,11 @@ func (s *scope) dropRole(name, address string, out *findings) {
 	for _, m := range s.managed("database") {
 		d.after = append(d.after, m.Address) // or it goes, too
 	}
+	for _, r := range s.live().Roles {
+		if slices.Contains(r.MemberOf, name) {
+			d.after = append(d.after, s.address("role", r.Name)) // the membership is one row of both
+		}
+	}
 	gone := []string{address}
 	for _, m := range s.managedParameters("role", name) {
 		gone = append(gone, m.Address)
