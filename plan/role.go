@@ -181,18 +181,30 @@ func (s *scope) alterMemberships(d *draft, b *textBuilder, r *topology.Role, fou
 	if r.MemberOf == nil || s.ignores(r.Lifecycle, "role", "member_of") {
 		return
 	}
+	differs := false
 	for _, m := range r.MemberOf {
 		if !slices.Contains(found.MemberOf, m) {
-			d.differ("member_of", nil, ptr(m), "")
+			differs = true
 			b.write("GRANT ", ident(m), " TO ", ident(r.Name), ";\n")
 		}
 	}
 	for _, m := range found.MemberOf {
 		if !slices.Contains(r.MemberOf, m) {
-			d.differ("member_of", ptr(m), nil, "")
+			differs = true
 			s.revoke(b, r.Name, m, found)
 		}
 	}
+	if differs {
+		d.differ("member_of", list(found.MemberOf), list(r.MemberOf), "")
+	}
+}
+
+// list writes names for people; nil for none.
+func list(names []string) *string {
+	if len(names) == 0 {
+		return nil
+	}
+	return ptr(strings.Join(names, ", "))
 }
 
 // revoke ends a membership, whoever granted it.
