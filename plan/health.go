@@ -94,6 +94,10 @@ func (s *scope) slotHealth(n *topology.Node, out *findings) {
 		}
 		limit := s.cluster.Thresholds.SlotRetained
 		switch {
+		case slot.WALStatus == "lost" && slot.Type == topology.SlotLogical:
+			if !s.subscribersSlot(slot.Name) { // of which the subscription tells
+				bad(Error, "its client has to begin anew: drop the slot and make another", "slot %s on %s has lost WAL that it needs", ident(slot.Name), n.Name)
+			}
 		case slot.WALStatus == "lost":
 			bad(Error, "a standby that needs it must be cloned again: -replace="+s.cluster.ID+".standby.NODE", "slot %s on %s has lost WAL that it needs", ident(slot.Name), n.Name)
 		case limit != nil && slot.RetainedBytes != nil && *slot.RetainedBytes > *limit:

@@ -69,7 +69,7 @@ func target(t *topology.Topology, drafts []*draft, targets []string) ([]*draft, 
 	var diags hcl.Diagnostics
 	keep := map[string]bool{}
 	for _, address := range targets {
-		if !known(t, address) {
+		if !known(t, address) && !slices.ContainsFunc(drafts, func(d *draft) bool { return under(d.Address, address) }) {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError, Summary: "Unknown target",
 				Detail: fmt.Sprintf("-target=%s: the topology has nothing at that address. Addresses look like cluster.main, cluster.main.standby.pg2, cluster.main.role.app.", address),

@@ -119,3 +119,13 @@ func (s *scope) wantsSubscription(database, name string) bool {
 	}
 	return false
 }
+
+// subscribersSlot tells whether a subscription of the topology uses the slot.
+func (s *scope) subscribersSlot(name string) bool {
+	for _, sub := range s.subscribers() {
+		if sub.Options.SlotName == name {
+			return true
+		}
+	}
+	return false
+}

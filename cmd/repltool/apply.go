@@ -39,7 +39,7 @@ func (a *app) applyCommand() *cobra.Command {
 	o.register(c.Flags())
 	c.Flags().BoolVar(&o.autoApprove, "auto-approve", false, "do not ask")
 	c.Flags().StringSliceVar(&o.allow, "allow", nil, "allow besides a `LIST` of restart, drop, switchover, reclone")
-	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby at `ADDRESS` again; repeatable")
+	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby, or make the subscription, at `ADDRESS` again; repeatable")
 	return c
 }
 

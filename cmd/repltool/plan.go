@@ -34,7 +34,7 @@ func (a *app) planCommand() *cobra.Command {
 	o.register(c.Flags())
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit code 2 when there are changes")
-	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby at `ADDRESS` again; repeatable")
+	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby, or make the subscription, at `ADDRESS` again; repeatable")
 	return c
 }
 

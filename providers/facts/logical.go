@@ -92,7 +92,8 @@ type Table struct {
 	// DELETE cannot be published.
 	IdentityColumns []string
 	Bytes           int64 // pg_total_relation_size; of a partitioned table, 0
-	// Rows tells whether there is any; only asked on a subscriber.
+	// Rows tells whether there may be any: of a table that is subscribed to, whether its
+	// file has room for some.
 	Rows bool `json:",omitempty"`
 }
 

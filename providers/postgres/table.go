@@ -46,7 +46,7 @@ func literals(list []string) string {
 
 // Tables with their columns and their replica identity.
 const tablesSQL = `SELECT json_agg(json_build_object('schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
-    'persistent', c.relpersistence = 'p', 'identity', c.relreplident, 'bytes', CASE WHEN c.relkind IN ('r', 'm') THEN pg_total_relation_size(c.oid) ELSE 0 END,
+    'persistent', c.relpersistence = 'p', 'identity', c.relreplident, 'rows', c.relkind = 'r' AND pg_relation_size(c.oid) > 0, 'bytes', CASE WHEN c.relkind IN ('r', 'm') THEN pg_total_relation_size(c.oid) ELSE 0 END,
     'root', (SELECT json_build_object('schema', rn.nspname, 'name', rc.relname) FROM pg_class rc JOIN pg_namespace rn ON rn.oid = rc.relnamespace
       WHERE c.relispartition AND rc.oid = pg_partition_root(c.oid)),
     'columns', (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'notnull', a.attnotnull,
@@ -61,7 +61,7 @@ const tablesSQL = `SELECT json_agg(json_build_object('schema', n.nspname, 'name'
 
 type tableRow struct {
 	Schema, Name, Kind, Identity string
-	Persistent                   bool
+	Persistent, Rows             bool
 	Bytes                        int64
 	Root                         *struct{ Schema, Name string }
 	Columns                      []facts.Column
@@ -77,7 +77,7 @@ func tables(LogicalWant) logicalPart {
 func (r tableRow) table() facts.Table {
 	t := facts.Table{
 		Table: topology.TableName{Schema: r.Schema, Name: r.Name}, Kind: r.Kind, Persistent: r.Persistent,
-		Columns: r.Columns, Identity: r.Identity, IdentityColumns: r.IdentityColumns, Bytes: r.Bytes,
+		Columns: r.Columns, Identity: r.Identity, IdentityColumns: r.IdentityColumns, Bytes: r.Bytes, Rows: r.Rows,
 	}
 	if r.Root != nil {
 		t.Root = &topology.TableName{Schema: r.Root.Schema, Name: r.Root.Name}
@@ -85,7 +85,8 @@ func (r tableRow) table() facts.Table {
 	return t
 }
 
-// askRows asks which tables that hold anything, and that no subscription has, have rows.
+// askRows asks which tables that have room for rows, and that no subscription has, hold
+// any. What is subscribed to is not asked: it is expected to.
 func askRows(ctx context.Context, db *DB, l *facts.Logical) error {
 	subscribed := map[topology.TableName]bool{}
 	for _, s := range l.Subscriptions {
@@ -96,22 +97,22 @@ func askRows(ctx context.Context, db *DB, l *facts.Logical) error {
 	var asked []*facts.Table
 	var parts []string
 	for i := range l.Tables {
-		t := &l.Tables[i]
-		if t.Kind == "r" && t.Bytes > 0 && !subscribed[t.Table] {
+		if t := &l.Tables[i]; t.Rows && !subscribed[t.Table] {
 			asked = append(asked, t)
 			parts = append(parts, "(SELECT EXISTS (SELECT FROM "+quoteTable(t.Table)+"))")
 		}
 	}
-	if len(asked) == 0 {
-		return nil
+	if len(asked) > 0 {
+		rows, err := db.Rows(ctx, "SELECT "+strings.Join(parts, ", "))
+		if err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		for i, t := range asked {
+			t.Rows = rows[0][i] != nil && *rows[0][i] == "t"
+		}
 	}
-	rows, err := db.Rows(ctx, "SELECT "+strings.Join(parts, ", "))
-	if err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	for i, t := range asked {
-		t.Rows = rows[0][i] != nil && *rows[0][i] == "t"
-		if root := l.Table(rootOf(t)); root != nil && t.Rows {
+	for i := range l.Tables {
+		if root := l.Table(rootOf(&l.Tables[i])); root != nil && l.Tables[i].Rows {
 			root.Rows = true
 		}
 	}

@@ -1,0 +1,172 @@
+package e2e
+
+import (
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const publishAll = `
+publication "orders" {
+  cluster  = cluster.orders
+  database = "shop"
+  tables   = ["customers", "orders", "items"]
+}
+subscription "orders" {
+  cluster      = cluster.warehouse
+  database     = "dw"
+  publications = [publication.orders]
+}
+`
+
+// TestLogicalFaults: what plan, drift and status say when something of logical
+// replication breaks, and that apply goes on once it is mended.
+func TestLogicalFaults(t *testing.T) {
+	p := newPair(t, "bookworm")
+	p.declare("")
+	p.must(0, "apply", "-auto-approve")
+	p.in(1, "shop", shopTables+"INSERT INTO orders SELECT n, n, n, repeat('x', 200) FROM generate_series(1, 400000) n")
+	p.in(2, "dw", shopTables)
+	p.declare(publishAll)
+	p.cutWhileItCopies()
+	p.uniqueViolation()
+	p.tableDropped()
+	p.sideDown()
+	p.slotLost()
+	p.publisherGone()
+	p.noSecrets()
+}
+
+// cutWhileItCopies: the network goes away in the middle of the first copy, and apply
+// is stopped.
+func (p *pair) cutWhileItCopies() {
+	p.t.Helper()
+	var out strings.Builder
+	c := exec.CommandContext(p.t.Context(), binary, "apply", "-auto-approve")
+	c.Dir, c.Env, c.Stdout, c.Stderr = p.dir, p.env, &out, &out
+	if err := c.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.expectIn(2, "dw", "SELECT count(*) > 0 FROM pg_subscription_rel WHERE srsubstate = 'd'", "t")
+	if err := p.host(2).CutPeer(p.t.Context(), p.host(1)); err != nil {
+		p.t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatal(err)
+	}
+	_ = c.Wait() // the exit code tells
+	if code := c.ProcessState.ExitCode(); code != 130 {
+		p.t.Errorf("exit code %d, want 130\n%s", code, out.String())
+	}
+	p.says(p.run("drift"), "subscription.orders", "Health")
+	if err := p.host(2).Heal(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
+	// The server notices by itself only after wal_receiver_timeout: its workers are ended.
+	p.in(2, "dw", "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE pid IS NOT NULL")
+	p.expectIn(2, "dw", "SELECT count(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'", "0")
+	p.follows()
+	p.settled()
+	p.alike("orders", "true")
+}
+
+// follows waits until the worker has heard of the publisher.
+func (p *pair) follows() {
+	p.t.Helper()
+	p.expectIn(2, "dw", "SELECT count(*) FROM pg_stat_subscription WHERE received_lsn IS NOT NULL AND relid IS NULL", "1")
+}
+
+// uniqueViolation: a row of the subscriber's own stops replication.
+func (p *pair) uniqueViolation() {
+	p.t.Helper()
+	p.in(2, "dw", "INSERT INTO customers VALUES (7, 'in the way')")
+	p.in(1, "shop", "INSERT INTO customers VALUES (7, 'theirs')")
+	p.expectIn(2, "dw", "SELECT apply_error_count > 0 FROM pg_stat_subscription_stats", "t")
+	p.expectIn(2, "dw", "SELECT count(*) FROM pg_stat_subscription WHERE pid IS NOT NULL", "0")
+	p.says(p.must(2, "drift"), "error", "subscription.orders", "applying")
+	p.says(p.run("status"), "not connected")
+	p.in(2, "dw", "DELETE FROM customers")
+	p.alike("customers", "true")
+	p.follows()
+	p.settled()
+}
+
+// tableDropped: the subscriber's table goes, and comes back empty.
+func (p *pair) tableDropped() {
+	p.t.Helper()
+	p.in(1, "shop", "INSERT INTO items SELECT n, n FROM generate_series(1, 100) n")
+	p.alike("items", "true")
+	p.in(2, "dw", "DROP TABLE items")
+	p.says(p.must(1, "plan"), "Tables are missing on the subscriber", "public.items")
+	p.in(2, "dw", "CREATE TABLE items (id bigint PRIMARY KEY, order_id bigint)")
+	p.says(p.must(0, "plan"), "REFRESH PUBLICATION", "copies 1 table")
+	p.must(0, "apply", "-auto-approve")
+	p.settled()
+	p.alike("items", "true")
+}
+
+// sideDown: a machine that cannot be read is told, and nothing is made up of it.
+func (p *pair) sideDown() {
+	p.t.Helper()
+	for _, i := range []int{1, 2} {
+		if err := p.host(i).Cut(p.t.Context()); err != nil {
+			p.t.Fatal(err)
+		}
+		r := p.must(3, "plan", "-detailed-exitcode", "-timeout=5s")
+		p.says(r, []string{"pg1", "dw1"}[i-1])
+		p.must(3, "status", "-timeout=5s")
+		if err := p.host(i).Heal(p.t.Context()); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	p.in(2, "dw", "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE pid IS NOT NULL")
+	p.follows()
+	p.settled()
+}
+
+// slotLost: its WAL is gone. Nothing is made anew in silence, and -replace copies again.
+func (p *pair) slotLost() {
+	p.t.Helper()
+	p.in(2, "dw", "ALTER SUBSCRIPTION orders DISABLE")
+	p.expectIn(1, "shop", "SELECT active FROM pg_replication_slots", "f")
+	p.in(1, "shop", "ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'")
+	p.in(1, "shop", "SELECT pg_reload_conf(), pg_sleep(0.3)")
+	for range 4 {
+		p.in(1, "shop", "INSERT INTO orders SELECT n + (SELECT max(id) FROM orders), n, n, repeat('y', 200) FROM generate_series(1, 100000) n")
+		p.in(1, "shop", "SELECT pg_switch_wal()")
+		p.in(1, "shop", "CHECKPOINT")
+	}
+	p.expectIn(1, "shop", "SELECT wal_status FROM pg_replication_slots", "lost")
+	r := p.must(2, "drift")
+	p.says(r, "has lost WAL that it needs", "-replace=subscription.orders")
+	p.in(1, "shop", "ALTER SYSTEM RESET max_slot_wal_keep_size")
+	p.in(1, "shop", "SELECT pg_reload_conf()")
+	p.says(p.must(1, "plan", "-replace=subscription.orders"), "has rows already")
+	p.in(2, "dw", "TRUNCATE customers, orders, items")
+	p.must(1, "apply", "-auto-approve", "-replace=subscription.orders") // it drops and copies: that is to be allowed
+	p.must(0, "apply", "-auto-approve", "-replace=subscription.orders", "-allow=reclone")
+	p.settled()
+	p.alike("orders", "true")
+}
+
+// publisherGone: the subscription is dropped all the same, and its slot is named.
+func (p *pair) publisherGone() {
+	p.t.Helper()
+	if err := p.host(1).Cut(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
+	p.declare("")
+	r := p.run("apply", "-auto-approve", "-allow=drop", "-timeout=5s", "-target=subscription.orders")
+	p.says(r, "slot orders stays on its publisher")
+	p.expectIn(2, "dw", "SELECT count(*) FROM pg_subscription", "0")
+	if err := p.host(1).Heal(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
+	p.expectIn(1, "shop", "SELECT active FROM pg_replication_slots", "f") // its walsender has to notice
+	p.must(0, "apply", "-auto-approve", "-allow=drop")
+	p.settled()
+	p.expectIn(1, "shop", "SELECT (SELECT count(*) FROM pg_publication) + (SELECT count(*) FROM pg_replication_slots)", "0")
+}
