@@ -22,7 +22,8 @@ func preflight(s *scope, out *findings) {
 	for _, n := range s.cluster.Members() {
 		f := s.found(n)
 		if f.Error != nil || f.ServerError != nil || f.Host == nil {
-			continue // told with the node; what rests on it is not planned
+			s.checkRead(n, f, out)
+			continue // what rests on it is not planned
 		}
 		s.checkVersion(n, f, out)
 		s.checkPort(n, f, out)
@@ -50,6 +51,16 @@ func (s *scope) rangeOf(n *topology.Node) hcl.Range {
 	return n.Range
 }
 
+// checkRead points at the node that could not be read for a reason that does not go by
+// itself. It is no error: the others are compared all the same.
+func (s *scope) checkRead(n *topology.Node, f *facts.Node, out *findings) {
+	for _, e := range []*facts.ReadError{f.Error, f.ServerError} {
+		if e != nil && e.Kind != facts.Unreachable && e.Kind != facts.TimedOut {
+			out.warn(n.Range, "Node cannot be read", "%s: %s\n%s", n.Name, e.Text, e.Hint)
+		}
+	}
+}
+
 func (s *scope) checkVersion(n *topology.Node, f *facts.Node, out *findings) {
 	h := f.Host
 	running := h.Version
@@ -59,7 +70,7 @@ func (s *scope) checkVersion(n *topology.Node, f *facts.Node, out *findings) {
 		running = h.Data.Version
 	}
 	if s.cluster.Version != 0 && running != s.cluster.Version {
-		out.fail(s.cluster.Range, "Wrong version", "%s has PostgreSQL %d, and the topology wants %d.", n.Name, running, s.cluster.Version)
+		out.fail(s.cluster.Range, "Wrong version", "%s has PostgreSQL %d, and the topology wants version = %d. Write the version that it has, or upgrade it first (pg_upgrade): repltool does not.", n.Name, running, s.cluster.Version)
 		return
 	}
 	if running < 13 {

@@ -72,12 +72,18 @@ debian_new() {
   [ -z "$W_TAKEN" ] && ! configured "/etc/postgresql/$V/main" || INSTANCE=$W_NAME
   [ -n "$INSTANCE" ] && ! configured "/etc/postgresql/$V/$INSTANCE" ||
     fail data "the clusters $V/main and $V/$W_NAME are there and neither has port $W_PORT" "Set the node's port to that of the cluster that is meant, or data_dir for a new one."
-  DATA=/var/lib/postgresql/$V/$INSTANCE CONF=/etc/postgresql/$V/$INSTANCE
+  DATA=/var/lib/postgresql/$V/$INSTANCE CONF=/etc/postgresql/$V/$INSTANCE HBA='' SOCK=''
 }
 
 # debian_find chooses the instance with the node's port: one that runs before one
-# that does not, then the newest.
+# that does not, then the newest. Where none has the wanted version and another runs on
+# that port it is that one: what is wrong is its version.
 debian_find() {
+  debian_port "$W_VERSION" || { [ -n "$W_VERSION" ] && debian_port '' && pidfile "$DATA"; } || debian_new
+}
+
+# debian_port VERSION looks through the instances.
+debian_port() {
   found_run=0 found_v=0
   while IFS=$tab read -r dir port data hba sock; do
     [ -n "$dir" ] || continue
@@ -88,14 +94,14 @@ debian_find() {
     run=0
     pidfile "$data" && run=1 port=${p_port:-$port}
     [ "${port:-5432}" = "$W_PORT" ] || continue
-    [ -z "$W_VERSION" ] || [ "$v" = "$W_VERSION" ] || continue
+    [ -z "$1" ] || [ "$v" = "$1" ] || continue
     [ "$found_v" = 0 ] || [ $run -gt $found_run ] || { [ $run = $found_run ] && number "$v" && [ "$v" -gt "$found_v" ]; } || continue
     take "$dir" "$data" "${hba#-}" "${sock#-}"
     found_run=$run found_v=$v
   done <<EOF
 $INSTANCES
 EOF
-  [ "$found_v" != 0 ] || debian_new
+  [ "$found_v" != 0 ]
 }
 
 # rpm_find chooses like debian_find, among /var/lib/pgsql/V/*.
