@@ -63,6 +63,7 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 		return p, append(all.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No order of changes", Detail: err.Error()})
 	}
 	drafts, diags := target(t, drafts, o.Targets)
+	diags = append(diags, refuseDestroy(t, drafts)...)
 	p.fill(drafts)
 	p.Drift, p.Unmanaged, p.Health = notNil(all.drift), notNil(all.unmanaged), notNil(all.health)
 	p.Summary.Unchanged = all.unchanged

@@ -1,0 +1,79 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/topology"
+)
+
+// prevent_destroy refuses a plan that would remove an object, or make it anew. It
+// stands in the object's block, so that it protects from what others change, not from
+// whoever takes the block out; a cluster's protects all of its databases, those whose
+// block is gone among them.
+
+// refuseDestroy answers an error for each draft that a prevent_destroy forbids.
+func refuseDestroy(t *topology.Topology, drafts []*draft) hcl.Diagnostics {
+	guards := guardsOf(t)
+	var diags hcl.Diagnostics
+	for _, d := range drafts {
+		if d.Action != Delete && d.Action != Replace {
+			continue
+		}
+		at, guarded := guards[d.Address]
+		if !guarded {
+			at, guarded = guardOfData(t, d.Address)
+		}
+		if !guarded {
+			continue
+		}
+		what := "removed"
+		if d.Action == Replace {
+			what = "made anew"
+		}
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError, Summary: "Protected by prevent_destroy", Subject: &at,
+			Detail: d.Address + " would be " + what + ", and prevent_destroy forbids it. No flag overrides that: take prevent_destroy out if it is meant.",
+		})
+	}
+	return diags
+}
+
+// guardsOf answers where each protected object says so, by address.
+func guardsOf(t *topology.Topology) map[string]hcl.Range {
+	guards := map[string]hcl.Range{}
+	guard := func(address string, l topology.Lifecycle) {
+		if l.PreventDestroy {
+			guards[address] = l.Range
+		}
+	}
+	for _, c := range t.Clusters {
+		for _, r := range c.Roles {
+			guard(c.ID+".role."+r.Name, r.Lifecycle)
+		}
+		for _, db := range c.Databases {
+			guard(c.ID+".database."+db.Name, db.Lifecycle)
+		}
+		for _, slot := range c.PermanentSlots {
+			guard(c.ID+".slot."+slot.Name, slot.Lifecycle)
+		}
+	}
+	for _, p := range t.Publications {
+		guard(p.ID, p.Lifecycle)
+	}
+	for _, sub := range t.Subscriptions {
+		guard(sub.ID, sub.Lifecycle)
+	}
+	return guards
+}
+
+// guardOfData answers where a cluster protects its databases.
+func guardOfData(t *topology.Topology, address string) (hcl.Range, bool) {
+	for _, c := range t.Clusters {
+		if c.Lifecycle.PreventDestroy && strings.HasPrefix(address, c.ID+".database.") {
+			return c.Lifecycle.Range, true
+		}
+	}
+	return hcl.Range{}, false
+}
