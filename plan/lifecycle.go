@@ -18,8 +18,8 @@ func refuseDestroy(t *topology.Topology, drafts []*draft) hcl.Diagnostics {
 	guards := guardsOf(t)
 	var diags hcl.Diagnostics
 	for _, d := range drafts {
-		if d.Action != Delete && d.Action != Replace {
-			continue
+		if d.Impact != Drop && d.Action != Replace {
+			continue // a row of the ledger, whose object is gone already
 		}
 		at, guarded := guards[d.Address]
 		if !guarded {

@@ -43,6 +43,16 @@ func (v *subscription) alter(d *draft, out *findings) {
 	if len(d.steps) > 0 && v.wantsEnabled() {
 		v.waitReady(d, copies)
 	}
+	v.retain(d)
+}
+
+// retain strikes a subscription that is to outlive its block out of the ledger.
+func (v *subscription) retain(d *draft) {
+	s := v.scope
+	if v.OnDestroy == topology.OnDestroyRetain && s.isOurs("subscription", v.Database, v.Name) {
+		d.differ("on_destroy", ptr(topology.OnDestroyDrop), ptr(topology.OnDestroyRetain), "")
+		d.sql(s.cluster.Primary, "it is no longer repltool's to drop", forget(s.row(v.ID)))
+	}
 }
 
 // wantsEnabled tells whether it is to be enabled, where that is not to be left as it is.

@@ -30,13 +30,68 @@ func TestLogicalFaults(t *testing.T) {
 	p.in(1, "shop", shopTables+"INSERT INTO orders SELECT n, n, n, repeat('x', 200) FROM generate_series(1, 400000) n")
 	p.in(2, "dw", shopTables)
 	p.declare(publishAll)
+	p.noWay()
 	p.cutWhileItCopies()
 	p.uniqueViolation()
 	p.tableDropped()
 	p.sideDown()
 	p.slotLost()
 	p.publisherGone()
+	p.outside()
 	p.noSecrets()
+}
+
+// noWay: the subscriber's machine cannot reach the publisher.
+func (p *pair) noWay() {
+	p.t.Helper()
+	if err := p.host(2).CutPeer(p.t.Context(), p.host(1)); err != nil {
+		p.t.Fatal(err)
+	}
+	p.says(p.must(1, "plan"), "Publisher cannot be reached", "no answer")
+	if err := p.host(2).Heal(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// outside subscribes to a publisher by its address alone, and lets the subscription
+// outlive its block.
+func (p *pair) outside() {
+	p.t.Helper()
+	p.in(1, "shop", "CREATE PUBLICATION byhand FOR TABLE customers")
+	p.in(1, "shop", "GRANT SELECT ON customers TO replicator")
+	p.in(2, "dw", "TRUNCATE customers")
+	p.exec(1, "sh", "-c", "echo 'host shop replicator "+p.host(2).Addr+"/32 scram-sha-256' >> /etc/postgresql/15/main/pg_hba.conf")
+	p.in(1, "shop", "SELECT pg_reload_conf()")
+	p.in(1, "shop", "SELECT pg_create_logical_replication_slot('far', 'pgoutput')")
+	far := func(destroy string) string {
+		return `
+subscription "far" {
+  cluster           = cluster.warehouse
+  database          = "dw"
+  publication_names = ["byhand"]
+  create_slot       = false
+  on_destroy        = "` + destroy + `"
+  connection {
+    host     = "` + p.host(1).Addr + `"
+    database = "shop"
+    user     = "replicator"
+    password = var.password
+  }
+}
+`
+	}
+	p.declare(far("drop"))
+	p.must(0, "apply", "-auto-approve")
+	p.settled()
+	p.alike("customers", "true")
+	p.declare(far("retain"))
+	p.must(0, "apply", "-auto-approve")
+	p.settled()
+	p.declare("")
+	p.must(0, "apply", "-auto-approve")
+	p.expectIn(2, "dw", "SELECT subname FROM pg_subscription", "far")
+	p.follows()
+	p.must(0, "plan", "-detailed-exitcode")
 }
 
 // cutWhileItCopies: the network goes away in the middle of the first copy, and apply
