@@ -28,7 +28,7 @@ demo-clean: ## stop the demo's servers and remove its files
 
 test: ## every test; needs root for the lab's hosts
 	@$(SETUP) test
-	$(GO) test -timeout 60m ./...
+	$(GO) test -timeout 60m -parallel 3 ./...
 
 test-versions: ## the loop on PostgreSQL 13, 15, 17 and 18
 	@$(SETUP) test

@@ -54,8 +54,11 @@ type world struct {
 	sinks bytes.Buffer
 }
 
+// newWorld boots hosts for one test. Worlds are networks of their own: tests run side
+// by side, since most of what they do is to wait.
 func newWorld(t *testing.T, o lab.Options) *world {
 	t.Helper()
+	t.Parallel()
 	l, err := lab.Up(t.Context(), o)
 	if err != nil {
 		t.Fatalf("lab: %v", err)
