@@ -50,6 +50,9 @@ func checkOp(op plan.Op, env Env) error {
 			return fmt.Errorf("a command without words, or a detached one as root: %w", errAltered)
 		}
 	case plan.Wait:
+		if p := op.Progress; p != nil && env.Machines[p.Node] == nil {
+			return fmt.Errorf("node %q: no way to it", p.Node)
+		}
 	default:
 		return fmt.Errorf("an operation of type %T: %w", op, errAltered)
 	}

@@ -45,9 +45,17 @@ func kind(op plan.Op) string {
 }
 
 // timeoutError is a step's own limit, as opposed to the caller's.
-type timeoutError struct{ after time.Duration }
+type timeoutError struct {
+	after   time.Duration
+	stalled bool // counted from the last progress
+}
 
-func (e *timeoutError) Error() string { return fmt.Sprintf("not done after %s", short(e.after)) }
+func (e *timeoutError) Error() string {
+	if e.stalled {
+		return fmt.Sprintf("no progress for %s", short(e.after))
+	}
+	return fmt.Sprintf("not done after %s", short(e.after))
+}
 
 // Is makes it a context.DeadlineExceeded.
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }

@@ -30,10 +30,10 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 	if op.Timeout <= 0 {
 		op.Timeout = r.opts.StepTimeout
 	}
-	ctx, cancel := limit(ctx, op.Timeout)
-	defer cancel()
 	ctx, halt := context.WithCancelCause(ctx)
 	defer halt(nil)
+	left := newPatience(op, halt)
+	defer left.timer.Stop()
 	go func() { // a wait changes nothing: it need not be waited for
 		select {
 		case <-r.halted:
@@ -53,6 +53,9 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 		}
 		if errors.Is(err, errHopeless) {
 			return fmt.Errorf("waiting for %s: %s", op.What, detail)
+		}
+		if op.Progress != nil && ctx.Err() == nil {
+			detail = join(detail, left.look(ctx, r.env.Machines[op.Progress.Node], op))
 		}
 		if ctx.Err() == nil && detail != last {
 			last = detail
@@ -94,6 +97,13 @@ func ask(ctx context.Context, m Machine, op plan.Wait) (met bool, detail string,
 		return false, detail, errHopeless
 	}
 	return len(rows) == 1 && rows[0][0] == "t", detail, nil
+}
+
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + ", " + b
 }
 
 // permanent tells whether asking again cannot help.

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -120,3 +121,65 @@ func TestWaitGivesUpOnAWrongQuery(t *testing.T) {
 		t.Errorf("got %q", r.Err())
 	}
 }
+
+// A wait with progress may take longer than its limit, which counts from the last
+// time that the progress grew; one that stands still, falls, or cannot be asked ends.
+func TestWaitWithProgress(t *testing.T) {
+	const limit = 10 * time.Minute
+	at := func(minute int) time.Duration { return time.Duration(minute) * time.Minute }
+	cases := map[string]struct {
+		progress func(since time.Duration) ([][]string, error)
+		done     time.Duration // when the query turns true
+		fails    time.Duration // or when the wait ends
+		want     string
+	}{
+		"moves":         {moving(at(50)), at(55), 0, ""},
+		"stops moving":  {moving(at(50)), 0, at(60), "waiting for pg2 streaming: no progress for 10m; last seen: state catchup, replayed 3000"},
+		"never moves":   {moving(0), 0, at(10), "waiting for pg2 streaming: no progress for 10m; last seen: state catchup, replayed 0"},
+		"falls":         {func(d time.Duration) ([][]string, error) { return [][]string{{"-" + seconds(d)}}, nil }, 0, at(10), "no progress for 10m; last seen: state catchup"},
+		"cannot be had": {func(time.Duration) ([][]string, error) { return nil, errors.New("refused") }, 0, at(10), "no progress for 10m; last seen: state catchup"},
+		"is no number":  {func(time.Duration) ([][]string, error) { return [][]string{{""}}, nil }, 0, at(10), "no progress for 10m; last seen: state catchup"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld("pg1", "pg2")
+				began := time.Now()
+				w.nodes["pg1"].query = func(context.Context, string) ([][]string, error) {
+					if since := time.Since(began); c.done > 0 && since >= c.done {
+						return [][]string{{"t"}}, nil
+					}
+					return [][]string{{"f", "state catchup"}}, nil
+				}
+				w.nodes["pg2"].query = func(_ context.Context, sql string) ([][]string, error) {
+					if sql != "SELECT progress" {
+						t.Errorf("pg2 was asked %q", sql)
+					}
+					return c.progress(time.Since(began))
+				}
+				op := plan.Wait{What: "pg2 streaming", Timeout: limit, Progress: &plan.Progress{Node: "pg2", Query: "SELECT progress"}}
+				r := Run(t.Context(), planOf(waitStep(op)), w.Env, Options{})
+				took := r.Ended.Sub(r.Started)
+				if c.want == "" {
+					if !r.OK() || took < c.done || took > c.done+2*pollMost {
+						t.Errorf("took %v: %v", took, r.Err())
+					}
+					return
+				}
+				if r.OK() || !strings.Contains(r.Err().Error(), c.want) || took < c.fails-2*pollMost || took > c.fails+2*pollMost {
+					t.Errorf("took %v: %v", took, r.Err())
+				}
+			})
+		})
+	}
+}
+
+// moving answers a progress that grows every second until then.
+func moving(until time.Duration) func(time.Duration) ([][]string, error) {
+	return func(since time.Duration) ([][]string, error) {
+		n := seconds(min(since, until))
+		return [][]string{{n, "replayed " + n}}, nil
+	}
+}
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }

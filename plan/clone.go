@@ -235,7 +235,7 @@ func (s *scope) startClone(d *draft, sb *topology.Standby) {
 		}
 		d.reload(n)
 	}
-	d.wait(sb.Upstream, n.Name+" streaming", streaming(n.Name, 0), streamTimeout)
+	s.awaitStream(d, sb.Upstream, n, n.Name)
 }
 
 // inherited are the statements that make a copy's postgresql.auto.conf its own: it

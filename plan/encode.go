@@ -100,6 +100,7 @@ type stepJSON struct {
 	Else     string      `json:"else,omitempty"`
 	Gate     bool        `json:"gate,omitempty"`
 	Timeout  string      `json:"timeout,omitempty"`
+	Progress *Progress   `json:"progress,omitempty"`
 	Secrets  []SecretUse `json:"secrets,omitempty"`
 	Requires []string    `json:"requires"`
 }
@@ -120,6 +121,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 		j.Argv, j.Root, j.Job, j.Bytes, j.Timeout = op.Argv, op.Root, op.Job, op.Bytes, duration(op.Timeout)
 	case Wait:
 		j.Database, j.Query, j.Wait, j.Else, j.Gate, j.Timeout = op.Database, op.Query, op.What, op.Else, op.Gate, duration(op.Timeout)
+		j.Progress = op.Progress
 	}
 	return marshal(j)
 }
@@ -157,7 +159,7 @@ func (s *Step) UnmarshalJSON(data []byte) error {
 	case "command":
 		s.Op = Command{Argv: j.Argv, Root: j.Root, Job: j.Job, Bytes: j.Bytes, Timeout: timeout}
 	case "wait":
-		s.Op = Wait{Database: j.Database, Query: j.Query, What: j.Wait, Else: j.Else, Gate: j.Gate, Timeout: timeout}
+		s.Op = Wait{Database: j.Database, Query: j.Query, What: j.Wait, Else: j.Else, Gate: j.Gate, Timeout: timeout, Progress: j.Progress}
 	default:
 		return fmt.Errorf("step %s: unknown kind %q", j.ID, j.Kind)
 	}

@@ -224,7 +224,10 @@ func (s *scope) start(n *topology.Node) *draft {
 	d.step(n, "start", control(n, h, "start"))
 	d.wait(n, n.Name+" accepts connections", accepting(sb != nil), acceptTimeout)
 	if sb != nil && s.running(sb.Upstream) {
-		d.wait(n, n.Name+" streaming", "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')", streamTimeout)
+		d.step(n, n.Name+" streaming", Wait{
+			Database: maintenance, Query: "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')",
+			What: n.Name + " streaming", Timeout: streamTimeout + s.delay(n), Progress: catchingUp(n),
+		})
 	}
 	return d
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"sort"
 	"strings"
@@ -48,7 +49,7 @@ func parameters(s *scope, out *findings) {
 		if !s.running(n) || s.recloned(n) {
 			continue
 		}
-		c := s.compareParameters(n)
+		c := s.compareParameters(n, out)
 		if c.needed() {
 			changed = append(changed, c)
 		} else {
@@ -77,7 +78,7 @@ type paramChange struct {
 func (c *paramChange) needed() bool { return c.write || len(c.reset) > 0 || c.reload || c.restart }
 
 // compareParameters finds what differs on a node that runs.
-func (s *scope) compareParameters(n *topology.Node) *paramChange {
+func (s *scope) compareParameters(n *topology.Node, out *findings) *paramChange {
 	found := s.found(n)
 	c := &paramChange{scope: s, node: n, found: found, lines: s.lines(n)}
 	block := blockOf(found.Host.Conf.Text, s.cluster.Name)
@@ -86,7 +87,14 @@ func (s *scope) compareParameters(n *topology.Node) *paramChange {
 	}
 	c.write = !block.is(confRevealed(c.lines), conftext.Last)
 	for _, l := range c.lines {
-		if l.name != syncNames { // whose values are synchronous's to mend, behind its gates
+		setting, current := found.Server.Settings[l.name], found.Server.InForce(l.name)
+		switch {
+		case l.name == syncNames: // whose values are synchronous's to mend, behind its gates
+		case fixed(setting):
+			if !same(setting, current, l.reveal()) {
+				s.tellFixed(n, l.name, withUnit(setting, current), l.shown(), out)
+			}
+		default:
 			c.compareLine(l, block)
 		}
 	}
@@ -108,42 +116,47 @@ func (c *paramChange) compareLine(l line, block confBlock) {
 		}
 		return
 	}
-	current := c.found.Server.InForce(l.name)
-	overridden := strings.HasSuffix(setting.SourceFile, autoConf) && !same(setting, current, l.reveal())
-	waits := !overridden && c.overrideWaits(l, setting)
-	if overridden || waits {
-		c.reset = append(c.reset, l.name)
+	current, note := c.found.Server.InForce(l.name), l.note
+	over := c.override(l.name, block)
+	if over != nil && same(setting, over.Value, l.reveal()) {
+		over = nil
 	}
-	if waits && same(setting, current, l.reveal()) || c.inForce(l, setting, current, block) {
-		return
+	if over != nil {
+		note = join(note, overriddenBy(over))
+		if path.Base(over.File) == autoConf {
+			c.reset = append(c.reset, l.name)
+		}
 	}
-	note := l.note
-	if overridden {
-		note = join(note, fmt.Sprintf("overridden by %s, line %d", autoConf, setting.SourceLine))
+	switch {
+	case over == nil && c.inForce(l, setting, current, block):
+	case same(setting, current, l.reveal()): // another one waits, which a reload takes away
+		c.reload = true
+		c.diffs = append(c.diffs, Attribute{Name: l.name, Before: ptr(c.waiting(l, setting)), After: ptr(l.shown()), Note: join("a reload is enough", note)})
+	default:
+		c.differ(l.name, setting, current, l.reveal(), l.shown(), note)
 	}
-	c.differ(l.name, setting, current, l.reveal(), l.shown(), note)
+}
+
+// waiting is the value that the files have and the server has not taken.
+func (c *paramChange) waiting(l line, setting facts.Setting) string {
+	if l.secret.IsSet() {
+		return topology.Redacted
+	}
+	when := "reload"
+	if setting.Context == "postmaster" {
+		when = "restart"
+	}
+	return withUnit(setting, c.found.Server.Outside(l.name, "", 0, 0)) + " at the next " + when
 }
 
 const autoConf = "postgresql.auto.conf"
-
-// overrideWaits tells that an ALTER SYSTEM says otherwise than is wanted, and comes
-// into force with the next reload or restart.
-func (c *paramChange) overrideWaits(l line, setting facts.Setting) bool {
-	files := c.found.Server.FileSettings
-	for _, f := range slices.Backward(files) {
-		if f.Name == l.name {
-			return strings.HasSuffix(f.File, autoConf) && !same(setting, f.Value, l.reveal())
-		}
-	}
-	return false
-}
 
 // inForce tells whether the wanted value is the one that the server uses. A
 // string that the server rewrites (iso becomes ISO) is in force when it was taken
 // from its line of the block.
 func (c *paramChange) inForce(l line, setting facts.Setting, current string, block confBlock) bool {
 	if same(setting, current, l.reveal()) {
-		return !setting.PendingRestart || setting.Context != "postmaster"
+		return !setting.PendingRestart
 	}
 	if setting.VarType != "string" || c.write || setting.PendingRestart {
 		return false
@@ -268,18 +281,22 @@ func (s *scope) minimums(n *topology.Node) []line {
 		return nil
 	}
 	var lines []line
-	wanted := s.cluster.ParametersOf(s.cluster.Primary)
 	for _, name := range hotStandby() {
-		setting := s.live().Settings[name]
-		need := s.live().InForce(name)
-		if p, given := wanted[name]; given {
-			need = p.Value
-		}
+		setting, need := s.live().Settings[name], s.onPrimary(name)
 		if number(setting, need) > number(setting, s.outside(n, name, setting.Boot)) {
 			lines = append(lines, line{name: name, value: need, note: "as on the primary"})
 		}
 	}
 	return lines
+}
+
+// onPrimary answers what a parameter of a live primary will be.
+func (s *scope) onPrimary(name string) string {
+	p, given := s.cluster.ParametersOf(s.cluster.Primary)[name]
+	if given && !fixed(s.live().Settings[name]) && !s.cluster.Lifecycle.Ignores(name) {
+		return p.Value
+	}
+	return s.live().InForce(name)
 }
 
 // outside answers the value that n has without our block; fallback where there

@@ -276,6 +276,16 @@ type Wait struct {
 	Else     string // of a gate: "wave 5 would block commits"
 	Gate     bool   // shown between waves
 	Timeout  time.Duration
+	// Progress, where there is one, puts the limit off: it counts from when that
+	// last moved.
+	Progress *Progress
+}
+
+// Progress is a query that answers a number which grows while what is waited for
+// comes nearer, and in further columns words for people.
+type Progress struct {
+	Node  string `json:"node"` // where it is asked, in the wait's database
+	Query string `json:"query"`
 }
 
 func (SQL) kind() string     { return "sql" }

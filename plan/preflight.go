@@ -40,6 +40,7 @@ func preflight(s *scope, out *findings) {
 	}
 	s.checkParameters(out)
 	s.checkObjects(out)
+	s.checkHotStandby(out)
 	s.checkSenders(out)
 	s.checkSlots(out)
 }

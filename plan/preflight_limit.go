@@ -34,6 +34,26 @@ func (s *scope) checkSenders(out *findings) {
 	}
 }
 
+// checkHotStandby refuses a standby that would have less of a hot-standby parameter
+// than its primary: it does not start, or stops its replay.
+func (s *scope) checkHotStandby(out *findings) {
+	if s.live() == nil {
+		return
+	}
+	for _, sb := range s.cluster.Standbys {
+		wanted := s.cluster.ParametersOf(sb.Node)
+		for _, name := range hotStandby() {
+			p, given := wanted[name]
+			setting, need := s.live().Settings[name], s.onPrimary(name)
+			if given && !s.cluster.Lifecycle.Ignores(name) && number(setting, p.Value) < number(setting, need) {
+				out.fail(p.Range, "Lower than on the primary",
+					"%s would have %s = %s, and its primary %s has %s. A standby that has less does not replay what the primary writes: raise it, or lower the primary's.",
+					sb.Node.Name, name, p.Value, s.cluster.Primary.Name, need)
+			}
+		}
+	}
+}
+
 // checkSlots refuses slots that do not fit into max_replication_slots of their server,
 // beside those that are there.
 func (s *scope) checkSlots(out *findings) {

@@ -10,9 +10,9 @@ import (
 )
 
 // The order of restarts: standbys before their primary, the leaves of a cascade
-// first, one at a time, each streaming again before the next goes down. Where a
-// hot-standby parameter is lowered the primary goes first, and the standbys
-// follow once they have replayed the change (PostgreSQL docs, 27.4.3).
+// first, one at a time, each and who follows it streaming again before the next goes
+// down. Where a hot-standby parameter is lowered the primary goes first, and the
+// standbys follow, once they have replayed the change, down the cascade (PostgreSQL docs, 27.4.3).
 
 // orderRestarts makes a draft of every change and puts them in that order.
 func orderRestarts(s *scope, changes []*paramChange, out *findings) {
@@ -100,8 +100,6 @@ func (c *paramChange) reason() string {
 		return "the block is not there yet; no value changes"
 	case c.write:
 		return "the block was edited or moved; no value changes"
-	case len(c.reset) > 0:
-		return "what " + autoConf + " says instead is not in force yet; no value changes"
 	default:
 		return "the server has not taken the file's values yet"
 	}
@@ -126,7 +124,7 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 		if up == nil {
 			up = standby.Upstream
 		}
-		d.wait(up, n.Name+" streaming", streaming(s.applicationName(n), 0), streamTimeout)
+		s.awaitStream(d, up, n, s.applicationName(n))
 	}
 	if standby != nil && relaxed != full {
 		d.sql(s.cluster.Primary, "commits wait again", s.unrelax(full))
@@ -134,8 +132,8 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 	}
 	if standby == nil {
 		d.Effect = "writes stop"
-		c.awaitFollowers(d, lowering)
 	}
+	c.awaitFollowers(d, lowering)
 }
 
 // unrelax brings the set back: what our block says, or what somebody set by ALTER
@@ -147,25 +145,16 @@ func (s *scope) unrelax(full string) string {
 	return "ALTER SYSTEM RESET " + syncNames + ";"
 }
 
-// awaitFollowers waits, after the primary's restart, for the standbys that
-// streamed before it; and, when it lowered a parameter, for their replay of that.
-func (c *paramChange) awaitFollowers(d *draft, lowering bool) {
-	names := followers(c.found.Server)
-	for _, name := range names {
-		d.wait(c.node, name+" streaming", streaming(name, 0), streamTimeout)
-	}
-	if lowering && len(names) > 0 {
-		d.sql(c.node, "a point in WAL behind the change", "CHECKPOINT;")
-		d.wait(c.node, "standbys replayed the change", fmt.Sprintf(
-			"SELECT bool_and(replay_lsn >= redo_lsn) FROM pg_stat_replication, pg_control_checkpoint()\nWHERE application_name IN (%s)", literals(names)), streamTimeout)
-	}
-}
-
-// followers are the application_names that stream from a server, in order.
+// followers are the application_names of the standbys that stream from a server, in
+// order: neither subscriptions, which replay no parameters, nor a running backup,
+// which does not come back.
 func followers(server *facts.Server) []string {
-	seen := map[string]bool{}
+	seen, logical := map[string]bool{}, map[string]bool{}
+	for _, slot := range server.Slots {
+		logical[slot.Name] = slot.Type == topology.SlotLogical
+	}
 	for _, sender := range server.Senders {
-		if sender.State == "streaming" {
+		if sender.State == "streaming" && sender.ApplicationName != "pg_basebackup" && !logical[sender.SlotName] {
 			seen[sender.ApplicationName] = true
 		}
 	}
@@ -190,7 +179,7 @@ func (c *paramChange) verifyQuery() string {
 	if len(pairs) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("SELECT count(*) = %d FROM pg_settings\nWHERE (name, setting) IN (%s)", len(pairs), strings.Join(pairs, ", "))
+	return fmt.Sprintf("SELECT count(*) = %d FROM pg_settings\nWHERE (name, setting) IN (%s) AND NOT pending_restart", len(pairs), strings.Join(pairs, ", "))
 }
 
 // sessionOwn tells that the value our sessions see is not the server's.

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"path"
 	"strconv"
 
@@ -61,17 +60,3 @@ func accepting(standby bool) string {
 	}
 	return "SELECT NOT pg_is_in_recovery()"
 }
-
-// streaming is the query, for the upstream, that is true once the standby of
-// that application_name streams and has flushed all but lag bytes of the
-// upstream's WAL; lag 0 does not look at it.
-func streaming(name string, lag int64) string {
-	q := "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = " + literal(name) + " AND state = 'streaming'"
-	if lag > 0 {
-		q += fmt.Sprintf("\n  AND pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, flush_lsn) < %d", lag)
-	}
-	return q + ")"
-}
-
-// syncLag is how far behind a standby may be when commits begin to wait for it.
-const syncLag = 16 << 20

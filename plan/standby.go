@@ -79,7 +79,7 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 		if !d.changes("primary_conninfo") {
 			name = s.applicationName(n)
 		}
-		d.wait(sb.Upstream, n.Name+" streaming", streaming(name, 0), streamTimeout)
+		s.awaitStream(d, sb.Upstream, n, name)
 	}
 	return d
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/repltool/repltool/topology"
 )
@@ -79,7 +78,7 @@ func (s *scope) gates(d *draft, current, wanted string) {
 // gate adds the wait for one member of the set.
 func (d *draft) gate(primary, m *topology.Node, name string) {
 	d.step(primary, "gate", Wait{
-		Database: maintenance, Query: streaming(name, syncLag), Gate: true, Timeout: 10 * time.Minute,
+		Database: maintenance, Query: streaming(name, syncLag), Gate: true, Timeout: streamTimeout, Progress: catchingUp(m),
 		What: fmt.Sprintf("%s streaming, lag < %s", m.Name, strings.ReplaceAll(bytesText(syncLag), " ", "")),
 		Else: "commits would wait for a standby that is not there",
 	})

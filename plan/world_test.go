@@ -244,6 +244,15 @@ func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string
 		file := node.Host.DataDir + "/" + autoConf
 		setSetting(node.Server, words[1], words[2], file)
 		node.Server.FileSettings = append(node.Server.FileSettings, facts.FileSetting{File: file, Line: 3, Name: words[1], Value: words[2], Applied: true})
+	case "waits": // a line of a file that the server read and has not taken
+		setting := node.Server.Settings[words[1]]
+		setting.PendingRestart = setting.Context == "postmaster"
+		node.Server.Settings[words[1]] = setting
+		node.Server.FileSettings = append(node.Server.FileSettings, facts.FileSetting{File: words[3], Line: 3, Name: words[1], Value: words[2]})
+	case "command-line":
+		setting := node.Server.Settings[words[1]]
+		setting.Value, setting.Source, setting.SourceFile, setting.SourceLine = words[2], "command line", "", 0
+		node.Server.Settings[words[1]] = setting
 	case "in-force":
 		setting := node.Server.Settings[words[1]]
 		setting.Value = words[2]

@@ -33,7 +33,7 @@ func (a *app) planCommand() *cobra.Command {
 	}
 	o.register(c.Flags())
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
-	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit code 2 when there are changes")
+	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit code 2 when there are changes or drift")
 	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby, or make the subscription, at `ADDRESS` again; repeatable")
 	return c
 }
@@ -76,7 +76,7 @@ func (o *planFlags) applyWords(r *reading, dir string) []string {
 // planCode is the exit code of a plan without errors.
 func planCode(p *plan.Plan, detailed bool) error {
 	switch {
-	case len(p.Changes) > 0 && (detailed || !p.Complete):
+	case len(p.Changes) > 0 && (detailed || !p.Complete), len(p.Drift) > 0 && detailed && p.Complete:
 		return exitChanges
 	case !p.Complete:
 		return exitIncomplete

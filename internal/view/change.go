@@ -203,8 +203,12 @@ func (v *planView) wait(indent string, op plan.Wait, node, on string) {
 	if node != on {
 		asked = ", asked on " + node
 	}
-	v.line(indent, v.dim(Clean("wait until "+op.What+asked+atMost(op.Timeout))))
+	v.line(indent, v.dim(Clean("wait until "+op.What+asked+atMost(op))))
 	if v.opts.Detail == Verbose {
 		v.block(indent+"  ", v.dim(Clean(op.Query)))
+		if p := op.Progress; p != nil {
+			v.line(indent, v.dim(Clean("progress, asked on "+p.Node+":")))
+			v.block(indent+"  ", v.dim(Clean(p.Query)))
+		}
 	}
 }

@@ -178,7 +178,7 @@ func (v *planView) gates(wave []plan.Change) {
 			if !ok || !w.Gate {
 				continue
 			}
-			text := "Gate · " + w.What + atMost(w.Timeout) + ": else stop"
+			text := "Gate · " + w.What + atMost(w) + ": else stop"
 			if w.Else != "" {
 				text += ", since " + w.Else
 			}
@@ -187,11 +187,16 @@ func (v *planView) gates(wave []plan.Change) {
 	}
 }
 
-func atMost(timeout time.Duration) string {
-	if timeout <= 0 {
+// atMost is a wait's limit.
+func atMost(w plan.Wait) string {
+	switch {
+	case w.Timeout <= 0:
 		return ""
+	case w.Progress != nil:
+		return " (" + Duration(w.Timeout) + " at most without progress)"
+	default:
+		return " (" + Duration(w.Timeout) + " at most)"
 	}
-	return " (" + Duration(timeout) + " at most)"
 }
 
 func (v *planView) tail() {

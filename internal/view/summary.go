@@ -77,6 +77,9 @@ func unchanged(p *plan.Plan) string {
 		return fmt.Sprintf("No changes to what could be read: %d of %s, %s. The rest was not compared.",
 			read, count(len(p.Nodes), "node"), objects)
 	}
+	if n := len(p.Drift); n > 0 {
+		return fmt.Sprintf("No changes, but %s above that repltool cannot mend.", count(n, "difference"))
+	}
 	match := "match"
 	if p.Summary.Unchanged == 1 {
 		match = "matches"

@@ -1,0 +1,80 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/repltool/repltool/topology"
+)
+
+// Waits for standbys. One that has much WAL to catch up with may need hours, and is
+// given them while it moves: the limit of such a wait counts from its last progress.
+
+// streaming is the query, for the upstream, that is true once the standby of
+// that application_name streams and has flushed all but lag bytes of the
+// upstream's WAL; lag 0 does not look at it.
+func streaming(name string, lag int64) string {
+	q := "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = " + literal(name) + " AND state = 'streaming'"
+	if lag > 0 {
+		q += fmt.Sprintf("\n  AND pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, flush_lsn) < %d", lag)
+	}
+	return q + ")"
+}
+
+// syncLag is how far behind a standby may be when commits begin to wait for it.
+const syncLag = 16 << 20
+
+// catchingUp is the progress of a standby, as it tells itself: what it received and
+// what it replayed. Its own WAL it replays before it asks for more.
+func catchingUp(n *topology.Node) *Progress {
+	return &Progress{Node: n.Name, Query: "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') + coalesce(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0'), 0),\n" +
+		"  'received ' || coalesce(pg_last_wal_receive_lsn()::text, 'nothing yet') || ', replayed ' || pg_last_wal_replay_lsn()"}
+}
+
+// awaitStream waits until a standby streams from up, under that name.
+func (s *scope) awaitStream(d *draft, up, n *topology.Node, name string) {
+	d.step(up, n.Name+" streaming", Wait{
+		Database: maintenance, Query: streaming(name, 0), What: n.Name + " streaming",
+		Timeout: streamTimeout + s.delay(n), Progress: catchingUp(n),
+	})
+}
+
+// delay is how long a standby may hold its replay at one place. It does so with its
+// own WAL too, before it streams again after a restart.
+func (s *scope) delay(n *topology.Node) time.Duration {
+	var longest time.Duration
+	if sb := s.cluster.Standby(n); sb != nil {
+		longest = sb.ApplyDelay
+	}
+	if f := s.found(n); f.Server != nil {
+		const name = "recovery_min_apply_delay"
+		longest = max(longest, time.Duration(number(f.Server.Settings[name], f.Server.InForce(name)))*time.Millisecond)
+	}
+	return longest
+}
+
+// awaitFollowers waits, after a restart, for the standbys that streamed from the
+// node before it; and, when the node lowered a parameter, for their replay of that.
+func (c *paramChange) awaitFollowers(d *draft, lowering bool) {
+	names := followers(c.found.Server)
+	longest := time.Duration(0)
+	for _, name := range names {
+		if n := c.scope.memberNamed(name); n != nil {
+			c.scope.awaitStream(d, c.node, n, name)
+			longest = max(longest, c.scope.delay(n))
+		} else {
+			d.wait(c.node, name+" streaming", streaming(name, 0), streamTimeout)
+		}
+	}
+	if !lowering || len(names) == 0 {
+		return
+	}
+	what, who := "standbys replayed the change", "WHERE application_name IN ("+literals(names)+")"
+	d.sql(c.node, "a point in WAL behind the change", "CHECKPOINT;")
+	d.step(c.node, what, Wait{
+		Database: maintenance, What: what, Timeout: streamTimeout + longest,
+		Query: "SELECT bool_and(replay_lsn > checkpoint_lsn) FROM pg_stat_replication, pg_control_checkpoint()\n" + who,
+		Progress: &Progress{Node: c.node.Name, Query: "SELECT sum(pg_wal_lsn_diff(replay_lsn, '0/0')),\n" +
+			"  string_agg(application_name || ' replayed ' || replay_lsn, ', ' ORDER BY application_name) FROM pg_stat_replication\n" + who},
+	})
+}
