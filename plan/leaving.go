@@ -56,8 +56,7 @@ func (s *scope) leavingDraft(current, value string) *draft {
 		d.after = append(d.after, s.parametersAddress(sb.Node)) // their restarts have their own
 	}
 	d.differ(syncNames, ptr(literal(current)), ptr(literal(value)), "")
-	d.sql(n, "leave the set", "ALTER SYSTEM SET "+syncNames+" = "+literal(value)+";")
-	d.reload(n)
+	s.relax(d, "leave the set", value, current)
 	d.wait(n, "value in force", s.syncInForce(value), settleTimeout)
 	return d
 }

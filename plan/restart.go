@@ -114,8 +114,7 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 	relaxed, full := s.relaxed(n)
 	if standby != nil && relaxed != full {
 		d.Effect = "commits do not wait for " + n.Name + " meanwhile"
-		d.sql(s.cluster.Primary, "commits must not wait for "+n.Name, "ALTER SYSTEM SET "+syncNames+" = "+literal(relaxed)+";")
-		d.reload(s.cluster.Primary)
+		s.relax(d, "commits must not wait for "+n.Name, relaxed, full)
 	}
 	d.restart(n, c.found.Host)
 	d.wait(n, n.Name+" accepts connections", accepting(standby != nil), acceptTimeout)
@@ -127,22 +126,12 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 		s.awaitStream(d, up, n, s.applicationName(n))
 	}
 	if standby != nil && relaxed != full {
-		d.sql(s.cluster.Primary, "commits wait again", s.unrelax(full))
-		d.reload(s.cluster.Primary)
+		s.unrelax(d, full)
 	}
 	if standby == nil {
 		d.Effect = "writes stop"
 	}
 	c.awaitFollowers(d, lowering)
-}
-
-// unrelax brings the set back: what our block says, or what somebody set by ALTER
-// SYSTEM before us.
-func (s *scope) unrelax(full string) string {
-	if strings.HasSuffix(s.live().Settings[syncNames].SourceFile, autoConf) {
-		return "ALTER SYSTEM SET " + syncNames + " = " + literal(full) + ";"
-	}
-	return "ALTER SYSTEM RESET " + syncNames + ";"
 }
 
 // followers are the application_names of the standbys that stream from a server, in

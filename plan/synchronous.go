@@ -17,13 +17,22 @@ func synchronous(s *scope, out *findings) {
 	d := newDraft(Update, s.syncAddress(), n)
 	wanted, current := s.syncWanted(), s.syncCurrent()
 	shrunk, leaves := s.leave(out)
-	if s.cluster.Synchronous == nil && !s.syncOurs() {
-		if !leaves {
+	owed := s.keptAside()
+	if s.syncForeign() {
+		if !leaves && owed == nil {
 			return // the topology says nothing of it, and never did
 		}
 		wanted = current // somebody's own: it comes back as it was
+		if owed != nil && relaxedFrom(current, owed.value) {
+			wanted = owed.value
+			d.Reason = "an apply that died had set it aside"
+		}
 	}
-	if !leaves && sameSync(current, wanted) && (s.live() == nil || s.syncInBlock(wanted)) {
+	if !leaves && sameSync(current, wanted) && (s.live() == nil || s.syncForeign() || s.syncInBlock(wanted)) {
+		if owed != nil {
+			d.Reason = "the ledger still has what an apply that died had set aside"
+			d.sql(n, "strike out", forget(s.asideAddress()))
+		}
 		out.put(d)
 		return
 	}
@@ -41,6 +50,9 @@ func synchronous(s *scope, out *findings) {
 	s.writeSync(d, wanted, leaves)
 	d.reload(n)
 	d.wait(n, "value in force", s.syncInForce(wanted), settleTimeout)
+	if owed != nil || leaves && s.syncForeign() {
+		d.sql(n, "it is back", forget(s.asideAddress()))
+	}
 	out.put(d)
 }
 
@@ -48,14 +60,18 @@ func synchronous(s *scope, out *findings) {
 // topology says nothing of is set back where it was.
 func (s *scope) writeSync(d *draft, wanted string, leaves bool) {
 	n := s.cluster.Primary
-	if s.cluster.Synchronous == nil && !s.syncOurs() {
-		d.sql(n, "commits wait as before", s.unrelax(wanted))
+	if s.syncForeign() {
+		was := aside{wanted, s.overridden()}
+		if owed := s.keptAside(); owed != nil && owed.value == wanted {
+			was.system = owed.system
+		}
+		s.setBack(d, "commits wait as before", was)
 		return
 	}
 	if value, _ := blockOf(s.primary().Host.Conf.Text, s.cluster.Name).value(syncNames); s.live() == nil || !sameSync(value, wanted) {
 		d.step(n, "write the block", s.syncFile(wanted))
 	}
-	if leaves || s.live() != nil && strings.HasSuffix(s.live().Settings[syncNames].SourceFile, autoConf) {
+	if leaves || s.overridden() {
 		d.sql(n, "take the override away", "ALTER SYSTEM RESET "+syncNames+";")
 	}
 }
@@ -140,29 +156,7 @@ func (s *scope) syncOurs() bool {
 // syncInBlock tells whether the block, and nothing after it, says the wanted value.
 func (s *scope) syncInBlock(wanted string) bool {
 	value, ok := blockOf(s.primary().Host.Conf.Text, s.cluster.Name).value(syncNames)
-	return ok == (wanted != "") && sameSync(value, wanted) && !strings.HasSuffix(s.live().Settings[syncNames].SourceFile, autoConf)
-}
-
-// relaxed answers the value while n is down, and the one in force: with one
-// member less, commits wait for as many as are left.
-func (s *scope) relaxed(n *topology.Node) (without, full string) {
-	full = s.syncCurrent()
-	set, ok := parseSync(full)
-	if !ok || s.live() == nil || !slices.Contains(set.names, s.applicationName(n)) {
-		return full, full
-	}
-	var left []string
-	for _, sender := range s.live().Senders {
-		name := sender.ApplicationName
-		if sender.State == "streaming" && name != s.applicationName(n) && slices.Contains(set.names, name) {
-			left = append(left, syncIdent(name))
-		}
-	}
-	if len(left) >= set.number {
-		return full, full
-	}
-	slices.Sort(left)
-	return syncValue(set.method, len(left), left), full
+	return ok == (wanted != "") && sameSync(value, wanted) && !s.overridden()
 }
 
 // syncReadable is false, with a notice, when a member of the set could not be read:

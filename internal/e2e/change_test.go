@@ -68,14 +68,12 @@ func (w *world) overrides() {
 	}
 
 	// The command line is the user's.
-	w.exec(3, "sh", "-c", "echo \"pg_ctl_options = '-o \\\"-c work_mem=2MB\\\"'\" > /etc/postgresql/15/main/pg_ctl.conf")
-	w.exec(3, "pg_ctlcluster", "15", "main", "restart")
+	w.exec(3, "pg_ctlcluster", "15", "main", "restart", "-o", "-c work_mem=2MB")
 	w.expect(3, "SHOW work_mem", "2MB")
 	r := w.must(2, "plan", "-detailed-exitcode")
 	w.says(r, "work_mem is 2MB by the command line", "not 5MB", "pg_ctl_options in /etc/postgresql/15/main/pg_ctl.conf", "No changes, but 1 difference above")
 	w.must(2, "drift")
 	w.must(0, "apply", "-auto-approve")
-	w.exec(3, "sh", "-c", ": > /etc/postgresql/15/main/pg_ctl.conf")
 	w.exec(3, "pg_ctlcluster", "15", "main", "restart")
 	w.settled()
 }
