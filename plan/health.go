@@ -99,11 +99,21 @@ func (s *scope) slotHealth(n *topology.Node, out *findings) {
 				bad(Error, "its client has to begin anew: drop the slot and make another", "slot %s on %s has lost WAL that it needs", ident(slot.Name), n.Name)
 			}
 		case slot.WALStatus == "lost":
-			bad(Error, "a standby that needs it must be cloned again: -replace="+s.cluster.ID+".standby.NODE", "slot %s on %s has lost WAL that it needs", ident(slot.Name), n.Name)
+			bad(Error, s.wayOut(n, slot.Name), "slot %s on %s has lost WAL that it needs", ident(slot.Name), n.Name)
 		case limit != nil && slot.RetainedBytes != nil && *slot.RetainedBytes > *limit:
 			bad(Error, "", "slot %s on %s holds back %s of WAL; the threshold is %s", ident(slot.Name), n.Name, bytesText(*slot.RetainedBytes), bytesText(*limit))
 		case slot.WALStatus == "unreserved":
 			bad(Warning, "it is lost at the next checkpoint unless its user catches up", "slot %s on %s is beyond max_slot_wal_keep_size", ident(slot.Name), n.Name)
 		}
 	}
+}
+
+// wayOut tells what to do about a slot that has lost WAL.
+func (s *scope) wayOut(n *topology.Node, slot string) string {
+	for _, sb := range s.cluster.Standbys {
+		if sb.Upstream == n && sb.Slot == slot {
+			return "clone the standby again: -replace=" + s.standbyAddress(sb.Node)
+		}
+	}
+	return "nothing brings that back: drop the slot on " + n.Name + " (SELECT pg_drop_replication_slot(" + literal(slot) + ")); one that the topology names is made anew, and who used it has to begin anew"
 }

@@ -223,7 +223,7 @@ func (s *scope) start(n *topology.Node) *draft {
 	s.filesOfDown(d, n)
 	d.step(n, "start", control(n, h, "start"))
 	d.wait(n, n.Name+" accepts connections", accepting(sb != nil), acceptTimeout)
-	if sb != nil && s.running(sb.Upstream) {
+	if sb != nil && s.running(sb.Upstream) && !s.lost(n) {
 		d.step(n, n.Name+" streaming", Wait{
 			Database: maintenance, Query: "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')",
 			What: n.Name + " streaming", Timeout: streamTimeout + s.delay(n), Progress: catchingUp(n),

@@ -118,7 +118,7 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 	}
 	d.restart(n, c.found.Host)
 	d.wait(n, n.Name+" accepts connections", accepting(standby != nil), acceptTimeout)
-	if standby != nil {
+	if standby != nil && !s.lost(n) {
 		up := s.upstreamOf(c.found) // as it is: another one is followed by another change
 		if up == nil {
 			up = standby.Upstream

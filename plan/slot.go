@@ -74,10 +74,18 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 	}
 	found := s.foundSlot(w.on, w.Name)
 	s.checkKind(w, found, out)
-	if found != nil || !s.mayMake(w) {
+	lost := w.fed != nil && found != nil && found.WALStatus == "lost" && s.recloned(w.fed)
+	if found != nil && !lost || !s.mayMake(w) {
 		return d
 	}
-	d.differ("type", nil, ptr(w.Type), "")
+	if lost {
+		d.Action, d.Reason = Replace, "it has lost WAL that its standby needs"
+		d.differ("wal_status", ptr("lost"), ptr("reserved"), "")
+		s.freeSlot(d, w.on, w.Name)
+		d.sql(w.on, "drop slot", "SELECT pg_drop_replication_slot("+literal(w.Name)+");")
+	} else {
+		d.differ("type", nil, ptr(w.Type), "")
+	}
 	d.sql(s.cluster.Primary, "intent", intend(s.slotRow(w.on, w.Name), object("slot", w.Name, w.on.Name)))
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose
 	// the segment it begins with to a checkpoint of another copy.
@@ -190,7 +198,7 @@ func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *fi
 		d.Reason = "nothing in the topology uses it, and repltool made it"
 		d.worsen(Drop)
 		if found.Active {
-			d.wait(n, "slot "+name+" is free", "SELECT NOT active FROM pg_replication_slots WHERE slot_name = "+literal(name), streamTimeout)
+			s.freeSlot(d, n, name)
 		}
 		d.sql(n, "drop slot", "SELECT pg_drop_replication_slot("+literal(name)+");")
 	default:
@@ -198,6 +206,22 @@ func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *fi
 	}
 	d.sql(s.cluster.Primary, "strike out", forget(row))
 	out.put(d)
+}
+
+// freeSlot waits until nobody uses a slot.
+func (s *scope) freeSlot(d *draft, n *topology.Node, name string) {
+	d.wait(n, "slot "+name+" is free", "SELECT NOT active FROM pg_replication_slots WHERE slot_name = "+literal(name), streamTimeout)
+}
+
+// lost tells whether a standby's slot has lost WAL that it needs: it cannot go on, if
+// no archive has it, and is not waited for.
+func (s *scope) lost(n *topology.Node) bool {
+	sb := s.cluster.Standby(n)
+	if sb == nil || sb.Slot == "" {
+		return false
+	}
+	slot := s.foundSlot(sb.Upstream, sb.Slot)
+	return slot != nil && slot.WALStatus == "lost"
 }
 
 // userOf answers the standby whose slot has that name: one whose upstream changes

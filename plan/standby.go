@@ -31,6 +31,13 @@ func standbys(s *scope, out *findings) {
 			out.put(s.follow(sb))
 		default: // down: instances starts it
 		}
+		if s.lost(sb.Node) && !s.recloned(sb.Node) {
+			out.drift = append(out.drift, Notice{
+				Address: s.standbyAddress(sb.Node), Node: sb.Node.Name,
+				Detail: fmt.Sprintf("%s has to be cloned again: its slot %s on %s has lost WAL that it needs. Plan and apply with -replace=%s, and allow it with -allow=reclone",
+					sb.Node.Name, ident(sb.Slot), sb.Upstream.Name, s.standbyAddress(sb.Node)),
+			})
+		}
 	}
 }
 

@@ -261,6 +261,12 @@ func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string
 		node.Server.Roles = remove(node.Server.Roles, func(r facts.Role) bool { return r.Name == words[1] })
 	case "no-database":
 		node.Server.Databases = remove(node.Server.Databases, func(d facts.Database) bool { return d.Name == words[1] })
+	case "lost-slot":
+		for i := range node.Server.Slots {
+			if slot := &node.Server.Slots[i]; slot.Name == words[1] {
+				slot.Active, slot.RestartLSN, slot.WALStatus = false, "", "lost"
+			}
+		}
 	case "no-slot":
 		node.Server.Slots = remove(node.Server.Slots, func(s facts.Slot) bool { return s.Name == words[1] })
 	case "add-slot":
