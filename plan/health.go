@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
@@ -13,13 +12,7 @@ import (
 // told all the same, since an apply takes time.
 func health(s *scope, out *findings) {
 	for _, sb := range s.cluster.Standbys {
-		up := s.upstreamOf(s.found(sb.Node)) // as it is, not as it is wanted
-		if up == nil {
-			up = sb.Upstream
-		}
-		if s.running(sb.Node) && s.running(up) {
-			s.standbyHealth(sb, up, out)
-		}
+		s.standbyHealth(sb, out)
 	}
 	subscriptionHealth(s, out)
 	for _, n := range s.cluster.Members() {
@@ -42,51 +35,6 @@ func health(s *scope, out *findings) {
 	}
 }
 
-// senderOf answers the upstream's process that serves the standby, or nil: by
-// slot, else by application_name.
-func (s *scope) senderOf(sb *topology.Standby, upstream *topology.Node) *facts.Sender {
-	up := s.found(upstream).Server
-	slot := s.found(sb.Node).Server.Settings["primary_slot_name"].Value
-	for i, sender := range up.Senders {
-		if slot != "" && sender.SlotName == slot {
-			return &up.Senders[i]
-		}
-	}
-	for i, sender := range up.Senders {
-		if sender.ApplicationName == s.applicationName(sb.Node) && sender.State != "backup" {
-			return &up.Senders[i]
-		}
-	}
-	return nil
-}
-
-func (s *scope) standbyHealth(sb *topology.Standby, upstream *topology.Node, out *findings) {
-	address := s.standbyAddress(sb.Node)
-	bad := func(severity Severity, hint, format string, args ...any) {
-		out.health = append(out.health, Health{Address: address, Severity: severity, Message: fmt.Sprintf(format, args...), Hint: hint})
-	}
-	f := s.found(sb.Node)
-	sender := s.senderOf(sb, upstream)
-	if sender == nil || sender.State != "streaming" {
-		state := "is not connected"
-		if sender != nil {
-			state = "is in state " + sender.State
-		}
-		bad(Error, "look at the log of "+sb.Node.Name, "%s %s on its upstream %s", sb.Node.Name, state, upstream.Name)
-		return
-	}
-	if r := f.Server.Receiver; r != nil && r.ReplayPaused {
-		bad(Error, "SELECT pg_wal_replay_resume() once the cause is known", "%s has paused its replay", sb.Node.Name)
-	}
-	t := s.cluster.Thresholds
-	if t.LagBytes != nil && sender.LagBytes != nil && *sender.LagBytes > *t.LagBytes {
-		bad(Error, "", "%s is %s behind %s; the threshold is %s", sb.Node.Name, bytesText(*sender.LagBytes), upstream.Name, bytesText(*t.LagBytes))
-	}
-	if t.LagTime != nil && sb.ApplyDelay == 0 && sender.ReplayLag != nil && *sender.ReplayLag > *t.LagTime {
-		bad(Error, "", "%s is %s behind %s; the threshold is %s", sb.Node.Name, sender.ReplayLag.Round(time.Millisecond), upstream.Name, *t.LagTime)
-	}
-}
-
 func (s *scope) slotHealth(n *topology.Node, out *findings) {
 	for _, slot := range s.found(n).Server.Slots {
 		bad := func(severity Severity, hint, format string, args ...any) {
@@ -101,9 +49,9 @@ func (s *scope) slotHealth(n *topology.Node, out *findings) {
 		case slot.WALStatus == "lost":
 			bad(Error, s.wayOut(n, slot.Name), "slot %s on %s has lost WAL that it needs", ident(slot.Name), n.Name)
 		case limit != nil && slot.RetainedBytes != nil && *slot.RetainedBytes > *limit:
-			bad(Error, "", "slot %s on %s holds back %s of WAL; the threshold is %s", ident(slot.Name), n.Name, bytesText(*slot.RetainedBytes), bytesText(*limit))
+			bad(Error, slotHint(slot), "slot %s on %s holds back %s of WAL; the threshold is %s", ident(slot.Name), n.Name, bytesText(*slot.RetainedBytes), bytesText(*limit))
 		case slot.WALStatus == "unreserved":
-			bad(Warning, "it is lost at the next checkpoint unless its user catches up", "slot %s on %s is beyond max_slot_wal_keep_size", ident(slot.Name), n.Name)
+			bad(Warning, "it is lost at the next checkpoint unless its user catches up: "+slotHint(slot), "slot %s on %s is beyond max_slot_wal_keep_size", ident(slot.Name), n.Name)
 		}
 	}
 }
@@ -116,4 +64,12 @@ func (s *scope) wayOut(n *topology.Node, slot string) string {
 		}
 	}
 	return "nothing brings that back: drop the slot on " + n.Name + " (SELECT pg_drop_replication_slot(" + literal(slot) + ")); one that the topology names is made anew, and who used it has to begin anew"
+}
+
+// slotHint tells whom to look at.
+func slotHint(slot facts.Slot) string {
+	if slot.Active {
+		return "its user is connected and behind: look at that one"
+	}
+	return "nobody uses it: start its user, or drop the slot if there is none any more"
 }

@@ -3,7 +3,6 @@ package view
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +27,7 @@ type Standing struct {
 	LSN      string   `json:"lsn,omitempty"`
 	LagBytes *int64   `json:"lag_bytes"`
 	LagTime  *float64 `json:"lag_seconds"`
+	Lag      *Lag     `json:"lag,omitempty"` // of a standby, in parts
 	Error    string   `json:"error,omitempty"`
 	Hint     string   `json:"hint,omitempty"`
 }
@@ -49,6 +49,7 @@ type SlotStatus struct {
 	Active   bool   `json:"active"`
 	Status   string `json:"wal_status,omitempty"`
 	Retained *int64 `json:"retained_bytes"`
+	Safe     *int64 `json:"safe_wal_size"` // what may still be written until it can be lost
 }
 
 // Status is the state of all clusters.
@@ -80,47 +81,11 @@ func NewStatus(t *topology.Topology, f facts.Facts, p *plan.Plan) Status {
 func standing(n plan.Node, c *topology.Cluster, f facts.Facts) Standing {
 	s := Standing{Node: n.Name, Role: n.Role, Timeline: n.Timeline, Upstream: n.Upstream, Error: n.Error, Hint: n.Hint}
 	found := f.Nodes[n.Name]
-	if found == nil || found.Server == nil {
-		return s
+	if found != nil && found.Server != nil {
+		s.LSN = found.Server.LSN
 	}
-	s.LSN = found.Server.LSN
-	if !found.Server.InRecovery {
-		return s
-	}
-	s.Slot = found.Server.Settings["primary_slot_name"].Value
-	if r := found.Server.Receiver; r != nil && s.Slot == "" {
-		s.Slot = r.SlotName
-	}
-	sender := senderOf(n.Name, s.Slot, c, f)
-	if sender == nil {
-		s.State = "not connected"
-		return s
-	}
-	s.State, s.Sync, s.LagBytes = sender.State, sender.SyncState, sender.LagBytes
-	if sender.ReplayLag != nil {
-		seconds := sender.ReplayLag.Seconds()
-		s.LagTime = &seconds
-	}
+	lagOf(&s, c, f)
 	return s
-}
-
-// senderOf finds the process that serves a standby: by its slot, else by its name.
-func senderOf(name, slot string, c *topology.Cluster, f facts.Facts) *facts.Sender {
-	for _, fits := range []func(facts.Sender) bool{
-		func(s facts.Sender) bool { return slot != "" && s.SlotName == slot },
-		func(s facts.Sender) bool { return s.ApplicationName == name && s.State != "backup" },
-	} {
-		for _, m := range c.Members() {
-			node := f.Nodes[m.Name]
-			if node == nil || node.Server == nil || m.Name == name {
-				continue
-			}
-			if i := slices.IndexFunc(node.Server.Senders, fits); i >= 0 {
-				return &node.Server.Senders[i]
-			}
-		}
-	}
-	return nil
 }
 
 func slotsOf(name string, n *facts.Node) []SlotStatus {
@@ -129,7 +94,7 @@ func slotsOf(name string, n *facts.Node) []SlotStatus {
 		return nil
 	}
 	for _, s := range n.Server.Slots {
-		all = append(all, SlotStatus{Node: name, Name: s.Name, Type: string(s.Type), Active: s.Active, Status: s.WALStatus, Retained: s.RetainedBytes})
+		all = append(all, SlotStatus{Node: name, Name: s.Name, Type: string(s.Type), Active: s.Active, Status: s.WALStatus, Retained: s.RetainedBytes, Safe: s.SafeWALSize})
 	}
 	return all
 }
@@ -147,6 +112,7 @@ func (s Status) Write(w io.Writer, style Style) error {
 		}
 		p.line(p.bold(Clean(c.Address)))
 		p.nodes(c.Nodes)
+		p.lags(c.Nodes)
 		if len(c.Slots) > 0 {
 			p.line("")
 			p.slots(c.Slots)
@@ -188,13 +154,13 @@ func (p *printer) nodes(nodes []Standing) {
 }
 
 func (p *printer) slots(slots []SlotStatus) {
-	rows := [][]string{{"SLOT", "ON", "TYPE", "ACTIVE", "WAL", "RETAINED"}}
+	rows := [][]string{{"SLOT", "ON", "TYPE", "ACTIVE", "WAL", "RETAINED", "SAFE"}}
 	for _, s := range slots {
 		active := "no"
 		if s.Active {
 			active = "yes"
 		}
-		rows = append(rows, []string{s.Name, s.Node, s.Type, active, s.Status, lagBytes(s.Retained)})
+		rows = append(rows, []string{s.Name, s.Node, s.Type, active, s.Status, lagBytes(s.Retained), lagBytes(s.Safe)})
 	}
 	p.table(rows)
 }
@@ -260,7 +226,7 @@ func (s Status) summary() string {
 			if n.Role == string(facts.RoleStandby) {
 				standbys++
 			}
-			if n.State == "streaming" {
+			if n.State == "streaming" && n.Role == string(facts.RoleStandby) {
 				streaming++
 			}
 		}

@@ -92,14 +92,17 @@ Error: Beyond the end
 func TestStatus(t *testing.T) {
 	pg1, pg2, pg3 := &topology.Node{Name: "pg1"}, &topology.Node{Name: "pg2"}, &topology.Node{Name: "pg3"}
 	top := &topology.Topology{Clusters: []*topology.Cluster{{ID: "cluster.main", Primary: pg1, Standbys: []*topology.Standby{{Node: pg2}, {Node: pg3}}}}}
-	lag, replay := int64(3<<20), 1500*time.Millisecond
+	none, lag, replay := int64(0), int64(3<<20), 1500*time.Millisecond
 	f := facts.Facts{Nodes: map[string]*facts.Node{
 		"pg1": {Name: "pg1", Server: &facts.Server{
-			LSN:     "0/5000000",
-			Senders: []facts.Sender{{ApplicationName: "pg2", State: "streaming", SyncState: "quorum", LagBytes: &lag, ReplayLag: &replay, SlotName: "pg2"}},
-			Slots:   []facts.Slot{{Slot: topology.Slot{Name: "pg2", Type: "physical"}, Active: true, WALStatus: "reserved"}},
+			LSN: "0/5000000",
+			Senders: []facts.Sender{
+				{ApplicationName: "pg2", State: "streaming", SyncState: "quorum", SentBytes: &none, FlushBytes: &none, LagBytes: &lag, ReplayLag: &replay, SlotName: "pg2"},
+				{ApplicationName: "pg3", State: "streaming", LagBytes: &lag}, // as its upstream sees it; it could not be read
+			},
+			Slots: []facts.Slot{{Slot: topology.Slot{Name: "pg2", Type: "physical"}, Active: true, WALStatus: "reserved"}},
 		}},
-		"pg2": {Name: "pg2", Server: &facts.Server{InRecovery: true, LSN: "0/4D00000", Settings: map[string]facts.Setting{"primary_slot_name": {Value: "pg2"}}}},
+		"pg2": {Name: "pg2", Server: &facts.Server{InRecovery: true, LSN: "0/4D00000", Settings: map[string]facts.Setting{"primary_slot_name": {Value: "pg2"}, "recovery_min_apply_delay": {Value: "60000", Unit: "ms"}}, Receiver: &facts.Receiver{Backlog: &lag, ReplayDelay: &replay}}},
 		"pg3": {Name: "pg3"},
 	}}
 	p := &plan.Plan{Nodes: []plan.Node{
@@ -115,12 +118,16 @@ func TestStatus(t *testing.T) {
   NODE  ROLE     STATE      SYNC    TLI  UPSTREAM  SLOT  LSN        LAG     TIME
   pg1   primary  -          -       2    -         -     0/5000000  -       -
   pg2   standby  streaming  quorum  2    pg1       pg2   0/4D00000  3.0 MB  1.5s
-  pg3   unknown  -          -       -    -         -     -          -       -
+  pg3   unknown  streaming  -       -    -         -     -          3.0 MB  -
   pg3: ssh: no route
     is it up?
 
-  SLOT  ON   TYPE      ACTIVE  WAL       RETAINED
-  pg2   pg1  physical  yes     reserved  -
+  BEHIND  SENT  WRITTEN  FLUSHED  REPLAYED     BACKLOG      REPLAY
+  pg2     0 B   -        0 B -    3.0 MB 1.5s  3.0 MB 1.5s  delayed 1m
+  pg3     -     -        -        3.0 MB -     -            -
+
+  SLOT  ON   TYPE      ACTIVE  WAL       RETAINED  SAFE
+  pg2   pg1  physical  yes     reserved  -         -
 
 Health, error: cluster.main.standby.pg2: pg2 is 3 MB behind
 

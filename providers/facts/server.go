@@ -112,8 +112,11 @@ type Slot struct {
 	// RetainedBytes of WAL; nil when nothing is retained.
 	RetainedBytes *int64
 	WALStatus     string // reserved, extended, unreserved, lost, or ""
-	Temporary     bool
-	Synced        bool // PostgreSQL 17: copied from the primary
+	// SafeWALSize is how much may still be written until the slot can be lost; nil
+	// when there is no limit, or when it is lost.
+	SafeWALSize *int64 `json:",omitempty"`
+	Temporary   bool
+	Synced      bool // PostgreSQL 17: copied from the primary
 }
 
 // Sender is one row of pg_stat_replication. Lags are nil when PostgreSQL says NULL.
@@ -124,13 +127,18 @@ type Sender struct {
 	ClientAddr      string
 	State           string // startup, catchup, streaming, backup, stopping
 	SentLSN         string
+	WriteLSN        string
+	FlushLSN        string
 	ReplayLSN       string
 	SyncState       string // async, potential, sync, quorum
-	LagBytes        *int64 // from the sender's end of WAL to ReplayLSN
-	WriteLag        *time.Duration
-	FlushLag        *time.Duration
-	ReplayLag       *time.Duration
-	SlotName        string // of the slot that this process holds
+	// From the sender's end of WAL to SentLSN, WriteLSN, FlushLSN and ReplayLSN.
+	SentBytes, WriteBytes, FlushBytes, LagBytes *int64
+
+	// How long ago the sender wrote what was written, flushed and replayed last.
+	WriteLag  *time.Duration
+	FlushLag  *time.Duration
+	ReplayLag *time.Duration
+	SlotName  string // of the slot that this process holds
 }
 
 // Receiver is the standby's own view.
@@ -144,8 +152,10 @@ type Receiver struct {
 	ReceiveLSN   string
 	ReplayLSN    string
 	ReplayPaused bool
+	// Backlog is what was received and is not replayed yet, in bytes.
+	Backlog *int64
 	// ReplayDelay is now minus the commit time of the last transaction replayed;
-	// nil when none was.
+	// nil when none was, and when nothing waits to be replayed.
 	ReplayDelay *time.Duration
 }
 

@@ -6,17 +6,17 @@ import (
 	"github.com/repltool/repltool/providers/facts"
 )
 
-// The receiver: a standby's own view, NULL on a primary. One that streams and has
-// replayed all that it received has no delay, however long ago the last commit was;
-// a delay below nothing comes of clocks that differ.
+// The receiver: a standby's own view, NULL on a primary. One that has replayed all that
+// it received has no delay, however long ago the last commit was; a delay below nothing
+// comes of clocks that differ.
 const receiverSQL = `SELECT CASE WHEN pg_is_in_recovery() THEN json_build_object(
     'pid', r.pid, 'status', r.status, 'sender_host', r.sender_host, 'sender_port', r.sender_port,
     'slot_name', r.slot_name, 'received_tli', r.received_tli,
     'receive_lsn', pg_last_wal_receive_lsn(), 'replay_lsn', pg_last_wal_replay_lsn(),
     'replay_paused', pg_is_wal_replay_paused(),
-    'replay_delay', CASE WHEN pg_last_xact_replay_timestamp() IS NULL THEN NULL
-      WHEN r.status = 'streaming' AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
-      ELSE greatest((extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000000)::bigint, 0) END) END
+    'replay_delay', CASE WHEN pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()
+      AND pg_last_xact_replay_timestamp() IS NOT NULL
+      THEN greatest((extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000000)::bigint, 0) END) END
   FROM (SELECT) AS one LEFT JOIN pg_stat_wal_receiver r ON true`
 
 func receiver() section {
@@ -39,7 +39,7 @@ func receiver() section {
 		s.Receiver = &facts.Receiver{
 			PID: row.PID, Status: row.Status, SenderHost: row.SenderHost, SenderPort: row.SenderPort, SlotName: row.SlotName,
 			ReceivedTLI: row.ReceivedTLI, ReceiveLSN: row.ReceiveLSN, ReplayLSN: row.ReplayLSN,
-			ReplayPaused: row.ReplayPaused, ReplayDelay: row.ReplayDelay.duration(),
+			ReplayPaused: row.ReplayPaused, Backlog: facts.Behind(row.ReplayLSN, row.ReceiveLSN), ReplayDelay: row.ReplayDelay.duration(),
 		}
 		return nil
 	}}

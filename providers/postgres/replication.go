@@ -8,12 +8,12 @@ import (
 )
 
 // Senders: who streams from this server, and from which slot. Lags are NULL when
-// PostgreSQL has nothing new to measure; the columns are named because the
-// differences are computed here.
+// PostgreSQL has nothing new to measure; the columns are named because not all
+// are asked for.
 const sendersSQL = `SELECT json_agg(json_build_object(
     'pid', r.pid, 'user', r.usename, 'application_name', r.application_name, 'client_addr', host(r.client_addr),
-    'state', r.state, 'sent_lsn', r.sent_lsn, 'replay_lsn', r.replay_lsn, 'sync_state', r.sync_state,
-    'lag_bytes', greatest(pg_wal_lsn_diff(wal.ends, r.replay_lsn), 0)::bigint, 'slot_name', s.slot_name,
+    'state', r.state, 'sync_state', r.sync_state, 'slot_name', s.slot_name, 'ends', wal.ends,
+    'sent_lsn', r.sent_lsn, 'write_lsn', r.write_lsn, 'flush_lsn', r.flush_lsn, 'replay_lsn', r.replay_lsn,
     'write_lag', (extract(epoch FROM r.write_lag) * 1000000)::bigint,
     'flush_lag', (extract(epoch FROM r.flush_lag) * 1000000)::bigint,
     'replay_lag', (extract(epoch FROM r.replay_lag) * 1000000)::bigint) ORDER BY r.application_name, r.pid)
@@ -25,10 +25,12 @@ type senderRow struct {
 	ApplicationName string `json:"application_name"`
 	ClientAddr      string `json:"client_addr"`
 	State           string
+	Ends            string        // of the sender's WAL
 	SentLSN         string        `json:"sent_lsn"`
+	WriteLSN        string        `json:"write_lsn"`
+	FlushLSN        string        `json:"flush_lsn"`
 	ReplayLSN       string        `json:"replay_lsn"`
 	SyncState       string        `json:"sync_state"`
-	LagBytes        *int64        `json:"lag_bytes"`
 	SlotName        string        `json:"slot_name"`
 	WriteLag        *microseconds `json:"write_lag"`
 	FlushLag        *microseconds `json:"flush_lag"`
@@ -53,13 +55,12 @@ func senders() section {
 }
 
 func (r senderRow) sender() facts.Sender {
-	sender := facts.Sender{
+	return facts.Sender{
 		PID: r.PID, User: r.User, ApplicationName: r.ApplicationName, ClientAddr: r.ClientAddr, State: r.State,
-		SentLSN: r.SentLSN, ReplayLSN: r.ReplayLSN, SyncState: r.SyncState, SlotName: r.SlotName,
+		SentLSN: r.SentLSN, WriteLSN: r.WriteLSN, FlushLSN: r.FlushLSN, ReplayLSN: r.ReplayLSN,
+		SentBytes: facts.Behind(r.SentLSN, r.Ends), WriteBytes: facts.Behind(r.WriteLSN, r.Ends),
+		FlushBytes: facts.Behind(r.FlushLSN, r.Ends), LagBytes: facts.Behind(r.ReplayLSN, r.Ends),
 		WriteLag: r.WriteLag.duration(), FlushLag: r.FlushLag.duration(), ReplayLag: r.ReplayLag.duration(),
+		SyncState: r.SyncState, SlotName: r.SlotName,
 	}
-	if r.ReplayLSN != "" { // greatest() leaves NULLs out
-		sender.LagBytes = r.LagBytes
-	}
-	return sender
 }

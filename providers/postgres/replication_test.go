@@ -73,7 +73,7 @@ func TestStandbys(t *testing.T) {
 			t.Errorf("%+v", slot)
 		}
 		r := mid.Receiver
-		if r == nil || r.Status != "streaming" || r.SlotName != "one" || r.SenderHost != top.SocketDir || r.SenderPort != top.Port || r.ReceivedTLI != 1 || r.ReceiveLSN == "" || r.ReplayLSN != mid.LSN || r.ReplayPaused || r.ReplayDelay == nil {
+		if r == nil || r.Status != "streaming" || r.SlotName != "one" || r.SenderHost != top.SocketDir || r.SenderPort != top.Port || r.ReceivedTLI != 1 || r.ReceiveLSN == "" || r.ReplayLSN != mid.LSN || r.ReplayPaused || r.ReplayDelay != nil || r.Backlog == nil || *r.Backlog != 0 {
 			t.Errorf("%+v", r)
 		}
 		leaf.Query(t, "SELECT pg_wal_replay_pause()")

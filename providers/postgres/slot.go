@@ -25,6 +25,7 @@ type slotRow struct {
 	RestartLSN string `json:"restart_lsn"`
 	Retained   *int64
 	WALStatus  string `json:"wal_status"`
+	SafeSize   *int64 `json:"safe_wal_size"`
 	Temporary  bool
 	Synced     bool
 }
@@ -40,7 +41,7 @@ func (r slotRow) slot() facts.Slot {
 		Slot: topology.Slot{
 			Name: r.Name, Type: r.Type, Plugin: r.Plugin, Database: r.Database, TwoPhase: r.TwoPhase, Failover: r.Failover,
 		},
-		Active: r.Active, ActivePID: r.ActivePID, RestartLSN: r.RestartLSN, WALStatus: r.WALStatus,
+		Active: r.Active, ActivePID: r.ActivePID, RestartLSN: r.RestartLSN, WALStatus: r.WALStatus, SafeWALSize: r.SafeSize,
 		Temporary: r.Temporary, Synced: r.Synced,
 	}
 	if r.RestartLSN != "" {

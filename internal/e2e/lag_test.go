@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/repltool/repltool/internal/lab"
+	"github.com/repltool/repltool/internal/view"
+)
+
+// TestLag makes real lag: a replay that is paused, one that is delayed on purpose, a
+// host that is cut off. What status says is what the servers say themselves.
+func TestLag(t *testing.T) {
+	w := newWorld(t, lab.Options{Hosts: 3})
+	w.topology(`  parameters = { shared_buffers = "16MB", max_slot_wal_keep_size = "512MB" }
+  standby {
+    node = node.pg3
+    apply_delay = "1h"
+  }
+  thresholds {
+    lag_bytes     = "4MB"
+    lag_time      = "2s"
+    slot_retained = "4MB"
+  }
+`)
+	w.write("main.hcl", strings.Replace(w.read("main.hcl"), "[node.pg2, node.pg3]", "[node.pg2]", 1))
+	w.must(0, "apply", "-auto-approve")
+	w.settled()
+	w.sql(1, "CREATE TABLE t (x text)")
+
+	// A burst that pg2 receives and does not replay. pg3 does not either, on purpose.
+	w.sql(2, "SELECT pg_wal_replay_pause()")
+	w.burst()
+	w.expect(1, "SELECT bool_and(flush_lsn = pg_current_wal_lsn() AND replay_lag > '3 s' AND pg_wal_lsn_diff(flush_lsn, replay_lsn) > 4194304) FROM pg_stat_replication", "t")
+	w.between(1, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) FROM pg_stat_replication WHERE application_name = 'pg2'",
+		func() int64 { return *w.standing("pg2").Lag.ReplayBytes })
+	w.between(2, "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())",
+		func() int64 { return *w.standing("pg2").Lag.Backlog })
+	w.between(2, "SELECT extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::int",
+		func() int64 { return int64(*w.standing("pg2").Lag.DelaySeconds + 0.5) })
+	w.between(3, "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())",
+		func() int64 { return *w.standing("pg3").Lag.Backlog })
+	if l := w.standing("pg2").Lag; !l.Paused || l.FlushBytes == nil || *l.FlushBytes > 1<<20 || l.ReplaySeconds == nil || *l.ReplaySeconds < 3 {
+		t.Errorf("pg2: %+v", l)
+	}
+	if l := w.standing("pg3").Lag; l.ApplyDelay != 3600 {
+		t.Errorf("pg3: %+v", l)
+	}
+	r := w.must(2, "drift")
+	w.says(r, "pg2 has paused its replay", "behind pg1; the threshold is 4.0 MB", "behind pg1; the threshold is 2s", "No changes.")
+	if strings.Contains(r.stdout, "standby.pg3") {
+		t.Errorf("a delayed standby is called lagging:\n%s", r.stdout)
+	}
+	w.sql(2, "SELECT pg_wal_replay_resume()")
+	w.expect(2, "SELECT pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()", "t")
+	if l := w.standing("pg2").Lag; l.DelaySeconds != nil {
+		t.Errorf("pg2 has replayed all, and its delay is %v", *l.DelaySeconds)
+	}
+	w.must(0, "drift")
+
+	// A host that is cut off: its upstream tells what does not reach it.
+	if err := w.host(3).Cut(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.burst()
+	w.between(1, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) FROM pg_stat_replication WHERE application_name = 'pg3'",
+		func() int64 { return *w.standing("pg3").Lag.FlushBytes })
+	w.between(1, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) FROM pg_replication_slots WHERE slot_name = 'pg3'",
+		func() int64 { return *w.slot("pg3").Retained })
+	w.between(1, "SELECT safe_wal_size FROM pg_replication_slots WHERE slot_name = 'pg3'",
+		func() int64 { return *w.slot("pg3").Safe })
+	w.says(w.must(2, "drift", "-timeout=3s"), "cluster.main.standby.pg3", "behind pg1; the threshold is 4.0 MB", "slot pg3 on pg1 holds back", "look at the network")
+	if err := w.host(3).Heal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn = pg_current_wal_lsn()", "2")
+	w.settled()
+	w.noSecrets()
+}
+
+// burst writes some 8 MB of WAL on the primary.
+func (w *world) burst() {
+	w.t.Helper()
+	w.sql(1, "INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 8000)")
+	time.Sleep(500 * time.Millisecond)
+}
+
+// between expects what status says to lie between the server's own answers before and
+// after it: servers write a little by themselves.
+func (w *world) between(i int, query string, says func() int64) {
+	w.t.Helper()
+	a, said, b := w.number(i, query), says(), w.number(i, query)
+	if said < min(a, b) || said > max(a, b) {
+		w.t.Errorf("pg%d: %s\n is %d to %d, and status says %d", i, query, a, b, said)
+	}
+}
+
+func (w *world) number(i int, query string) int64 {
+	w.t.Helper()
+	text := w.sql(i, query)
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		w.t.Fatalf("pg%d: %s: %q", i, query, text)
+	}
+	return n
+}
+
+func (w *world) status() view.ClusterStatus {
+	w.t.Helper()
+	var s view.Status
+	r := w.run("status", "-json", "-timeout=3s")
+	if err := json.Unmarshal([]byte(r.stdout), &s); err != nil || len(s.Clusters) != 1 {
+		w.t.Fatalf("status: %v\n%s\n%s", err, r.stdout, r.stderr)
+	}
+	return s.Clusters[0]
+}
+
+func (w *world) standing(name string) view.Standing {
+	w.t.Helper()
+	for _, n := range w.status().Nodes {
+		if n.Node == name && n.Lag != nil {
+			return n
+		}
+	}
+	w.t.Fatalf("status does not tell the lag of %s", name)
+	return view.Standing{}
+}
+
+func (w *world) slot(name string) view.SlotStatus {
+	w.t.Helper()
+	for _, s := range w.status().Slots {
+		if s.Name == name {
+			return s
+		}
+	}
+	w.t.Fatalf("status does not tell slot %s", name)
+	return view.SlotStatus{}
+}

@@ -1,0 +1,44 @@
+package facts
+
+import (
+	"strconv"
+	"strings"
+)
+
+// SenderTo answers the process that serves a standby: the one that holds its slot,
+// else the one of its application_name; nil when there is none.
+func (s *Server) SenderTo(slot, application string) *Sender {
+	for i := range s.Senders {
+		if slot != "" && s.Senders[i].SlotName == slot {
+			return &s.Senders[i]
+		}
+	}
+	for i := range s.Senders {
+		if s.Senders[i].ApplicationName == application && s.Senders[i].State != "backup" {
+			return &s.Senders[i]
+		}
+	}
+	return nil
+}
+
+// Behind answers how many bytes of WAL lie from one position to the end, at least
+// 0; nil when one of them is not known. Both are as pg_lsn is written: 16/B374D848.
+func Behind(position, end string) *int64 {
+	p, known := lsn(position)
+	e, alsoKnown := lsn(end)
+	if !known || !alsoKnown {
+		return nil
+	}
+	bytes := int64(0)
+	if e > p {
+		bytes = int64(e - p)
+	}
+	return &bytes
+}
+
+func lsn(text string) (uint64, bool) {
+	high, low, _ := strings.Cut(text, "/")
+	h, err := strconv.ParseUint(high, 16, 32)
+	l, err2 := strconv.ParseUint(low, 16, 32)
+	return h<<32 | l, err == nil && err2 == nil
+}
