@@ -10,7 +10,9 @@ import (
 
 // Lag is told by the upstream (pg_stat_replication): also of a standby that cannot be
 // read itself. One that applies changes late on purpose is judged by what it has
-// flushed, never by what it has not replayed (PostgreSQL docs, 27.2.4 and 20.6.3).
+// flushed, never by what it has not replayed. PostgreSQL shows the last time measured for
+// some seconds after a standby has caught up: without a byte it is not behind
+// (PostgreSQL docs, 27.2.4 and 20.6.3).
 
 // standbyLag is how far a standby is behind its upstream; nil is not known.
 type standbyLag struct {
@@ -52,7 +54,7 @@ func (s *scope) standbyHealth(sb *topology.Standby, out *findings) {
 	if t.LagBytes != nil && lag.bytes != nil && *lag.bytes > *t.LagBytes {
 		bad(lag.hint, "%s is %s behind %s; the threshold is %s", n.Name, bytesText(*lag.bytes), upstream.Name, bytesText(*t.LagBytes))
 	}
-	if t.LagTime != nil && lag.time != nil && *lag.time > *t.LagTime {
+	if t.LagTime != nil && lag.time != nil && *lag.time > *t.LagTime && lag.bytes != nil && *lag.bytes > 0 {
 		bad(lag.hint, "%s is %s behind %s; the threshold is %s", n.Name, lag.time.Round(time.Millisecond), upstream.Name, *t.LagTime)
 	}
 }

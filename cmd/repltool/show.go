@@ -13,6 +13,7 @@ import (
 
 // showFlags are those of show.
 type showFlags struct {
+	variables
 	format         string
 	json           bool
 	quiet, verbose bool
@@ -21,13 +22,16 @@ type showFlags struct {
 func (a *app) showCommand() *cobra.Command {
 	var o showFlags
 	c := &cobra.Command{
-		Use: "show [flags] PLANFILE", GroupID: groupSee, Args: atMost(1, "one plan file"),
-		Short: "show a saved plan in other forms",
+		Use: "show [flags] [PLANFILE|DIR]", GroupID: groupSee, Args: atMost(1, "one plan file or directory"),
+		Short: "show a saved plan, or the topology, in other forms",
 		Long: "Show a saved plan. Formats: text; json, the document itself; markdown and\n" +
-			"diff-markdown, for a merge request; gitlab, the counts that its merge requests show.",
-		Example: "  repltool show main.plan\n  repltool show -format=markdown main.plan",
+			"diff-markdown, for a merge request; gitlab, the counts that its merge requests show.\n" +
+			"Without a plan show the topology of DIR with every expression worked out, as text, json\n" +
+			"or markdown. No host is contacted.",
+		Example: "  repltool show\n  repltool show main.plan\n  repltool show -format=markdown main.plan",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.show(args, o) },
 	}
+	o.register(c.Flags())
 	c.Flags().StringVar(&o.format, "format", "text", "`FORMAT`: text, json, markdown, diff-markdown, gitlab")
 	c.Flags().BoolVar(&o.json, "json", false, "the same as -format=json")
 	c.Flags().BoolVar(&o.quiet, "quiet", false, "changes without their steps")
@@ -36,15 +40,15 @@ func (a *app) showCommand() *cobra.Command {
 }
 
 func (a *app) show(args []string, o showFlags) error {
-	if len(args) == 0 {
-		return fmt.Errorf("showing a topology is not supported yet\nName a saved plan:\n  repltool plan -out=main.plan\n  repltool show main.plan")
+	if o.json {
+		o.format = "json"
+	}
+	if info, err := os.Stat(dirOf(args)); len(args) == 0 || err == nil && info.IsDir() {
+		return a.showTopology(dirOf(args), o)
 	}
 	p, err := readPlan(args[0])
 	if err != nil {
 		return err
-	}
-	if o.json {
-		o.format = "json"
 	}
 	switch o.format {
 	case "text":
@@ -66,6 +70,25 @@ func (a *app) show(args []string, o showFlags) error {
 		return fmt.Errorf("-format=junit is not supported yet")
 	}
 	return fmt.Errorf("-format=%s: the formats are text, json, markdown, diff-markdown and gitlab", o.format)
+}
+
+// showTopology shows what the topology of dir says.
+func (a *app) showTopology(dir string, o showFlags) error {
+	t, diagnostics := a.load(dir, o.inputs(a))
+	a.diagnostics(diagnostics)
+	if hasErrors(diagnostics) {
+		return exitError
+	}
+	v := view.NewTopology(t)
+	switch o.format {
+	case "text":
+		return v.Write(a.out, a.outStyle())
+	case "json":
+		return v.JSON(a.out)
+	case "markdown":
+		return v.Markdown(a.out)
+	}
+	return fmt.Errorf("-format=%s: the formats of a topology are text, json and markdown", o.format)
 }
 
 // gitlab writes the counts of GitLab's report artifact for plans, which has no

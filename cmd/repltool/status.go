@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,7 @@ func (a *app) status(ctx context.Context, dir string, o *common, watch bool) err
 	if !o.json {
 		a.diagnostics(r.plan.Diagnostics)
 	}
-	if err := a.showStatus(o, r, false); err != nil {
+	if err := a.showStatus(o, r, ""); err != nil {
 		return err
 	}
 	if !r.plan.Complete {
@@ -58,16 +59,24 @@ func (a *app) status(ctx context.Context, dir string, o *common, watch bool) err
 	return nil
 }
 
-// watch shows the state over and over; a signal is the way out.
+// watch shows the state over and over, with the time: on a cleared screen, or below
+// the last off a terminal. A signal is the way out.
 func (a *app) watch(ctx context.Context, t *topology.Topology, live clusters, o *common) error {
+	const clear = "\x1b[H\x1b[2J"
+	between := "\n"
+	if isTerminal(a.raw.out) && !a.dumb() {
+		between = clear
+	}
+	before := strings.TrimLeft(between, "\n")
 	for {
 		r, err := a.read(ctx, t, nil, live, plan.Options{RepltoolVersion: version}, true)
 		if err != nil {
 			return err
 		}
-		if err := a.showStatus(o, r, isTerminal(a.raw.out) && !a.dumb()); err != nil {
+		if err := a.showStatus(o, r, before+time.Now().Format("2006-01-02 15:04:05 MST")+"\n"); err != nil {
 			return err
 		}
+		before = between
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -76,16 +85,14 @@ func (a *app) watch(ctx context.Context, t *topology.Topology, live clusters, o 
 	}
 }
 
-// showStatus writes the state in one piece, on a cleared screen or below the last.
-func (a *app) showStatus(o *common, r *reading, clear bool) error {
+// showStatus writes the state in one piece, after the text before.
+func (a *app) showStatus(o *common, r *reading, before string) error {
 	s := view.NewStatus(r.topology, r.facts, r.plan)
 	if err := a.document(o, s.JSON); err != nil || o.json {
 		return err
 	}
 	var text bytes.Buffer
-	if clear {
-		text.WriteString("\x1b[H\x1b[2J")
-	}
+	text.WriteString(before)
 	if err := s.Write(&text, a.outStyle()); err != nil {
 		return err
 	}
