@@ -39,7 +39,7 @@ func (s *scope) standbyHealth(sb *topology.Standby, out *findings) {
 		return // that it is down, or cannot be read, is told with the node
 	case sender == nil:
 		behind := ""
-		if bytes := facts.Behind(f.Server.LSN, s.found(upstream).Server.LSN); bytes != nil {
+		if bytes := facts.Behind(s.position(sb), s.found(upstream).Server.LSN); bytes != nil {
 			behind = ", " + bytesText(*bytes) + " behind"
 		}
 		bad("look at the log of "+n.Name, "%s is not connected on its upstream %s%s", n.Name, upstream.Name, behind)
@@ -75,6 +75,16 @@ func (s *scope) lagOf(sb *topology.Standby, sender *facts.Sender) standbyLag {
 		lag.hint = "its replay is paused"
 	}
 	return lag
+}
+
+// position is what a standby is judged by: what it has replayed, or, where it does that
+// late on purpose, what it has received.
+func (s *scope) position(sb *topology.Standby) string {
+	server := s.found(sb.Node).Server
+	if r := server.Receiver; s.delayed(sb) && r != nil && r.ReceiveLSN != "" {
+		return r.ReceiveLSN
+	}
+	return server.LSN
 }
 
 // delayed tells that the standby applies changes late, as wanted or as it is.
