@@ -36,14 +36,22 @@ func TestLag(t *testing.T) {
 	w.burst()
 	w.expect(1, "SELECT bool_and(flush_lsn = pg_current_wal_lsn() AND replay_lag > '3 s' AND pg_wal_lsn_diff(flush_lsn, replay_lsn) > 4194304) FROM pg_stat_replication", "t")
 	status := w.figures(
-		figure{1, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) FROM pg_stat_replication WHERE application_name = 'pg2'",
-			func(s view.ClusterStatus) int64 { return *lagOf(s, "pg2").ReplayBytes }},
-		figure{2, "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())",
-			func(s view.ClusterStatus) int64 { return *lagOf(s, "pg2").Backlog }},
-		figure{2, "SELECT extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::int",
-			func(s view.ClusterStatus) int64 { return int64(*lagOf(s, "pg2").DelaySeconds + 0.5) }},
-		figure{3, "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())",
-			func(s view.ClusterStatus) int64 { return *lagOf(s, "pg3").Backlog }},
+		figure{
+			1, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) FROM pg_stat_replication WHERE application_name = 'pg2'",
+			func(s view.ClusterStatus) int64 { return *lagOf(s, "pg2").ReplayBytes },
+		},
+		figure{
+			2, "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())",
+			func(s view.ClusterStatus) int64 { return *lagOf(s, "pg2").Backlog },
+		},
+		figure{
+			2, "SELECT extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::int",
+			func(s view.ClusterStatus) int64 { return int64(*lagOf(s, "pg2").DelaySeconds + 0.5) },
+		},
+		figure{
+			3, "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())",
+			func(s view.ClusterStatus) int64 { return *lagOf(s, "pg3").Backlog },
+		},
 	)
 	if l := lagOf(status, "pg2"); !l.Paused || l.FlushBytes == nil || *l.FlushBytes > 1<<20 || l.ReplaySeconds == nil || *l.ReplaySeconds < 3 {
 		t.Errorf("pg2: %+v", l)
@@ -69,12 +77,18 @@ func TestLag(t *testing.T) {
 	}
 	w.burst()
 	w.figures(
-		figure{1, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) FROM pg_stat_replication WHERE application_name = 'pg3'",
-			func(s view.ClusterStatus) int64 { return *lagOf(s, "pg3").FlushBytes }},
-		figure{1, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) FROM pg_replication_slots WHERE slot_name = 'pg3'",
-			func(s view.ClusterStatus) int64 { return *slotOf(s, "pg3").Retained }},
-		figure{1, "SELECT safe_wal_size FROM pg_replication_slots WHERE slot_name = 'pg3'",
-			func(s view.ClusterStatus) int64 { return *slotOf(s, "pg3").Safe }},
+		figure{
+			1, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) FROM pg_stat_replication WHERE application_name = 'pg3'",
+			func(s view.ClusterStatus) int64 { return *lagOf(s, "pg3").FlushBytes },
+		},
+		figure{
+			1, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) FROM pg_replication_slots WHERE slot_name = 'pg3'",
+			func(s view.ClusterStatus) int64 { return *slotOf(s, "pg3").Retained },
+		},
+		figure{
+			1, "SELECT safe_wal_size FROM pg_replication_slots WHERE slot_name = 'pg3'",
+			func(s view.ClusterStatus) int64 { return *slotOf(s, "pg3").Safe },
+		},
 	)
 	w.says(w.must(2, "drift", "-timeout=3s"), "cluster.main.standby.pg3", "behind pg1; the threshold is 4.0 MB", "slot pg3 on pg1 holds back", "look at the network")
 	if err := w.host(3).Heal(t.Context()); err != nil {
