@@ -175,44 +175,14 @@ func compareTables(a, b topology.TableName) int {
 	return strings.Compare(a.Name, b.Name)
 }
 
-// published answers the tables whose changes a publication sends, in order: of a
-// partitioned table its leaves, or itself where the root is published through
-// (PostgreSQL docs, "CREATE PUBLICATION", publish_via_partition_root).
-func published(p *topology.Publication, found *facts.Logical) []topology.TableName {
-	if found == nil {
-		return nil
-	}
-	var tables []topology.TableName
-	for i := range found.Tables {
-		t := &found.Tables[i]
-		if !t.Persistent || t.Kind != "r" && t.Kind != "p" {
-			continue
-		}
-		if member(p, t) && (t.Kind == "p") == p.ViaPartitionRoot || member(p, t) && t.Kind == "r" && t.Root == nil {
-			tables = append(tables, t.Table)
-		} else if member(p, t) && t.Kind == "r" && p.ViaPartitionRoot && !rootIsMember(p, t, found) {
-			tables = append(tables, t.Table)
-		}
-	}
-	slices.SortFunc(tables, compareTables)
-	return tables
-}
-
 // member tells whether a table belongs to the publication, by itself, by its
-// schema, or by the partitioned table above it.
+// schema, or by a partitioned table above it.
 func member(p *topology.Publication, t *facts.Table) bool {
-	if p.AllTables || slices.Contains(p.Schemas, t.Table.Schema) || named(p, t.Table) {
-		return true
-	}
-	return t.Root != nil && (named(p, *t.Root) || slices.Contains(p.Schemas, t.Root.Schema))
+	return memberItself(p, t.Table) || slices.ContainsFunc(t.Parents, func(parent topology.TableName) bool { return memberItself(p, parent) })
 }
 
-func rootIsMember(p *topology.Publication, t *facts.Table, found *facts.Logical) bool {
-	if t.Root == nil {
-		return false
-	}
-	root := found.Table(*t.Root)
-	return root != nil && member(p, root)
+func memberItself(p *topology.Publication, t topology.TableName) bool {
+	return p.AllTables || slices.Contains(p.Schemas, t.Schema) || named(p, t)
 }
 
 func named(p *topology.Publication, name topology.TableName) bool {

@@ -143,12 +143,12 @@ func (s *scope) checkIdentities(p *topology.Publication, is *facts.Publication, 
 	if !changesRows(p) {
 		return
 	}
-	already := published(&is.Publication, found)
+	already := found.Published(&is.Publication)
 	if !changesRows(&is.Publication) {
 		already = nil
 	}
 	var bare, breaks []string
-	for _, name := range published(p, found) {
+	for _, name := range found.Published(p) {
 		t := found.Table(name)
 		switch {
 		case t == nil || len(t.IdentityColumns) > 0:

@@ -222,7 +222,7 @@ func readyQuery(name string) string {
 func (v *subscription) publishedTables() []topology.TableName {
 	var all []topology.TableName
 	for _, p := range v.Publications {
-		all = append(all, published(p, v.remote)...)
+		all = append(all, v.remote.Published(p)...)
 	}
 	slices.SortFunc(all, compareTables)
 	return slices.Compact(all)

@@ -2,7 +2,6 @@ package providers
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -53,18 +52,16 @@ func logicalWants(t *topology.Topology) map[string]map[string]*postgres.LogicalW
 	return all
 }
 
-// wantCopies asks a subscriber for all tables of the schemas that are published: which
-// partitions the publisher has, only the publisher knows.
+// wantCopies asks a subscriber about what its publications name. Which partitions of
+// these the publisher has, only the publisher knows: those that are not subscribed to
+// yet are looked for when both sides were read (subscriber.go).
 func wantCopies(w *postgres.LogicalWant, sub *topology.Subscription) {
-	w.Copied = true
+	w.Subscriptions = append(w.Subscriptions, sub.Name)
 	for _, p := range sub.Publications {
 		w.All = w.All || p.AllTables
 		w.Schemas = append(w.Schemas, p.Schemas...)
 		for _, table := range p.Tables {
 			w.Tables = append(w.Tables, table.Table)
-			if !slices.Contains(w.Schemas, table.Table.Schema) {
-				w.Schemas = append(w.Schemas, table.Table.Schema)
-			}
 		}
 	}
 }
@@ -100,9 +97,10 @@ func (n *Node) readLogical(ctx context.Context, at place) map[string]*facts.Logi
 	return all
 }
 
-// readDatabase reads one database; nil where there is none of that name.
+// readDatabase reads one database; nil where there is none of that name, and on a
+// standby.
 func (n *Node) readDatabase(ctx context.Context, at place, database string, w postgres.LogicalWant) *facts.Logical {
-	db, err := n.connect(ctx, at, postgres.Target{Database: database, Reading: true})
+	db, err := n.connect(ctx, at, postgres.Target{Database: database, ReadOnly: true})
 	if postgres.NoSuchDatabase(err) {
 		return nil
 	}

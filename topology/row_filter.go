@@ -23,11 +23,11 @@ func (b *block) rowFilter() string {
 		b.invalid("where", why)
 		return ""
 	}
-	return withoutParentheses(filter)
+	return WithoutParentheses(filter)
 }
 
-// withoutParentheses takes off what WHERE (…) adds anyway.
-func withoutParentheses(filter string) string {
+// WithoutParentheses takes off a row filter what WHERE (…) adds anyway.
+func WithoutParentheses(filter string) string {
 	filter = strings.TrimSpace(filter)
 	for enclosed(filter) {
 		filter = strings.TrimSpace(filter[1 : len(filter)-1])

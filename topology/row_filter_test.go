@@ -28,7 +28,7 @@ func TestRowFilter(t *testing.T) {
 		if why := filterText(strings.TrimSpace(text)); why != "" {
 			t.Errorf("%s: %s", text, why)
 		}
-		if got := withoutParentheses(text); got != want {
+		if got := WithoutParentheses(text); got != want {
 			t.Errorf("%s becomes %s; want %s", text, got, want)
 		}
 	}
@@ -52,11 +52,11 @@ func FuzzRowFilter(f *testing.F) {
 		if filterText(text) != "" {
 			return
 		}
-		bare := withoutParentheses(text)
+		bare := WithoutParentheses(text)
 		if why := filterText("(" + text + ")"); why != "" {
 			t.Fatalf("%q in parentheses: %s", text, why)
 		}
-		if why := filterText(bare); why != "" || withoutParentheses(bare) != bare || withoutParentheses("("+text+")") != bare {
+		if why := filterText(bare); why != "" || WithoutParentheses(bare) != bare || WithoutParentheses("("+text+")") != bare {
 			t.Fatalf("%q becomes %q: %s", text, bare, why)
 		}
 	})

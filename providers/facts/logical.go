@@ -1,6 +1,9 @@
 package facts
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/repltool/repltool/topology"
@@ -83,8 +86,10 @@ type Table struct {
 	Table      topology.TableName
 	Kind       string // pg_class.relkind: r, p, f, v, m
 	Persistent bool   // neither temporary nor unlogged
-	// Root is the topmost partitioned table above it, or none.
-	Root    *topology.TableName `json:",omitempty"`
+	// Root is the topmost partitioned table above it, or none. Parents are all above
+	// it, from the nearest to Root.
+	Root    *topology.TableName  `json:",omitempty"`
+	Parents []topology.TableName `json:",omitempty"`
 	Columns []Column
 	// Identity is pg_class.relreplident: d, n, f, i.
 	Identity string
@@ -132,6 +137,48 @@ func (l *Logical) Table(name topology.TableName) *Table {
 		}
 	}
 	return nil
+}
+
+// Published answers the tables whose changes a publication sends, in the order of
+// their names: of a partitioned table its leaves, or, where the root is published
+// through, the topmost one that is a member (PostgreSQL docs, "CREATE PUBLICATION",
+// publish_via_partition_root). l may be nil.
+func (l *Logical) Published(p *topology.Publication) []topology.TableName {
+	if l == nil {
+		return nil
+	}
+	var tables []topology.TableName
+	for i := range l.Tables {
+		t := &l.Tables[i]
+		switch {
+		case !t.Persistent || t.Kind != "r" && t.Kind != "p":
+		case p.ViaPartitionRoot && topmost(p, t) == t.Table && member(p, t.Table):
+			tables = append(tables, t.Table)
+		case !p.ViaPartitionRoot && t.Kind == "r" && member(p, topmost(p, t)):
+			tables = append(tables, t.Table)
+		}
+	}
+	slices.SortFunc(tables, func(a, b topology.TableName) int {
+		return cmp.Or(strings.Compare(a.Schema, b.Schema), strings.Compare(a.Name, b.Name))
+	})
+	return tables
+}
+
+// topmost answers the table, or the topmost of those above it that is a member by
+// itself.
+func topmost(p *topology.Publication, t *Table) topology.TableName {
+	for _, parent := range slices.Backward(t.Parents) {
+		if member(p, parent) {
+			return parent
+		}
+	}
+	return t.Table
+}
+
+// member tells whether a table belongs to the publication by itself or its schema.
+func member(p *topology.Publication, t topology.TableName) bool {
+	return p.AllTables || slices.Contains(p.Schemas, t.Schema) ||
+		slices.ContainsFunc(p.Tables, func(m topology.PublishedTable) bool { return m.Table == t })
 }
 
 // Publication answers the publication of that name, or nil; l may be nil.

@@ -4,38 +4,37 @@ import (
 	"encoding/json"
 
 	"github.com/repltool/repltool/providers/facts"
-	"github.com/repltool/repltool/topology"
 )
 
-// access tells what roles may read of the tables asked about.
-func access(w LogicalWant) logicalPart {
-	roles := literals(w.Roles)
-	if roles == "" {
-		roles = "NULL"
-	}
-	sql := `SELECT json_agg(json_build_object('role', a.rolname, 'connect', has_database_privilege(a.oid, current_database(), 'CONNECT'),
-    'schemas', (SELECT json_agg(DISTINCT n.nspname) FROM relations JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE has_schema_privilege(a.oid, n.oid, 'USAGE')),
-    'tables', (SELECT json_agg(json_build_object('schema', n.nspname, 'name', c.relname) ORDER BY n.nspname, c.relname)
-      FROM relations JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace WHERE has_table_privilege(a.oid, c.oid, 'SELECT'))))
-    FROM pg_roles a WHERE a.rolname IN (` + roles + `)`
-	return logicalPart{"access", sql, func(answer json.RawMessage, l *facts.Logical) error {
-		l.Access = map[string]facts.Access{}
-		return each(answer, func(r accessRow) { l.Access[r.Role] = r.access() })
+// Access of the roles that are there; a superuser may everything.
+const accessSQL = `SELECT json_object_agg(r.rolname, json_build_object(
+    'connect', has_database_privilege(r.oid, d.oid, 'CONNECT'),
+    'schemas', (SELECT json_agg(s.nspname ORDER BY s.nspname) FROM (SELECT DISTINCT nspname, relnamespace FROM member) s
+      WHERE has_schema_privilege(r.oid, s.relnamespace, 'USAGE')),
+    'tables', (SELECT json_agg(json_build_object('schema', c.nspname, 'name', c.relname) ORDER BY c.nspname, c.relname) FROM member c
+      WHERE has_table_privilege(r.oid, c.oid, 'SELECT'))))
+  FROM want, pg_database d, pg_roles r WHERE d.datname = current_database() AND j->'roles' ? r.rolname::text`
+
+func access() logicalSection {
+	return logicalSection{"access", accessSQL, func(answer json.RawMessage, l *facts.Logical) error {
+		rows := map[string]struct {
+			Connect bool
+			Schemas []string
+			Tables  []name
+		}{}
+		if err := json.Unmarshal(answer, &rows); err != nil {
+			return err
+		}
+		for role, row := range rows {
+			may := facts.Access{Connect: row.Connect, Schemas: row.Schemas}
+			for _, t := range row.Tables {
+				may.Tables = append(may.Tables, t.table())
+			}
+			if l.Access == nil {
+				l.Access = map[string]facts.Access{}
+			}
+			l.Access[role] = may
+		}
+		return nil
 	}}
-}
-
-type accessRow struct {
-	Role    string
-	Connect bool
-	Schemas []string
-	Tables  []struct{ Schema, Name string }
-}
-
-func (r accessRow) access() facts.Access {
-	a := facts.Access{Connect: r.Connect, Schemas: r.Schemas}
-	for _, t := range r.Tables {
-		a.Tables = append(a.Tables, topology.TableName{Schema: t.Schema, Name: t.Name})
-	}
-	return a
 }

@@ -40,6 +40,8 @@ type Target struct {
 	// Reading asks for a session that only reads: nothing is set in it that
 	// pg_settings would then tell in place of the server's own values.
 	Reading bool
+	// ReadOnly asks for a session that writes nothing, and waits for no lock for long.
+	ReadOnly bool
 }
 
 // Path is the socket's file.
@@ -118,7 +120,20 @@ func session(t Target) map[string]string {
 	if !t.Reading {
 		maps.Copy(settings, writing())
 	}
+	if t.ReadOnly {
+		maps.Copy(settings, readOnly())
+	}
 	return settings
+}
+
+// readOnly are the settings of a session that asks about tables.
+func readOnly() map[string]string {
+	return map[string]string{
+		"default_transaction_read_only": "on",
+		"statement_timeout":             "20s",
+		"lock_timeout":                  "5s", // a size is asked of a table, and somebody may rewrite it
+		"jit":                           "off",
+	}
 }
 
 // writing are the settings of sessions that change something.

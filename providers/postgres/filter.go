@@ -2,68 +2,120 @@ package postgres
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
-	"github.com/repltool/repltool/topology"
 )
 
-// A row filter comes back from the server in the server's own words. Whether two
-// texts mean the same the server says itself: if it would do the same to find the
-// rows of either, they are the same. Nothing is written for that, and a text goes
-// over the extended protocol, which takes one statement and no more.
+// Row filters. A catalog holds what an expression means, and writes it in its own
+// way: `A  >  10 and b = 'x'` comes back as `((a > 10) AND (b = 'x'::text))`. Whether
+// two texts mean the same is asked of the server, which makes nothing for it: EXPLAIN
+// tells both expressions as it understands them.
+//
+// Rules:
+//   - they are compared as the output of a SELECT, not as its condition: of a
+//     condition the planner drops what the table's partitions, constraints and indexes
+//     make superfluous, and then what differs would look alike;
+//   - that a filter fits its table is asked with it as the condition, as the server has
+//     it in a publication;
+//   - each is one statement of the extended protocol, which takes no second one, in a
+//     session that is read only.
+//
+// A filter that says the same in another order is taken for another one: it is set
+// once, and found as it is written from then on (PostgreSQL docs, 29.4 "Row Filters").
 
-// judgeFilters answers what the server makes of the wanted filters. Only those that are
-// not word for word as they are there take a question.
-func judgeFilters(ctx context.Context, db *DB, wanted []WantedFilter, l *facts.Logical) ([]facts.Filter, error) {
-	var all []facts.Filter
+// filterQuestion is a wanted filter and what is to be asked of it.
+type filterQuestion struct {
+	WantedFilter
+	found string // "" for none
+}
+
+// readFilters tells of every wanted filter, in the order given. PostgreSQL 15 has
+// them; of a table that is not there nothing is told.
+func readFilters(ctx context.Context, db *DB, l *facts.Logical, wanted []WantedFilter) ([]facts.Filter, error) {
+	if db.version() < 15 {
+		return nil, nil
+	}
+	var questions []filterQuestion
+	var statements []string
 	for _, w := range wanted {
-		if l.Table(w.Table) == nil {
-			continue // told as missing
-		}
-		f := facts.Filter{Publication: w.ID, Table: w.Table, Where: w.Where}
-		is := filterOf(l.Publication(w.Publication), w.Table)
-		if f.Same = is == w.Where; f.Same {
-			all = append(all, f)
+		t := l.Table(w.Table)
+		if t == nil || t.Kind != "r" && t.Kind != "p" {
 			continue
 		}
-		planned, err := explain(ctx, db, w.Table, w.Where)
-		switch {
-		case err == nil && is != "":
-			theirs, err := explain(ctx, db, w.Table, is)
-			f.Same = err == nil && theirs == planned
-		case serverError(err) != nil:
-			f.Error = serverError(err).Message
-		case err != nil:
+		q := filterQuestion{w, foundFilter(l, w)}
+		questions = append(questions, q)
+		statements = append(statements, q.statements()...)
+	}
+	answers := db.each(ctx, statements)
+	var all []facts.Filter
+	for _, q := range questions {
+		n := len(q.statements())
+		f, err := q.judge(answers[:n])
+		if err != nil {
 			return nil, err
 		}
-		all = append(all, f)
+		all, answers = append(all, f), answers[n:]
 	}
 	return all, nil
 }
 
-func filterOf(p *facts.Publication, table topology.TableName) string {
-	if p == nil {
-		return ""
+func foundFilter(l *facts.Logical, w WantedFilter) string {
+	if p := l.Publication(w.Publication); p != nil {
+		for _, t := range p.Tables {
+			if t.Table == w.Table {
+				return t.Where
+			}
+		}
 	}
-	i := slices.IndexFunc(p.Tables, func(t topology.PublishedTable) bool { return t.Table == table })
-	if i < 0 {
-		return ""
-	}
-	return p.Tables[i].Where
+	return ""
 }
 
-// explain answers what the server would do to find the rows of a filter.
-func explain(ctx context.Context, db *DB, table topology.TableName, where string) (string, error) {
-	sql := "EXPLAIN (COSTS OFF, VERBOSE) SELECT FROM " + quoteTable(table) + " WHERE (" + where + "\n)"
-	result := db.conn.ExecParams(ctx, sql, nil, nil, nil, nil).Read()
-	if result.Err != nil {
-		return "", wrap("explain a filter", result.Err)
+// statements are none where the filter is written as it was found.
+func (q filterQuestion) statements() []string {
+	if q.found == q.Where {
+		return nil
 	}
-	var lines []string
-	for _, row := range result.Rows {
-		lines = append(lines, string(row[0]))
+	const explain = "EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT "
+	from := " FROM " + tableIdent(q.Table)
+	all := []string{explain + from + " WHERE (" + q.Where + ")", explain + "(" + q.Where + ") AS filter" + from}
+	if q.found != "" {
+		all = append(all, explain+"("+q.found+") AS filter"+from)
 	}
-	return strings.Join(lines, "\n"), nil
+	return all
+}
+
+func (q filterQuestion) judge(answers []answer) (facts.Filter, error) {
+	f := facts.Filter{Publication: q.ID, Table: q.Table, Where: q.Where, Same: len(answers) == 0}
+	for i, a := range answers {
+		pg := serverError(a.err)
+		switch {
+		case a.err == nil:
+		case pg == nil, !fits(pg.Code):
+			return f, a.err
+		case i < 2:
+			f.Error = cause(a.err)
+			return f, nil
+		}
+	}
+	if len(answers) > 1 && hasSubquery(answers[1].text) {
+		f.Error = "subqueries are not allowed in a row filter"
+	}
+	f.Same = f.Same || len(answers) == 3 && answers[2].err == nil && answers[1].text == answers[2].text
+	return f, nil
+}
+
+// fits tells of an error whether the filter's text can be its cause: a lock that was
+// not to be had, a server that shuts down or a lack of memory are not.
+func fits(code string) bool {
+	switch code[:2] {
+	case "0A", "22", "42", "2F", "3F", "P0":
+		return code != "42501"
+	}
+	return false
+}
+
+// hasSubquery looks for the plan node of one; quotes within strings are escaped there.
+func hasSubquery(plan string) bool {
+	return strings.Contains(plan, `"Parent Relationship": "SubPlan"`) || strings.Contains(plan, `"Parent Relationship": "InitPlan"`)
 }

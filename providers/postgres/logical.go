@@ -4,29 +4,34 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
-// Logical replication is read in the database that it stands in: one query for all of
-// it, and a second round trip only where something is to be judged by the server.
+// Logical replication of one database: one query, however many tables there are.
+// What is asked about goes along as its only parameter, so that no name is ever
+// part of a statement. A second round trip is made for row filters that are written
+// otherwise than they were found (filter.go), and for the tables that a subscriber
+// is yet to copy (table_rows.go).
 
-// LogicalWant says what of a database is asked about.
+// LogicalWant is what a topology asks about in one database.
 type LogicalWant struct {
-	// Tables, with their partitions; all tables of Schemas; all of the database with All.
+	// Tables, those of Schemas or All: what publications name.
 	Tables  []topology.TableName
 	Schemas []string
 	All     bool
-	// Roles are those whose privileges are told.
+	// Roles are those that subscriptions connect as.
 	Roles []string
-	// Filters are the wanted row filters.
+	// Filters are the row filters wanted, of publications that may be there already.
 	Filters []WantedFilter
-	// Copied are the subscriptions, by name, of whose tables it is asked whether they hold
-	// rows, unless they are subscribed to already.
-	Copied bool
+	// Subscriptions are those wanted here: their tables are read too.
+	Subscriptions []string
+	// Rows are the tables of which it is asked, for themselves and their partitions,
+	// whether they have any row. Of others it is told whether their files have room
+	// for some.
+	Rows []topology.TableName
 }
 
 // WantedFilter is a row filter as the topology has it.
@@ -37,76 +42,112 @@ type WantedFilter struct {
 	Where       string
 }
 
-// logicalPart is one kind: what the query asks, and what makes facts of the answer.
-type logicalPart struct {
+// logicalSection is one kind: a query that answers one JSON value, and what makes
+// facts of it.
+type logicalSection struct {
 	name   string
 	sql    string
 	decode func(answer json.RawMessage, l *facts.Logical) error
 }
 
-// ReadLogical reads what the session's database holds of logical replication.
-func ReadLogical(ctx context.Context, db *DB, w LogicalWant) (*facts.Logical, error) {
-	version := db.version()
-	parts := []logicalPart{publications(version), subscriptions(version), tables(w), access(w)}
+func logicalSections(major int) []logicalSection {
+	return []logicalSection{publications(major), subscriptions(major), tables(), access()}
+}
+
+// logicalQuery is the whole query. Of what a version does not have, no name may
+// stand in it; columns of other versions do not matter, since whole rows are asked.
+func logicalQuery(major int) string {
 	var b strings.Builder
-	b.WriteString("WITH " + relationsSQL(w) + "\nSELECT json_build_object(")
-	for i, p := range parts {
-		if i > 0 {
-			b.WriteString(",\n")
-		}
-		fmt.Fprintf(&b, "  '%s', (%s)", p.name, p.sql)
+	b.WriteString(wantedTablesSQL + "SELECT json_build_object(\n  'in_recovery', pg_is_in_recovery(), 'database', current_database()")
+	for _, s := range logicalSections(major) {
+		fmt.Fprintf(&b, ",\n  '%s', (%s)", s.name, s.sql)
 	}
 	b.WriteString(")::text")
-	text, err := db.document(ctx, b.String())
+	return b.String()
+}
+
+// logicalHead is what is not a kind of its own.
+type logicalHead struct {
+	InRecovery bool `json:"in_recovery"`
+	Database   string
+}
+
+// ReadLogical reads what the database of the session holds; nil on a standby, which
+// tells the same as its primary.
+func ReadLogical(ctx context.Context, db *DB, w LogicalWant) (*facts.Logical, error) {
+	parameter, err := json.Marshal(w.parameter())
+	if err != nil {
+		return nil, &Error{Kind: facts.BadData, Op: "read", Err: err}
+	}
+	major := db.version()
+	text, err := db.parametrized(ctx, logicalQuery(major), parameter)
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
+	l, err := decodeLogical(text, major)
+	if err != nil {
+		return nil, &Error{Kind: facts.BadData, Op: "read", Err: err}
+	}
+	if l == nil {
+		return nil, nil
+	}
+	if l.Filters, err = readFilters(ctx, db, l, w.Filters); err != nil {
+		return nil, fmt.Errorf("read row filters: %w", err)
+	}
+	if err := readRows(ctx, db, l, w.Rows); err != nil {
+		return nil, fmt.Errorf("read tables: %w", err)
+	}
+	return l, nil
+}
+
+// name is a table for the query.
+type name struct {
+	Schema string `json:"schema"`
+	Name   string `json:"name"`
+}
+
+func (n name) table() topology.TableName { return topology.TableName{Schema: n.Schema, Name: n.Name} }
+
+func (w LogicalWant) parameter() any {
+	tables := []name{}
+	for _, t := range w.Tables {
+		tables = append(tables, name{t.Schema, t.Name})
+	}
+	return map[string]any{
+		"tables": tables, "schemas": orEmpty(w.Schemas), "all": w.All, "roles": orEmpty(w.Roles), "subscriptions": orEmpty(w.Subscriptions),
+	}
+}
+
+func orEmpty(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+func decodeLogical(text string, major int) (*facts.Logical, error) {
 	answers := map[string]json.RawMessage{}
+	var head logicalHead
 	if err := json.Unmarshal([]byte(text), &answers); err != nil {
-		return nil, &Error{Kind: facts.BadData, Op: "read", Err: fmt.Errorf("decode: %w", err)}
+		return nil, fmt.Errorf("decode: %w", err)
+	}
+	if err := json.Unmarshal([]byte(text), &head); err != nil {
+		return nil, fmt.Errorf("decode: %w", err)
+	}
+	if head.InRecovery {
+		return nil, nil
 	}
 	l := &facts.Logical{}
-	for _, p := range parts {
-		if err := p.decode(answers[p.name], l); err != nil {
-			return nil, &Error{Kind: facts.BadData, Op: "read", Err: fmt.Errorf("decode %s: %w", p.name, err)}
+	for _, s := range logicalSections(major) {
+		if err := s.decode(answers[s.name], l); err != nil {
+			return nil, fmt.Errorf("decode %s: %w", s.name, err)
 		}
 	}
-	if l.Filters, err = judgeFilters(ctx, db, w.Filters, l); err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+	for i := range l.Publications {
+		l.Publications[i].Database = head.Database
 	}
-	if w.Copied {
-		err = askRows(ctx, db, l)
-	}
-	return l, err
+	return l, nil
 }
-
-// version is the server's major version, as it said when the session began.
-func (d *DB) version() int {
-	text := d.conn.ParameterStatus("server_version")
-	digits := strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' })
-	if digits >= 0 {
-		text = text[:digits]
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-// quoteLiteral and quoteIdent write SQL; a reading session's settings are the server's
-// own, so that a backslash is written in a way that means the same under all of them.
-func quoteLiteral(s string) string {
-	quoted := "'" + strings.ReplaceAll(s, "'", "''") + "'"
-	if strings.Contains(s, `\`) {
-		return " E" + strings.ReplaceAll(quoted, `\`, `\\`)
-	}
-	return quoted
-}
-
-func quoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
-
-func quoteTable(t topology.TableName) string { return quoteIdent(t.Schema) + "." + quoteIdent(t.Name) }
 
 // NoSuchDatabase tells that a login failed since the database is not there.
 func NoSuchDatabase(err error) bool {

@@ -1,127 +1,81 @@
 package postgres
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
-	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
-	"github.com/repltool/repltool/topology"
 )
 
-// relationsSQL is the part of the query that finds the tables asked about: by name, by
-// schema, and all partitions below either.
-func relationsSQL(w LogicalWant) string {
-	var names []string
-	for _, t := range w.Tables {
-		names = append(names, "("+quoteLiteral(t.Schema)+","+quoteLiteral(t.Name)+")")
-	}
-	conditions := []string{"false"}
-	if len(names) > 0 {
-		conditions = append(conditions, "(n.nspname::text, c.relname::text) IN ("+strings.Join(names, ", ")+")")
-	}
-	if len(w.Schemas) > 0 {
-		conditions = append(conditions, "n.nspname IN ("+literals(w.Schemas)+") AND c.relkind IN ('r', 'p')")
-	}
-	if w.All {
-		conditions = append(conditions, `c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'`)
-	}
-	return `named AS MATERIALIZED (
-  SELECT c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND (` + strings.Join(conditions, " OR ") + `)
-), relations AS MATERIALIZED (
-  SELECT oid FROM named
-  UNION SELECT t.relid FROM named, LATERAL pg_partition_tree(named.oid) t WHERE named.relkind = 'p'
-)`
-}
+// Tables: those asked for by name, by schema or all, those that the wanted
+// subscriptions have, and the partitions of any. What can be published at all is
+// what is_publishable_class in pg_publication.c lets through; of the tables named,
+// others are told as well, so that somebody can say why not.
+const wantedTablesSQL = `WITH RECURSIVE want AS MATERIALIZED (SELECT $1::jsonb AS j),
+named(oid) AS (
+  SELECT c.oid FROM want, jsonb_to_recordset(j->'tables') AS w(schema text, name text)
+    JOIN pg_namespace n ON n.nspname = w.schema::name JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name::name
+    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+  UNION SELECT c.oid FROM want, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384 AND ((j->>'all')::bool OR j->'schemas' ? n.nspname::text)
+  UNION SELECT r.srrelid FROM want, pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
+    WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND j->'subscriptions' ? s.subname::text
+  UNION SELECT c.oid FROM named m JOIN pg_inherits i ON i.inhparent = m.oid JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE c.relispartition AND c.relkind IN ('r', 'p', 'f')),
+member AS MATERIALIZED (
+  SELECT c.*, n.nspname FROM named JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace)
+`
 
-func literals(list []string) string {
-	var all []string
-	for _, s := range list {
-		all = append(all, quoteLiteral(s))
-	}
-	return strings.Join(all, ", ")
-}
-
-// Tables with their columns and their replica identity.
-const tablesSQL = `SELECT json_agg(json_build_object('schema', n.nspname, 'name', c.relname, 'kind', c.relkind,
-    'persistent', c.relpersistence = 'p', 'identity', c.relreplident, 'rows', c.relkind = 'r' AND pg_relation_size(c.oid) > 0, 'bytes', CASE WHEN c.relkind IN ('r', 'm') THEN pg_total_relation_size(c.oid) ELSE 0 END,
-    'root', (SELECT json_build_object('schema', rn.nspname, 'name', rc.relname) FROM pg_class rc JOIN pg_namespace rn ON rn.oid = rc.relnamespace
-      WHERE c.relispartition AND rc.oid = pg_partition_root(c.oid)),
+// The replica identity is an index that identifies a row now: valid and not
+// deferrable. The size of a partitioned table is that of its partitions.
+const tablesSQL = `SELECT json_agg(json_build_object('schema', c.nspname, 'name', c.relname, 'kind', c.relkind,
+    'persistent', c.relpersistence = 'p', 'identity', c.relreplident,
+    'bytes', CASE WHEN c.relkind IN ('r', 'm') THEN pg_total_relation_size(c.oid) ELSE 0 END,
+    'rows', CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) > 0 ELSE false END,
+    'parents', (SELECT json_agg(json_build_object('schema', n.nspname, 'name', p.relname) ORDER BY a.place)
+      FROM pg_partition_ancestors(c.oid) WITH ORDINALITY AS a(relid, place) JOIN pg_class p ON p.oid = a.relid
+      JOIN pg_namespace n ON n.oid = p.relnamespace WHERE c.relispartition AND a.place > 1),
     'columns', (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'notnull', a.attnotnull,
-        'generated', a.attgenerated <> '', 'default', a.atthasdef OR a.attidentity <> '') ORDER BY a.attnum)
+        'generated', a.attgenerated <> '', 'default', a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '') ORDER BY a.attnum)
       FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-    'identity_columns', CASE c.relreplident
-      WHEN 'f' THEN (SELECT json_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '')
-      ELSE (SELECT json_agg(a.attname ORDER BY a.attnum) FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
-        WHERE i.indrelid = c.oid AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)) END
-  ) ORDER BY n.nspname, c.relname)
-  FROM relations JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace`
+    'key', (SELECT json_agg(a.attname ORDER BY k.place) FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place), pg_attribute a
+      WHERE i.indrelid = c.oid AND a.attrelid = c.oid AND a.attnum = k.attnum AND k.place <= i.indnkeyatts
+        AND i.indisunique AND i.indisvalid AND i.indimmediate
+        AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END)
+  ) ORDER BY c.nspname, c.relname) FROM member c`
 
 type tableRow struct {
-	Schema, Name, Kind, Identity string
-	Persistent, Rows             bool
-	Bytes                        int64
-	Root                         *struct{ Schema, Name string }
-	Columns                      []facts.Column
-	IdentityColumns              []string `json:"identity_columns"`
+	name
+	Kind       string
+	Persistent bool
+	Identity   string
+	Bytes      int64
+	Rows       bool
+	Parents    []name
+	Columns    []facts.Column
+	Key        []string
 }
 
-func tables(LogicalWant) logicalPart {
-	return logicalPart{"tables", tablesSQL, func(answer json.RawMessage, l *facts.Logical) error {
-		return each(answer, func(r tableRow) { l.Tables = append(l.Tables, r.table()) })
+func tables() logicalSection {
+	return logicalSection{"tables", tablesSQL, func(answer json.RawMessage, l *facts.Logical) error {
+		return each(answer, func(r tableRow) { l.Tables = append(l.Tables, r.facts()) })
 	}}
 }
 
-func (r tableRow) table() facts.Table {
+func (r tableRow) facts() facts.Table {
 	t := facts.Table{
-		Table: topology.TableName{Schema: r.Schema, Name: r.Name}, Kind: r.Kind, Persistent: r.Persistent,
-		Columns: r.Columns, Identity: r.Identity, IdentityColumns: r.IdentityColumns, Bytes: r.Bytes, Rows: r.Rows,
+		Table: r.table(), Kind: r.Kind, Persistent: r.Persistent, Columns: r.Columns, Identity: r.Identity,
+		IdentityColumns: r.Key, Bytes: r.Bytes, Rows: r.Rows,
 	}
-	if r.Root != nil {
-		t.Root = &topology.TableName{Schema: r.Root.Schema, Name: r.Root.Name}
+	for _, p := range r.Parents {
+		t.Parents = append(t.Parents, p.table())
+	}
+	if len(t.Parents) > 0 {
+		t.Root = &t.Parents[len(t.Parents)-1]
+	}
+	if r.Identity == "f" {
+		for _, c := range r.Columns {
+			t.IdentityColumns = append(t.IdentityColumns, c.Name)
+		}
 	}
 	return t
-}
-
-// askRows asks which tables that have room for rows, and that no subscription has, hold
-// any. What is subscribed to is not asked: it is expected to.
-func askRows(ctx context.Context, db *DB, l *facts.Logical) error {
-	subscribed := map[topology.TableName]bool{}
-	for _, s := range l.Subscriptions {
-		for _, t := range s.Tables {
-			subscribed[t.Table] = true
-		}
-	}
-	var asked []*facts.Table
-	var parts []string
-	for i := range l.Tables {
-		if t := &l.Tables[i]; t.Rows && !subscribed[t.Table] {
-			asked = append(asked, t)
-			parts = append(parts, "(SELECT EXISTS (SELECT FROM "+quoteTable(t.Table)+"))")
-		}
-	}
-	if len(asked) > 0 {
-		rows, err := db.Rows(ctx, "SELECT "+strings.Join(parts, ", "))
-		if err != nil {
-			return fmt.Errorf("read: %w", err)
-		}
-		for i, t := range asked {
-			t.Rows = rows[0][i] != nil && *rows[0][i] == "t"
-		}
-	}
-	for i := range l.Tables {
-		if root := l.Table(rootOf(&l.Tables[i])); root != nil && l.Tables[i].Rows {
-			root.Rows = true
-		}
-	}
-	return nil
-}
-
-func rootOf(t *facts.Table) topology.TableName {
-	if t.Root == nil {
-		return t.Table
-	}
-	return *t.Root
 }

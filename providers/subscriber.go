@@ -1,0 +1,98 @@
+package providers
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/providers/postgres"
+	"github.com/repltool/repltool/topology"
+)
+
+// What a subscription is yet to copy is known once both of its sides were read: the
+// subscriber is then asked about those tables by name, and whether they have rows.
+// Where nothing is to be copied, nothing is asked.
+
+// subscriberDatabase is a database that subscriptions copy into.
+type subscriberDatabase struct {
+	node     *topology.Node
+	database string
+}
+
+// lookAtSubscribers reads such databases again, with the tables that are to come.
+func (f *Fleet) lookAtSubscribers(ctx context.Context, o InspectOptions, all facts.Facts) {
+	wants := map[subscriberDatabase][]topology.TableName{}
+	for _, sub := range f.topology.Subscriptions {
+		if tables := toCome(sub, all); len(tables) > 0 {
+			at := subscriberDatabase{sub.Cluster.Primary, sub.Database}
+			wants[at] = append(wants[at], tables...)
+		}
+	}
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(o.Parallelism)
+	for at, tables := range wants {
+		group.Go(func() error {
+			found := f.nodes[at.node.Name].readAgainWith(ctx, o, at.database, tables)
+			mu.Lock()
+			defer mu.Unlock()
+			all.Nodes[at.node.Name].Server.Logical[at.database] = found
+			return nil
+		})
+	}
+	_ = group.Wait() // no reading answers an error: it is in the facts
+}
+
+// readAgainWith reads a database with further tables.
+func (n *Node) readAgainWith(ctx context.Context, o InspectOptions, database string, tables []topology.TableName) *facts.Logical {
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	w := postgres.LogicalWant{}
+	if first := n.logical[database]; first != nil {
+		w = *first
+	}
+	w.Tables, w.Rows = slices.Concat(w.Tables, tables), tables
+	found := n.readDatabase(ctx, n.places()[0], database, w)
+	if found == nil { // it was there a moment ago
+		found = &facts.Logical{Error: &facts.ReadError{Kind: facts.Unreachable, Text: "database " + database + " went away, or its server became a standby"}}
+	}
+	return found
+}
+
+// toCome answers the tables that a subscription is to copy and has not.
+func toCome(sub *topology.Subscription, all facts.Facts) []topology.TableName {
+	local, remote := sides(sub, all)
+	if local == nil || remote == nil {
+		return nil
+	}
+	is := local.Subscription(sub.Name)
+	var tables []topology.TableName
+	for _, p := range sub.Publications {
+		for _, t := range remote.Published(p) {
+			if is == nil || !slices.ContainsFunc(is.Tables, func(s facts.SubscribedTable) bool { return s.Table == t }) {
+				tables = append(tables, t)
+			}
+		}
+	}
+	return tables
+}
+
+// sides answers what was read of the subscriber's and the publisher's database; nil for
+// what was not.
+func sides(sub *topology.Subscription, all facts.Facts) (local, remote *facts.Logical) {
+	if sub.Publisher() == nil {
+		return nil, nil
+	}
+	return logicalOf(all, sub.Cluster, sub.Database), logicalOf(all, sub.Publisher(), sub.SourceDatabase())
+}
+
+func logicalOf(all facts.Facts, c *topology.Cluster, database string) *facts.Logical {
+	n := all.Nodes[c.Primary.Name]
+	if n == nil || n.Server == nil || n.Server.Logical[database] == nil || n.Server.Logical[database].Error != nil {
+		return nil
+	}
+	return n.Server.Logical[database]
+}
