@@ -61,7 +61,7 @@ func (s *scope) subscriptionAddresses() []string {
 	}
 	for _, c := range s.topology.Clusters {
 		for _, m := range s.of(c).managed("subscription") {
-			all = append(all, s.of(c).addressOfRow(m.Address))
+			all = append(all, s.of(c).goneAddress(m))
 		}
 	}
 	return all
@@ -134,6 +134,44 @@ func (s *scope) row(id string) string { return s.cluster.ID + "." + id }
 
 // addressOfRow is the way back.
 func (s *scope) addressOfRow(row string) string { return strings.TrimPrefix(row, s.cluster.ID+".") }
+
+// earlier answers the name that repltool gave to the object at that address when it
+// made it in that database, where the topology has given it another one since.
+func (s *scope) earlier(kind, id, database, name string) string {
+	for _, m := range s.managed(kind) {
+		if d, n := parseInDatabase(m.Object); m.Address == s.row(id) && d == database && n != name {
+			return n
+		}
+	}
+	return ""
+}
+
+// writeName writes the object's name of today into its row.
+func (s *scope) writeName(d *draft, kind, id, database, name string) {
+	d.sql(s.cluster.Primary, "write its name down", intend(s.row(id), inDatabase(kind, database, name)))
+}
+
+// goneAddress is the address of what leaves: beside that of what takes its place, if
+// something does (a database of another name).
+func (s *scope) goneAddress(m facts.Managed) string {
+	id := s.addressOfRow(m.Address)
+	for _, p := range s.topology.Publications {
+		if p.ID == id {
+			return id + ".earlier"
+		}
+	}
+	for _, sub := range s.topology.Subscriptions {
+		if sub.ID == id {
+			return id + ".earlier"
+		}
+	}
+	return id
+}
+
+// forgetObject strikes a row out, unless it stands for another object by now.
+func forgetObject(m facts.Managed) string {
+	return "DELETE FROM repltool.managed WHERE address = " + literal(m.Address) + " AND object = " + literal(m.Object) + ";"
+}
 
 // inDatabase names an object of a database for the ledger; parseInDatabase is the way back.
 func inDatabase(kind, database, name string) string {

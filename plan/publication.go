@@ -56,6 +56,15 @@ func (s *scope) publication(p *topology.Publication, found *facts.Logical) *draf
 	if found != nil {
 		is = found.Publication(p.Name)
 	}
+	d.after = append(d.after, p.ID+".earlier")
+	if earlier := s.earlier("publication", p.ID, p.Database, p.Name); is == nil && found.Publication(earlier) != nil {
+		is = found.Publication(earlier)
+		d.differ("name", ptr(earlier), ptr(p.Name), "")
+		d.sqlIn(s.cluster.Primary, p.Database, "rename", "ALTER PUBLICATION "+ident(earlier)+" RENAME TO "+ident(p.Name)+";")
+		s.writeName(d, "publication", p.ID, p.Database, p.Name)
+	} else if is != nil && earlier != "" {
+		s.writeName(d, "publication", p.ID, p.Database, p.Name) // an apply died before it did
+	}
 	switch {
 	case is == nil:
 		d.Action = Create
@@ -282,8 +291,8 @@ func alterSchemas(d *draft, p *topology.Publication, is *facts.Publication, name
 func (s *scope) gonePublication(m facts.Managed, out *findings) {
 	database, name := parseInDatabase(m.Object)
 	for _, p := range s.publications() {
-		if p.Database == database && p.Name == name {
-			return
+		if p.Database == database && (p.Name == name || s.earlier("publication", p.ID, database, p.Name) == name) {
+			return // wanted, or renamed
 		}
 	}
 	found, unknown := s.logical(database)
@@ -291,7 +300,7 @@ func (s *scope) gonePublication(m facts.Managed, out *findings) {
 		return
 	}
 	n := s.cluster.Primary
-	d := newDraft(Delete, s.addressOfRow(m.Address), n)
+	d := newDraft(Delete, s.goneAddress(m), n)
 	d.after = []string{s.ledgerAddress()}
 	d.after = append(d.after, s.subscriptionAddresses()...)
 	if found != nil && found.Publication(name) != nil {
@@ -301,6 +310,6 @@ func (s *scope) gonePublication(m facts.Managed, out *findings) {
 	} else {
 		d.Reason = "it is gone already; the ledger still has it"
 	}
-	d.sql(n, "strike out", forget(m.Address))
+	d.sql(n, "strike out", forgetObject(m))
 	out.put(d)
 }

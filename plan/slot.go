@@ -74,12 +74,12 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 	}
 	found := s.foundSlot(w.on, w.Name)
 	s.checkKind(w, found, out)
-	lost := w.fed != nil && found != nil && found.WALStatus == "lost" && s.recloned(w.fed)
-	if found != nil && !lost || !s.mayMake(w) {
+	spent := found != nil && s.spent(w, found)
+	if found != nil && !spent || !s.mayMake(w) {
 		return d
 	}
-	if lost {
-		d.Action, d.Reason = Replace, "it has lost WAL that its standby needs"
+	if spent {
+		d.Action, d.Reason = Replace, "it has lost WAL that its user needs"
 		d.differ("wal_status", ptr("lost"), ptr("reserved"), "")
 		s.freeSlot(d, w.on, w.Name)
 		d.sql(w.on, "drop slot", "SELECT pg_drop_replication_slot("+literal(w.Name)+");")

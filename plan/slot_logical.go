@@ -32,7 +32,16 @@ func (s *scope) mayMake(w wantedSlot) bool {
 	}
 	of := s.of(w.by.Cluster)
 	local, unknown := of.logical(w.by.Database)
-	return w.by.CreateSlot && !unknown && (local == nil || local.Subscription(w.by.Name) == nil)
+	return w.by.CreateSlot && !unknown && of.subscription(w.by, local).is == nil
+}
+
+// spent tells that a slot has lost its WAL and is to be made anew: its standby is cloned
+// again, or the subscription that it was made for was never made.
+func (s *scope) spent(w wantedSlot, found *facts.Slot) bool {
+	if found.WALStatus != "lost" {
+		return false
+	}
+	return w.fed != nil && s.recloned(w.fed) || w.by != nil && !found.Active && s.ourSlot(w.on, w.Name)
 }
 
 // createSlotSQL makes a logical slot. Its consistent point comes once every
@@ -113,7 +122,7 @@ func (s *scope) leavingSubscription(slot string) string {
 
 func (s *scope) wantsSubscription(database, name string) bool {
 	for _, sub := range s.subscriptions() {
-		if sub.Database == database && sub.Name == name {
+		if sub.Database == database && (sub.Name == name || s.earlier("subscription", sub.ID, database, sub.Name) == name) {
 			return true
 		}
 	}

@@ -58,13 +58,16 @@ type subscription struct {
 	is        *facts.Subscription // nil: not there
 	local     *facts.Logical      // the subscriber's database; nil: not there yet
 	remote    *facts.Logical      // the publisher's; nil: not there yet, or outside
+	renamed   string              // the name that it has, where the topology has another since
 	blind     bool                // the publisher could not be read
 }
 
 func (s *scope) subscription(sub *topology.Subscription, local *facts.Logical) *subscription {
 	v := &subscription{Subscription: sub, scope: s, local: local}
-	if local != nil {
-		v.is = local.Subscription(sub.Name)
+	if v.is = local.Subscription(sub.Name); v.is == nil {
+		if earlier := s.earlier("subscription", sub.ID, sub.Database, sub.Name); local.Subscription(earlier) != nil {
+			v.is, v.renamed = local.Subscription(earlier), earlier
+		}
 	}
 	if c := sub.Publisher(); c != nil {
 		v.publisher = s.of(c)
@@ -94,7 +97,7 @@ func (v *subscription) change(out *findings) *draft {
 
 // before are what must be in order before a subscription connects.
 func (v *subscription) before() []string {
-	all := append(v.scope.databaseAddresses(v.Database), v.scope.ledgerAddress(), v.scope.passfileAddress(v.scope.cluster.Primary))
+	all := append(v.scope.databaseAddresses(v.Database), v.scope.ledgerAddress(), v.scope.passfileAddress(v.scope.cluster.Primary), v.ID+".earlier")
 	if v.publisher == nil {
 		return all
 	}
@@ -266,14 +269,14 @@ func counted(n int, what string) string {
 func (s *scope) goneSubscription(m facts.Managed, out *findings) {
 	database, name := parseInDatabase(m.Object)
 	if s.wantsSubscription(database, name) {
-		return
+		return // or renamed
 	}
 	found, unknown := s.logical(database)
 	if unknown || !s.targeted(s.addressOfRow(m.Address)) {
 		return
 	}
 	n := s.cluster.Primary
-	d := newDraft(Delete, s.addressOfRow(m.Address), n)
+	d := newDraft(Delete, s.goneAddress(m), n)
 	d.after = []string{s.ledgerAddress()}
 	if is := found.Subscription(name); is != nil {
 		d.Reason = "no longer in the topology, and repltool made it; its tables and their rows stay"
@@ -283,7 +286,7 @@ func (s *scope) goneSubscription(m facts.Managed, out *findings) {
 	} else {
 		d.Reason = "it is gone already; the ledger still has it"
 	}
-	d.sql(n, "strike out", forget(m.Address))
+	d.sql(n, "strike out", forgetObject(m))
 	out.put(d)
 }
 

@@ -16,6 +16,7 @@ import (
 func (v *subscription) alter(d *draft, out *findings) {
 	var sets, disabled []string
 	name := "ALTER SUBSCRIPTION " + ident(v.Name)
+	v.rename(d)
 	ignores := v.Lifecycle.Ignores
 	if !ignores("connection") {
 		if text, differs := v.connDiffers(d); differs {
@@ -52,6 +53,18 @@ func (v *subscription) retain(d *draft) {
 	if v.OnDestroy == topology.OnDestroyRetain && s.isOurs("subscription", v.Database, v.Name) {
 		d.differ("on_destroy", ptr(topology.OnDestroyDrop), ptr(topology.OnDestroyRetain), "")
 		d.sql(s.cluster.Primary, "it is no longer repltool's to drop", forget(s.row(v.ID)))
+	}
+}
+
+// rename gives it the name that the topology has now; its slot keeps its own.
+func (v *subscription) rename(d *draft) {
+	s := v.scope
+	if v.renamed != "" {
+		d.differ("name", ptr(v.renamed), ptr(v.Name), "")
+		d.sqlIn(s.cluster.Primary, v.Database, "rename", "ALTER SUBSCRIPTION "+ident(v.renamed)+" RENAME TO "+ident(v.Name)+";")
+	}
+	if s.earlier("subscription", v.ID, v.Database, v.Name) != "" {
+		s.writeName(d, "subscription", v.ID, v.Database, v.Name) // after it: the old name leads here until then
 	}
 }
 

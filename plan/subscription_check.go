@@ -112,6 +112,8 @@ func (v *subscription) checkSlot(out *findings) {
 		})
 	case v.is == nil && slot != nil && slot.Active:
 		out.fail(v.Range, "Slot is in use", "%s: slot %s on %s is in use by process %d. Give the subscription another slot_name.", v.ID, ident(slot.Name), p.Name, slot.ActivePID)
+	case v.is == nil && slot != nil && slot.WALStatus == "lost" && !v.publisher.ourSlot(p, slot.Name):
+		out.fail(v.Range, "Slot has lost WAL", "%s: slot %s on %s is there and has lost WAL that it needs. Drop it, or give the subscription another slot_name.", v.ID, ident(slot.Name), p.Name)
 	case v.is == nil && slot != nil && (slot.Type != topology.SlotLogical || slot.Plugin != "pgoutput" || slot.Database != v.SourceDatabase()):
 		out.fail(v.Range, "Slot is of another kind", "%s: slot %s on %s is there, and is no slot of pgoutput in database %s. Give the subscription another slot_name.", v.ID, ident(slot.Name), p.Name, v.SourceDatabase())
 	case v.is == nil && slot == nil && !v.CreateSlot:

@@ -108,14 +108,20 @@ func cloneOptions(o topology.SubscriptionOptions) topology.SubscriptionOptions {
 // alterLogical changes what a database holds: NODE WORD DATABASE REST.
 func alterLogical(t *testing.T, node *facts.Node, words []string, rest, directive string) {
 	t.Helper()
-	if len(words) < 3 || node.Server == nil {
+	if len(words) < 2 || node.Server == nil {
 		t.Fatalf("unknown directive %q", directive)
 	}
+	if node.Server.Logical == nil {
+		node.Server.Logical = map[string]*facts.Logical{}
+	}
 	if node.Server.Logical[words[1]] == nil {
-		node.Server.Logical = map[string]*facts.Logical{words[1]: {Access: map[string]facts.Access{}}}
+		node.Server.Logical[words[1]] = &facts.Logical{Access: map[string]facts.Access{}}
 	}
 	db := node.Server.Logical[words[1]]
 	name := topology.TableName{}
+	if words[0] == "logical" { // it is there and read
+		return
+	}
 	if n, err := topology.ParseTableName(words[2]); err == nil {
 		name = n
 	}
