@@ -72,7 +72,6 @@ const (
 	commandTimeout = 10 * time.Minute // a start may replay much WAL
 	acceptTimeout  = 10 * time.Minute
 	streamTimeout  = 10 * time.Minute
-	copyTimeout    = 24 * time.Hour   // a first copy of a subscription's tables
 	settleTimeout  = 30 * time.Second // a reload reaching every process
 )
 

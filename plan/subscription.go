@@ -201,13 +201,28 @@ func (v *subscription) definition() facts.Definition {
 	return v.local.Definitions[v.ID]
 }
 
-// waitReady waits until every table is copied and the worker applies.
+// waitReady waits until every table is copied and the worker applies. A copy may take
+// hours, and is given them while it moves.
 func (v *subscription) waitReady(d *draft, copies bool) {
-	what, limit := v.Name+" follows", streamTimeout
+	w := Wait{Database: v.Database, Query: readyQuery(v.Name), What: v.Name + " follows", Timeout: streamTimeout}
 	if copies {
-		what, limit = v.Name+": every table copied", copyTimeout
+		w.What = v.Name + ": every table copied"
+		w.Progress = &Progress{Node: v.scope.cluster.Primary.Name, Query: v.copyProgress()}
 	}
-	d.step(v.scope.cluster.Primary, what, Wait{Database: v.Database, Query: readyQuery(v.Name), What: what, Timeout: limit})
+	d.step(v.scope.cluster.Primary, w.What, w)
+}
+
+// copyProgress is the query for how far the copies of all tables have come: their
+// states, and below these the bytes under way (PostgreSQL docs, 27.4.3 "COPY Progress
+// Reporting"; 13 has none, and tells the size of what it writes).
+func (v *subscription) copyProgress() string {
+	bytes := "(SELECT coalesce(sum(bytes_processed), 0) FROM pg_stat_progress_copy WHERE datname = current_database() AND command = 'COPY FROM')"
+	if !v.scope.atLeast(14) {
+		bytes = "coalesce(sum(pg_relation_size(r.srrelid)) FILTER (WHERE r.srsubstate = 'd'), 0)"
+	}
+	return "SELECT coalesce(sum(array_position(ARRAY['i', 'd', 'f', 's', 'r'], r.srsubstate::text)), 0) * 1e12 + " + bytes + ",\n" +
+		"  pg_size_pretty(" + bytes + ") || ' under way'\n" +
+		"FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE s.subname = " + literal(v.Name)
 }
 
 // readyQuery answers t once all tables are ready and the worker has heard of the
