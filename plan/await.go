@@ -39,6 +39,17 @@ func (s *scope) awaitStream(d *draft, up, n *topology.Node, name string) {
 	})
 }
 
+// holdsBack tells of a standby whose replay is delayed or paused. A WAL receiver that
+// lost its upstream is started again only when replay has used up what is there: such
+// a standby is away for as long as it holds back, and only waited for where its replay
+// matters.
+func (s *scope) holdsBack(n *topology.Node) bool { return s.delay(n) > 0 || s.paused(n) }
+
+func (s *scope) paused(n *topology.Node) bool {
+	f := s.found(n)
+	return f.Server != nil && f.Server.Receiver != nil && f.Server.Receiver.ReplayPaused
+}
+
 // delay is how long a standby may hold its replay at one place. It does so with its
 // own WAL too, before it streams again after a restart.
 func (s *scope) delay(n *topology.Node) time.Duration {
@@ -59,7 +70,11 @@ func (c *paramChange) awaitFollowers(d *draft, lowering bool) {
 	names := followers(c.found.Server)
 	longest := time.Duration(0)
 	for _, name := range names {
-		if n := c.scope.memberNamed(name); n != nil {
+		n := c.scope.memberNamed(name)
+		if n != nil && !lowering && c.scope.holdsBack(n) {
+			continue
+		}
+		if n != nil {
 			c.scope.awaitStream(d, c.node, n, name)
 			longest = max(longest, c.scope.delay(n))
 		} else {

@@ -24,6 +24,9 @@ func orderRestarts(s *scope, changes []*paramChange, out *findings) {
 		return
 	}
 	down := len(lowers) > 0
+	if down {
+		refusePaused(s, lowers, out)
+	}
 	sort.SliceStable(changes, func(i, j int) bool {
 		a, b := s.depth(changes[i].node), s.depth(changes[j].node)
 		if down {
@@ -41,6 +44,17 @@ func orderRestarts(s *scope, changes []*paramChange, out *findings) {
 			previous = d.Address
 		}
 		out.put(d)
+	}
+}
+
+// refusePaused refuses to lower what a standby must replay first and does not.
+func refusePaused(s *scope, lowers []string, out *findings) {
+	for _, sb := range s.cluster.Standbys {
+		if s.paused(sb.Node) {
+			out.fail(sb.Range, "Replay is paused",
+				"%s has paused its replay, and has to replay that %s is lowered before it restarts. Resume it on %s (SELECT pg_wal_replay_resume()), then plan again.",
+				sb.Node.Name, strings.Join(lowers, ", "), sb.Node.Name)
+		}
 	}
 }
 
@@ -118,7 +132,7 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 	}
 	d.restart(n, c.found.Host)
 	d.wait(n, n.Name+" accepts connections", accepting(standby != nil), acceptTimeout)
-	if standby != nil && !s.lost(n) {
+	if standby != nil && !s.lost(n) && (lowering || !s.holdsBack(n)) {
 		up := s.upstreamOf(c.found) // as it is: another one is followed by another change
 		if up == nil {
 			up = standby.Upstream

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
@@ -210,7 +211,13 @@ func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *fi
 
 // freeSlot waits until nobody uses a slot.
 func (s *scope) freeSlot(d *draft, n *topology.Node, name string) {
-	d.wait(n, "slot "+name+" is free", "SELECT NOT active FROM pg_replication_slots WHERE slot_name = "+literal(name), streamTimeout)
+	longest := time.Duration(0)
+	for _, sb := range s.cluster.Standbys {
+		if sb.Slot == name {
+			longest = s.delay(sb.Node) // a delayed standby moves once it has replayed what it has
+		}
+	}
+	d.wait(n, "slot "+name+" is free", "SELECT NOT active FROM pg_replication_slots WHERE slot_name = "+literal(name), streamTimeout+longest)
 }
 
 // lost tells whether a standby's slot has lost WAL that it needs: it cannot go on, if
