@@ -197,6 +197,9 @@ func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *fi
 		return
 	case found != nil:
 		d.Reason = "nothing in the topology uses it, and repltool made it"
+		if !moves && found.Type == topology.SlotPhysical {
+			d.Reason += "; the data directory of who used it stays as it is"
+		}
 		d.worsen(Drop)
 		if found.Active {
 			s.freeSlot(d, n, name)
