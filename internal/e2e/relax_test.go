@@ -14,7 +14,9 @@ import (
 func TestSynchronousChanges(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 3})
 	const memory = "  parameters = { shared_buffers = \"16MB\" }\n"
-	set := func(method, number string) { w.topology(memory + "  synchronous {\n    method = \"" + method + "\"\n    number = " + number + "\n  }\n") }
+	set := func(method, number string) {
+		w.topology(memory + "  synchronous {\n    method = \"" + method + "\"\n    number = " + number + "\n  }\n")
+	}
 	set("any", "1")
 	w.must(0, "apply", "-auto-approve")
 	w.whileWriting(t, "ANY 1, FIRST 2, none, ANY 1, with a member whose replay stands", func() {
