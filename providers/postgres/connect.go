@@ -3,9 +3,11 @@
 //
 // Rules:
 //   - a statement goes over the simple protocol, so that several of them in one
-//     string are one transaction, as the server has it;
+//     string are one transaction, as the server has it; what is asked with a text of
+//     the topology's goes over the extended one, which takes a single statement;
 //   - all that a reading needs of a server comes with one query, however many
-//     objects there are; the ledger, where there is one, takes a second;
+//     objects there are; the ledger, where there is one, takes a second. A database's
+//     logical replication is another query, in a session of its own;
 //   - one file a kind: the part of that query that asks about it, and what makes
 //     facts of the answer. What versions differ in is absorbed there: whole rows
 //     travel as JSON, and what a version does not have is the zero value;
