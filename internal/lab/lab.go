@@ -29,6 +29,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -227,10 +228,26 @@ func (l *Lab) Down(ctx context.Context) error {
 	if err = errors.Join(err, delLink(ctx, bridge(l.number))); err != nil {
 		return fmt.Errorf("%s: down: %w", l.Name(), err) // its files say what is left
 	}
-	if err := os.RemoveAll(l.Dir); err != nil {
+	if err := removeAll(ctx, l.Dir); err != nil {
 		return fmt.Errorf("%s: down: %w", l.Name(), err)
 	}
 	return nil
+}
+
+// removeAll removes a directory into which a process that was just killed may still
+// have written a last file.
+func removeAll(ctx context.Context, dir string) error {
+	for {
+		err := os.RemoveAll(dir)
+		if err == nil || !errors.Is(err, syscall.ENOTEMPTY) {
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // Host finds a host by its name.
