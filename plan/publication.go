@@ -144,7 +144,7 @@ func memberList(tables []topology.PublishedTable) string {
 }
 
 func memberSQL(t topology.PublishedTable) string {
-	text := tableIdent(t.Table)
+	text := "ONLY " + tableIdent(t.Table) // tables that inherit from it are members of their own
 	if len(t.Columns) > 0 {
 		text += " (" + idents(t.Columns) + ")"
 	}
@@ -242,7 +242,7 @@ func alterTables(d *draft, p *topology.Publication, is *facts.Publication, filte
 	}
 	var sets []string
 	if len(gone) > 0 {
-		sets = append(sets, name+" DROP TABLE "+tableIdents(gone)+";")
+		sets = append(sets, name+" DROP TABLE "+onlyTables(gone)+";")
 	}
 	if len(come) > 0 {
 		sets = append(sets, name+" ADD TABLE "+memberList(come)+";")
@@ -312,4 +312,13 @@ func (s *scope) gonePublication(m facts.Managed, out *findings) {
 	}
 	d.sql(n, "strike out", forgetObject(m))
 	out.put(d)
+}
+
+// onlyTables lists members to drop, without those that inherit from them.
+func onlyTables(tables []topology.TableName) string {
+	var all []string
+	for _, t := range tables {
+		all = append(all, "ONLY "+tableIdent(t))
+	}
+	return strings.Join(all, ", ")
 }

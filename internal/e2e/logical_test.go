@@ -146,7 +146,7 @@ func TestLogical(t *testing.T) {
 
 	p.declare(strings.NewReplacer(`["public.customers"]`, `["public.items"]`, "id > 10", "id  >  20 and total >= 0").Replace(publishOrders) + identityFull)
 	p.in(1, "shop", "ALTER TABLE orders REPLICA IDENTITY FULL")
-	p.says(p.must(0, "plan"), "ALTER PUBLICATION orders DROP TABLE public.customers", "REFRESH PUBLICATION", "copies 1 table")
+	p.says(p.must(0, "plan"), "ALTER PUBLICATION orders DROP TABLE ONLY public.customers", "REFRESH PUBLICATION", "copies 1 table")
 	p.must(0, "apply", "-auto-approve")
 	p.settled()
 	p.password = newCanary

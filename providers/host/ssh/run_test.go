@@ -88,9 +88,14 @@ func TestRunCancel(t *testing.T) {
 	if readErr != nil || len(text) == 0 {
 		t.Fatalf("the program did not begin: %v", readErr)
 	}
-	stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(text)) + "/stat")
-	if err == nil && !strings.Contains(string(stat), ") Z ") {
-		t.Errorf("the program still runs: %s", stat)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(text)) + "/stat")
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the program still runs: %s", stat)
+		}
 	}
 	run(t, c, "true")
 }
