@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/providers/conftext"
+	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -98,11 +99,18 @@ func (s *scope) confFile(n *topology.Node, lines []line, was string) File {
 }
 
 // confErrors is the query for what the server finds wrong with its files. A value
-// that waits for a restart has an error there too, and is none.
+// that waits for a restart, or for one to be gone, has an error there too, and is none.
 func confErrors() string {
 	return `SELECT sourcefile, sourceline, name, setting, error FROM pg_file_settings
-WHERE error IS NOT NULL AND NOT (error = 'setting could not be applied'
-  AND name IN (SELECT name FROM pg_settings WHERE context = 'postmaster'))`
+WHERE error IS NOT NULL AND error NOT LIKE 'parameter "%" cannot be changed without restarting the server'
+  AND NOT (error = 'setting could not be applied'
+    AND name IN (SELECT name FROM pg_settings WHERE context = 'postmaster'))`
+}
+
+// waitsForRestart tells whether what pg_file_settings calls an error is none, as confErrors has it.
+func waitsForRestart(f *facts.Server, fs facts.FileSetting) bool {
+	return fs.Error == "setting could not be applied" && f.Settings[fs.Name].Context == "postmaster" ||
+		strings.HasPrefix(fs.Error, `parameter "`) && strings.HasSuffix(fs.Error, `" cannot be changed without restarting the server`)
 }
 
 // blockDiff shows what becomes of a block, markers included.

@@ -22,8 +22,7 @@ func (s *scope) checkFiles(n *topology.Node, f *facts.Node, out *findings) {
 	}
 	block := blockOf(f.Host.Conf.Text, s.cluster.Name)
 	for _, fs := range f.Server.FileSettings {
-		waits := fs.Error == "setting could not be applied" && f.Server.Settings[fs.Name].Context == "postmaster"
-		if fs.Error != "" && !waits && !(fs.File == f.Host.Conf.Path && block.has(fs.Line)) {
+		if fs.Error != "" && !waitsForRestart(f.Server, fs) && !(fs.File == f.Host.Conf.Path && block.has(fs.Line)) {
 			out.fail(s.rangeOf(n), "The server's files have an error",
 				"%s: %s, line %d: %s: %s. As long as it is there the server takes no change on reload and does not start again. Mend that line first.",
 				n.Name, fs.File, fs.Line, fs.Name, fs.Error)

@@ -249,6 +249,8 @@ func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string
 		setting.PendingRestart = setting.Context == "postmaster"
 		node.Server.Settings[words[1]] = setting
 		node.Server.FileSettings = append(node.Server.FileSettings, facts.FileSetting{File: words[3], Line: 3, Name: words[1], Value: words[2]})
+	case "went": // a line that is gone, of a parameter that keeps its value until a restart
+		node.Server.FileSettings = append(node.Server.FileSettings, facts.FileSetting{Error: `parameter "` + words[1] + `" cannot be changed without restarting the server`})
 	case "command-line":
 		setting := node.Server.Settings[words[1]]
 		setting.Value, setting.Source, setting.SourceFile, setting.SourceLine = words[2], "command line", "", 0

@@ -24,7 +24,7 @@ func TestCommitsDoNotHang(t *testing.T) {
 		w.settled()
 	})
 	w.whileWriting(t, "restart the standbys of ANY 2", func() {
-		w.write("main.hcl", strings.Replace(full, "shared_buffers = \"16MB\"", "shared_buffers = \"16MB\", max_connections = 110", 1))
+		w.write("main.hcl", strings.Replace(full, "shared_buffers = \"16MB\"", "shared_buffers = \"16MB\", max_worker_processes = 12", 1))
 		w.must(0, "apply", "-auto-approve", "-allow=restart", "-target=cluster.main.node.pg2", "-target=cluster.main.node.pg3")
 		w.write("main.hcl", full)
 		w.must(0, "apply", "-auto-approve", "-allow=restart")
