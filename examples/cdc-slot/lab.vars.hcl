@@ -1,0 +1,2 @@
+# For the hosts of `make lab`: -var-file=lab.vars.hcl
+hosts = { pg1 = "host1" }
