@@ -56,15 +56,6 @@ func (s *scope) publication(p *topology.Publication, found *facts.Logical) *draf
 	if found != nil {
 		is = found.Publication(p.Name)
 	}
-	d.after = append(d.after, p.ID+".earlier")
-	if earlier := s.earlier("publication", p.ID, p.Database, p.Name); is == nil && found.Publication(earlier) != nil {
-		is = found.Publication(earlier)
-		d.differ("name", ptr(earlier), ptr(p.Name), "")
-		d.sqlIn(s.cluster.Primary, p.Database, "rename", "ALTER PUBLICATION "+ident(earlier)+" RENAME TO "+ident(p.Name)+";")
-		s.writeName(d, "publication", p.ID, p.Database, p.Name)
-	} else if is != nil && earlier != "" {
-		s.writeName(d, "publication", p.ID, p.Database, p.Name) // an apply died before it did
-	}
 	switch {
 	case is == nil:
 		d.Action = Create
@@ -88,6 +79,9 @@ func (s *scope) createPublication(d *draft, p *topology.Publication) {
 		if a.value != "" {
 			d.differ(a.name, nil, ptr(a.value), "")
 		}
+	}
+	if earlier := s.earlier("publication", p.ID, p.Database, p.Name); earlier != "" { // goes once nobody uses it
+		d.sql(s.cluster.Primary, "the earlier one is still repltool's", intend(s.row(p.ID)+".earlier", inDatabase("publication", p.Database, earlier)))
 	}
 	d.sql(s.cluster.Primary, "intent", intend(s.row(p.ID), inDatabase("publication", p.Database, p.Name)))
 	d.sqlIn(s.cluster.Primary, p.Database, "create publication", createPublicationSQL(p)...)
@@ -291,8 +285,8 @@ func alterSchemas(d *draft, p *topology.Publication, is *facts.Publication, name
 func (s *scope) gonePublication(m facts.Managed, out *findings) {
 	database, name := parseInDatabase(m.Object)
 	for _, p := range s.publications() {
-		if p.Database == database && (p.Name == name || s.earlier("publication", p.ID, database, p.Name) == name) {
-			return // wanted, or renamed
+		if p.Database == database && p.Name == name {
+			return
 		}
 	}
 	found, unknown := s.logical(database)
@@ -310,7 +304,7 @@ func (s *scope) gonePublication(m facts.Managed, out *findings) {
 	} else {
 		d.Reason = "it is gone already; the ledger still has it"
 	}
-	d.sql(n, "strike out", forgetObject(m))
+	d.sql(n, "strike out", forgetObject(m), forgetObject(facts.Managed{Address: s.row(d.Address), Object: m.Object}))
 	out.put(d)
 }
 

@@ -80,8 +80,11 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 		return d
 	}
 	if spent {
-		d.Action, d.Reason = Replace, "it has lost WAL that its user needs"
-		d.differ("wal_status", ptr("lost"), ptr("reserved"), "")
+		d.Action, d.Reason = Replace, "it is older than its publication, and nobody has used it"
+		if found.WALStatus == "lost" {
+			d.Reason = "it has lost WAL that its user needs"
+			d.differ("wal_status", ptr("lost"), ptr("reserved"), "")
+		}
 		s.freeSlot(d, w.on, w.Name)
 		d.sql(w.on, "drop slot", "SELECT pg_drop_replication_slot("+literal(w.Name)+");")
 	} else {
@@ -91,7 +94,7 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose
 	// the segment it begins with to a checkpoint of another copy.
 	if w.Type == topology.SlotLogical {
-		d.after = append(d.after, s.address("database", w.Database))
+		d.after = append(append(d.after, s.address("database", w.Database)), w.publications()...)
 		d.differ("plugin", nil, ptr(w.Plugin), "")
 		d.differ("database", nil, ptr(w.Database), "")
 		d.sqlIn(w.on, w.Database, "create slot", s.createSlotSQL(w))

@@ -24,6 +24,19 @@ func (s *scope) slotFor(sub *topology.Subscription) wantedSlot {
 	}
 }
 
+// publications come before the slot that decodes for them: what is decoded is seen with
+// the catalog of its time, and a publication that was not there yet stops it for good.
+func (w wantedSlot) publications() []string {
+	if w.by == nil {
+		return nil
+	}
+	var ids []string
+	for _, p := range w.by.Publications {
+		ids = append(ids, p.ID)
+	}
+	return ids
+}
+
 // mayMake is false for the slot of a subscription that is there already, or may be,
 // and for one that the user makes.
 func (s *scope) mayMake(w wantedSlot) bool {
@@ -32,16 +45,28 @@ func (s *scope) mayMake(w wantedSlot) bool {
 	}
 	of := s.of(w.by.Cluster)
 	local, unknown := of.logical(w.by.Database)
-	return w.by.CreateSlot && !unknown && of.subscription(w.by, local).is == nil
+	return w.by.CreateSlot && !unknown && s.targeted(w.by.ID) && of.subscription(w.by, local).is == nil
 }
 
-// spent tells that a slot has lost its WAL and is to be made anew: its standby is cloned
-// again, or the subscription that it was made for was never made.
+// spent tells that a slot is of no use and is to be made anew: it has lost its WAL, and
+// its standby is cloned again; or the subscription that it was made for was never made,
+// and it lost its WAL or is older than a publication of it.
 func (s *scope) spent(w wantedSlot, found *facts.Slot) bool {
-	if found.WALStatus != "lost" {
-		return false
+	lost := found.WALStatus == "lost"
+	if w.by == nil {
+		return lost && w.fed != nil && s.recloned(w.fed)
 	}
-	return w.fed != nil && s.recloned(w.fed) || w.by != nil && !found.Active && s.ourSlot(w.on, w.Name)
+	return !found.Active && s.ourSlot(w.on, w.Name) && s.mayMake(w) && (lost || s.publicationsToCome(w.by))
+}
+
+// publicationsToCome tells whether this plan makes a publication of the subscription.
+func (s *scope) publicationsToCome(sub *topology.Subscription) bool {
+	for _, p := range sub.Publications {
+		if found, _ := s.logical(p.Database); found.Publication(p.Name) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // createSlotSQL makes a logical slot. Its consistent point comes once every

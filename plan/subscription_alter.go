@@ -26,6 +26,7 @@ func (v *subscription) alter(d *draft, out *findings) {
 	relisted := !ignores("publications") && !sameSet(v.is.Publications, v.Names())
 	if relisted {
 		d.differ("publications", ptr(strings.Join(v.is.Publications, ", ")), ptr(strings.Join(v.Names(), ", ")), "")
+		v.waitDecodable(d)
 		sets = append(sets, name+" SET PUBLICATION "+idents(v.Names())+" WITH (refresh = false);")
 	}
 	for _, o := range v.options() {
@@ -54,6 +55,25 @@ func (v *subscription) retain(d *draft) {
 		d.differ("on_destroy", ptr(topology.OnDestroyDrop), ptr(topology.OnDestroyRetain), "")
 		d.sql(s.cluster.Primary, "it is no longer repltool's to drop", forget(s.row(v.ID)))
 	}
+}
+
+// waitDecodable waits until the slot has left behind the time when a publication that
+// it is to send was not there: a change of that time would stop it for good.
+func (v *subscription) waitDecodable(d *draft) {
+	var come []string
+	for _, name := range v.Names() {
+		if !slices.Contains(v.is.Publications, name) {
+			come = append(come, name)
+		}
+	}
+	if len(come) == 0 || v.publisher == nil || !v.is.Options.Enabled {
+		return
+	}
+	d.step(v.publisher.cluster.Primary, "the slot is past the publication", Wait{
+		Database: v.SourceDatabase(), What: "slot " + v.is.Options.SlotName + " is past the making of " + strings.Join(come, ", "), Timeout: streamTimeout,
+		Query: "SELECT coalesce(bool_and(age(s.catalog_xmin) < age(p.xmin)), false)\nFROM pg_replication_slots s, pg_publication p\n" +
+			"WHERE s.slot_name = " + literal(v.is.Options.SlotName) + " AND p.pubname IN (" + literals(come) + ")",
+	})
 }
 
 // rename gives it the name that the topology has now; its slot keeps its own.
