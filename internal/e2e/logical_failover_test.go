@@ -105,8 +105,9 @@ func TestFailoverSlots(t *testing.T) {
 	w.must(0, "apply", "-auto-approve")
 	w.settled()
 	w.expect(1, "SELECT string_agg(slot_name || ' ' || failover, ', ' ORDER BY slot_name) FROM pg_replication_slots WHERE slot_type = 'logical'", "cdc true, orders false")
-	w.in(1, "shop", "SELECT count(*) FROM pg_logical_slot_get_binary_changes('cdc', NULL, NULL, 'proto_version', '1', 'publication_names', 'orders')")
+	quit := w.client()
 	w.copied("cdc")
+	quit()
 
 	w.declare(true, cdcSlot, "true") // and on again
 	w.must(0, "apply", "-auto-approve")
@@ -130,20 +131,26 @@ func TestFailoverSlots(t *testing.T) {
 // copied expects the slot on the standby, fit to be used after a failover.
 func (w *failoverWorld) copied(slot string) {
 	w.t.Helper()
-	w.expectFor(2, time.Minute, "SELECT format('synced %s failover %s temporary %s invalid %s', synced, failover, temporary, invalidation_reason IS NOT NULL) FROM pg_replication_slots WHERE slot_name = '"+slot+"'",
+	w.reaches(server{2, 5432, "postgres"}, "SELECT format('synced %s failover %s temporary %s invalid %s', synced, failover, temporary, invalidation_reason IS NOT NULL) FROM pg_replication_slots WHERE slot_name = '"+slot+"'",
 		"synced t failover t temporary f invalid f")
 }
 
-// expectFor asks until the answer is that, for so long.
-func (w *world) expectFor(i int, limit time.Duration, query, want string) {
-	w.t.Helper()
-	var got string
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		if got = w.sql(i, query); got == want {
-			return
+// client reads slot cdc without a pause: its copy stays temporary until the client has
+// come as far as where the copy began.
+func (w *failoverWorld) client() (quit func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-end:
+				return
+			case <-time.After(100 * time.Millisecond):
+				w.in(1, "shop", "SELECT pg_log_standby_snapshot(); SELECT count(*) FROM pg_logical_slot_get_binary_changes('cdc', NULL, NULL, 'proto_version', '1', 'publication_names', 'orders')")
+			}
 		}
-	}
-	w.t.Errorf("pg%d: %s\n got %q\nwant %q", i, query, got, want)
+	}()
+	return func() { close(end); <-ended }
 }
 
 // writing inserts without a pause and, after each row, measures how long the

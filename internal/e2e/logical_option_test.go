@@ -194,7 +194,7 @@ func (w *optionWorld) subscribed() {
 		slots = "  slot \"prepared\" {\n    type = \"logical\"\n    database = \"src\"\n    two_phase = true\n  }\n"
 	}
 	if w.version >= 17 {
-		slots += "  slot \"carried\" {\n    type = \"logical\"\n    database = \"src\"\n    failover = true\n  }\n"
+		slots += "  slot \"carried\" {\n    type = \"logical\"\n    database = \"src\"\n    failover = true\n    two_phase = true\n  }\n"
 	}
 	w.base(slots)
 	write(func(o subscriptionOption) string { return o.first }, "true")

@@ -25,8 +25,8 @@ func (w *world) ask(s server, query string) string {
 	return strings.TrimSpace(out)
 }
 
-// arrives asks until the answer is that, for at most a minute.
-func (w *world) arrives(s server, query, want string) {
+// reaches asks until the answer is that, for at most a minute.
+func (w *world) reaches(s server, query, want string) {
 	w.t.Helper()
 	var got string
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
@@ -157,16 +157,16 @@ func TestLogicalShapes(t *testing.T) {
 	all := w.ask(hub, sum("products", "true"))
 	for name, s := range regions {
 		w.ask(s, fmt.Sprintf("INSERT INTO sales VALUES ('%[1]s', 101, 1), ('elsewhere', 101, 1); UPDATE sales SET amount = 0 WHERE region = '%[1]s' AND id = 5", name))
-		w.arrives(s, sum("products", "true"), all)
+		w.reaches(s, sum("products", "true"), all)
 	}
-	w.arrives(reports, sum("products", "true"), all)
-	w.arrives(mirror, sum("products", "true"), all)
-	w.arrives(server{3, 5432, "shop"}, sum("products", "true"), all) // a standby of the publisher
-	w.arrives(warehouse, "SELECT string_agg(format('%s %s %s', region, n, amount), ', ' ORDER BY region) FROM (SELECT region, count(*) n, sum(amount) amount FROM sales GROUP BY 1) x",
+	w.reaches(reports, sum("products", "true"), all)
+	w.reaches(mirror, sum("products", "true"), all)
+	w.reaches(server{3, 5432, "shop"}, sum("products", "true"), all) // a standby of the publisher
+	w.reaches(warehouse, "SELECT string_agg(format('%s %s %s', region, n, amount), ', ' ORDER BY region) FROM (SELECT region, count(*) n, sum(amount) amount FROM sales GROUP BY 1) x",
 		"asia 101 5046, eu 101 5046, us 101 5046")
 	slots := "SELECT string_agg(slot_name, ' ' ORDER BY slot_name COLLATE \"C\") FROM pg_replication_slots WHERE active"
-	w.arrives(hub, slots, "catalog_asia catalog_eu catalog_us pg2 pg3 reports")
-	w.arrives(regions["eu"], slots, "mirror sales_eu")
+	w.reaches(hub, slots, "catalog_asia catalog_eu catalog_us pg2 pg3 reports")
+	w.reaches(regions["eu"], slots, "mirror sales_eu")
 	w.settled()
 
 	// One leaf goes; the others do not notice.
@@ -174,7 +174,7 @@ func TestLogicalShapes(t *testing.T) {
 		"for_each     = toset([\"eu\", \"us\"])\n  cluster      = cluster.region[each.key]", 1))
 	r := w.must(0, "apply", "-auto-approve", "-allow=drop")
 	w.says(r, `subscription.catalog["asia"]`)
-	w.arrives(hub, slots, "catalog_eu catalog_us pg2 pg3 reports")
+	w.reaches(hub, slots, "catalog_eu catalog_us pg2 pg3 reports")
 	w.settled()
 	w.noSecrets()
 }
