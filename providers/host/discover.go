@@ -69,7 +69,7 @@ func Discover(ctx context.Context, c Conn, w Want) (*facts.Host, error) {
 	}
 	boundary := newBoundary()
 	out, err := c.Run(ctx, Command{
-		Argv:  []string{"sh", "-c", `eval "$(cat)"`},
+		Argv:  []string{"sh", "-c", `eval "$(cat)"`, "sh"},
 		Stdin: strings.NewReader(w.script(boundary, c.OSUser())),
 	})
 	if err != nil {

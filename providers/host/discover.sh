@@ -222,13 +222,40 @@ $INSTANCES
 EOF
 }
 
-# put_file NAME PATH puts a file's text, where it is there.
-put_file() {
-  put "$1.path" "$2"
-  [ -e "$2" ] || return 0
-  [ -r "$2" ] || fail privilege "$2 cannot be read as $W_USER" "Let $W_USER read it."
-  put "$1.text"
-  cat -- "$2"
+# readable PATH sets F to the path, or to what reads as nothing for one that is not there.
+readable() {
+  F=/dev/null
+  [ -e "$1" ] || return 0
+  [ -r "$1" ] || fail privilege "$1 cannot be read as $W_USER" "Let $W_USER read it."
+  F=$1
+}
+
+# put_files puts the paths, modes, owners and texts of the files, with one stat and one
+# cat: to start a program is most of what a look costs. What stands between the texts
+# comes from here-documents.
+put_files() {
+  put conf.path "$CONF/postgresql.conf"
+  put hba.path "$HBA"
+  put pass.path "$REPLTOOL/$W_NODE.pass"
+  put subscriptions.path "$REPLTOOL/$W_CLUSTER.subscriptions.pass"
+  put stats
+  stat -L -c '%a %.9Y %U %n' -- "$DATA" "$CONF/postgresql.conf" "$HBA" \
+    "$REPLTOOL/$W_NODE.pass" "$REPLTOOL/$W_CLUSTER.subscriptions.pass" 2>/dev/null
+  readable "$REPLTOOL/$W_NODE.pass" && pass=$F
+  readable "$REPLTOOL/$W_CLUSTER.subscriptions.pass" && subs=$F
+  readable "$HBA" && hba=$F
+  readable "$CONF/postgresql.conf"
+  put conf.text
+  cat -- "$F" - "$hba" /dev/fd/3 "$pass" /dev/fd/4 "$subs" <<HBA 3<<PASS 4<<SUBSCRIPTIONS
+
+$B hba.text
+HBA
+
+$B pass.text
+PASS
+
+$B subscriptions.text
+SUBSCRIPTIONS
 }
 
 # put_jobs puts what detached commands are known.
@@ -296,13 +323,7 @@ main() {
   put port_owner "$OWNER"
   [ ! -e "$DATA/standby.signal" ] || put standby_signal 1
   put_control
-  PASS=$REPLTOOL/$W_NODE.pass SUBS=$REPLTOOL/$W_CLUSTER.subscriptions.pass
-  put stats # with one program: to start one is most of what a look costs
-  stat -L -c '%a %.9Y %U %n' -- "$DATA" "$CONF/postgresql.conf" "$HBA" "$PASS" "$SUBS" 2>/dev/null
-  put_file conf "$CONF/postgresql.conf"
-  put_file hba "$HBA"
-  put_file pass "$PASS"
-  put_file subscriptions "$SUBS"
+  put_files
   put_jobs "$REPLTOOL"
   extra
   put end

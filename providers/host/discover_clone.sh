@@ -54,9 +54,18 @@ EOF
 # put_reach HOST PORT tells why the upstream's port does not answer, where a copy is to
 # be made or the standby follows another: one that follows it already pays nothing.
 put_reach() {
-  [ $STATE != cluster ] || ! grep -qsF -e "host=$1 port=$2 " -e "host=$1 port=$2'" "$DATA/postgresql.auto.conf" || return 0
+  [ $STATE != cluster ] || ! follows "$1" "$2" || return 0
   e=$(reach "$1" "$2")
   [ -z "$e" ] || put unreached "$e"
+}
+
+# follows HOST PORT tells whether the standby's settings name that upstream.
+follows() {
+  [ -r "$DATA/postgresql.auto.conf" ] || return 1
+  while read -r line || [ -n "$line" ]; do
+    case $line in *"host=$1 port=$2 "* | *"host=$1 port=$2'"*) return 0 ;; esac
+  done <"$DATA/postgresql.auto.conf"
+  return 1
 }
 
 # put_publishers HOST PORT … tells the same of publishers, of those that the passfile of

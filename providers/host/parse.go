@@ -28,7 +28,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		Hostname: f.line("hostname"), OSUser: user, StateDir: f.line("state_dir"),
 		Layout: facts.Layout(f.line("layout")), Instance: f.line("instance"),
 		BinDir: f.line("bin"), DataDir: f.line("data"), ConfigDir: f.line("config"), SocketDir: f.line("socket"),
-		Data: facts.DataDir{State: facts.DataState(f.line("data.state")), Owner: f.stat(f.line("data")).owner},
+		Data: facts.DataDir{State: facts.DataState(f.line("data.state"))},
 		Service: facts.Service{
 			Kind: f.line("service.kind"), Unit: f.line("service.unit"),
 			Outside: f.has("service.outside"), Disabled: f.has("service.disabled"),
@@ -38,6 +38,9 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		SubscriptionPassfile: f.secretFile("subscriptions", w.NodeName),
 		StandbySignal:        f.has("standby_signal"),
 		Aside:                f.has("aside"), UpstreamError: f.line("unreached"),
+	}
+	if is := f.stat(h.DataDir); is != nil {
+		h.Data.Owner = is.owner
 	}
 	h.Version, _ = strconv.Atoi(f.line("version"))
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))
@@ -58,14 +61,12 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 }
 
 func (f *fields) file(name string) facts.File {
-	file := facts.File{Path: f.line(name + ".path")}
-	if !f.has(name + ".text") {
-		return file
+	path := f.line(name + ".path")
+	is := f.stat(path)
+	if is == nil {
+		return facts.File{Path: path}
 	}
-	file.Exists, file.Text = true, f.text[name+".text"]
-	is := f.stat(file.Path)
-	file.Mode, file.Owner, file.Modified = is.mode, is.owner, is.modified
-	return file
+	return facts.File{Path: path, Exists: true, Text: f.text[name+".text"], Mode: is.mode, Owner: is.owner, Modified: is.modified}
 }
 
 type stat struct {
@@ -74,8 +75,8 @@ type stat struct {
 	modified float64
 }
 
-// stat answers what is told of a path; the zero value for one that is not there.
-func (f *fields) stat(path string) stat {
+// stat answers what is told of a path; nil for one that is not there.
+func (f *fields) stat(path string) *stat {
 	for line := range strings.Lines(f.text["stats"]) {
 		words := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4) // mode, seconds, owner, path
 		if len(words) < 4 || words[3] != path {
@@ -83,9 +84,9 @@ func (f *fields) stat(path string) stat {
 		}
 		bits, _ := strconv.ParseUint(words[0], 8, 32)
 		seconds, _ := strconv.ParseFloat(words[1], 64)
-		return stat{mode: uint32(bits) & 0o777, owner: words[2], modified: seconds}
+		return &stat{mode: uint32(bits) & 0o777, owner: words[2], modified: seconds}
 	}
-	return stat{}
+	return nil
 }
 
 func (f *fields) secretFile(name, node string) facts.SecretFile {

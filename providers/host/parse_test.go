@@ -72,7 +72,7 @@ func FuzzParseHost(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, raw []byte) {
 		parseHost(raw, "B", Want{Resolve: []string{"h"}, Locale: "x"}, "u")
 		boundary := newBoundary()
-		out := "\n" + boundary + " version\n15\n" + boundary + " conf.text\n" + text + "\n" + boundary + " end\n"
+		out := "\n" + boundary + " version\n15\n" + boundary + " conf.path\n/c\n" + boundary + " stats\n600 1 u /c\n" + boundary + " conf.text\n" + text + "\n" + boundary + " end\n"
 		h, err := parseHost([]byte(out), boundary, Want{}, "u")
 		if err != nil || h.Conf.Text != text {
 			t.Errorf("%q came through as %+v, %v", text, h, err)

@@ -31,11 +31,20 @@ func runner(watch bool) string {
 	return runnerText + "exec \"$@\"\n"
 }
 
+// running is the program in the runner. A text for sh is joined to the runner's own:
+// that is one shell less to start.
+func running(argv []string, watch bool) []string {
+	if !watch && len(argv) > 3 && argv[0] == "sh" && argv[1] == "-c" {
+		return append([]string{"sh", "-c", runnerText + argv[2]}, argv[3:]...)
+	}
+	return append([]string{"sh", "-c", runner(watch), "sh"}, argv...)
+}
+
 // line is what the login shell is given for a program of the OS user or of root.
 // sudo to root runs the bare program, so that a sudoers rule may name it; the
 // runner is outside then.
 func (c *conn) line(argv []string, root, watch bool) string {
-	run := append([]string{"sh", "-c", runner(watch), "sh"}, argv...)
+	run := running(argv, watch)
 	switch {
 	case root && c.target.user != "root":
 		run = append([]string{"sh", "-c", runner(watch), "sh", "sudo", "-n", "--"}, argv...)
