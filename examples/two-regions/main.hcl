@@ -30,6 +30,7 @@ node "south" {
   location = "south"
 }
 
+# Another relay is a change of this line.
 locals {
   relay = node.south["south1"]
 }
@@ -40,13 +41,13 @@ cluster "main" {
   # north2 beside the primary; the relay from afar.
   standbys = [node.north["north2"], local.relay]
 
-  standby {
-    node     = node.south["south2"]
-    upstream = local.relay
-  }
-  standby {
-    node     = node.south["south3"]
-    upstream = local.relay
+  # The others of the second region follow the relay.
+  dynamic "standby" {
+    for_each = [for n in node.south : n if n.name != local.relay.name]
+    content {
+      node     = standby.value
+      upstream = local.relay
+    }
   }
 
   # Commits wait for north2. While it is away they wait for the relay, over the
