@@ -139,7 +139,7 @@ func configFiles() []string { return []string{"postgresql.conf", "pg_hba.conf", 
 func (s *scope) initialConfig(n *topology.Node) *draft {
 	h, o := s.found(n).Host, s.cluster.InitDB
 	d := newDraft(Create, s.nodeAddress(n), n)
-	d.Reason = "the configuration files of a standby"
+	d.Reason = "its first configuration files, made aside by initdb: the data come from the copy"
 	d.command(n, "take away what an earlier apply left", "rm", "-rf", "--", initialDir(n, h))
 	d.command(n, "make the files", binary(h, "initdb"), "--pgdata", initialDir(n, h), "--locale", o.Locale, "--encoding", o.Encoding,
 		"--auth-local", "peer", "--auth-host", o.Auth, "--no-sync")

@@ -319,4 +319,3 @@ func (w *world) unpack(dir, name string) {
 		w.t.Fatalf("pack %s: %v", name, err)
 	}
 }
-
