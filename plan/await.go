@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/repltool/repltool/topology"
@@ -84,12 +85,35 @@ func (c *paramChange) awaitFollowers(d *draft, lowering bool) {
 	if !lowering || len(names) == 0 {
 		return
 	}
+	c.scope.awaitReplay(d, c.node, names, longest)
+}
+
+// awaitReplay waits until standbys of a node have replayed all that it did before.
+func (s *scope) awaitReplay(d *draft, up *topology.Node, names []string, longest time.Duration) {
 	what, who := "standbys replayed the change", "WHERE application_name IN ("+literals(names)+")"
-	d.sql(c.node, "a point in WAL behind the change", "CHECKPOINT;")
-	d.step(c.node, what, Wait{
+	d.sql(up, "a point in WAL behind the change", "CHECKPOINT;")
+	d.step(up, what, Wait{
 		Database: maintenance, What: what, Timeout: streamTimeout + longest,
 		Query: "SELECT bool_and(replay_lsn > checkpoint_lsn) FROM pg_stat_replication, pg_control_checkpoint()\n" + who,
-		Progress: &Progress{Node: c.node.Name, Query: "SELECT sum(pg_wal_lsn_diff(replay_lsn, '0/0')),\n" +
+		Progress: &Progress{Node: up.Name, Query: "SELECT sum(pg_wal_lsn_diff(replay_lsn, '0/0')),\n" +
 			"  string_agg(application_name || ' replayed ' || replay_lsn, ', ' ORDER BY application_name) FROM pg_stat_replication\n" + who},
 	})
+}
+
+// awaitLowered waits, where a standby lowers what its upstream lowered in an earlier
+// apply, for the standby's replay of that: with less than the WAL asks for it would not
+// start again, and nobody knows that the earlier apply has waited.
+func (c *paramChange) awaitLowered(d *draft, restarting map[string]bool) {
+	sb := c.scope.cluster.Standby(c.node)
+	if sb == nil || len(c.lowers) == 0 || c.scope.lost(c.node) {
+		return
+	}
+	up := c.scope.upstreamOf(c.found)
+	if up == nil {
+		up = sb.Upstream
+	}
+	name := c.scope.applicationName(c.node)
+	if server := c.scope.found(up).Server; !restarting[up.Name] || server == nil || !slices.Contains(followers(server), name) {
+		c.scope.awaitReplay(d, up, []string{name}, c.scope.delay(c.node))
+	}
 }

@@ -42,7 +42,11 @@ func (s *scope) standbyHealth(sb *topology.Standby, out *findings) {
 		if bytes := facts.Behind(s.position(sb), s.found(upstream).Server.LSN); bytes != nil {
 			behind = ", " + bytesText(*bytes) + " behind"
 		}
-		bad("look at the log of "+n.Name, "%s is not connected on its upstream %s%s", n.Name, upstream.Name, behind)
+		hint := "look at the log of " + n.Name
+		if s.holdsBack(n) {
+			hint += "; after a restart it connects once it has replayed what it had received"
+		}
+		bad(hint, "%s is not connected on its upstream %s%s", n.Name, upstream.Name, behind)
 		return
 	case sender.State != "streaming":
 		bad("look at the log of "+n.Name, "%s is in state %s on its upstream %s", n.Name, sender.State, upstream.Name)

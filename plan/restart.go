@@ -34,14 +34,14 @@ func orderRestarts(s *scope, changes []*paramChange, out *findings) {
 		}
 		return a > b
 	})
-	previous := ""
-	for _, c := range changes {
-		d := c.draft(down)
+	previous, restarting := "", map[string]bool{}
+	for _, c := range changes { // an upstream comes first where a parameter is lowered
+		d := c.draft(down, restarting)
 		if c.restart {
 			if previous != "" {
 				d.after = append(d.after, previous)
 			}
-			previous = d.Address
+			previous, restarting[c.node.Name] = d.Address, true
 		}
 		out.put(d)
 	}
@@ -82,13 +82,14 @@ func (s *scope) depth(n *topology.Node) int {
 }
 
 // draft writes the change's steps.
-func (c *paramChange) draft(lowering bool) *draft {
+func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft {
 	s, n := c.scope, c.node
 	d := newDraft(Update, s.parametersAddress(n), n)
 	d.Attributes = c.diffs
 	if len(c.diffs) == 0 {
 		d.Reason = c.reason()
 	}
+	c.awaitLowered(d, restarting)
 	if c.write {
 		d.step(n, "write the block", s.confFile(n, c.lines, c.found.Host.Conf.Text))
 	}

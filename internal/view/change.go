@@ -110,8 +110,8 @@ func value(text *string) string {
 	switch {
 	case text == nil:
 		return "(none)"
-	case *text == "":
-		return "''"
+	case *text != strings.TrimSpace(*text) || *text == "": // what would not be seen
+		return "'" + strings.ReplaceAll(Clean(*text), "\n", `\n`) + "'"
 	default:
 		return strings.ReplaceAll(Clean(*text), "\n", `\n`)
 	}

@@ -137,3 +137,15 @@ Health, error: cluster.main.standby.pg2: pg2 is 3 MB behind
 		t.Error(d)
 	}
 }
+
+// TestValue: what would not be seen stands in quotes.
+func TestValue(t *testing.T) {
+	for text, want := range map[string]string{"": "''", "%m [%p] ": "'%m [%p] '", "8MB": "8MB", "a b": "a b", "a\nb": `a\nb`, " \n": `' \n'`} {
+		if got := value(&text); got != want {
+			t.Errorf("value(%q) = %s, want %s", text, got, want)
+		}
+	}
+	if got := value(nil); got != "(none)" {
+		t.Errorf("value(nil) = %s", got)
+	}
+}
