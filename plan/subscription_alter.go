@@ -148,14 +148,12 @@ func (v *subscription) refresh(d *draft, relisted bool, out *findings) (copies b
 	v.copyNote(d, come)
 	v.makeTables(d)
 	option := ""
-	if !v.CopyData || v.twoPhase() {
-		option = " WITH (copy_data = false)" // two_phase and a copy exclude each other
+	if !v.CopyData {
+		option = " WITH (copy_data = false)"
 	}
 	d.sqlIn(v.scope.cluster.Primary, v.Database, "take up the tables", "ALTER SUBSCRIPTION "+ident(v.Name)+" REFRESH PUBLICATION"+option+";")
-	return v.CopyData && !v.twoPhase() && len(come) > 0
+	return v.CopyData && len(come) > 0
 }
-
-func (v *subscription) twoPhase() bool { return v.is.Options.TwoPhase != nil && *v.is.Options.TwoPhase }
 
 // tableChanges answers the tables to take up and to let go.
 func (v *subscription) tableChanges() (come, gone []topology.TableName) {

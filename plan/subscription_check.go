@@ -222,6 +222,7 @@ func (v *subscription) checkTables(out *findings) {
 		v.refuseNoDatabase(out)
 		return
 	}
+	v.checkTwoPhase(out)
 	var missing []string
 	for _, name := range v.publishedTables() {
 		switch local := v.local.Table(name); {
@@ -243,6 +244,25 @@ func (v *subscription) checkTables(out *findings) {
 		out.fail(v.Range, "Tables are missing on the subscriber",
 			"%s: database %q on %s lacks %s. PostgreSQL replicates no definitions: make them there, or say copy_schema = \"missing\".", v.ID, v.Database, v.scope.cluster.Primary.Name, few(missing))
 	}
+}
+
+// checkTwoPhase refuses to take up a table whose rows could not be copied: PostgreSQL
+// copies none once two_phase is on (docs, "ALTER SUBSCRIPTION", REFRESH PUBLICATION).
+func (v *subscription) checkTwoPhase(out *findings) {
+	wanted := v.Options.TwoPhase
+	if v.is == nil || v.remade() || !v.CopyData {
+		return
+	}
+	if v.Lifecycle.Ignores("two_phase") {
+		wanted = v.is.Options.TwoPhase
+	}
+	come, _ := v.tableChanges()
+	if len(come) == 0 || wanted == nil || !*wanted {
+		return
+	}
+	out.fail(v.Range, "Table cannot be copied with two_phase",
+		"%s: published since: %s; and PostgreSQL copies no table into a subscription with two_phase. Publish it to a subscription of its own, "+
+			"say copy_data = false if the rows that are there need not come, or copy all tables again with -replace=%s.", v.ID, tableDelta(come, nil), v.ID)
 }
 
 func (v *subscription) refuseNoDatabase(out *findings) {
