@@ -23,6 +23,7 @@ func publications(s *scope, out *findings) {
 		}
 		if s.checkPublication(p, found, out) {
 			out.put(s.publication(p, found))
+			s.moved(p, out)
 		}
 	}
 	for _, m := range s.managed("publication") {
@@ -63,7 +64,7 @@ func (s *scope) publication(p *topology.Publication, found *facts.Logical) *draf
 	case is.AllTables != p.AllTables && !p.Lifecycle.Ignores("all_tables"):
 		s.remakePublication(d, p, is)
 	default:
-		s.alterPublication(d, p, is, found.Filters)
+		s.alterPublication(d, p, s.move(p).without(is), found.Filters)
 	}
 	return d
 }

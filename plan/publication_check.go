@@ -32,6 +32,7 @@ func (s *scope) checkPublication(p *topology.Publication, found *facts.Logical, 
 		}
 		checkFilters(p, found, out)
 		s.checkIdentities(p, is, found, out)
+		s.checkRemake(p, is, found, out)
 	}
 	return !out.diags[before:].HasErrors()
 }

@@ -109,6 +109,9 @@ func (v *subscription) before() []string {
 	}
 	for _, pub := range v.Publications {
 		all = append(all, pub.ID)
+		if !p.move(pub).keeps(v.Subscription) {
+			all = append(all, movedAddress(pub))
+		}
 	}
 	return all
 }

@@ -23,12 +23,6 @@ func (v *subscription) alter(d *draft, out *findings) {
 			sets = append(sets, name+" CONNECTION "+literal(text)+";")
 		}
 	}
-	relisted := !ignores("publications") && !sameSet(v.is.Publications, v.Names())
-	if relisted {
-		d.differ("publications", ptr(strings.Join(v.is.Publications, ", ")), ptr(strings.Join(v.Names(), ", ")), "")
-		v.waitDecodable(d)
-		sets = append(sets, name+" SET PUBLICATION "+idents(v.Names())+" WITH (refresh = false);")
-	}
 	for _, o := range v.options() {
 		if o.same() || ignores(o.name) || o.fixed {
 			continue
@@ -41,7 +35,7 @@ func (v *subscription) alter(d *draft, out *findings) {
 		}
 	}
 	v.alterSteps(d, name, sets, disabled)
-	copies := v.refresh(d, relisted, out)
+	copies := v.refresh(d, v.relist(d, name, out), out)
 	if len(d.steps) > 0 && v.wantsEnabled() {
 		v.waitReady(d, copies)
 	}
@@ -57,22 +51,58 @@ func (v *subscription) retain(d *draft) {
 	}
 }
 
-// waitDecodable waits until the slot has left behind the time when a publication that
-// it is to send was not there: a change of that time would stop it for good.
-func (v *subscription) waitDecodable(d *draft) {
+// relist changes the publications that it lists, once it is enabled and its slot is past
+// the making of those that come: a change of a time when one was not there would stop it
+// for good.
+func (v *subscription) relist(d *draft, name string, out *findings) bool {
+	if v.Lifecycle.Ignores("publications") || sameSet(v.is.Publications, v.Names()) {
+		return false
+	}
 	var come []string
 	for _, name := range v.Names() {
 		if !slices.Contains(v.is.Publications, name) {
 			come = append(come, name)
 		}
 	}
-	if len(come) == 0 || v.publisher == nil || !v.is.Options.Enabled {
-		return
+	n := v.scope.cluster.Primary
+	if !v.wantsEnabled() && len(come) > 0 {
+		out.drift = append(out.drift, Notice{
+			Address: v.ID, Node: n.Name,
+			Detail: fmt.Sprintf("it does not list %s yet; a disabled subscription cannot take that up", few(come)),
+		})
+		return false
 	}
+	d.differ("publications", ptr(strings.Join(v.is.Publications, ", ")), ptr(strings.Join(v.Names(), ", ")), "")
+	v.waitDecodable(d, come)
+	moves := v.keepsMoved() // a worker with the old list is not to see that
+	if moves {
+		d.sqlIn(n, v.Database, "no worker goes on with the old list", name+" DISABLE;")
+		v.waitStopped(d)
+	}
+	d.sqlIn(n, v.Database, "list the publications", name+" SET PUBLICATION "+idents(v.Names())+" WITH (refresh = false);")
+	if moves {
+		d.sqlIn(n, v.Database, "enable", name+" ENABLE;")
+	}
+	return true
+}
+
+// keepsMoved tells whether a table moves to a publication that it is to list.
+func (v *subscription) keepsMoved() bool {
+	return v.publisher != nil && slices.ContainsFunc(v.publisher.publications(), func(p *topology.Publication) bool {
+		return p.Database == v.SourceDatabase() && v.publisher.move(p).keeps(v.Subscription)
+	})
+}
+
+func (v *subscription) waitDecodable(d *draft, come []string) {
+	stuck := slices.ContainsFunc(v.is.Publications, func(name string) bool { return v.remote.Publication(name) == nil })
+	if len(come) == 0 || v.publisher == nil || stuck {
+		return // nobody can tell of somebody else's publisher; past one that is gone no slot moves
+	}
+	slot := v.Options.SlotName
 	d.step(v.publisher.cluster.Primary, "the slot is past the publication", Wait{
-		Database: v.SourceDatabase(), What: "slot " + v.is.Options.SlotName + " is past the making of " + strings.Join(come, ", "), Timeout: streamTimeout,
+		Database: v.SourceDatabase(), What: "slot " + slot + " is past the making of " + strings.Join(come, ", "), Timeout: streamTimeout,
 		Query: "SELECT coalesce(bool_and(age(s.catalog_xmin) < age(p.xmin)), false)\nFROM pg_replication_slots s, pg_publication p\n" +
-			"WHERE s.slot_name = " + literal(v.is.Options.SlotName) + " AND p.pubname IN (" + literals(come) + ")",
+			"WHERE s.slot_name = " + literal(slot) + " AND p.pubname IN (" + literals(come) + ")",
 	})
 }
 
@@ -109,10 +139,7 @@ func (v *subscription) alterSteps(d *draft, name string, sets, disabled []string
 		d.sqlIn(n, v.Database, "alter subscription", sets...)
 	}
 	if len(disabled) > 0 && v.is.Options.Enabled {
-		d.step(n, "its worker has stopped", Wait{
-			Database: v.Database, What: v.Name + "'s worker has stopped", Timeout: settleTimeout,
-			Query: "SELECT count(*) = 0 FROM pg_stat_subscription WHERE pid IS NOT NULL AND subname = " + literal(v.Name),
-		})
+		v.waitStopped(d)
 	}
 	for _, set := range disabled {
 		d.sqlIn(n, v.Database, "alter while it is disabled", set)
@@ -123,6 +150,14 @@ func (v *subscription) alterSteps(d *draft, name string, sets, disabled []string
 	if wanted != v.is.Options.Enabled {
 		d.differ("enabled", ptr(fmt.Sprint(v.is.Options.Enabled)), ptr(fmt.Sprint(wanted)), "")
 	}
+}
+
+// waitStopped waits until a subscription that was disabled has no worker.
+func (v *subscription) waitStopped(d *draft) {
+	d.step(v.scope.cluster.Primary, "its worker has stopped", Wait{
+		Database: v.Database, What: v.Name + "'s worker has stopped", Timeout: settleTimeout,
+		Query: "SELECT count(*) = 0 FROM pg_stat_subscription WHERE pid IS NOT NULL AND subname = " + literal(v.Name),
+	})
 }
 
 // refresh takes up tables that were published since and lets go of those that no
@@ -137,7 +172,7 @@ func (v *subscription) refresh(d *draft, relisted bool, out *findings) (copies b
 		if changed {
 			out.drift = append(out.drift, Notice{
 				Address: v.ID, Node: v.scope.cluster.Primary.Name,
-				Detail: fmt.Sprintf("%s published since; a disabled subscription cannot take that up", tableDelta(come, gone)),
+				Detail: fmt.Sprintf("its publications changed: %s; a disabled subscription cannot take that up", tableDelta(come, gone)),
 			})
 		}
 		return false

@@ -157,6 +157,10 @@ func TestLogical(t *testing.T) {
 	p.in(2, "dw", "SELECT pg_terminate_backend("+worker+")") // the next one logs in with the new password
 	p.expectIn(2, "dw", "SELECT pid <> "+worker+" FROM pg_stat_subscription WHERE received_lsn IS NOT NULL", "t")
 	p.settled()
+	p.declare(movedItems)
+	p.says(p.must(0, "plan"), "publication.orders.moved", "slot orders is past the making of items")
+	p.must(0, "apply", "-auto-approve")
+	p.settled()
 	stop()
 	p.alike("orders", "id > 10") // those copied under the first filter stay
 	p.alike("items", "true")
@@ -167,6 +171,26 @@ func TestLogical(t *testing.T) {
 	p.removed()
 	p.noSecrets()
 }
+
+// movedItems has table items in a publication of its own: none of its rows may be
+// missed while it moves there.
+const movedItems = `
+publication "orders" {
+  cluster  = cluster.orders
+  database = "shop"
+  table "public.orders" { where = "id > 20 and total >= 0" }
+}
+publication "items" {
+  cluster  = cluster.orders
+  database = "shop"
+  tables   = ["public.items"]
+}
+subscription "orders" {
+  cluster      = cluster.warehouse
+  database     = "dw"
+  publications = [publication.orders, publication.items]
+}
+`
 
 const identityFull = "\n# REPLICA IDENTITY FULL is on orders: its filter uses total\n"
 
