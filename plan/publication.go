@@ -183,16 +183,21 @@ func memberText(t topology.PublishedTable) string {
 	return columns + " where " + t.Where
 }
 
-// alterPublication mends what differs, as one transaction.
+// alterPublication mends what differs, as one transaction. Every statement of it must be
+// allowed by itself: a partitioned table has columns and a filter only while
+// publish_via_partition_root is on, and columns are no neighbours of schemas. So what
+// leaves goes first, and what allows more stands before what comes.
 func (s *scope) alterPublication(d *draft, p *topology.Publication, is *facts.Publication, filters []facts.Filter) {
 	name := "ALTER PUBLICATION " + ident(p.Name)
-	var sets []string
+	var gone, come, sets []string
 	ignores := p.Lifecycle.Ignores
 	if !p.AllTables && !ignores("tables") {
-		sets = append(sets, alterTables(d, p, is, filters, name)...)
+		less, more := alterTables(d, p, is, filters, name)
+		gone, come = append(gone, less...), append(come, more...)
 	}
 	if !p.AllTables && !ignores("schemas") {
-		sets = append(sets, alterSchemas(d, p, is, name)...)
+		less, more := alterSchemas(d, p, is, name)
+		gone, come = append(gone, less...), append(come, more...)
 	}
 	if !ignores("publish") && !sameSet(p.Publish, is.Publish) {
 		d.differ("publish", ptr(strings.Join(is.Publish, ", ")), ptr(strings.Join(p.Publish, ", ")), "")
@@ -206,14 +211,14 @@ func (s *scope) alterPublication(d *draft, p *topology.Publication, is *facts.Pu
 		d.differ("owner", ptr(is.Owner), ptr(p.Owner), "")
 		sets = append(sets, name+" OWNER TO "+ident(p.Owner)+";")
 	}
-	if len(sets) > 0 {
-		d.sqlIn(s.cluster.Primary, p.Database, "alter publication", sets...)
+	if all := slices.Concat(gone, sets, come); len(all) > 0 {
+		d.sqlIn(s.cluster.Primary, p.Database, "alter publication", all...)
 	}
 }
 
 // alterTables compares the members. A table whose columns or filter differ leaves
 // and comes back in the same transaction.
-func alterTables(d *draft, p *topology.Publication, is *facts.Publication, filters []facts.Filter, name string) []string {
+func alterTables(d *draft, p *topology.Publication, is *facts.Publication, filters []facts.Filter, name string) (less, more []string) {
 	var gone []topology.TableName
 	var come []topology.PublishedTable
 	for _, t := range is.Tables {
@@ -235,14 +240,13 @@ func alterTables(d *draft, p *topology.Publication, is *facts.Publication, filte
 		}
 		come = append(come, t)
 	}
-	var sets []string
 	if len(gone) > 0 {
-		sets = append(sets, name+" DROP TABLE "+onlyTables(gone)+";")
+		less = append(less, name+" DROP TABLE "+onlyTables(gone)+";")
 	}
 	if len(come) > 0 {
-		sets = append(sets, name+" ADD TABLE "+memberList(come)+";")
+		more = append(more, name+" ADD TABLE "+memberList(come)+";")
 	}
-	return sets
+	return less, more
 }
 
 func sameMember(p *topology.Publication, is, want topology.PublishedTable, filters []facts.Filter) bool {
@@ -257,8 +261,8 @@ func sameMember(p *topology.Publication, is, want topology.PublishedTable, filte
 	})
 }
 
-func alterSchemas(d *draft, p *topology.Publication, is *facts.Publication, name string) []string {
-	var sets, gone, come []string
+func alterSchemas(d *draft, p *topology.Publication, is *facts.Publication, name string) (less, more []string) {
+	var gone, come []string
 	for _, schema := range is.Schemas {
 		if !slices.Contains(p.Schemas, schema) {
 			gone = append(gone, schema)
@@ -273,12 +277,12 @@ func alterSchemas(d *draft, p *topology.Publication, is *facts.Publication, name
 		d.differ("schemas", ptr(strings.Join(is.Schemas, ", ")), ptr(strings.Join(p.Schemas, ", ")), "")
 	}
 	if len(gone) > 0 {
-		sets = append(sets, name+" DROP TABLES IN SCHEMA "+idents(gone)+";")
+		less = append(less, name+" DROP TABLES IN SCHEMA "+idents(gone)+";")
 	}
 	if len(come) > 0 {
-		sets = append(sets, name+" ADD TABLES IN SCHEMA "+idents(come)+";")
+		more = append(more, name+" ADD TABLES IN SCHEMA "+idents(come)+";")
 	}
-	return sets
+	return less, more
 }
 
 // gonePublication drops a publication that repltool made and that left the topology,

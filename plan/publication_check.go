@@ -84,27 +84,69 @@ func (s *scope) checkPublishedTable(p *topology.Publication, want topology.Publi
 		out.fail(want.Range, "Table is not logged", "%s: %s is temporary or unlogged: its changes are not in the WAL, so they cannot be published.", s.cluster.Primary.Name, want.Table)
 		return
 	}
-	for _, c := range want.Columns {
-		if !hasColumn(t, c) {
-			out.fail(want.Range, "No such column", "%s: table %s has no column %q.%s", s.cluster.Primary.Name, want.Table, c, near(c, columnNames(t)))
-		}
-	}
-	if !changesRows(p) || len(t.IdentityColumns) == 0 {
+	if t.Kind == "p" && !p.ViaPartitionRoot && (len(want.Columns) > 0 || want.Where != "") {
+		out.fail(want.Range, "Partitioned table with columns or where",
+			"%s: %s is partitioned: PostgreSQL takes columns and where of it only with via_partition_root = true. Say that, or name its partitions.", p.ID, want.Table)
 		return
 	}
-	for _, c := range t.IdentityColumns {
-		if len(want.Columns) > 0 && !slices.Contains(want.Columns, c) {
-			out.fail(want.Range, "Columns without the replica identity",
-				"%s: UPDATE and DELETE of %s are published, and columns leaves out %q of its replica identity: the publisher would refuse them. Add it, or publish inserts only.", p.ID, want.Table, c)
+	s.checkColumns(want, t, out)
+	if changesRows(p) {
+		checkCovered(p, want, found.Carriers(t), out)
+	}
+}
+
+// checkColumns looks at a list of columns.
+func (s *scope) checkColumns(want topology.PublishedTable, t *facts.Table, out *findings) {
+	for _, name := range want.Columns {
+		switch c := column(t, name); {
+		case c == nil:
+			out.fail(want.Range, "No such column", "%s: table %s has no column %q.%s", s.cluster.Primary.Name, want.Table, name, near(name, columnNames(t)))
+		case c.Virtual:
+			out.fail(want.Range, "Column is not stored", "%s: column %q of %s is generated and virtual: PostgreSQL publishes stored ones only.", s.cluster.Primary.Name, name, want.Table)
+		case c.Generated && !s.atLeast(18):
+			s.tooOld(want.Range, want.Table.String()+": generated column "+ident(name)+" in columns", 18, out)
 		}
 	}
-	for _, c := range columnsIn(want.Where, t) {
-		if !slices.Contains(t.IdentityColumns, c) {
-			out.fail(want.Range, "Filter beyond the replica identity",
-				"%s: UPDATE and DELETE of %s are published, and where uses %q, which is not in its replica identity (%s): the publisher would refuse them. Publish inserts only, or\n  ALTER TABLE %s REPLICA IDENTITY FULL;",
-				p.ID, want.Table, c, strings.Join(t.IdentityColumns, ", "), tableIdent(want.Table))
+}
+
+// checkCovered refuses columns and a filter that the replica identity does not agree
+// with: that of each partition, which is the one that PostgreSQL looks at.
+func checkCovered(p *topology.Publication, want topology.PublishedTable, carriers []*facts.Table, out *findings) {
+	of := func(t *facts.Table) string {
+		if t.Table == want.Table {
+			return "its"
+		}
+		return "its partition " + t.Table.String() + "'s"
+	}
+	for _, t := range carriers {
+		for _, c := range t.IdentityColumns {
+			if len(want.Columns) > 0 && !slices.Contains(want.Columns, c) {
+				out.fail(want.Range, "Columns without the replica identity",
+					"%s: UPDATE and DELETE of %s are published, and columns leaves out %q of %s replica identity: the publisher would refuse them. Add it, or publish inserts only.", p.ID, want.Table, c, of(t))
+				return
+			}
 		}
 	}
+	var beyond []string
+	var first *facts.Table
+	var name string
+	for _, t := range carriers {
+		for _, c := range columnsIn(want.Where, t) {
+			if len(t.IdentityColumns) == 0 || slices.Contains(t.IdentityColumns, c) {
+				continue
+			}
+			if beyond = append(beyond, "ALTER TABLE "+tableIdent(t.Table)+" REPLICA IDENTITY FULL"); first == nil {
+				first, name = t, c
+			}
+			break
+		}
+	}
+	if first == nil {
+		return
+	}
+	out.fail(want.Range, "Filter beyond the replica identity",
+		"%s: UPDATE and DELETE of %s are published, and where uses %q, which is not in %s replica identity (%s): the publisher would refuse them. Publish inserts only, or\n  %s;",
+		p.ID, want.Table, name, of(first), strings.Join(first.IdentityColumns, ", "), strings.Join(beyond, ";\n  "))
 }
 
 func relationKind(kind string) string {
@@ -151,12 +193,18 @@ func (s *scope) checkIdentities(p *topology.Publication, is *facts.Publication, 
 	var bare, breaks []string
 	for _, name := range found.Published(p) {
 		t := found.Table(name)
-		switch {
-		case t == nil || len(t.IdentityColumns) > 0:
-		case slices.Contains(already, name):
-			bare = append(bare, name.String())
-		default:
-			breaks = append(breaks, name.String())
+		carriers := found.Carriers(t)
+		if carriers[0] != t {
+			carriers = append(carriers, t) // in its name they are sent
+		}
+		for _, c := range carriers {
+			switch {
+			case len(c.IdentityColumns) > 0:
+			case slices.Contains(already, name):
+				bare = append(bare, c.Table.String())
+			default:
+				breaks = append(breaks, c.Table.String())
+			}
 		}
 	}
 	const ways = "Give it a primary key or another replica identity (ALTER TABLE … REPLICA IDENTITY), or publish = [\"insert\", \"truncate\"]."

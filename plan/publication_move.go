@@ -109,7 +109,9 @@ func (s *scope) moved(p *topology.Publication, out *findings) {
 	}
 	name, rest, part := "ALTER PUBLICATION "+ident(p.Name), &topology.Publication{}, &facts.Publication{}
 	part.Tables, part.Schemas = m.tables, m.schemas
-	d.sqlIn(s.cluster.Primary, p.Database, "let go", append(alterTables(d, rest, part, nil, name), alterSchemas(d, rest, part, name)...)...)
+	tables, _ := alterTables(d, rest, part, nil, name)
+	schemas, _ := alterSchemas(d, rest, part, name)
+	d.sqlIn(s.cluster.Primary, p.Database, "let go", append(tables, schemas...)...)
 	out.put(d)
 }
 

@@ -108,6 +108,7 @@ type Column struct {
 	Type      string // format_type
 	NotNull   bool
 	Generated bool
+	Virtual   bool `json:",omitempty"` // generated, and not stored (PostgreSQL 18)
 	Default   bool
 }
 
@@ -162,6 +163,21 @@ func (l *Logical) Published(p *topology.Publication) []topology.TableName {
 		return cmp.Or(strings.Compare(a.Schema, b.Schema), strings.Compare(a.Name, b.Name))
 	})
 	return tables
+}
+
+// Carriers answers the tables that hold the rows of t: itself, or the partitions of a
+// partitioned table; where it has none, itself.
+func (l *Logical) Carriers(t *Table) []*Table {
+	var all []*Table
+	for i := range l.Tables {
+		if p := &l.Tables[i]; t.Kind == "p" && p.Kind == "r" && slices.Contains(p.Parents, t.Table) {
+			all = append(all, p)
+		}
+	}
+	if all == nil {
+		all = append(all, t)
+	}
+	return all
 }
 
 // topmost answers the table, or the topmost of those above it that is a member by

@@ -35,7 +35,7 @@ const tablesSQL = `SELECT json_agg(json_build_object('schema', c.nspname, 'name'
       FROM pg_partition_ancestors(c.oid) WITH ORDINALITY AS a(relid, place) JOIN pg_class p ON p.oid = a.relid
       JOIN pg_namespace n ON n.oid = p.relnamespace WHERE c.relispartition AND a.place > 1),
     'columns', (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'notnull', a.attnotnull,
-        'generated', a.attgenerated <> '', 'default', a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '') ORDER BY a.attnum)
+        'generated', a.attgenerated <> '', 'virtual', a.attgenerated = 'v', 'default', a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '') ORDER BY a.attnum)
       FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     'key', (SELECT json_agg(a.attname ORDER BY k.place) FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place), pg_attribute a
       WHERE i.indrelid = c.oid AND a.attrelid = c.oid AND a.attnum = k.attnum AND k.place <= i.indnkeyatts
