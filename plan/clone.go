@@ -136,12 +136,7 @@ func (s *scope) basebackup(sb *topology.Standby) []string {
 	if b.WALDir != "" {
 		argv = append(argv, "--waldir", b.WALDir)
 	}
-	var from []string
-	for dir := range b.TablespaceMapping {
-		from = append(from, dir)
-	}
-	slices.Sort(from)
-	for _, dir := range from {
+	for _, dir := range sortedKeys(b.TablespaceMapping) {
 		argv = append(argv, "--tablespace-mapping", mapped(dir)+"="+mapped(b.TablespaceMapping[dir]))
 	}
 	return argv

@@ -17,7 +17,7 @@ func databases(s *scope, out *findings) {
 		}
 	}
 	for _, m := range s.managed("database") {
-		if _, name, _ := parseObject(m.Object); !s.wantsDatabase(name) {
+		if _, name, _ := parseObject(m.Object); s.cluster.Database(name) == nil {
 			out.put(s.dropDatabase(name, m.Address))
 		}
 	}
@@ -29,7 +29,7 @@ func databases(s *scope, out *findings) {
 func (s *scope) dropDatabase(name, address string) *draft {
 	d := newDraft(Delete, address, s.cluster.Primary)
 	d.after = []string{s.ledgerAddress()}
-	if found := s.foundDatabase(name); found != nil {
+	if found := s.live().Database(name); found != nil {
 		d.Reason = "no longer in the topology, and repltool made it: " + bytesText(found.Bytes) + " of data go"
 		d.worsen(Drop)
 		d.sql(s.cluster.Primary, "drop database", "DROP DATABASE "+ident(name)+";")
@@ -44,29 +44,8 @@ func (s *scope) dropDatabase(name, address string) *draft {
 	return d
 }
 
-func (s *scope) wantsDatabase(name string) bool {
-	for _, db := range s.cluster.Databases {
-		if db.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *scope) foundDatabase(name string) *facts.Database {
-	if s.live() == nil {
-		return nil
-	}
-	for i := range s.live().Databases {
-		if s.live().Databases[i].Name == name {
-			return &s.live().Databases[i]
-		}
-	}
-	return nil
-}
-
 func (s *scope) database(db *topology.Database, out *findings) *draft {
-	found := s.foundDatabase(db.Name)
+	found := s.live().Database(db.Name)
 	action := Update
 	if found == nil {
 		action = Create

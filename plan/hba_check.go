@@ -175,7 +175,7 @@ func (s *scope) refuseCutOff(n *topology.Node, f *facts.Node, out *findings) {
 	told := map[string]bool{}
 	for _, sender := range f.Server.Senders {
 		address, err := netip.ParseAddr(sender.ClientAddr)
-		if err != nil || isLogical(f.Server, sender.SlotName) {
+		if err != nil || decodes(f.Server, sender) {
 			continue
 		}
 		l := login{address: address, replication: true, user: sender.User, roles: rolesOf(f.Server, sender.User), major: s.major()}
@@ -188,10 +188,6 @@ func (s *scope) refuseCutOff(n *topology.Node, f *facts.Node, out *findings) {
 			"%s streams from %s now, as %s from %s. This rule would be the first to match it, and rejects it. Put a rule that lets it in above this one, or stop it first.",
 			sender.ApplicationName, n.Name, ident(sender.User), sender.ClientAddr)
 	}
-}
-
-func isLogical(server *facts.Server, slot string) bool {
-	return slices.ContainsFunc(server.Slots, func(s facts.Slot) bool { return s.Name == slot && s.Type == topology.SlotLogical })
 }
 
 // checkTLS refuses to let standbys in by TLS only where the server has none, and

@@ -76,7 +76,7 @@ func (s *scope) logical(database string) (found *facts.Logical, unknown bool) {
 	found = s.live().Logical[database]
 	switch {
 	case found == nil:
-		return nil, s.foundDatabase(database) != nil
+		return nil, s.live().Database(database) != nil
 	case found.Error != nil:
 		return nil, true
 	}
@@ -206,25 +206,10 @@ func idents(names []string) string {
 	return strings.Join(all, ", ")
 }
 
-func compareTables(a, b topology.TableName) int {
-	if c := strings.Compare(a.Schema, b.Schema); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Name, b.Name)
-}
-
 // member tells whether a table belongs to the publication, by itself, by its
 // schema, or by a partitioned table above it.
 func member(p *topology.Publication, t *facts.Table) bool {
-	return memberItself(p, t.Table) || slices.ContainsFunc(t.Parents, func(parent topology.TableName) bool { return memberItself(p, parent) })
-}
-
-func memberItself(p *topology.Publication, t topology.TableName) bool {
-	return p.AllTables || slices.Contains(p.Schemas, t.Schema) || named(p, t)
-}
-
-func named(p *topology.Publication, name topology.TableName) bool {
-	return slices.ContainsFunc(p.Tables, func(t topology.PublishedTable) bool { return t.Table == name })
+	return p.Covers(t.Table) || slices.ContainsFunc(t.Parents, p.Covers)
 }
 
 // atLeast tells whether the cluster's primary has, or will have, that version.

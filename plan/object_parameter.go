@@ -139,14 +139,14 @@ func (s *scope) wants(kind, name string) bool {
 	if kind == "role" {
 		return s.cluster.Role(name) != nil
 	}
-	return s.wantsDatabase(name)
+	return s.cluster.Database(name) != nil
 }
 
 func (s *scope) parametersFound(kind, name string) topology.Parameters {
-	if r := s.foundRole(name); kind == "role" && r != nil {
+	if r := s.live().Role(name); kind == "role" && r != nil {
 		return r.Parameters
 	}
-	if db := s.foundDatabase(name); kind == "database" && db != nil {
+	if db := s.live().Database(name); kind == "database" && db != nil {
 		return db.Parameters
 	}
 	return nil

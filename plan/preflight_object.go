@@ -29,7 +29,7 @@ func (s *scope) checkObjects(out *findings) {
 		if why := s.noRole(db.Owner); db.Owner != "" && why != "" {
 			out.fail(db.Range, "Role is missing", "Database %q is to be owned by %q: %s", db.Name, db.Owner, why)
 		}
-		if s.foundDatabase(db.Name) == nil {
+		if s.live().Database(db.Name) == nil {
 			s.checkNewDatabase(db, out)
 		}
 	}
@@ -56,7 +56,7 @@ func (s *scope) noRole(name string) string {
 		return fmt.Sprintf("PostgreSQL %d has no such role; it came with PostgreSQL %d.", s.major(), since)
 	case s.cluster.Role(name) == nil && len(s.managedNamed("role", name)) > 0:
 		return fmt.Sprintf("that role left the topology, and is dropped since repltool made it. Keep its block, role %q, or take it out here.", name)
-	case known, strings.HasPrefix(name, "pg_"), s.cluster.Role(name) != nil, s.foundRole(name) != nil:
+	case known, strings.HasPrefix(name, "pg_"), s.cluster.Role(name) != nil, s.live().Role(name) != nil:
 		return ""
 	case s.live() == nil && s.primary().Host != nil && name == s.primary().Host.OSUser:
 		return "" // initdb makes it
@@ -93,11 +93,11 @@ func judgeSession(kind, name string, setting facts.Setting, p topology.Parameter
 
 // checkNewDatabase refuses what CREATE DATABASE would.
 func (s *scope) checkNewDatabase(db *topology.Database, out *findings) {
-	template := s.foundDatabase(db.Template)
+	template := s.live().Database(db.Template)
 	switch {
 	case db.Template == db.Name:
 		out.fail(db.Range, "Template is missing", "Database %q is its own template.", db.Name)
-	case db.Template != "" && template == nil && s.live() != nil && !s.wantsDatabase(db.Template):
+	case db.Template != "" && template == nil && s.live() != nil && s.cluster.Database(db.Template) == nil:
 		out.fail(db.Range, "Template is missing", "Database %q is to be a copy of %q, and there is no such database.", db.Name, db.Template)
 	case template != nil && db.Template != "template0" && db.Encoding != "" && !sameEncoding(db.Encoding, template.Encoding):
 		out.fail(db.Range, "Template has another encoding",
@@ -107,7 +107,7 @@ func (s *scope) checkNewDatabase(db *topology.Database, out *findings) {
 			"Database %q is to have locale %s, and its template %s has %s. Only template0 can be copied to another locale: leave template out.", db.Name, db.Locale, db.Template, template.Locale)
 	}
 	encoding := db.Encoding
-	if t1 := s.foundDatabase("template1"); encoding == "" && t1 != nil {
+	if t1 := s.live().Database("template1"); encoding == "" && t1 != nil {
 		encoding = t1.Encoding
 	} else if encoding == "" {
 		encoding = s.cluster.InitDB.Encoding
@@ -129,7 +129,7 @@ func localeEncoding(locale string) string {
 func (s *scope) checkDrops(out *findings) {
 	for _, m := range s.managed("role") {
 		_, name, _ := parseObject(m.Object)
-		found := s.foundRole(name)
+		found := s.live().Role(name)
 		if s.cluster.Role(name) != nil || found == nil {
 			continue
 		}
@@ -153,15 +153,14 @@ func (s *scope) checkDrops(out *findings) {
 
 // drops tells whether the plan drops a database.
 func (s *scope) drops(database string) bool {
-	return len(s.managedNamed("database", database)) > 0 && !s.wantsDatabase(database)
+	return len(s.managedNamed("database", database)) > 0 && s.cluster.Database(database) == nil
 }
 
 // changesOwner tells whether the plan takes a database from its owner. What else the
 // role has there is then the server's to tell.
 func (s *scope) changesOwner(database, owner string) bool {
-	i := slices.IndexFunc(s.cluster.Databases, func(db *topology.Database) bool { return db.Name == database })
-	return i >= 0 && s.cluster.Databases[i].Owner != "" && s.cluster.Databases[i].Owner != owner &&
-		s.foundDatabase(database) != nil && s.foundDatabase(database).Owner == owner
+	wanted, found := s.cluster.Database(database), s.live().Database(database)
+	return wanted != nil && wanted.Owner != "" && wanted.Owner != owner && found != nil && found.Owner == owner
 }
 
 // checkRules refuses rules that the server's version cannot read.

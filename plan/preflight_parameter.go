@@ -90,7 +90,7 @@ func judge(server *facts.Server, name string, p topology.Parameter) *paramFault 
 	case !known:
 		return &paramFault{
 			at: p.Range, summary: "Unknown parameter",
-			text: fmt.Sprintf("PostgreSQL %d has no parameter %q.%s", server.Major(), name, near(name, settingNames(server))),
+			text: fmt.Sprintf("PostgreSQL %d has no parameter %q.%s", server.Major(), name, near(name, sortedKeys(server.Settings))),
 		}
 	case setting.Context == "internal":
 		return &paramFault{
@@ -103,12 +103,4 @@ func judge(server *facts.Server, name string, p topology.Parameter) *paramFault 
 		return &paramFault{at: p.Range, summary: "Parameter not accepted", text: fmt.Sprintf("%s: %s.", name, err)}
 	}
 	return nil
-}
-
-func settingNames(server *facts.Server) []string {
-	names := map[string]bool{}
-	for name := range server.Settings {
-		names[name] = true
-	}
-	return sortedKeys(names)
 }

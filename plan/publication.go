@@ -222,20 +222,19 @@ func alterTables(d *draft, p *topology.Publication, is *facts.Publication, filte
 	var gone []topology.TableName
 	var come []topology.PublishedTable
 	for _, t := range is.Tables {
-		if !named(p, t.Table) {
+		if p.Table(t.Table) == nil {
 			d.differ("table."+t.Table.String(), ptr(memberText(t)), nil, "")
 			gone = append(gone, t.Table)
 		}
 	}
 	for _, t := range p.Tables {
-		i := slices.IndexFunc(is.Tables, func(x topology.PublishedTable) bool { return x.Table == t.Table })
-		switch {
-		case i < 0:
+		switch old := is.Table(t.Table); {
+		case old == nil:
 			d.differ("table."+t.Table.String(), nil, ptr(memberText(t)), "")
-		case sameMember(p, is.Tables[i], t, filters):
+		case sameMember(p, *old, t, filters):
 			continue
 		default:
-			d.differ("table."+t.Table.String(), ptr(memberText(is.Tables[i])), ptr(memberText(t)), "rows that were copied stay as they are")
+			d.differ("table."+t.Table.String(), ptr(memberText(*old)), ptr(memberText(t)), "rows that were copied stay as they are")
 			gone = append(gone, t.Table)
 		}
 		come = append(come, t)

@@ -39,7 +39,7 @@ func (s *scope) checkPublication(p *topology.Publication, found *facts.Logical, 
 
 // refuseNoDatabase: a database that is made by this plan has no tables yet.
 func (s *scope) refuseNoDatabase(p *topology.Publication, out *findings) {
-	declared := s.wantsDatabase(p.Database)
+	declared := s.cluster.Database(p.Database) != nil
 	switch {
 	case !declared:
 		out.fail(p.Range, "No such database", "%s has no database %q. Declare it in %s, or name another.", s.cluster.Primary.Name, p.Database, s.cluster.ID)

@@ -38,7 +38,7 @@ func (s *scope) move(p *topology.Publication) move {
 		return len(takers) > 0
 	}
 	for _, t := range is.Tables {
-		if !p.Lifecycle.Ignores("tables") && !named(p, t.Table) && takes(topology.Publication{Tables: []topology.PublishedTable{t}}) {
+		if !p.Lifecycle.Ignores("tables") && p.Table(t.Table) == nil && takes(topology.Publication{Tables: []topology.PublishedTable{t}}) {
 			m.tables = append(m.tables, t)
 		}
 	}

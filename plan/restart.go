@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -153,16 +155,19 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 // order: neither subscriptions, which replay no parameters, nor a running backup,
 // which does not come back.
 func followers(server *facts.Server) []string {
-	seen, logical := map[string]bool{}, map[string]bool{}
-	for _, slot := range server.Slots {
-		logical[slot.Name] = slot.Type == topology.SlotLogical
-	}
+	seen := map[string]bool{}
 	for _, sender := range server.Senders {
-		if sender.State == "streaming" && sender.ApplicationName != "pg_basebackup" && !logical[sender.SlotName] {
+		if sender.State == "streaming" && sender.ApplicationName != "pg_basebackup" && !decodes(server, sender) {
 			seen[sender.ApplicationName] = true
 		}
 	}
 	return sortedKeys(seen)
+}
+
+// decodes tells that a WAL sender serves a logical slot.
+func decodes(server *facts.Server, sender facts.Sender) bool {
+	slot := server.Slot(sender.SlotName)
+	return slot != nil && slot.Type == topology.SlotLogical
 }
 
 // reload makes the server read its files.
@@ -196,19 +201,9 @@ func sessionOwn(setting facts.Setting) bool {
 }
 
 func differs(diffs []Attribute, name string) bool {
-	for _, a := range diffs {
-		if a.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(diffs, func(a Attribute) bool { return a.Name == name })
 }
 
 func sortedKeys[V any](set map[string]V) []string {
-	keys := make([]string, 0, len(set))
-	for k := range set {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
+	return slices.Sorted(maps.Keys(set))
 }

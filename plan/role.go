@@ -44,21 +44,8 @@ func (s *scope) strangeRoles(out *findings) {
 	}
 }
 
-// foundRole answers the role as it is, or nil.
-func (s *scope) foundRole(name string) *facts.Role {
-	if s.live() == nil {
-		return nil
-	}
-	for i := range s.live().Roles {
-		if s.live().Roles[i].Name == name {
-			return &s.live().Roles[i]
-		}
-	}
-	return nil
-}
-
 func (s *scope) role(r *topology.Role) *draft {
-	found := s.foundRole(r.Name)
+	found := s.live().Role(r.Name)
 	action := Update
 	if found == nil {
 		action = Create
@@ -241,7 +228,7 @@ func (s *scope) dropRole(name, address string, out *findings) {
 	for _, m := range s.managedParameters("role", name) {
 		gone = append(gone, m.Address)
 	}
-	if s.foundRole(name) == nil {
+	if s.live().Role(name) == nil {
 		d.Reason = "it is gone already; the ledger still has it"
 		d.sql(s.cluster.Primary, "strike out", forget(gone...))
 	} else {

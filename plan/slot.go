@@ -55,16 +55,10 @@ func slots(s *scope, out *findings) {
 
 // foundSlot answers the slot on n, or nil.
 func (s *scope) foundSlot(n *topology.Node, name string) *facts.Slot {
-	f := s.found(n)
-	if f.Server == nil || s.recloned(n) {
+	if s.recloned(n) {
 		return nil
 	}
-	for i := range f.Server.Slots {
-		if f.Server.Slots[i].Name == name {
-			return &f.Server.Slots[i]
-		}
-	}
-	return nil
+	return s.found(n).Server.Slot(name)
 }
 
 func (s *scope) slot(w wantedSlot, out *findings) *draft {

@@ -245,7 +245,7 @@ func (v *subscription) publishedTables() []topology.TableName {
 	for _, p := range v.Publications {
 		all = append(all, v.remote.Published(p)...)
 	}
-	slices.SortFunc(all, compareTables)
+	slices.SortFunc(all, topology.TableName.Compare)
 	return slices.Compact(all)
 }
 

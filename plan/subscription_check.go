@@ -267,7 +267,7 @@ func (v *subscription) checkTwoPhase(out *findings) {
 
 func (v *subscription) refuseNoDatabase(out *findings) {
 	s := v.scope
-	if !s.wantsDatabase(v.Database) {
+	if s.cluster.Database(v.Database) == nil {
 		out.fail(v.Range, "No such database", "%s has no database %q. Declare it in %s, or name another.", s.cluster.Primary.Name, v.Database, s.cluster.ID)
 		return
 	}
@@ -323,12 +323,11 @@ func (v *subscription) publishesColumn(name topology.TableName, remote *facts.Ta
 		if !member(p, remote) {
 			continue
 		}
-		i := slices.IndexFunc(p.Tables, func(t topology.PublishedTable) bool { return t.Table == name })
-		if i < 0 || len(p.Tables[i].Columns) == 0 {
+		if t := p.Table(name); t == nil || len(t.Columns) == 0 {
 			if !c.Generated {
 				return true
 			}
-		} else if slices.Contains(p.Tables[i].Columns, c.Name) {
+		} else if slices.Contains(t.Columns, c.Name) {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"maps"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -66,6 +67,16 @@ func (c *Cluster) Role(name string) *Role {
 	return nil
 }
 
+// Database answers the database of that name, or nil.
+func (c *Cluster) Database(name string) *Database {
+	for _, db := range c.Databases {
+		if db.Name == name {
+			return db
+		}
+	}
+	return nil
+}
+
 // ParametersOf answers what is wanted on n: the cluster's parameters, over them
 // the node's, over them the standby block's.
 func (c *Cluster) ParametersOf(n *Node) Parameters {
@@ -75,9 +86,7 @@ func (c *Cluster) ParametersOf(n *Node) Parameters {
 		layers = append(layers, s.Parameters)
 	}
 	for _, layer := range layers {
-		for name, p := range layer {
-			all[name] = p
-		}
+		maps.Copy(all, layer)
 	}
 	return all
 }

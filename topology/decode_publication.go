@@ -3,7 +3,6 @@ package topology
 import (
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -86,7 +85,7 @@ func (b *block) set(name string, checks ...check) []string {
 		}
 		seen[text] = true
 	}
-	sort.Strings(list)
+	slices.Sort(list)
 	return slices.Compact(list)
 }
 
@@ -126,11 +125,7 @@ func (b *block) publishedTables(p *Publication) {
 	for _, inner := range b.blocks("table") {
 		add(inner.label, inner, inner.at)
 	}
-	sort.Slice(p.Tables, func(i, j int) bool { return tableLess(p.Tables[i].Table, p.Tables[j].Table) })
-}
-
-func tableLess(a, b TableName) bool {
-	return a.Schema < b.Schema || a.Schema == b.Schema && a.Name < b.Name
+	slices.SortFunc(p.Tables, func(a, b PublishedTable) int { return a.Table.Compare(b.Table) })
 }
 
 // tableName takes a name literally. What looks like a piece of SQL is said to

@@ -1,8 +1,10 @@
 package topology
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -31,6 +33,21 @@ type Publication struct {
 	Range     hcl.Range
 }
 
+// Table answers the table of that name that the publication lists, or nil.
+func (p *Publication) Table(name TableName) *PublishedTable {
+	for i := range p.Tables {
+		if p.Tables[i].Table == name {
+			return &p.Tables[i]
+		}
+	}
+	return nil
+}
+
+// Covers tells whether a table belongs to the publication by itself or its schema.
+func (p *Publication) Covers(t TableName) bool {
+	return p.AllTables || slices.Contains(p.Schemas, t.Schema) || p.Table(t) != nil
+}
+
 // PublishedTable is a table of a publication.
 type PublishedTable struct {
 	Table   TableName
@@ -53,15 +70,13 @@ func namePart(s string) string {
 	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
 }
 
-// Publishes tells whether an operation is among those published.
-func (p *Publication) Publishes(operation string) bool {
-	for _, o := range p.Publish {
-		if o == operation {
-			return true
-		}
-	}
-	return false
+// Compare orders tables by schema, then name.
+func (t TableName) Compare(o TableName) int {
+	return cmp.Or(strings.Compare(t.Schema, o.Schema), strings.Compare(t.Name, o.Name))
 }
+
+// Publishes tells whether an operation is among those published.
+func (p *Publication) Publishes(operation string) bool { return slices.Contains(p.Publish, operation) }
 
 // Operations are what a publication can publish, in their order.
 func Operations() []string { return []string{"insert", "update", "delete", "truncate"} }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sort"
 )
 
 // tableSet is tables of one database as publications name them: every one, all
@@ -91,8 +90,7 @@ func (s tableSet) String() string {
 	if len(s.schemas) > 0 {
 		return fmt.Sprintf("the tables of schema %q", slices.Sorted(maps.Keys(s.schemas))[0])
 	}
-	tables := slices.Collect(maps.Keys(s.tables))
-	sort.Slice(tables, func(i, j int) bool { return tableLess(tables[i], tables[j]) })
+	tables := slices.SortedFunc(maps.Keys(s.tables), TableName.Compare)
 	if len(tables) == 0 {
 		return "no table"
 	}

@@ -72,15 +72,11 @@ func commonRows(p, q *Publication) tableSet {
 		return newTableSet()
 	}
 	for _, t := range p.Tables {
-		if t.Where != "" && q.filters(t.Table) {
+		if other := q.Table(t.Table); t.Where != "" && other != nil && other.Where != "" {
 			delete(common.tables, t.Table)
 		}
 	}
 	return common
-}
-
-func (p *Publication) filters(name TableName) bool {
-	return slices.ContainsFunc(p.Tables, func(t PublishedTable) bool { return t.Table == name && t.Where != "" })
 }
 
 // checkCircles: a table comes back to the database that it came from.

@@ -62,12 +62,10 @@ func (e *evaluator) checkColumns(s *Subscription) {
 // columnsOf answers the columns that are published of a table, nil for all;
 // false when the table is not published by name, schema or as one of all.
 func (p *Publication) columnsOf(name TableName) ([]string, bool) {
-	for _, t := range p.Tables {
-		if t.Table == name {
-			return t.Columns, true
-		}
+	if t := p.Table(name); t != nil {
+		return t.Columns, true
 	}
-	return nil, tablesOf(p).covers(name)
+	return nil, p.Covers(name)
 }
 
 // checkSubscriberRole: the subscription must be able to log in to the publisher.

@@ -1,5 +1,7 @@
 package facts
 
+import "slices"
+
 // Layout is how a machine arranges PostgreSQL's files.
 type Layout string
 
@@ -131,12 +133,7 @@ type Disk struct {
 
 // Dir answers the directory of that path, or nil.
 func (h *Host) Dir(path string) *Dir {
-	for i := range h.Dirs {
-		if h.Dirs[i].Path == path {
-			return &h.Dirs[i]
-		}
-	}
-	return nil
+	return find(h.Dirs, func(d *Dir) bool { return d.Path == path })
 }
 
 // Job is a detached command of an earlier apply: its directory under StateDir
@@ -152,22 +149,12 @@ type Job struct {
 
 // Job answers the job of that ID, or nil.
 func (h *Host) Job(id string) *Job {
-	for i := range h.Jobs {
-		if h.Jobs[i].ID == id {
-			return &h.Jobs[i]
-		}
-	}
-	return nil
+	return find(h.Jobs, func(j *Job) bool { return j.ID == id })
 }
 
 // Making tells that a detached command is at work on the data directory.
 func (h *Host) Making() bool {
-	for _, j := range h.Jobs {
-		if j.Running {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h.Jobs, func(j Job) bool { return j.Running })
 }
 
 // Done tells that it ended well.

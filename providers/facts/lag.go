@@ -8,17 +8,10 @@ import (
 // SenderTo answers the process that serves a standby: the one that holds its slot,
 // else the one of its application_name; nil when there is none.
 func (s *Server) SenderTo(slot, application string) *Sender {
-	for i := range s.Senders {
-		if slot != "" && s.Senders[i].SlotName == slot {
-			return &s.Senders[i]
-		}
+	if sender := find(s.Senders, func(w *Sender) bool { return slot != "" && w.SlotName == slot }); sender != nil {
+		return sender
 	}
-	for i := range s.Senders {
-		if s.Senders[i].ApplicationName == application && s.Senders[i].State != "backup" {
-			return &s.Senders[i]
-		}
-	}
-	return nil
+	return find(s.Senders, func(w *Sender) bool { return w.ApplicationName == application && w.State != "backup" })
 }
 
 // Behind answers how many bytes of WAL lie from one position to the end, at least

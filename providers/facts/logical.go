@@ -1,9 +1,7 @@
 package facts
 
 import (
-	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/repltool/repltool/topology"
@@ -132,12 +130,7 @@ func (l *Logical) Table(name topology.TableName) *Table {
 	if l == nil {
 		return nil
 	}
-	for i := range l.Tables {
-		if l.Tables[i].Table == name {
-			return &l.Tables[i]
-		}
-	}
-	return nil
+	return find(l.Tables, func(t *Table) bool { return t.Table == name })
 }
 
 // Published answers the tables whose changes a publication sends, in the order of
@@ -153,15 +146,13 @@ func (l *Logical) Published(p *topology.Publication) []topology.TableName {
 		t := &l.Tables[i]
 		switch {
 		case !t.Persistent || t.Kind != "r" && t.Kind != "p":
-		case p.ViaPartitionRoot && topmost(p, t) == t.Table && member(p, t.Table):
+		case p.ViaPartitionRoot && topmost(p, t) == t.Table && p.Covers(t.Table):
 			tables = append(tables, t.Table)
-		case !p.ViaPartitionRoot && t.Kind == "r" && member(p, topmost(p, t)):
+		case !p.ViaPartitionRoot && t.Kind == "r" && p.Covers(topmost(p, t)):
 			tables = append(tables, t.Table)
 		}
 	}
-	slices.SortFunc(tables, func(a, b topology.TableName) int {
-		return cmp.Or(strings.Compare(a.Schema, b.Schema), strings.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(tables, topology.TableName.Compare)
 	return tables
 }
 
@@ -184,17 +175,11 @@ func (l *Logical) Carriers(t *Table) []*Table {
 // itself.
 func topmost(p *topology.Publication, t *Table) topology.TableName {
 	for _, parent := range slices.Backward(t.Parents) {
-		if member(p, parent) {
+		if p.Covers(parent) {
 			return parent
 		}
 	}
 	return t.Table
-}
-
-// member tells whether a table belongs to the publication by itself or its schema.
-func member(p *topology.Publication, t topology.TableName) bool {
-	return p.AllTables || slices.Contains(p.Schemas, t.Schema) ||
-		slices.ContainsFunc(p.Tables, func(m topology.PublishedTable) bool { return m.Table == t })
 }
 
 // Publication answers the publication of that name, or nil; l may be nil.
@@ -202,12 +187,7 @@ func (l *Logical) Publication(name string) *Publication {
 	if l == nil {
 		return nil
 	}
-	for i := range l.Publications {
-		if l.Publications[i].Name == name {
-			return &l.Publications[i]
-		}
-	}
-	return nil
+	return find(l.Publications, func(p *Publication) bool { return p.Name == name })
 }
 
 // Subscription answers the subscription of that name, or nil; l may be nil.
@@ -215,12 +195,7 @@ func (l *Logical) Subscription(name string) *Subscription {
 	if l == nil {
 		return nil
 	}
-	for i := range l.Subscriptions {
-		if l.Subscriptions[i].Name == name {
-			return &l.Subscriptions[i]
-		}
-	}
-	return nil
+	return find(l.Subscriptions, func(s *Subscription) bool { return s.Name == name })
 }
 
 // Copying answers how many tables are not ready.

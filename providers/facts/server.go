@@ -40,6 +40,39 @@ type Server struct {
 // Major answers the major version.
 func (s *Server) Major() int { return s.VersionNum / 10000 }
 
+// Role answers the role of that name, or nil; s may be nil.
+func (s *Server) Role(name string) *Role {
+	if s == nil {
+		return nil
+	}
+	return find(s.Roles, func(r *Role) bool { return r.Name == name })
+}
+
+// Database answers the database of that name, or nil; s may be nil.
+func (s *Server) Database(name string) *Database {
+	if s == nil {
+		return nil
+	}
+	return find(s.Databases, func(d *Database) bool { return d.Name == name })
+}
+
+// Slot answers the slot of that name, or nil; s may be nil.
+func (s *Server) Slot(name string) *Slot {
+	if s == nil {
+		return nil
+	}
+	return find(s.Slots, func(slot *Slot) bool { return slot.Name == name })
+}
+
+func find[T any](list []T, is func(*T) bool) *T {
+	for i := range list {
+		if is(&list[i]) {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
 // Setting is one row of pg_settings.
 type Setting struct {
 	Value          string   // in Unit
