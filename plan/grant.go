@@ -9,7 +9,8 @@ import (
 // A subscription's role reads the tables that it copies: it needs CONNECT, USAGE on
 // their schemas and SELECT on them, also on those that are published later. Nothing
 // is ever revoked: a privilege does not tell who needs it (PostgreSQL docs, 29.11
-// "Security").
+// "Security"). One subscription's come after the other's: two GRANTs on one object at
+// the same time are an error ("tuple concurrently updated").
 
 func (v *subscription) grantsAddress() string { return v.ID + ".grants" }
 
@@ -20,6 +21,14 @@ func (v *subscription) grants(out *findings) {
 	p := v.publisher
 	d := newDraft(Update, v.grantsAddress(), p.cluster.Primary)
 	d.after = append(p.databaseAddresses(v.SourceDatabase()), p.address("role", v.Role.Name))
+	for _, other := range p.subscribers() {
+		if other.ID == v.ID {
+			break
+		}
+		if other.SourceDatabase() == v.SourceDatabase() {
+			d.after = append(d.after, other.ID+".grants")
+		}
+	}
 	has, known := v.remote.Access[v.Role.Name]
 	var schemas []string
 	var tables []topology.TableName

@@ -20,14 +20,19 @@ import (
 func subscriptions(s *scope, out *findings) {
 	for _, sub := range s.subscriptions() {
 		found, unknown := s.logical(sub.Database)
-		if unknown || !s.targeted(sub.ID) {
+		if unknown {
 			continue
 		}
 		v := s.subscription(sub, found)
+		if !s.targeted(sub.ID) {
+			v.makeTables(out) // one that is targeted may need them
+			continue
+		}
 		if !v.check(out) {
 			continue
 		}
 		v.grants(out)
+		v.makeTables(out)
 		out.put(v.change(out))
 	}
 	for _, m := range s.managed("subscription") {
@@ -97,7 +102,7 @@ func (v *subscription) change(out *findings) *draft {
 
 // before are what must be in order before a subscription connects.
 func (v *subscription) before() []string {
-	all := append(v.scope.databaseAddresses(v.Database), v.scope.ledgerAddress(), v.scope.passfileAddress(v.scope.cluster.Primary), v.ID+".earlier")
+	all := append(v.scope.databaseAddresses(v.Database), v.scope.ledgerAddress(), v.scope.passfileAddress(v.scope.cluster.Primary), v.ID+".earlier", v.tablesAddress())
 	if v.publisher == nil {
 		return all
 	}
@@ -127,7 +132,6 @@ func (v *subscription) create(d *draft) {
 		}
 	}
 	v.copyNote(d, v.publishedTables())
-	v.makeTables(d)
 	if v.OnDestroy == topology.OnDestroyDrop {
 		d.sql(s.cluster.Primary, "intent", intend(s.row(v.ID), inDatabase("subscription", v.Database, v.Name)))
 	}
@@ -171,7 +175,6 @@ func (v *subscription) remake(d *draft) {
 		p := v.publisher
 		d.sqlIn(p.cluster.Primary, v.SourceDatabase(), "create slot", p.createSlotSQL(p.slotFor(v.Subscription)))
 	}
-	v.makeTables(d)
 	v.createSteps(d)
 }
 
@@ -189,11 +192,27 @@ func (v *subscription) dropSlotSteps(d *draft) {
 	d.sql(p, "drop slot", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = "+old+";")
 }
 
-// makeTables makes the tables that the subscriber lacks.
-func (v *subscription) makeTables(d *draft) {
-	if sql := v.definition().SQL; sql != "" {
-		d.sqlIn(v.scope.cluster.Primary, v.Database, "make the tables that it lacks", strings.TrimRight(sql, "\n"))
+func (v *subscription) tablesAddress() string { return v.ID + ".tables" }
+
+// makeTables makes the tables that the subscriber lacks, one subscription after the
+// other: what one makes, a schema or a type, the next one finds there.
+func (v *subscription) makeTables(out *findings) {
+	sql := v.definition().SQL
+	if sql == "" || v.is != nil && !v.remade() && !v.wantsEnabled() {
+		return
 	}
+	d := newDraft(Create, v.tablesAddress(), v.scope.cluster.Primary)
+	d.after = v.scope.databaseAddresses(v.Database)
+	for _, other := range v.scope.subscriptions() {
+		if other.ID == v.ID {
+			break
+		}
+		if other.Database == v.Database {
+			d.after = append(d.after, other.ID+".tables")
+		}
+	}
+	d.sqlIn(v.scope.cluster.Primary, v.Database, "make the tables that it lacks", strings.TrimRight(sql, "\n"))
+	out.put(d)
 }
 
 // definition is what makes the tables that are missing, where that is wanted.

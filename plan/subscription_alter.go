@@ -181,7 +181,6 @@ func (v *subscription) refresh(d *draft, relisted bool, out *findings) (copies b
 		d.differ("tables", ptr(counted(len(v.is.Tables), "table")), ptr(tableDelta(come, gone)), "")
 	}
 	v.copyNote(d, come)
-	v.makeTables(d)
 	option := ""
 	if !v.CopyData {
 		option = " WITH (copy_data = false)"

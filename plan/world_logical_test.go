@@ -157,7 +157,10 @@ func alterLogical(t *testing.T, node *facts.Node, words []string, rest, directiv
 		db.Filters = append(remove(db.Filters, func(o facts.Filter) bool { return o.Table == f.Table }), f)
 	case "definition":
 		id, sql, _ := strings.Cut(text, " ")
-		db.Definitions = map[string]facts.Definition{id: {SQL: sql}}
+		if db.Definitions == nil {
+			db.Definitions = map[string]facts.Definition{}
+		}
+		db.Definitions[id] = facts.Definition{SQL: sql}
 	default:
 		t.Fatalf("unknown directive %q", directive)
 	}
