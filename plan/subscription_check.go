@@ -1,9 +1,6 @@
 package plan
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/providers/facts"
@@ -275,71 +272,6 @@ func (v *subscription) refuseNoDatabase(out *findings) {
 		out.fail(v.Range, "Tables are not there yet",
 			"Database %q is made by this plan, and %s copies into tables of it. Make the database first, with -target=%s, then plan again.", v.Database, v.ID, s.cluster.ID)
 	}
-}
-
-// checkShape compares the columns of a table: those published must be there.
-func (v *subscription) checkShape(name topology.TableName, local *facts.Table, out *findings) {
-	remote := v.remote.Table(name)
-	var lacks, differs []string
-	for _, c := range v.publishedColumns(name, remote) {
-		mine := column(local, c.Name)
-		switch {
-		case mine == nil, mine.Generated && !c.Generated:
-			lacks = append(lacks, c.Name)
-		case mine.Type != c.Type:
-			differs = append(differs, c.Name+" is "+c.Type+" there and "+mine.Type+" here")
-		}
-	}
-	if len(lacks) > 0 {
-		out.fail(v.Range, "Tables do not match", "%s: table %s on %s lacks %s, which is published. It has %s; published are %s.",
-			v.ID, name, v.scope.cluster.Primary.Name, strings.Join(lacks, ", "), shape(local.Columns), shape(v.publishedColumns(name, remote)))
-	}
-	if len(differs) == 0 {
-		return
-	}
-	if v.Options.Binary != nil && *v.Options.Binary {
-		out.fail(v.Range, "Tables do not match", "%s: table %s: column %s; with binary = true the types must be the same.", v.ID, name, strings.Join(differs, ", "))
-	} else {
-		out.warn(v.Range, "Column types differ", "%s: table %s: column %s. A value that does not fit stops replication.", v.ID, name, strings.Join(differs, ", "))
-	}
-}
-
-// publishedColumns are the columns of a table that some publication sends.
-func (v *subscription) publishedColumns(name topology.TableName, remote *facts.Table) []facts.Column {
-	if remote == nil {
-		return nil
-	}
-	var all []facts.Column
-	for _, c := range remote.Columns {
-		if v.publishesColumn(name, remote, c) {
-			all = append(all, c)
-		}
-	}
-	return all
-}
-
-func (v *subscription) publishesColumn(name topology.TableName, remote *facts.Table, c facts.Column) bool {
-	for _, p := range v.Publications {
-		if !member(p, remote) {
-			continue
-		}
-		if t := p.Table(name); t == nil || len(t.Columns) == 0 {
-			if !c.Generated {
-				return true
-			}
-		} else if slices.Contains(t.Columns, c.Name) {
-			return true
-		}
-	}
-	return false
-}
-
-func shape(columns []facts.Column) string {
-	var all []string
-	for _, c := range columns {
-		all = append(all, c.Name+" "+c.Type)
-	}
-	return "(" + strings.Join(all, ", ") + ")"
 }
 
 // checkRows refuses to copy into a table that has rows: the first key that is there

@@ -1,0 +1,128 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// A table on both sides: the subscriber's must have what is published. What PostgreSQL
+// refuses at once is an error; what stops replication only once certain rows come is
+// a warning (PostgreSQL docs, 29.2 "Subscription" and 29.1.1 "Replica Identity").
+
+// checkShape compares the columns of a table: those published must be there.
+func (v *subscription) checkShape(name topology.TableName, local *facts.Table, out *findings) {
+	here := v.scope.cluster.Primary.Name
+	if local.Kind != "r" && local.Kind != "p" {
+		out.fail(v.Range, "Not a table", "%s: %s on %s is a %s: only tables can be copied into.", v.ID, name, here, relationKind(local.Kind))
+		return
+	}
+	published := v.publishedColumns(name, v.remote.Table(name))
+	var lacks, computed, differs []string
+	for _, c := range published {
+		mine := column(local, c.Name)
+		switch {
+		case mine == nil:
+			lacks = append(lacks, c.Name)
+		case mine.Generated:
+			computed = append(computed, c.Name)
+		case mine.Type != c.Type:
+			differs = append(differs, c.Name+" is "+c.Type+" there and "+mine.Type+" here")
+		}
+	}
+	if len(lacks) > 0 {
+		out.fail(v.Range, "Tables do not match", "%s: table %s on %s lacks %s, which is published. It has %s; published are %s.",
+			v.ID, name, here, strings.Join(lacks, ", "), shape(local.Columns), shape(published))
+	}
+	if len(computed) > 0 {
+		out.fail(v.Range, "Tables do not match", "%s: %s of table %s is generated on %s and published: PostgreSQL writes no value into a generated column. Leave it out by columns, or make it a plain column there.",
+			v.ID, strings.Join(computed, ", "), name, here)
+	}
+	v.checkFilled(name, local, published, out)
+	v.checkKey(name, local, out)
+	if len(differs) == 0 {
+		return
+	}
+	if v.Options.Binary != nil && *v.Options.Binary {
+		out.fail(v.Range, "Tables do not match", "%s: table %s: column %s; with binary = true the types must be the same.", v.ID, name, strings.Join(differs, ", "))
+	} else {
+		out.warn(v.Range, "Column types differ", "%s: table %s: column %s. A value that does not fit stops replication.", v.ID, name, strings.Join(differs, ", "))
+	}
+}
+
+// checkFilled warns of columns that must have a value and get none; a trigger of the
+// subscriber's may give it.
+func (v *subscription) checkFilled(name topology.TableName, local *facts.Table, published []facts.Column, out *findings) {
+	var empty []string
+	for _, c := range local.Columns {
+		sent := slices.ContainsFunc(published, func(p facts.Column) bool { return p.Name == c.Name })
+		if c.NotNull && !c.Default && !c.Generated && !sent {
+			empty = append(empty, c.Name)
+		}
+	}
+	if len(empty) > 0 {
+		out.warn(v.Range, "Column gets no value", "%s: %s of table %s on %s is NOT NULL, has no default and is not published: the first row that comes stops replication. Give it a default.",
+			v.ID, strings.Join(empty, ", "), name, v.scope.cluster.Primary.Name)
+	}
+}
+
+// checkKey warns of a table in which the subscriber would not find the row that was
+// updated or deleted: it needs a key of columns that the publisher sends of the old row.
+// Partitions have keys of their own, and others than these are not looked for where
+// the identity is FULL or NOTHING.
+func (v *subscription) checkKey(name topology.TableName, local *facts.Table, out *findings) {
+	remote := v.remote.Table(name)
+	changes := slices.ContainsFunc(v.Publications, func(p *topology.Publication) bool { return changesRows(p) && member(p, remote) })
+	if !changes || len(remote.IdentityColumns) == 0 || local.Kind == "p" || remote.Identity == "f" || local.Identity != "d" && local.Identity != "i" {
+		return
+	}
+	found := len(local.IdentityColumns) > 0
+	for _, c := range local.IdentityColumns {
+		found = found && slices.Contains(remote.IdentityColumns, c)
+	}
+	if !found {
+		out.warn(v.Range, "Rows cannot be found",
+			"%s: table %s on %s has no primary key or replica identity within the columns that %s identifies its rows by (%s): the first UPDATE or DELETE stops replication. Make one there.",
+			v.ID, name, v.scope.cluster.Primary.Name, v.publisher.cluster.Primary.Name, strings.Join(remote.IdentityColumns, ", "))
+	}
+}
+
+// publishedColumns are the columns of a table that some publication sends.
+func (v *subscription) publishedColumns(name topology.TableName, remote *facts.Table) []facts.Column {
+	if remote == nil {
+		return nil
+	}
+	var all []facts.Column
+	for _, c := range remote.Columns {
+		if v.publishesColumn(name, remote, c) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func (v *subscription) publishesColumn(name topology.TableName, remote *facts.Table, c facts.Column) bool {
+	for _, p := range v.Publications {
+		if !member(p, remote) {
+			continue
+		}
+		if t := p.Table(name); t == nil || len(t.Columns) == 0 {
+			if !c.Generated {
+				return true
+			}
+		} else if slices.Contains(t.Columns, c.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+func shape(columns []facts.Column) string {
+	var all []string
+	for _, c := range columns {
+		all = append(all, c.Name+" "+c.Type)
+	}
+	return "(" + strings.Join(all, ", ") + ")"
+}
