@@ -108,11 +108,7 @@ func (c *paramChange) awaitLowered(d *draft, restarting map[string]bool) {
 	if sb == nil || len(c.lowers) == 0 || c.scope.lost(c.node) {
 		return
 	}
-	up := c.scope.upstreamOf(c.found)
-	if up == nil {
-		up = sb.Upstream
-	}
-	name := c.scope.applicationName(c.node)
+	up, name := c.scope.followed(sb), c.scope.applicationName(c.node)
 	if server := c.scope.found(up).Server; !restarting[up.Name] || server == nil || !slices.Contains(followers(server), name) {
 		c.scope.awaitReplay(d, up, []string{name}, c.scope.delay(c.node))
 	}

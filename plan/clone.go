@@ -43,7 +43,7 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	s.configure(d, sb)
 	s.startClone(d, sb)
 	if again || h.Aside {
-		d.command(n, "the new one streams: remove the old one", append([]string{"rm", "-rf", "--"}, s.oldOnes(sb)...)...)
+		d.remove(n, "the new one streams: remove the old one", s.oldOnes(sb)...)
 	}
 	return d
 }
@@ -94,7 +94,7 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, again bool
 	switch {
 	case len(h.Jobs) == 0:
 	case again: // what was there is aside; only the markers are in the way
-		d.command(n, "remove the markers of an earlier copy", append([]string{"rm", "-rf", "--"}, markers(n, h)...)...)
+		d.remove(n, "remove the markers of an earlier copy", markers(n, h)...)
 	case whole:
 		d.Reason = "an earlier apply made the copy: it goes on from there"
 	case clone != nil && clone.Running:
@@ -220,7 +220,7 @@ func (s *scope) startClone(d *draft, sb *topology.Standby) {
 	n, h := sb.Node, s.found(sb.Node).Host
 	// Before it starts: from then on the directory is a standby like any other, and
 	// no later plan may take it for a half-made one.
-	d.command(n, "the copy is whole: remove its marker", append([]string{"rm", "-rf", "--"}, markers(n, h)...)...)
+	d.remove(n, "the copy is whole: remove its marker", markers(n, h)...)
 	d.step(n, "start", control(n, h, "start"))
 	d.enable(n, h)
 	d.wait(n, n.Name+" accepts connections", accepting(true), acceptTimeout)

@@ -2,7 +2,7 @@ package plan
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,21 +40,21 @@ func (d *draft) differ(name string, before, after *string, note string) {
 
 // changes tells whether an attribute differs whose name begins so.
 func (d *draft) changes(prefix string) bool {
-	for _, a := range d.Attributes {
-		if strings.HasPrefix(a.Name, prefix) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.Attributes, func(a Attribute) bool { return strings.HasPrefix(a.Name, prefix) })
 }
 
 func (d *draft) step(node *topology.Node, why string, op Op) {
 	d.steps = append(d.steps, Step{Node: node.Name, Why: why, Op: op})
 }
 
-// sql adds statements that run as one transaction.
+// sql adds statements that belong to no database.
 func (d *draft) sql(node *topology.Node, why string, statements ...string) {
-	d.step(node, why, SQL{Database: maintenance, SQL: Text{Text: strings.Join(statements, "\n")}})
+	d.sqlIn(node, maintenance, why, statements...)
+}
+
+// sqlIn adds statements that run in that database as one transaction.
+func (d *draft) sqlIn(node *topology.Node, database, why string, statements ...string) {
+	d.step(node, why, SQL{Database: database, SQL: Text{Text: strings.Join(statements, "\n")}})
 }
 
 // wait adds a wait for a query that must become true.
@@ -65,6 +65,11 @@ func (d *draft) wait(node *topology.Node, what, query string, timeout time.Durat
 // command adds a program that ends by itself.
 func (d *draft) command(node *topology.Node, why string, argv ...string) {
 	d.step(node, why, Command{Argv: argv, Timeout: commandTimeout})
+}
+
+// remove adds the removal of files and directories that may not be there.
+func (d *draft) remove(node *topology.Node, why string, paths ...string) {
+	d.command(node, why, append([]string{"rm", "-rf", "--"}, paths...)...)
 }
 
 // Time limits. A step that needs longer is a Job, which has none.
@@ -89,22 +94,14 @@ func (d *draft) finish() Change {
 			c.After[a.Name] = *a.After
 		}
 	}
-	seen := map[string]bool{}
-	nodes := c.Nodes
+	c.Nodes = notNil(c.Nodes)
 	for _, s := range d.steps {
-		nodes = append(nodes, s.Node)
-	}
-	c.Nodes = []string{}
-	for _, n := range nodes {
-		if !seen[n] {
-			seen[n] = true
-			c.Nodes = append(c.Nodes, n)
+		if !slices.Contains(c.Nodes, s.Node) {
+			c.Nodes = append(c.Nodes, s.Node)
 		}
 	}
-	sort.Strings(c.Requires)
-	if c.Requires == nil {
-		c.Requires = []string{}
-	}
+	slices.Sort(c.Requires)
+	c.Requires = notNil(c.Requires)
 	return c
 }
 

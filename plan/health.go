@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"fmt"
-
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -20,17 +18,11 @@ func health(s *scope, out *findings) {
 			s.slotHealth(n, out)
 		}
 		if h := s.found(n).Host; h != nil && h.Service.Outside {
-			out.health = append(out.health, Health{
-				Address: s.nodeAddress(n), Severity: Warning,
-				Message: fmt.Sprintf("%s runs outside its unit %s: systemd neither watches nor stops it", n.Name, h.Service.Unit),
-				Hint:    "a restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl start " + h.Service.Unit,
-			})
+			out.tellHealth(Warning, s.nodeAddress(n), "a restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl start "+h.Service.Unit,
+				"%s runs outside its unit %s: systemd neither watches nor stops it", n.Name, h.Service.Unit)
 		}
 		if h := s.found(n).Host; h != nil && h.Aside && !s.recloned(n) {
-			out.health = append(out.health, Health{
-				Address: s.nodeAddress(n), Severity: Warning,
-				Message: fmt.Sprintf("%s: %s%s is left of an earlier clone", n.Name, h.DataDir, Aside), Hint: "look at it and remove it",
-			})
+			out.tellHealth(Warning, s.nodeAddress(n), "look at it and remove it", "%s: %s%s is left of an earlier clone", n.Name, h.DataDir, Aside)
 		}
 	}
 }
@@ -38,7 +30,7 @@ func health(s *scope, out *findings) {
 func (s *scope) slotHealth(n *topology.Node, out *findings) {
 	for _, slot := range s.found(n).Server.Slots {
 		bad := func(severity Severity, hint, format string, args ...any) {
-			out.health = append(out.health, Health{Address: s.address("slot", slot.Name), Severity: severity, Message: fmt.Sprintf(format, args...), Hint: hint})
+			out.tellHealth(severity, s.address("slot", slot.Name), hint, format, args...)
 		}
 		limit := s.cluster.Thresholds.SlotRetained
 		switch {

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/repltool/repltool/providers/facts"
@@ -23,15 +22,12 @@ type standbyLag struct {
 
 func (s *scope) standbyHealth(sb *topology.Standby, out *findings) {
 	n, f := sb.Node, s.found(sb.Node)
-	upstream := s.upstreamOf(f) // as it is, not as it is wanted
-	if upstream == nil {
-		upstream = sb.Upstream
-	}
+	upstream := s.followed(sb)
 	if !s.running(upstream) {
 		return
 	}
 	bad := func(hint, format string, args ...any) {
-		out.health = append(out.health, Health{Address: s.standbyAddress(n), Severity: Error, Message: fmt.Sprintf(format, args...), Hint: hint})
+		out.tellHealth(Error, s.standbyAddress(n), hint, format, args...)
 	}
 	sender := s.senderOf(sb, upstream)
 	switch {
@@ -51,7 +47,7 @@ func (s *scope) standbyHealth(sb *topology.Standby, out *findings) {
 	case sender.State != "streaming":
 		bad("look at the log of "+n.Name, "%s is in state %s on its upstream %s", n.Name, sender.State, upstream.Name)
 	}
-	if f.Server != nil && f.Server.Receiver != nil && f.Server.Receiver.ReplayPaused {
+	if s.paused(n) {
 		bad("SELECT pg_wal_replay_resume() once the cause is known", "%s has paused its replay", n.Name)
 	}
 	t, lag := s.cluster.Thresholds, s.lagOf(sb, sender)
@@ -69,13 +65,13 @@ func (s *scope) lagOf(sb *topology.Standby, sender *facts.Sender) standbyLag {
 		bytes: sender.LagBytes, time: sender.ReplayLag,
 		hint: "it receives WAL in time and does not replay it in time: look at its long queries, its processor and its disk",
 	}
-	if s.delayed(sb) {
+	if s.delay(sb.Node) > 0 {
 		lag = standbyLag{bytes: sender.FlushBytes, time: sender.FlushLag}
 	}
 	if flushed := sender.FlushBytes; flushed != nil && lag.bytes != nil && *flushed > *lag.bytes/2 {
 		lag.hint = "WAL does not reach it in time: look at the network between them and at its disk"
 	}
-	if server := s.found(sb.Node).Server; server != nil && server.Receiver != nil && server.Receiver.ReplayPaused {
+	if s.paused(sb.Node) {
 		lag.hint = "its replay is paused"
 	}
 	return lag
@@ -85,16 +81,10 @@ func (s *scope) lagOf(sb *topology.Standby, sender *facts.Sender) standbyLag {
 // late on purpose, what it has received.
 func (s *scope) position(sb *topology.Standby) string {
 	server := s.found(sb.Node).Server
-	if r := server.Receiver; s.delayed(sb) && r != nil && r.ReceiveLSN != "" {
+	if r := server.Receiver; s.delay(sb.Node) > 0 && r != nil && r.ReceiveLSN != "" {
 		return r.ReceiveLSN
 	}
 	return server.LSN
-}
-
-// delayed tells that the standby applies changes late, as wanted or as it is.
-func (s *scope) delayed(sb *topology.Standby) bool {
-	server := s.found(sb.Node).Server
-	return sb.ApplyDelay > 0 || server != nil && number(server.Settings["recovery_min_apply_delay"], server.InForce("recovery_min_apply_delay")) > 0
 }
 
 // senderOf answers the upstream's process that serves the standby, or nil.

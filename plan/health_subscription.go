@@ -22,7 +22,7 @@ func subscriptionHealth(s *scope, out *findings) {
 func (s *scope) oneSubscriptionHealth(address string, is *facts.Subscription, out *findings) {
 	n := s.cluster.Primary.Name
 	bad := func(severity Severity, hint, format string, args ...any) {
-		out.health = append(out.health, Health{Address: address, Severity: severity, Message: fmt.Sprintf(format, args...), Hint: hint})
+		out.tellHealth(severity, address, hint, format, args...)
 	}
 	failures := ""
 	if is.ApplyErrors+is.SyncErrors > 0 {
@@ -52,11 +52,8 @@ func (s *scope) leftoverSlots(out *findings) {
 	}
 	for _, slot := range s.live().Slots {
 		if !slot.Active && isSyncSlot(slot.Name) && !s.somebodyCopies() {
-			out.health = append(out.health, Health{
-				Address: s.address("slot", slot.Name), Severity: Warning,
-				Message: fmt.Sprintf("slot %s on %s is left of a table's copy, and holds back WAL", ident(slot.Name), n.Name),
-				Hint:    "drop it: SELECT pg_drop_replication_slot(" + literal(slot.Name) + ");",
-			})
+			out.tellHealth(Warning, s.address("slot", slot.Name), "drop it: SELECT pg_drop_replication_slot("+literal(slot.Name)+");",
+				"slot %s on %s is left of a table's copy, and holds back WAL", ident(slot.Name), n.Name)
 		}
 	}
 }

@@ -80,7 +80,7 @@ func halfMade(h *facts.Host, job string) []string {
 
 func (s *scope) removeInitMarker(d *draft) {
 	n, h := s.cluster.Primary, s.primary().Host
-	d.command(n, "it runs: take the marker away", "rm", "-rf", "--", JobDir(h, jobID(n, h, "init")))
+	d.remove(n, "it runs: take the marker away", JobDir(h, jobID(n, h, "init")))
 }
 
 // initdb is the command that makes a cluster. The superuser is named after the OS
@@ -140,7 +140,7 @@ func (s *scope) initialConfig(n *topology.Node) *draft {
 	h, o := s.found(n).Host, s.cluster.InitDB
 	d := newDraft(Create, s.nodeAddress(n), n)
 	d.Reason = "its first configuration files, made aside by initdb: the data come from the copy"
-	d.command(n, "take away what an earlier apply left", "rm", "-rf", "--", initialDir(n, h))
+	d.remove(n, "take away what an earlier apply left", initialDir(n, h))
 	d.command(n, "make the files", binary(h, "initdb"), "--pgdata", initialDir(n, h), "--locale", o.Locale, "--encoding", o.Encoding,
 		"--auth-local", "peer", "--auth-host", o.Auth, "--no-sync")
 	return d
@@ -156,7 +156,7 @@ func (s *scope) takeConfig(d *draft, n *topology.Node) {
 	d.command(n, "take the configuration files", move...)
 	// Before the configuration is there: its presence tells the next plan that
 	// nothing of this is left to do.
-	d.command(n, "take away what they came from", "rm", "-rf", "--", initialDir(n, h))
+	d.remove(n, "take away what they came from", initialDir(n, h))
 	if h.Layout != facts.LayoutDebian {
 		return
 	}

@@ -226,11 +226,6 @@ func (s *scope) major() int {
 	return s.cluster.Version
 }
 
-// sqlIn adds statements that run in that database as one transaction.
-func (d *draft) sqlIn(node *topology.Node, database, why string, statements ...string) {
-	d.step(node, why, SQL{Database: database, SQL: Text{Text: strings.Join(statements, "\n")}})
-}
-
 func sameSet(a, b []string) bool {
 	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
 	return slices.Equal(slices.Compact(a), slices.Compact(b))

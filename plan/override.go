@@ -56,8 +56,5 @@ func (s *scope) tellFixed(n *topology.Node, name, current, wanted string, out *f
 	case f.Host.Layout == facts.LayoutDebian:
 		way = "take it out of pg_ctl_options in " + path.Join(path.Dir(f.Host.Conf.Path), "pg_ctl.conf")
 	}
-	out.drift = append(out.drift, Notice{
-		Address: s.parametersAddress(n), Node: n.Name,
-		Detail: fmt.Sprintf("%s is %s by %s, which no file overrides, and not %s: %s, and restart", name, current, where, wanted, way),
-	})
+	out.tellDrift(s.parametersAddress(n), n.Name, "%s is %s by %s, which no file overrides, and not %s: %s, and restart", name, current, where, wanted, way)
 }

@@ -39,9 +39,7 @@ func (s *scope) strangePublications(out *findings) {
 		for _, p := range s.live().Logical[database].Publications {
 			wanted := slices.ContainsFunc(s.publications(), func(w *topology.Publication) bool { return w.Database == database && w.Name == p.Name })
 			if !wanted && !s.isOurs("publication", database, p.Name) {
-				out.unmanaged = append(out.unmanaged, Notice{
-					Address: s.cluster.ID + ".publication." + p.Name, Node: s.cluster.Primary.Name, Detail: "publication " + ident(p.Name) + " in database " + ident(database),
-				})
+				out.tellUnmanaged(s.address("publication", p.Name), s.cluster.Primary.Name, "publication %s in database %s", ident(p.Name), ident(database))
 			}
 		}
 	}

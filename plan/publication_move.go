@@ -100,10 +100,7 @@ func (s *scope) moved(p *topology.Publication, out *findings) {
 		}
 		d.after = append(d.after, sub.ID)
 		if until := s.notYet(sub, m); until != "" {
-			out.drift = append(out.drift, Notice{
-				Address: d.Address, Node: s.cluster.Primary.Name,
-				Detail: "what moved to " + m.to[0].ID + " stays here too until " + until,
-			})
+			out.tellDrift(d.Address, s.cluster.Primary.Name, "what moved to %s stays here too until %s", m.to[0].ID, until)
 			return
 		}
 	}

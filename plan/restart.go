@@ -136,11 +136,7 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 	d.restart(n, c.found.Host)
 	d.wait(n, n.Name+" accepts connections", accepting(standby != nil), acceptTimeout)
 	if standby != nil && !s.lost(n) && (lowering || !s.holdsBack(n)) {
-		up := s.upstreamOf(c.found) // as it is: another one is followed by another change
-		if up == nil {
-			up = standby.Upstream
-		}
-		s.awaitStream(d, up, n, s.applicationName(n))
+		s.awaitStream(d, s.followed(standby), n, s.applicationName(n)) // another upstream is another change
 	}
 	if standby != nil && relaxed != full {
 		s.unrelax(d, full)

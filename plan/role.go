@@ -36,10 +36,7 @@ func (s *scope) strangeRoles(out *findings) {
 	}
 	for _, r := range s.live().Roles {
 		if r.Replication && !r.Superuser && s.cluster.Role(r.Name) == nil && len(s.managedNamed("role", r.Name)) == 0 {
-			out.unmanaged = append(out.unmanaged, Notice{
-				Address: s.address("role", r.Name), Node: s.cluster.Primary.Name,
-				Detail: "role " + ident(r.Name) + " has REPLICATION and is not in the topology",
-			})
+			out.tellUnmanaged(s.address("role", r.Name), s.cluster.Primary.Name, "role %s has REPLICATION and is not in the topology", ident(r.Name))
 		}
 	}
 }

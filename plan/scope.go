@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -130,6 +131,12 @@ func (s *scope) upstreamOf(f *facts.Node) *topology.Node {
 	return nil
 }
 
+// followed answers the upstream of a standby as it is, not as it is wanted; where
+// nobody can tell, the one wanted.
+func (s *scope) followed(sb *topology.Standby) *topology.Node {
+	return cmp.Or(s.upstreamOf(s.found(sb.Node)), sb.Upstream)
+}
+
 // findings is what the kinds found, in the order they ran.
 type findings struct {
 	drafts    []*draft
@@ -156,6 +163,20 @@ func (f *findings) put(d *draft) {
 		return
 	}
 	f.drafts = append(f.drafts, d)
+}
+
+// tellDrift notes a difference that no change of this plan mends.
+func (f *findings) tellDrift(address, node, format string, args ...any) {
+	f.drift = append(f.drift, Notice{Address: address, Node: node, Detail: fmt.Sprintf(format, args...)})
+}
+
+// tellUnmanaged notes an object that is neither in the topology nor repltool's.
+func (f *findings) tellUnmanaged(address, node, format string, args ...any) {
+	f.unmanaged = append(f.unmanaged, Notice{Address: address, Node: node, Detail: fmt.Sprintf(format, args...)})
+}
+
+func (f *findings) tellHealth(severity Severity, address, hint, format string, args ...any) {
+	f.health = append(f.health, Health{Address: address, Severity: severity, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 func (f *findings) fail(r hcl.Range, summary, format string, args ...any) {

@@ -1,7 +1,7 @@
 package plan
 
 import (
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/repltool/repltool/providers/facts"
@@ -110,11 +110,11 @@ func (s *scope) strangeSlots(n *topology.Node, wanted []wantedSlot, out *finding
 		if slot.Temporary || slot.Synced || slotWanted(wanted, n, slot.Name) || s.ourSlot(n, slot.Name) {
 			continue
 		}
-		detail := fmt.Sprintf("%s slot %s, %s", slot.Type, ident(slot.Name), activity(slot))
+		holds := ""
 		if slot.RetainedBytes != nil {
-			detail += fmt.Sprintf(", holds back %s of WAL", bytesText(*slot.RetainedBytes))
+			holds = ", holds back " + bytesText(*slot.RetainedBytes) + " of WAL"
 		}
-		out.unmanaged = append(out.unmanaged, Notice{Address: s.address("slot", slot.Name), Node: n.Name, Detail: detail})
+		out.tellUnmanaged(s.address("slot", slot.Name), n.Name, "%s slot %s, %s%s", slot.Type, ident(slot.Name), activity(slot), holds)
 	}
 }
 
@@ -126,12 +126,7 @@ func activity(slot facts.Slot) string {
 }
 
 func slotWanted(wanted []wantedSlot, n *topology.Node, name string) bool {
-	for _, w := range wanted {
-		if w.on == n && w.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(wanted, func(w wantedSlot) bool { return w.on == n && w.Name == name })
 }
 
 func (s *scope) ourSlot(n *topology.Node, name string) bool {
@@ -153,10 +148,7 @@ func (s *scope) goneSlots(wanted []wantedSlot, out *findings) {
 			continue
 		}
 		if n == nil || !s.running(n) {
-			out.unmanaged = append(out.unmanaged, Notice{
-				Address: m.Address, Node: on,
-				Detail: fmt.Sprintf("slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", ident(name), on, on),
-			})
+			out.tellUnmanaged(m.Address, on, "slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", ident(name), on, on)
 			continue
 		}
 		s.dropSlot(n, name, m.Address, slotNamed(wanted, name), out)
@@ -165,12 +157,7 @@ func (s *scope) goneSlots(wanted []wantedSlot, out *findings) {
 
 // slotNamed tells whether the name is wanted somewhere else.
 func slotNamed(wanted []wantedSlot, name string) bool {
-	for _, w := range wanted {
-		if w.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(wanted, func(w wantedSlot) bool { return w.Name == name })
 }
 
 func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *findings) {
@@ -185,11 +172,8 @@ func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *fi
 	user := s.userOf(name)
 	switch {
 	case found != nil && found.Active && user == "":
-		out.health = append(out.health, Health{
-			Address: address, Severity: Warning,
-			Message: fmt.Sprintf("slot %s on %s is no longer wanted, but in use by process %d: it stays", ident(name), n.Name, found.ActivePID),
-			Hint:    "stop the standby that uses it, then apply again",
-		})
+		out.tellHealth(Warning, address, "stop the standby that uses it, then apply again",
+			"slot %s on %s is no longer wanted, but in use by process %d: it stays", ident(name), n.Name, found.ActivePID)
 		out.unchanged++
 		return
 	case found != nil:

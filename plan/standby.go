@@ -32,11 +32,9 @@ func standbys(s *scope, out *findings) {
 		default: // down: instances starts it
 		}
 		if s.lost(sb.Node) && !s.recloned(sb.Node) {
-			out.drift = append(out.drift, Notice{
-				Address: s.standbyAddress(sb.Node), Node: sb.Node.Name,
-				Detail: fmt.Sprintf("%s has to be cloned again: its slot %s on %s has lost WAL that it needs. Plan and apply with -replace=%s, and allow it with -allow=reclone",
-					sb.Node.Name, ident(sb.Slot), sb.Upstream.Name, s.standbyAddress(sb.Node)),
-			})
+			out.tellDrift(s.standbyAddress(sb.Node), sb.Node.Name,
+				"%s has to be cloned again: its slot %s on %s has lost WAL that it needs. Plan and apply with -replace=%s, and allow it with -allow=reclone",
+				sb.Node.Name, ident(sb.Slot), sb.Upstream.Name, s.standbyAddress(sb.Node))
 		}
 	}
 }
@@ -48,7 +46,7 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 	d.after = append(s.upstreamAddresses(sb), s.parametersAddress(n))
 	if len(f.Host.Jobs) > 0 && !f.Host.Making() {
 		d.Reason = "it runs: the marker of an earlier copy goes"
-		d.command(n, "it runs: take the marker away", append([]string{"rm", "-rf", "--"}, markers(n, f.Host)...)...)
+		d.remove(n, "it runs: take the marker away", markers(n, f.Host)...)
 	}
 	if s.passfileDiffers(sb) {
 		d.differ("passfile", ptr(topology.Redacted), ptr(topology.Redacted), "")

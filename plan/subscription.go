@@ -47,9 +47,7 @@ func (s *scope) strangeSubscriptions(out *findings) {
 	for _, database := range s.readDatabases() {
 		for _, sub := range s.live().Logical[database].Subscriptions {
 			if !s.wantsSubscription(database, sub.Name) && !s.isOurs("subscription", database, sub.Name) {
-				out.unmanaged = append(out.unmanaged, Notice{
-					Address: s.cluster.ID + ".subscription." + sub.Name, Node: s.cluster.Primary.Name, Detail: "subscription " + ident(sub.Name) + " in database " + ident(database),
-				})
+				out.tellUnmanaged(s.address("subscription", sub.Name), s.cluster.Primary.Name, "subscription %s in database %s", ident(sub.Name), ident(database))
 			}
 		}
 	}

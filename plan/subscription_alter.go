@@ -66,10 +66,7 @@ func (v *subscription) relist(d *draft, name string, out *findings) bool {
 	}
 	n := v.scope.cluster.Primary
 	if !v.wantsEnabled() && len(come) > 0 {
-		out.drift = append(out.drift, Notice{
-			Address: v.ID, Node: n.Name,
-			Detail: fmt.Sprintf("it does not list %s yet; a disabled subscription cannot take that up", few(come)),
-		})
+		out.tellDrift(v.ID, n.Name, "it does not list %s yet; a disabled subscription cannot take that up", few(come))
 		return false
 	}
 	d.differ("publications", ptr(strings.Join(v.is.Publications, ", ")), ptr(strings.Join(v.Names(), ", ")), "")
@@ -170,10 +167,7 @@ func (v *subscription) refresh(d *draft, relisted bool, out *findings) (copies b
 		return false
 	case !v.wantsEnabled():
 		if changed {
-			out.drift = append(out.drift, Notice{
-				Address: v.ID, Node: v.scope.cluster.Primary.Name,
-				Detail: fmt.Sprintf("its publications changed: %s; a disabled subscription cannot take that up", tableDelta(come, gone)),
-			})
+			out.tellDrift(v.ID, v.scope.cluster.Primary.Name, "its publications changed: %s; a disabled subscription cannot take that up", tableDelta(come, gone))
 		}
 		return false
 	}

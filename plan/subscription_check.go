@@ -101,12 +101,10 @@ func (v *subscription) checkSlot(out *findings) {
 		if slot != nil {
 			what = "on " + p.Name + " has lost WAL that it needs"
 		}
-		message := "slot " + ident(v.Options.SlotName) + " " + what + ": changes since then are missing on " + v.scope.cluster.Primary.Name
-		out.drift = append(out.drift, Notice{Address: v.ID, Node: p.Name, Detail: message})
-		out.health = append(out.health, Health{
-			Address: v.ID, Severity: Error, Message: message,
-			Hint: "empty its tables on " + v.scope.cluster.Primary.Name + ", then copy them again with -replace=" + v.ID,
-		})
+		const message = "slot %s %s: changes since then are missing on %s"
+		here := v.scope.cluster.Primary.Name
+		out.tellDrift(v.ID, p.Name, message, ident(v.Options.SlotName), what, here)
+		out.tellHealth(Error, v.ID, "empty its tables on "+here+", then copy them again with -replace="+v.ID, message, ident(v.Options.SlotName), what, here)
 	case v.is == nil && slot != nil && slot.Active:
 		out.fail(v.Range, "Slot is in use", "%s: slot %s on %s is in use by process %d. Give the subscription another slot_name.", v.ID, ident(slot.Name), p.Name, slot.ActivePID)
 	case v.is == nil && slot != nil && slot.WALStatus == "lost" && !v.publisher.ourSlot(p, slot.Name):

@@ -164,10 +164,7 @@ func (s *scope) syncInBlock(wanted string) bool {
 func (s *scope) syncReadable(out *findings) bool {
 	for _, m := range s.syncMembers() {
 		if !s.found(m).Complete() {
-			out.drift = append(out.drift, Notice{
-				Address: s.syncAddress(), Node: m.Name,
-				Detail: "not planned: " + m.Name + " could not be read, and commits would wait for it",
-			})
+			out.tellDrift(s.syncAddress(), m.Name, "not planned: %s could not be read, and commits would wait for it", m.Name)
 			return false
 		}
 	}
