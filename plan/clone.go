@@ -32,7 +32,7 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	d.copies = []Copy{{Node: n.Name, Bytes: size}}
 	d.differ("upstream", nil, ptr(sb.Upstream.Name), "")
 	if s.cluster.Replication.Role.Password.IsSet() {
-		d.step(n, "write the passfile", s.passfile(sb))
+		d.passfile(n, h.Passfile, s.standbyPasswords(sb))
 	}
 	if again {
 		s.setAside(d, sb)
@@ -203,16 +203,8 @@ func (s *scope) configure(d *draft, sb *topology.Standby) {
 	if s.needsConfig(n) {
 		s.takeConfig(d, n)
 	}
-	d.step(n, "write the block", s.confFile(n, s.lines(n), s.textBefore(h.Conf)))
-	d.step(n, "write the block", s.hbaFile(n, s.textBefore(h.HBA)))
-}
-
-// textBefore is a file's text where it outlives the copy: outside the data directory.
-func (s *scope) textBefore(f facts.File) string {
-	if !f.Exists {
-		return ""
-	}
-	return f.Text
+	d.step(n, "write the block", s.confFile(n, s.lines(n), h.Conf.Text))
+	d.step(n, "write the block", s.hbaFile(n, h.HBA.Text))
 }
 
 // startClone starts the copy and waits for it.

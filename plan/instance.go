@@ -199,13 +199,9 @@ func (s *scope) linesOfDown(n *topology.Node, block confBlock) []line {
 
 // passfileOfDown mends the passfile of a standby that is down, where it has one.
 func (s *scope) passfileOfDown(d *draft, sb *topology.Standby) {
-	role, file := s.cluster.Replication.Role, s.found(sb.Node).Host.Passfile
-	if !role.Password.IsSet() || !file.Exists {
-		return
-	}
-	wanted, err := s.passfileText(sb).Fill(func(SecretUse) (string, error) { return passField(role.Password.Reveal()), nil })
-	if err != nil || file.Mode != 0o600 || file.Text.Reveal() != wanted {
-		d.step(sb.Node, "write the passfile", s.passfile(sb))
+	file, wanted := s.found(sb.Node).Host.Passfile, s.standbyPasswords(sb)
+	if s.cluster.Replication.Role.Password.IsSet() && file.Exists && !s.passfileFits(file, wanted) {
+		d.passfile(sb.Node, file, wanted)
 	}
 }
 

@@ -4,13 +4,16 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
+// Passwords that servers log in with stand in password files of repltool's own
+// (PostgreSQL docs, 34.16 "The Password File"). A standby has one, with a line for
+// every other node of the cluster, so that a new upstream needs no new file.
 // Subscriptions log in to their publishers by a password file on the subscriber's
 // machines, one for each cluster: pg_subscription is replicated to the standbys, so
-// that the path must be one on all of them (PostgreSQL docs, 34.16 "The Password
-// File").
+// that the path must be one on all of them.
 
 func (s *scope) passfileAddress(n *topology.Node) string { return s.nodeAddress(n) + ".passfile" }
 
@@ -41,23 +44,21 @@ func (s *scope) subscriptionPassfileChange(n *topology.Node, wanted Text) *draft
 			d.after = append(d.after, s.of(c).address("role", sub.Role.Name))
 		}
 	}
-	path := file.Path
 	if wanted.Text == "" {
 		d.Action = Delete
 		d.Reason = "no subscription logs in by a password any more"
 		d.after = append(d.after, s.subscriptionAddresses()...)
-		d.command(n, "remove the passfile", "rm", "-f", "--", path)
+		d.command(n, "remove the passfile", "rm", "-f", "--", file.Path)
 		return d
 	}
-	text, err := wanted.Fill(func(u SecretUse) (string, error) { return passField(s.topology.Secrets[u.Ref].Reveal()), nil })
-	if err == nil && file.Exists && file.Mode == 0o600 && file.Text.Reveal() == text {
+	if s.passfileFits(file, wanted) {
 		return d
 	}
 	if !file.Exists {
 		d.Action = Create
 	}
 	d.Reason = "how subscriptions log in to their publishers"
-	d.step(n, "write the passfile", File{Path: path, Content: wanted, Mode: 0o600, Diff: passfileDiff(wanted)})
+	d.passfile(n, file, wanted)
 	return d
 }
 
@@ -100,6 +101,34 @@ func (s *scope) subscriptionPasswords() Text {
 	return b.done()
 }
 
+// standbyPasswords is the text of the standby's password file.
+func (s *scope) standbyPasswords(sb *topology.Standby) Text {
+	role := s.cluster.Replication.Role
+	var b textBuilder
+	b.write("# repltool ", s.cluster.Name, ": how ", sb.Node.Name, " logs in to its upstream\n")
+	seen := map[string]bool{}
+	for _, m := range s.cluster.Members() {
+		where := passField(m.Address) + ":" + strconv.Itoa(m.Port)
+		if m == sb.Node || seen[where] {
+			continue
+		}
+		seen[where] = true
+		b.write(where, ":*:", passField(role.Name), ":").secret(role.Password, FormPassfile).write("\n")
+	}
+	return b.done()
+}
+
+// passfile adds the write of a password file.
+func (d *draft) passfile(n *topology.Node, file facts.SecretFile, wanted Text) {
+	d.step(n, "write the passfile", File{Path: file.Path, Content: wanted, Mode: 0o600, Diff: linesDiff("", wanted.Text)})
+}
+
+// passfileFits tells whether a password file is as wanted.
+func (s *scope) passfileFits(file facts.SecretFile, wanted Text) bool {
+	text, err := wanted.Fill(func(u SecretUse) (string, error) { return passField(s.topology.Secrets[u.Ref].Reveal()), nil })
+	return err == nil && file.Exists && file.Mode == 0o600 && file.Text.Reveal() == text
+}
+
 // passfileFields are the fields that say which connection a line is for.
 func passfileFields(v *subscription) string {
 	if c := v.Connection; c != nil {
@@ -118,4 +147,9 @@ func orAny(field string) string {
 		return "*"
 	}
 	return passField(field)
+}
+
+// passField writes a field of a password file, where : and \ are escaped.
+func passField(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), `:`, `\:`)
 }

@@ -5,10 +5,8 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -48,17 +46,18 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 		d.Reason = "it runs: the marker of an earlier copy goes"
 		d.remove(n, "it runs: take the marker away", markers(n, f.Host)...)
 	}
-	if s.passfileDiffers(sb) {
+	now, wanted := parseConnInfo(f.Server.ConnInfo.Reveal()), s.connInfo(sb)
+	diffs := s.connDiffers(now, wanted, sb)
+	adopted := s.hasPassword(now) && len(diffs) == 0 // it has its password there, and needs no file
+	if passwords := s.standbyPasswords(sb); s.cluster.Replication.Role.Password.IsSet() && !adopted && !s.passfileFits(f.Host.Passfile, passwords) {
 		d.differ("passfile", ptr(topology.Redacted), ptr(topology.Redacted), "")
-		d.step(n, "write the passfile", s.passfile(sb))
+		d.passfile(n, f.Host.Passfile, passwords)
 	}
 	var sets []string
-	now := parseConnInfo(f.Server.ConnInfo.Reveal())
-	wanted := s.connInfo(sb)
-	if diffs := s.connDiffers(now, wanted, sb); len(diffs) > 0 {
-		for _, key := range diffs {
-			d.differ("primary_conninfo."+key, optional(now, key), optional(wanted, key), "")
-		}
+	for _, key := range diffs {
+		d.differ("primary_conninfo."+key, optional(now, key), optional(wanted, key), "")
+	}
+	if len(diffs) > 0 {
 		sets = append(sets, "ALTER SYSTEM SET primary_conninfo = "+literal(formatConnInfo(wanted))+";")
 	}
 	for _, p := range []struct{ name, value string }{
@@ -109,160 +108,42 @@ func (s *scope) upstreamAddresses(sb *topology.Standby) []string {
 // passfile. application_name is what synchronous_standby_names matches.
 func (s *scope) connInfo(sb *topology.Standby) map[string]string {
 	r := s.cluster.Replication
-	c := map[string]string{
-		"host": sb.Upstream.Address, "port": strconv.Itoa(sb.Upstream.Port),
-		"user": r.Role.Name, "application_name": sb.Node.Name, "sslmode": r.SSLMode,
-	}
+	c := connTo(sb.Upstream, r.Role.Name, r)
+	c["application_name"] = sb.Node.Name
 	if r.Role.Password.IsSet() {
 		c["passfile"] = s.found(sb.Node).Host.Passfile.Path
 	}
 	if s.copiesSlots(sb.Node) {
 		c["dbname"] = maintenance
 	}
-	for key, value := range map[string]string{"sslrootcert": r.SSLRootCert, "sslcert": r.SSLCert, "sslkey": r.SSLKey} {
-		if value != "" {
-			c[key] = value
-		}
-	}
 	return c
 }
 
-// connKeys is the order in which a conninfo is written.
-func connKeys() []string {
-	return []string{"host", "port", "dbname", "user", "passfile", "application_name", "sslmode", "sslrootcert", "sslcert", "sslkey"}
-}
-
-func formatConnInfo(c map[string]string) string {
-	var pairs []conninfo.Pair
-	for _, key := range connKeys() {
-		if value, ok := c[key]; ok {
-			pairs = append(pairs, conninfo.Pair{Key: key, Value: value})
-		}
-	}
-	return conninfo.Format(pairs)
-}
-
-func parseConnInfo(text string) map[string]string {
-	pairs, err := conninfo.Parse(text)
-	if err != nil {
-		return map[string]string{}
-	}
-	m := map[string]string{}
-	for _, p := range pairs {
-		m[p.Key] = p.Value
-	}
-	return m
-}
-
-func portOf(conn map[string]string) int {
-	if conn["port"] == "" {
-		return 5432
-	}
-	port, err := strconv.Atoi(conn["port"])
-	if err != nil {
-		return 0
-	}
-	return port
-}
-
-// connDiffers answers the keys in which a conninfo is not as wanted. What libpq
-// would fill in anyway is no difference; a password that stands in the text and
-// is the right one does for the passfile, so that a standby made by hand is
-// adopted without a reconnect. A name of its own a standby needs only as a member of
-// the synchronous set.
+// connDiffers answers the keys in which a conninfo is not as wanted. A password that
+// stands in the text and is the right one does for the passfile, so that a standby made
+// by hand is adopted without a reconnect. A name of its own a standby needs only as a
+// member of the synchronous set.
 func (s *scope) connDiffers(now, wanted map[string]string, sb *topology.Standby) []string {
-	role := s.cluster.Replication.Role
-	var keys []string
-	defaults := map[string]string{"port": "5432", "sslmode": "prefer"}
-	for _, key := range connKeys() {
-		is, want := now[key], wanted[key]
-		if is == "" {
-			is = defaults[key]
+	return slices.DeleteFunc(connDiff(now, wanted, connKeys()), func(key string) bool {
+		switch key {
+		case "passfile":
+			return s.hasPassword(now)
+		case "dbname", "service", "connect_timeout":
+			return wanted[key] == "" // nothing that streaming needs
+		case "application_name":
+			return !slices.Contains(s.syncMembers(), sb.Node) // nothing matches it: no reason to interrupt the stream
 		}
-		if want == "" {
-			want = defaults[key]
-		}
-		if key == "passfile" && now["password"] != "" && now["password"] == role.Password.Reveal() {
-			continue
-		}
-		if key == "dbname" && want == "" {
-			continue // streaming itself uses none
-		}
-		if key == "application_name" && !slices.Contains(s.syncMembers(), sb.Node) {
-			continue // nothing matches it: no reason to interrupt the stream
-		}
-		if is != want {
-			keys = append(keys, key)
-		}
-	}
-	return keys
+		return false
+	})
 }
 
-func optional(m map[string]string, key string) *string {
-	if v, ok := m[key]; ok {
-		return &v
-	}
-	return nil
+// hasPassword tells that a conninfo holds the password itself, and the right one.
+func (s *scope) hasPassword(conn map[string]string) bool {
+	return conn["password"] != "" && conn["password"] == s.cluster.Replication.Role.Password.Reveal()
 }
 
 // milliseconds writes a delay in the unit of recovery_min_apply_delay.
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
-
-// passfile is the standby's password file: one line for every other node of the
-// cluster, so that a new upstream needs no new file (PostgreSQL docs, 34.16).
-func (s *scope) passfile(sb *topology.Standby) File {
-	return File{
-		Path: s.found(sb.Node).Host.Passfile.Path, Content: s.passfileText(sb), Mode: 0o600,
-		Diff: passfileDiff(s.passfileText(sb)),
-	}
-}
-
-func (s *scope) passfileText(sb *topology.Standby) Text {
-	role := s.cluster.Replication.Role
-	var b textBuilder
-	b.write("# repltool ", s.cluster.Name, ": how ", sb.Node.Name, " logs in to its upstream\n")
-	seen := map[string]bool{}
-	for _, m := range s.cluster.Members() {
-		where := passField(m.Address) + ":" + strconv.Itoa(m.Port)
-		if m == sb.Node || seen[where] {
-			continue
-		}
-		seen[where] = true
-		b.write(where, ":*:", passField(role.Name), ":").secret(role.Password, FormPassfile).write("\n")
-	}
-	return b.done()
-}
-
-// passField writes a field of a password file, where : and \ are escaped.
-func passField(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), `:`, `\:`)
-}
-
-// passfileDiff shows a whole new file, with its secrets struck out.
-func passfileDiff(t Text) string {
-	var b strings.Builder
-	for _, l := range strings.Split(strings.TrimRight(t.Text, "\n"), "\n") {
-		b.WriteString("+" + l + "\n")
-	}
-	return b.String()
-}
-
-// passfileDiffers tells whether the file is not as wanted. A standby that has its
-// password in primary_conninfo needs none.
-func (s *scope) passfileDiffers(sb *topology.Standby) bool {
-	f := s.found(sb.Node)
-	role := s.cluster.Replication.Role
-	if !role.Password.IsSet() {
-		return false
-	}
-	now := parseConnInfo(f.Server.ConnInfo.Reveal())
-	if now["password"] != "" && now["password"] == role.Password.Reveal() && len(s.connDiffers(now, s.connInfo(sb), sb)) == 0 {
-		return false
-	}
-	file := f.Host.Passfile
-	wanted, err := s.passfileText(sb).Fill(func(SecretUse) (string, error) { return passField(role.Password.Reveal()), nil })
-	return err != nil || !file.Exists || file.Mode != 0o600 || file.Text.Reveal() != wanted
-}
 
 // recloned tells whether the node's data directory is (still) to be filled by a
 // clone: it has none, ours is half made, or the user asked for a new one.

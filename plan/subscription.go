@@ -151,10 +151,8 @@ func (v *subscription) createSteps(d *draft) {
 			options = append(options, o.sql())
 		}
 	}
-	var b textBuilder
-	b.write("CREATE SUBSCRIPTION ", ident(v.Name), "\n  CONNECTION ", literal(v.connText()),
-		"\n  PUBLICATION ", idents(v.Names()), "\n  WITH (", strings.Join(options, ", "), ");")
-	d.step(n, "create subscription", SQL{Database: v.Database, SQL: b.done()})
+	d.sqlIn(n, v.Database, "create subscription", "CREATE SUBSCRIPTION "+ident(v.Name),
+		"  CONNECTION "+literal(formatConnInfo(v.conn())), "  PUBLICATION "+idents(v.Names()), "  WITH ("+strings.Join(options, ", ")+");")
 	if v.Options.Enabled {
 		v.waitReady(d, v.CopyData)
 	}

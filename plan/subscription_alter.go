@@ -1,12 +1,11 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -18,10 +17,8 @@ func (v *subscription) alter(d *draft, out *findings) {
 	name := "ALTER SUBSCRIPTION " + ident(v.Name)
 	v.rename(d)
 	ignores := v.Lifecycle.Ignores
-	if !ignores("connection") {
-		if text, differs := v.connDiffers(d); differs {
-			sets = append(sets, name+" CONNECTION "+literal(text)+";")
-		}
+	if !ignores("connection") && v.connDiffers(d) {
+		sets = append(sets, name+" CONNECTION "+literal(formatConnInfo(v.conn()))+";")
 	}
 	for _, o := range v.options() {
 		if o.same() || ignores(o.name) || o.fixed {
@@ -225,49 +222,23 @@ func tableDelta(come, gone []topology.TableName) string {
 
 // The connection.
 
-// conn answers the wanted connection string's pairs: no password, it is in the
-// passfile.
-func (v *subscription) conn() []conninfo.Pair {
-	var pairs []conninfo.Pair
-	add := func(key, value string) {
-		if value != "" {
-			pairs = append(pairs, conninfo.Pair{Key: key, Value: value})
-		}
+// conn answers the wanted connection: no password, it is in the passfile.
+func (v *subscription) conn() map[string]string {
+	passfile := ""
+	if v.password().IsSet() {
+		passfile = v.scope.subscriptionPassfile(v.scope.cluster.Primary)
 	}
 	if c := v.Connection; c != nil {
-		passfile := c.Passfile
-		if c.Password.IsSet() {
-			passfile = v.scope.subscriptionPassfile(v.scope.cluster.Primary)
+		return map[string]string{
+			"service": c.Service, "host": c.Host, "port": numberText(c.Port), "dbname": c.Database, "user": c.User,
+			"passfile": cmp.Or(passfile, c.Passfile), "connect_timeout": numberText(c.ConnectTimeout),
+			"sslmode": c.SSLMode, "sslrootcert": c.SSLRootCert, "sslcert": c.SSLCert, "sslkey": c.SSLKey,
 		}
-		add("service", c.Service)
-		add("host", c.Host)
-		add("port", numberText(c.Port))
-		add("dbname", c.Database)
-		add("user", c.User)
-		add("passfile", passfile)
-		add("sslmode", c.SSLMode)
-		add("sslrootcert", c.SSLRootCert)
-		add("sslcert", c.SSLCert)
-		add("sslkey", c.SSLKey)
-		add("connect_timeout", numberText(c.ConnectTimeout))
-		return pairs
 	}
-	p, r := v.publisher.cluster.Primary, v.publisher.cluster.Replication
-	add("host", p.Address)
-	add("port", numberText(p.Port))
-	add("dbname", v.SourceDatabase())
-	add("user", v.Role.Name)
-	if v.Role.Password.IsSet() {
-		add("passfile", v.scope.subscriptionPassfile(v.scope.cluster.Primary))
-	}
-	add("sslmode", r.SSLMode)
-	add("sslrootcert", r.SSLRootCert)
-	add("sslcert", r.SSLCert)
-	add("sslkey", r.SSLKey)
-	return pairs
+	c := connTo(v.publisher.cluster.Primary, v.Role.Name, v.publisher.cluster.Replication)
+	c["dbname"], c["passfile"] = v.SourceDatabase(), passfile
+	return c
 }
-
-func (v *subscription) connText() string { return conninfo.Format(v.conn()) }
 
 func numberText(n int) string {
 	if n == 0 {
@@ -277,40 +248,27 @@ func numberText(n int) string {
 }
 
 // connDiffers notes the keys in which the connection is not as wanted.
-func (v *subscription) connDiffers(d *draft) (string, bool) {
-	now := parseConnInfo(v.is.ConnInfo.Reveal())
-	wanted := map[string]string{}
-	var keys []string
-	for _, p := range v.conn() {
-		wanted[p.Key] = p.Value
-		keys = append(keys, p.Key)
-	}
-	for _, key := range slices.Sorted(maps.Keys(now)) {
-		if _, both := wanted[key]; !both {
+func (v *subscription) connDiffers(d *draft) bool {
+	now, wanted := parseConnInfo(v.is.ConnInfo.Reveal()), v.conn()
+	keys := connKeys()
+	for _, key := range sortedKeys(now) {
+		if !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
-	defaults := map[string]string{"port": "5432", "sslmode": "prefer"}
 	differs := false
-	for _, key := range keys {
-		is, want := now[key], wanted[key]
-		if is == "" {
-			is = defaults[key]
-		}
-		if want == "" {
-			want = defaults[key]
-		}
+	for _, key := range connDiff(now, wanted, keys) {
 		switch {
-		case is == want, key == "passfile" && v.rightPassword(now["password"]), key == "password" && v.rightPassword(is):
+		case (key == "passfile" || key == "password") && v.rightPassword(now["password"]):
+			continue
 		case key == "password":
 			d.differ("connection.password", ptr(topology.Redacted), nil, "")
-			differs = true
 		default:
 			d.differ("connection."+key, optional(now, key), optional(wanted, key), "")
-			differs = true
 		}
+		differs = true
 	}
-	return v.connText(), differs
+	return differs
 }
 
 // rightPassword tells that a connection string holds the password itself, and the

@@ -81,7 +81,7 @@ func fillSubscription(t *testing.T, top *topology.Topology, f facts.Facts, sub *
 	for _, name := range v.publishedTables() {
 		found.Tables = append(found.Tables, facts.SubscribedTable{Table: name, State: "r"})
 	}
-	found.ConnInfo = topology.NewSecret("", v.connText())
+	found.ConnInfo = topology.NewSecret("", formatConnInfo(v.conn()))
 	found.Worker = &facts.SubscriptionWorker{PID: 400}
 	db.Subscriptions = append(db.Subscriptions, found)
 	text, err := s.subscriptionPasswords().Fill(func(u SecretUse) (string, error) { return passField(top.Secrets[u.Ref].Reveal()), nil })

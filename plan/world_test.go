@@ -118,7 +118,7 @@ func fillNode(t *testing.T, top *topology.Topology, c *topology.Cluster, n *topo
 		server.Receiver = &facts.Receiver{PID: 300, Status: "streaming", SlotName: sb.Slot}
 		setSetting(server, "primary_slot_name", sb.Slot, h.DataDir+"/"+autoConf)
 		setSetting(server, "recovery_min_apply_delay", milliseconds(sb.ApplyDelay), h.DataDir+"/"+autoConf)
-		text, err := s.passfileText(sb).Fill(func(SecretUse) (string, error) {
+		text, err := s.standbyPasswords(sb).Fill(func(SecretUse) (string, error) {
 			return passField(c.Replication.Role.Password.Reveal()), nil
 		})
 		if err != nil {
