@@ -17,40 +17,29 @@ func databases(s *scope, out *findings) {
 		}
 	}
 	for _, m := range s.managed("database") {
-		if _, name, _ := parseObject(m.Object); s.cluster.Database(name) == nil {
-			out.put(s.dropDatabase(name, m.Address))
+		if s.cluster.Database(m.name) == nil {
+			out.put(s.goneDatabase(m))
 		}
 	}
 	s.leftParameters("database", out)
 }
 
-// dropDatabase removes a database that repltool made and that left the topology.
+// goneDatabase removes a database that repltool made and that left the topology.
 // The ledger forgets it last: DROP DATABASE runs in no transaction.
-func (s *scope) dropDatabase(name, address string) *draft {
-	d := newDraft(Delete, address, s.cluster.Primary)
-	d.after = []string{s.ledgerAddress()}
-	if found := s.live().Database(name); found != nil {
-		d.Reason = "no longer in the topology, and repltool made it: " + bytesText(found.Bytes) + " of data go"
-		d.worsen(Drop)
-		d.sql(s.cluster.Primary, "drop database", "DROP DATABASE "+ident(name)+";")
-	} else {
-		d.Reason = "it is gone already; the ledger still has it"
+func (s *scope) goneDatabase(m row) *draft {
+	found := s.live().Database(m.name)
+	d := s.gone(m.address, s.cluster.Primary, found != nil)
+	if found != nil {
+		d.Reason += ": " + bytesText(found.Bytes) + " of data go"
+		d.sql(s.cluster.Primary, "drop database", "DROP DATABASE "+ident(m.name)+";")
 	}
-	gone := []string{address}
-	for _, m := range s.managedParameters("database", name) {
-		gone = append(gone, m.Address)
-	}
-	d.sql(s.cluster.Primary, "strike out", forget(gone...))
+	d.sql(s.cluster.Primary, "strike out", forget(s.withParameters(m)...))
 	return d
 }
 
 func (s *scope) database(db *topology.Database, out *findings) *draft {
 	found := s.live().Database(db.Name)
-	action := Update
-	if found == nil {
-		action = Create
-	}
-	d := newDraft(action, s.address("database", db.Name), s.cluster.Primary)
+	d := newDraft(Update, s.address("database", db.Name), s.cluster.Primary)
 	d.after = []string{s.nodeAddress(s.cluster.Primary), s.ledgerAddress()}
 	if db.Owner != "" {
 		d.after = append(d.after, s.address("role", db.Owner))
@@ -58,14 +47,15 @@ func (s *scope) database(db *topology.Database, out *findings) *draft {
 	if db.Template != "" {
 		d.after = append(d.after, s.address("database", db.Template))
 	}
-	if found == nil {
+	switch {
+	case found == nil:
+		d.Action = Create
 		s.createDatabase(d, db)
-		return d
-	}
-	if !s.fixedFits(db, found, out) {
+	case !s.fixedFits(db, found, out):
 		return nil
+	default:
+		s.alterDatabase(d, db, found)
 	}
-	s.alterDatabase(d, db, found)
 	return d
 }
 
@@ -90,7 +80,7 @@ func (s *scope) createDatabase(d *draft, db *topology.Database) {
 		d.differ("name", nil, ptr(db.Name), "")
 	}
 	params := databaseParameters(db)
-	d.sql(s.cluster.Primary, "intent", intendAll(append([]row{{d.Address, object("database", db.Name, "")}}, s.rowsOf(params)...)...))
+	d.sql(s.cluster.Primary, "intent", intend(s.rowsOf(d.Address, params)...))
 	d.sql(s.cluster.Primary, "create database", create+";") // not in a transaction
 	var b textBuilder
 	s.setParameters(d, &b, params)

@@ -1,9 +1,10 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
 )
 
 // The ledger is written down in the cluster itself: schema repltool in the
@@ -36,45 +37,88 @@ func ledger(s *scope, out *findings) {
 	out.put(d)
 }
 
-// object names what a ledger row stands for: "slot pg2 on pg1".
-func object(kind, name, on string) string {
-	if on == "" {
-		return kind + " " + name
+// row is one of the ledger: its key, and what it stands for.
+type row struct {
+	address string
+	object
+}
+
+// object is written into the ledger as its text: "slot pg2 on pg1".
+type object struct {
+	kind, name string
+	in         string // of a slot its node, of a publication its database, of a parameter whose it is
+}
+
+func (o object) String() string {
+	name := o.name
+	switch {
+	case o.in == "":
+	case o.kind == "slot":
+		name += " on " + o.in
+	case o.kind == "publication", o.kind == "subscription":
+		name = topology.TableName{Schema: o.in, Name: o.name}.String()
+	default: // a parameter's name has no blank
+		name += " " + o.in
 	}
-	return kind + " " + name + " on " + on
+	return o.kind + " " + name
 }
 
 // parseObject is the way back.
-func parseObject(text string) (kind, name, on string) {
-	kind, name, _ = strings.Cut(text, " ")
-	if i := strings.LastIndex(name, " on "); i >= 0 && kind == "slot" {
-		name, on = name[:i], name[i+len(" on "):]
+func parseObject(text string) object {
+	kind, name, _ := strings.Cut(text, " ")
+	o := object{kind: kind, name: name}
+	switch kind {
+	case "slot":
+		if i := strings.LastIndex(name, " on "); i >= 0 {
+			o.name, o.in = name[:i], name[i+len(" on "):]
+		}
+	case "publication", "subscription":
+		if t, err := topology.ParseTableName(name); err == nil {
+			o.name, o.in = t.Name, t.Schema
+		}
+	case "role_parameter", "database_parameter":
+		o.name, o.in, _ = strings.Cut(name, " ")
 	}
-	return kind, name, on
+	return o
 }
 
-// managedNamed answers the rows of one object.
-func (s *scope) managedNamed(kind, name string) []facts.Managed {
-	var rows []facts.Managed
-	for _, m := range s.managed(kind) {
-		if _, n, _ := parseObject(m.Object); n == name {
-			rows = append(rows, m)
+// managed answers the ledger's rows of one kind in this cluster.
+func (s *scope) managed(kind string) []row {
+	if s.live() == nil || s.live().Ledger == nil {
+		return nil
+	}
+	var rows []row
+	for _, m := range s.live().Ledger.Managed {
+		if o := parseObject(m.Object); o.kind == kind && under(m.Address, s.cluster.ID) {
+			rows = append(rows, row{m.Address, o})
 		}
 	}
 	return rows
 }
 
-// row is one of the ledger: an address and what it stands for.
-type row struct{ address, object string }
+// isOurs tells that the ledger has the object.
+func (s *scope) isOurs(o object) bool {
+	return slices.ContainsFunc(s.managed(o.kind), func(r row) bool { return r.object == o })
+}
 
-// intend is the statement that writes an object's row before the object is made.
-func intend(address, object string) string { return intendAll(row{address, object}) }
+// gone begins the removal of an object that repltool made and nobody wants any more;
+// there tells whether it still is.
+func (s *scope) gone(address string, on *topology.Node, there bool) *draft {
+	d := newDraft(Delete, address, on)
+	d.after = []string{s.ledgerAddress()}
+	d.Reason = "it is gone already; the ledger still has it"
+	if there {
+		d.Reason = "no longer in the topology, and repltool made it"
+		d.worsen(Drop)
+	}
+	return d
+}
 
-// intendAll does so for several.
-func intendAll(rows ...row) string {
+// intend is the statement that writes rows before their objects are made.
+func intend(rows ...row) string {
 	values := make([]string, len(rows))
 	for i, r := range rows {
-		values[i] = "(" + literal(r.address) + ", " + literal(r.object) + ")"
+		values[i] = "(" + literal(r.address) + ", " + literal(r.object.String()) + ")"
 	}
 	return "INSERT INTO repltool.managed (address, object) VALUES " + strings.Join(values, ",\n    ") + "\n" +
 		"  ON CONFLICT (address) DO UPDATE SET object = excluded.object;"
@@ -88,16 +132,7 @@ func forget(addresses ...string) string {
 	return "DELETE FROM repltool.managed WHERE address IN (" + literals(addresses) + ");"
 }
 
-// managed answers the ledger's rows of one kind in this cluster.
-func (s *scope) managed(kind string) []facts.Managed {
-	if s.live() == nil || s.live().Ledger == nil {
-		return nil
-	}
-	var rows []facts.Managed
-	for _, m := range s.live().Ledger.Managed {
-		if k, _, _ := parseObject(m.Object); k == kind && under(m.Address, s.cluster.ID) {
-			rows = append(rows, m)
-		}
-	}
-	return rows
+// forgetObject strikes a row out, unless it stands for another object by now.
+func forgetObject(r row) string {
+	return "DELETE FROM repltool.managed WHERE address = " + literal(r.address) + " AND object = " + literal(r.object.String()) + ";"
 }

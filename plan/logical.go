@@ -120,14 +120,6 @@ func (s *scope) readDatabases() []string {
 	return all
 }
 
-// isOurs tells that the ledger has an object of a database.
-func (s *scope) isOurs(kind, database, name string) bool {
-	return slices.ContainsFunc(s.managed(kind), func(m facts.Managed) bool {
-		d, n := parseInDatabase(m.Object)
-		return d == database && n == name
-	})
-}
-
 // row is the key in the ledger of a publication or a subscription: unlike its
 // address it begins with the cluster's, in whose ledger it stands.
 func (s *scope) row(id string) string { return s.cluster.ID + "." + id }
@@ -139,8 +131,8 @@ func (s *scope) addressOfRow(row string) string { return strings.TrimPrefix(row,
 // made it in that database, where the topology has given it another one since.
 func (s *scope) earlier(kind, id, database, name string) string {
 	for _, m := range s.managed(kind) {
-		if d, n := parseInDatabase(m.Object); m.Address == s.row(id) && d == database && n != name {
-			return n
+		if m.address == s.row(id) && m.in == database && m.name != name {
+			return m.name
 		}
 	}
 	return ""
@@ -148,13 +140,13 @@ func (s *scope) earlier(kind, id, database, name string) string {
 
 // writeName writes the object's name of today into its row.
 func (s *scope) writeName(d *draft, kind, id, database, name string) {
-	d.sql(s.cluster.Primary, "write its name down", intend(s.row(id), inDatabase(kind, database, name)))
+	d.sql(s.cluster.Primary, "write its name down", intend(row{s.row(id), object{kind, name, database}}))
 }
 
 // goneAddress is the address of what leaves: beside that of what takes its place, if
 // something does (a database of another name).
-func (s *scope) goneAddress(m facts.Managed) string {
-	id := s.addressOfRow(m.Address)
+func (s *scope) goneAddress(m row) string {
+	id := s.addressOfRow(m.address)
 	for _, p := range s.topology.Publications {
 		if p.ID == id {
 			return id + ".earlier"
@@ -166,25 +158,6 @@ func (s *scope) goneAddress(m facts.Managed) string {
 		}
 	}
 	return id
-}
-
-// forgetObject strikes a row out, unless it stands for another object by now.
-func forgetObject(m facts.Managed) string {
-	return "DELETE FROM repltool.managed WHERE address = " + literal(m.Address) + " AND object = " + literal(m.Object) + ";"
-}
-
-// inDatabase names an object of a database for the ledger; parseInDatabase is the way back.
-func inDatabase(kind, database, name string) string {
-	return object(kind, topology.TableName{Schema: database, Name: name}.String(), "")
-}
-
-func parseInDatabase(text string) (database, name string) {
-	_, both, _ := parseObject(text)
-	t, err := topology.ParseTableName(both)
-	if err != nil {
-		return "", both
-	}
-	return t.Schema, t.Name
 }
 
 // tableIdent writes a table for SQL.

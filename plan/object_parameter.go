@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -31,37 +30,29 @@ func (o ownParameters) alter() string {
 	return "ALTER " + strings.ToUpper(o.kind) + " " + ident(o.name)
 }
 
-// row is the ledger's of one parameter. A parameter's name has no blank, so that
-// what follows the first one is the object's name.
 func (s *scope) parameterRow(o ownParameters, parameter string) row {
-	kind, name := o.kind+"_parameter", parameter+" "+o.name
-	return row{s.address(kind, name), object(kind, name, "")}
+	kind := o.kind + "_parameter"
+	return row{s.address(kind, parameter+" "+o.name), object{kind, parameter, o.name}}
 }
 
-func (s *scope) rowsOf(o ownParameters) []row {
-	var rows []row
+// rowsOf are the ledger's rows of a new object and its parameters.
+func (s *scope) rowsOf(address string, o ownParameters) []row {
+	rows := []row{{address, object{kind: o.kind, name: o.name}}}
 	for _, name := range o.wanted.Names() {
 		rows = append(rows, s.parameterRow(o, name))
 	}
 	return rows
 }
 
-// managedParameters answers the ledger's rows of one object's parameters.
-func (s *scope) managedParameters(kind, name string) []facts.Managed {
-	var rows []facts.Managed
-	for _, m := range s.managed(kind + "_parameter") {
-		if _, of := parameterOf(m); of == name {
-			rows = append(rows, m)
+// withParameters answers the keys of the ledger's rows of an object and its parameters.
+func (s *scope) withParameters(of row) []string {
+	addresses := []string{of.address}
+	for _, m := range s.managed(of.kind + "_parameter") {
+		if m.in == of.name {
+			addresses = append(addresses, m.address)
 		}
 	}
-	return rows
-}
-
-// parameterOf answers the parameter that a row stands for, and whose it is.
-func parameterOf(m facts.Managed) (parameter, of string) {
-	_, name, _ := parseObject(m.Object)
-	parameter, of, _ = strings.Cut(name, " ")
-	return parameter, of
+	return addresses
 }
 
 // setParameters adds the parameters of an object that is new; its rows are written.
@@ -81,7 +72,7 @@ func (s *scope) alterParameters(d *draft, b *textBuilder, o ownParameters, found
 		}
 	}
 	if ours != nil {
-		b.write(intendAll(ours...), "\n")
+		b.write(intend(ours...), "\n")
 	}
 	for _, name := range set {
 		var before *string
@@ -96,15 +87,14 @@ func (s *scope) alterParameters(d *draft, b *textBuilder, o ownParameters, found
 // resetParameters takes back what repltool set and the topology no longer has.
 func (s *scope) resetParameters(d *draft, b *textBuilder, o ownParameters, found topology.Parameters) {
 	var gone []string
-	for _, m := range s.managedParameters(o.kind, o.name) {
-		name, _ := parameterOf(m)
-		if _, wanted := o.wanted[name]; wanted {
+	for _, m := range s.managed(o.kind + "_parameter") {
+		if _, wanted := o.wanted[m.name]; wanted || m.in != o.name {
 			continue
 		}
-		gone = append(gone, m.Address)
-		if current, set := found[name]; set {
-			d.differ("parameters."+name, &current.Value, nil, "no longer in the topology")
-			b.write("\n", o.alter(), " RESET ", parameterName(name), ";")
+		gone = append(gone, m.address)
+		if current, set := found[m.name]; set {
+			d.differ("parameters."+m.name, &current.Value, nil, "no longer in the topology")
+			b.write("\n", o.alter(), " RESET ", parameterName(m.name), ";")
 		}
 	}
 	if gone != nil {
@@ -117,8 +107,8 @@ func (s *scope) resetParameters(d *draft, b *textBuilder, o ownParameters, found
 func (s *scope) leftParameters(kind string, out *findings) {
 	done := map[string]bool{}
 	for _, m := range s.managed(kind + "_parameter") {
-		_, name := parameterOf(m)
-		if done[name] || s.wants(kind, name) || len(s.managedNamed(kind, name)) > 0 {
+		name := m.in
+		if done[name] || s.wants(kind, name) || s.isOurs(object{kind: kind, name: name}) {
 			continue
 		}
 		done[name] = true

@@ -68,7 +68,7 @@ func (s *scope) passfileUsed() bool {
 	for _, database := range s.readDatabases() {
 		for _, sub := range s.live().Logical[database].Subscriptions {
 			conn := parseConnInfo(sub.ConnInfo.Reveal())
-			if conn["passfile"] == s.subscriptionPassfile(s.cluster.Primary) && !s.isOurs("subscription", database, sub.Name) {
+			if conn["passfile"] == s.subscriptionPassfile(s.cluster.Primary) && !s.isOurs(object{"subscription", sub.Name, database}) {
 				return true
 			}
 		}

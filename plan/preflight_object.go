@@ -54,7 +54,7 @@ func (s *scope) noRole(name string) string {
 	switch {
 	case known && since > s.major() && s.major() != 0:
 		return fmt.Sprintf("PostgreSQL %d has no such role; it came with PostgreSQL %d.", s.major(), since)
-	case s.cluster.Role(name) == nil && len(s.managedNamed("role", name)) > 0:
+	case s.cluster.Role(name) == nil && s.isOurs(object{kind: "role", name: name}):
 		return fmt.Sprintf("that role left the topology, and is dropped since repltool made it. Keep its block, role %q, or take it out here.", name)
 	case known, strings.HasPrefix(name, "pg_"), s.cluster.Role(name) != nil, s.live().Role(name) != nil:
 		return ""
@@ -128,8 +128,7 @@ func localeEncoding(locale string) string {
 // checkDrops refuses to drop a role that the server would not let go.
 func (s *scope) checkDrops(out *findings) {
 	for _, m := range s.managed("role") {
-		_, name, _ := parseObject(m.Object)
-		found := s.live().Role(name)
+		name, found := m.name, s.live().Role(m.name)
 		if s.cluster.Role(name) != nil || found == nil {
 			continue
 		}
@@ -153,7 +152,7 @@ func (s *scope) checkDrops(out *findings) {
 
 // drops tells whether the plan drops a database.
 func (s *scope) drops(database string) bool {
-	return len(s.managedNamed("database", database)) > 0 && s.cluster.Database(database) == nil
+	return s.isOurs(object{kind: "database", name: database}) && s.cluster.Database(database) == nil
 }
 
 // changesOwner tells whether the plan takes a database from its owner. What else the

@@ -38,7 +38,7 @@ func (s *scope) strangePublications(out *findings) {
 	for _, database := range s.readDatabases() {
 		for _, p := range s.live().Logical[database].Publications {
 			wanted := slices.ContainsFunc(s.publications(), func(w *topology.Publication) bool { return w.Database == database && w.Name == p.Name })
-			if !wanted && !s.isOurs("publication", database, p.Name) {
+			if !wanted && !s.isOurs(object{"publication", p.Name, database}) {
 				out.tellUnmanaged(s.address("publication", p.Name), s.cluster.Primary.Name, "publication %s in database %s", ident(p.Name), ident(database))
 			}
 		}
@@ -80,9 +80,9 @@ func (s *scope) createPublication(d *draft, p *topology.Publication) {
 		}
 	}
 	if earlier := s.earlier("publication", p.ID, p.Database, p.Name); earlier != "" { // goes once nobody uses it
-		d.sql(s.cluster.Primary, "the earlier one is still repltool's", intend(s.row(p.ID)+".earlier", inDatabase("publication", p.Database, earlier)))
+		d.sql(s.cluster.Primary, "the earlier one is still repltool's", intend(row{s.row(p.ID) + ".earlier", object{"publication", earlier, p.Database}}))
 	}
-	d.sql(s.cluster.Primary, "intent", intend(s.row(p.ID), inDatabase("publication", p.Database, p.Name)))
+	d.sql(s.cluster.Primary, "intent", intend(row{s.row(p.ID), object{"publication", p.Name, p.Database}}))
 	d.sqlIn(s.cluster.Primary, p.Database, "create publication", createPublicationSQL(p)...)
 }
 
@@ -284,29 +284,19 @@ func alterSchemas(d *draft, p *topology.Publication, is *facts.Publication, name
 
 // gonePublication drops a publication that repltool made and that left the topology,
 // once the subscriptions that used it are gone.
-func (s *scope) gonePublication(m facts.Managed, out *findings) {
-	database, name := parseInDatabase(m.Object)
-	for _, p := range s.publications() {
-		if p.Database == database && p.Name == name {
-			return
-		}
-	}
-	found, unknown := s.logical(database)
-	if unknown || !s.targeted(s.addressOfRow(m.Address)) {
+func (s *scope) gonePublication(m row, out *findings) {
+	wanted := slices.ContainsFunc(s.publications(), func(p *topology.Publication) bool { return p.Database == m.in && p.Name == m.name })
+	found, unknown := s.logical(m.in)
+	if wanted || unknown || !s.targeted(s.addressOfRow(m.address)) {
 		return
 	}
-	n := s.cluster.Primary
-	d := newDraft(Delete, s.goneAddress(m), n)
-	d.after = []string{s.ledgerAddress()}
+	n, there := s.cluster.Primary, found.Publication(m.name) != nil
+	d := s.gone(s.goneAddress(m), n, there)
 	d.after = append(d.after, s.subscriptionAddresses()...)
-	if found != nil && found.Publication(name) != nil {
-		d.Reason = "no longer in the topology, and repltool made it"
-		d.worsen(Drop)
-		d.sqlIn(n, database, "drop publication", "DROP PUBLICATION "+ident(name)+";")
-	} else {
-		d.Reason = "it is gone already; the ledger still has it"
+	if there {
+		d.sqlIn(n, m.in, "drop publication", "DROP PUBLICATION "+ident(m.name)+";")
 	}
-	d.sql(n, "strike out", forgetObject(m), forgetObject(facts.Managed{Address: s.row(d.Address), Object: m.Object}))
+	d.sql(n, "strike out", forgetObject(m), forgetObject(row{s.row(d.Address), m.object}))
 	out.put(d)
 }
 

@@ -21,19 +21,18 @@ type aside struct {
 	system bool // it was set by ALTER SYSTEM, else by a file
 }
 
-func (a aside) object() string {
+func (a aside) object() object {
 	if a.system {
-		return "setting system " + a.value
+		return object{kind: "setting", name: "system " + a.value}
 	}
-	return "setting file " + a.value
+	return object{kind: "setting", name: "file " + a.value}
 }
 
 // keptAside answers what an earlier apply set aside and did not bring back, or nil.
 func (s *scope) keptAside() *aside {
 	for _, m := range s.managed("setting") {
-		if m.Address == s.asideAddress() {
-			_, text, _ := parseObject(m.Object)
-			from, value, _ := strings.Cut(text, " ")
+		if m.address == s.asideAddress() {
+			from, value, _ := strings.Cut(m.name, " ")
 			return &aside{value: value, system: from == "system"}
 		}
 	}
@@ -53,7 +52,7 @@ func (s *scope) relax(d *draft, why, relaxed, full string) {
 	n := s.cluster.Primary
 	if s.syncForeign() && s.keptAside() == nil {
 		d.after = append(d.after, s.ledgerAddress())
-		d.sql(n, "what an apply that dies would lose", intend(s.asideAddress(), aside{full, s.overridden()}.object()))
+		d.sql(n, "what an apply that dies would lose", intend(row{s.asideAddress(), aside{full, s.overridden()}.object()}))
 	}
 	d.sql(n, why, "ALTER SYSTEM SET "+syncNames+" = "+literal(relaxed)+";")
 	d.reload(n)

@@ -19,9 +19,8 @@ func roles(s *scope, out *findings) {
 		out.put(s.role(r))
 	}
 	for _, m := range s.managed("role") {
-		_, name, _ := parseObject(m.Object)
-		if s.cluster.Role(name) == nil {
-			s.dropRole(name, m.Address, out)
+		if s.cluster.Role(m.name) == nil {
+			out.put(s.goneRole(m))
 		}
 	}
 	s.leftParameters("role", out)
@@ -35,7 +34,7 @@ func (s *scope) strangeRoles(out *findings) {
 		return
 	}
 	for _, r := range s.live().Roles {
-		if r.Replication && !r.Superuser && s.cluster.Role(r.Name) == nil && len(s.managedNamed("role", r.Name)) == 0 {
+		if r.Replication && !r.Superuser && s.cluster.Role(r.Name) == nil && !s.isOurs(object{kind: "role", name: r.Name}) {
 			out.tellUnmanaged(s.address("role", r.Name), s.cluster.Primary.Name, "role %s has REPLICATION and is not in the topology", ident(r.Name))
 		}
 	}
@@ -43,16 +42,13 @@ func (s *scope) strangeRoles(out *findings) {
 
 func (s *scope) role(r *topology.Role) *draft {
 	found := s.live().Role(r.Name)
-	action := Update
-	if found == nil {
-		action = Create
-	}
-	d := newDraft(action, s.address("role", r.Name), s.cluster.Primary)
+	d := newDraft(Update, s.address("role", r.Name), s.cluster.Primary)
 	d.after = []string{s.nodeAddress(s.cluster.Primary), s.ledgerAddress()}
 	for _, member := range r.MemberOf {
 		d.after = append(d.after, s.address("role", member))
 	}
 	if found == nil {
+		d.Action = Create
 		s.createRole(d, r)
 	} else {
 		s.alterRole(d, r, found)
@@ -63,7 +59,7 @@ func (s *scope) role(r *topology.Role) *draft {
 func (s *scope) createRole(d *draft, r *topology.Role) {
 	var b textBuilder
 	params := roleParameters(r)
-	b.write(intendAll(append([]row{{d.Address, object("role", r.Name, "")}}, s.rowsOf(params)...)...), "\nCREATE ROLE ", ident(r.Name))
+	b.write(intend(s.rowsOf(d.Address, params)...), "\nCREATE ROLE ", ident(r.Name))
 	for _, o := range roleOptions(r) {
 		if o.clause != o.byDefault {
 			d.differ(o.name, nil, ptr(o.shown), "")
@@ -206,32 +202,25 @@ func (s *scope) revoke(b *textBuilder, role, of string, found *facts.Role) {
 	}
 }
 
-// dropRole removes a role that repltool made and that left the topology.
-func (s *scope) dropRole(name, address string, out *findings) {
-	d := newDraft(Delete, address, s.cluster.Primary)
-	d.after = []string{s.ledgerAddress()}
+// goneRole removes a role that repltool made and that left the topology.
+func (s *scope) goneRole(m row) *draft {
+	there := s.live().Role(m.name) != nil
+	d := s.gone(m.address, s.cluster.Primary, there)
 	for _, db := range s.cluster.Databases {
 		d.after = append(d.after, s.address("database", db.Name)) // its owner may change first
 	}
-	for _, m := range s.managed("database") {
-		d.after = append(d.after, m.Address) // or it goes, too
+	for _, db := range s.managed("database") {
+		d.after = append(d.after, db.address) // or it goes, too
 	}
 	for _, r := range s.live().Roles {
-		if slices.Contains(r.MemberOf, name) {
+		if slices.Contains(r.MemberOf, m.name) {
 			d.after = append(d.after, s.address("role", r.Name)) // the membership is one row of both
 		}
 	}
-	gone := []string{address}
-	for _, m := range s.managedParameters("role", name) {
-		gone = append(gone, m.Address)
-	}
-	if s.live().Role(name) == nil {
-		d.Reason = "it is gone already; the ledger still has it"
-		d.sql(s.cluster.Primary, "strike out", forget(gone...))
+	if there {
+		d.sql(s.cluster.Primary, "drop role", "DROP ROLE "+ident(m.name)+";", forget(s.withParameters(m)...))
 	} else {
-		d.Reason = "no longer in the topology, and repltool made it"
-		d.worsen(Drop)
-		d.sql(s.cluster.Primary, "drop role", "DROP ROLE "+ident(name)+";", forget(gone...))
+		d.sql(s.cluster.Primary, "strike out", forget(s.withParameters(m)...))
 	}
-	out.put(d)
+	return d
 }

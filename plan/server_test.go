@@ -107,8 +107,8 @@ func TestQueries(t *testing.T) {
 			s.Query(t, q)
 		}
 	}
-	s.Query(t, intend("cluster.main.role.it's", object("role", "it's", "")))
-	s.Query(t, intend("cluster.main.role.it's", object("role", "it's", "")))
+	s.Query(t, intend(row{"cluster.main.role.it's", object{kind: "role", name: "it's"}}))
+	s.Query(t, intend(row{"cluster.main.role.it's", object{kind: "role", name: "it's"}}))
 	s.Query(t, forget("cluster.main.role.it's"))
 	if rows := s.Query(t, "SELECT count(*) FROM repltool.managed"); rows[0][0] != "0" {
 		t.Errorf("%s rows are left in the ledger", rows[0][0])

@@ -84,7 +84,7 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 	} else {
 		d.differ("type", nil, ptr(w.Type), "")
 	}
-	d.sql(s.cluster.Primary, "intent", intend(s.slotRow(w.on, w.Name), object("slot", w.Name, w.on.Name)))
+	d.sql(s.cluster.Primary, "intent", intend(s.slotRow(w.on, w.Name)))
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose
 	// the segment it begins with to a checkpoint of another copy.
 	if w.Type == topology.SlotLogical {
@@ -98,16 +98,16 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 	return d
 }
 
-// slotRow is the key of a slot in the ledger: while a standby moves, slots of one
-// name stand on two nodes.
-func (s *scope) slotRow(n *topology.Node, name string) string {
-	return s.nodeAddress(n) + ".slot." + name
+// slotRow is a slot in the ledger. Its key names the node: while a standby moves,
+// slots of one name stand on two.
+func (s *scope) slotRow(n *topology.Node, name string) row {
+	return row{s.nodeAddress(n) + ".slot." + name, object{"slot", name, n.Name}}
 }
 
 // strangeSlots reports the slots of n that nobody wants there.
 func (s *scope) strangeSlots(n *topology.Node, wanted []wantedSlot, out *findings) {
 	for _, slot := range s.found(n).Server.Slots {
-		if slot.Temporary || slot.Synced || slotWanted(wanted, n, slot.Name) || s.ourSlot(n, slot.Name) {
+		if slot.Temporary || slot.Synced || slotWanted(wanted, n, slot.Name) || s.isOurs(object{"slot", slot.Name, n.Name}) {
 			continue
 		}
 		holds := ""
@@ -129,67 +129,49 @@ func slotWanted(wanted []wantedSlot, n *topology.Node, name string) bool {
 	return slices.ContainsFunc(wanted, func(w wantedSlot) bool { return w.on == n && w.Name == name })
 }
 
-func (s *scope) ourSlot(n *topology.Node, name string) bool {
-	for _, m := range s.managed("slot") {
-		if _, slot, on := parseObject(m.Object); slot == name && on == n.Name {
-			return true
-		}
-	}
-	return false
-}
-
 // goneSlots drops the slots that repltool made and that nobody wants any more,
 // once whoever used them has left.
 func (s *scope) goneSlots(wanted []wantedSlot, out *findings) {
 	for _, m := range s.managed("slot") {
-		_, name, on := parseObject(m.Object)
-		n := s.topology.Node(on)
-		if n != nil && slotWanted(wanted, n, name) {
-			continue
+		n := s.topology.Node(m.in)
+		switch {
+		case n != nil && slotWanted(wanted, n, m.name):
+		case n == nil || !s.running(n):
+			out.tellUnmanaged(m.address, m.in, "slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", ident(m.name), m.in, m.in)
+		default:
+			moves := slices.ContainsFunc(wanted, func(w wantedSlot) bool { return w.Name == m.name })
+			s.goneSlot(m, n, moves, out)
 		}
-		if n == nil || !s.running(n) {
-			out.tellUnmanaged(m.Address, on, "slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", ident(name), on, on)
-			continue
-		}
-		s.dropSlot(n, name, m.Address, slotNamed(wanted, name), out)
 	}
 }
 
-// slotNamed tells whether the name is wanted somewhere else.
-func slotNamed(wanted []wantedSlot, name string) bool {
-	return slices.ContainsFunc(wanted, func(w wantedSlot) bool { return w.Name == name })
-}
-
-func (s *scope) dropSlot(n *topology.Node, name, row string, moves bool, out *findings) {
-	address := s.address("slot", name)
+// goneSlot drops a slot; one that moves is wanted on another node.
+func (s *scope) goneSlot(m row, n *topology.Node, moves bool, out *findings) {
+	address := s.address("slot", m.name)
 	if moves {
-		address = row
+		address = m.address
 	}
-	d := newDraft(Delete, address, n)
-	d.after = append([]string{s.ledgerAddress(), s.syncAddress()}, s.standbyAddresses()...)
-	d.after = append(append(d.after, s.subscriptionAddresses()...), s.syncedSlotsAddress())
-	found := s.foundSlot(n, name)
-	user := s.userOf(name)
-	switch {
-	case found != nil && found.Active && user == "":
+	found := s.foundSlot(n, m.name)
+	if found != nil && found.Active && s.userOf(m.name) == "" {
 		out.tellHealth(Warning, address, "stop the standby that uses it, then apply again",
-			"slot %s on %s is no longer wanted, but in use by process %d: it stays", ident(name), n.Name, found.ActivePID)
+			"slot %s on %s is no longer wanted, but in use by process %d: it stays", ident(m.name), n.Name, found.ActivePID)
 		out.unchanged++
 		return
-	case found != nil:
+	}
+	d := s.gone(address, n, found != nil)
+	d.after = append(append(d.after, s.syncAddress(), s.syncedSlotsAddress()), s.standbyAddresses()...)
+	d.after = append(d.after, s.subscriptionAddresses()...)
+	if found != nil {
 		d.Reason = "nothing in the topology uses it, and repltool made it"
 		if !moves && found.Type == topology.SlotPhysical {
 			d.Reason += "; the data directory of who used it stays as it is"
 		}
-		d.worsen(Drop)
 		if found.Active {
-			s.freeSlot(d, n, name)
+			s.freeSlot(d, n, m.name)
 		}
-		d.sql(n, "drop slot", "SELECT pg_drop_replication_slot("+literal(name)+");")
-	default:
-		d.Reason = "it is gone already; the ledger still has it"
+		d.sql(n, "drop slot", "SELECT pg_drop_replication_slot("+literal(m.name)+");")
 	}
-	d.sql(s.cluster.Primary, "strike out", forget(row))
+	d.sql(s.cluster.Primary, "strike out", forget(m.address))
 	out.put(d)
 }
 

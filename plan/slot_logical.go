@@ -56,7 +56,7 @@ func (s *scope) spent(w wantedSlot, found *facts.Slot) bool {
 	if w.by == nil {
 		return lost && w.fed != nil && s.recloned(w.fed)
 	}
-	return !found.Active && s.ourSlot(w.on, w.Name) && s.mayMake(w) && (lost || s.publicationsToCome(w.by))
+	return !found.Active && s.isOurs(object{"slot", w.Name, w.on.Name}) && s.mayMake(w) && (lost || s.publicationsToCome(w.by))
 }
 
 // publicationsToCome tells whether this plan makes a publication of the subscription.
@@ -131,14 +131,10 @@ func (s *scope) leavingSubscription(slot string) string {
 	for _, c := range s.topology.Clusters {
 		of := s.of(c)
 		for _, m := range of.managed("subscription") {
-			database, name := parseInDatabase(m.Object)
-			if of.wantsSubscription(database, name) {
-				continue
-			}
-			if found, _ := of.logical(database); found != nil {
-				if is := found.Subscription(name); is != nil && is.Options.SlotName == slot {
-					return name
-				}
+			found, _ := of.logical(m.in)
+			is := found.Subscription(m.name)
+			if is != nil && is.Options.SlotName == slot && !of.wantsSubscription(m.in, m.name) {
+				return m.name
 			}
 		}
 	}

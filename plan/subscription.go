@@ -46,7 +46,7 @@ func subscriptions(s *scope, out *findings) {
 func (s *scope) strangeSubscriptions(out *findings) {
 	for _, database := range s.readDatabases() {
 		for _, sub := range s.live().Logical[database].Subscriptions {
-			if !s.wantsSubscription(database, sub.Name) && !s.isOurs("subscription", database, sub.Name) {
+			if !s.wantsSubscription(database, sub.Name) && !s.isOurs(object{"subscription", sub.Name, database}) {
 				out.tellUnmanaged(s.address("subscription", sub.Name), s.cluster.Primary.Name, "subscription %s in database %s", ident(sub.Name), ident(database))
 			}
 		}
@@ -131,7 +131,7 @@ func (v *subscription) create(d *draft) {
 	}
 	v.copyNote(d, v.publishedTables())
 	if v.OnDestroy == topology.OnDestroyDrop {
-		d.sql(s.cluster.Primary, "intent", intend(s.row(v.ID), inDatabase("subscription", v.Database, v.Name)))
+		d.sql(s.cluster.Primary, "intent", intend(row{s.row(v.ID), object{"subscription", v.Name, v.Database}}))
 	}
 	v.createSteps(d)
 }
@@ -299,25 +299,17 @@ func counted(n int, what string) string {
 // goneSubscription drops a subscription that repltool made and that left the
 // topology. It is detached first: its slot is dropped on the publisher after it, and
 // where the publisher is gone the slot is what stays behind.
-func (s *scope) goneSubscription(m facts.Managed, out *findings) {
-	database, name := parseInDatabase(m.Object)
-	if s.wantsSubscription(database, name) {
-		return // or renamed
-	}
-	found, unknown := s.logical(database)
-	if unknown || !s.targeted(s.addressOfRow(m.Address)) {
+func (s *scope) goneSubscription(m row, out *findings) {
+	found, unknown := s.logical(m.in)
+	if s.wantsSubscription(m.in, m.name) || unknown || !s.targeted(s.addressOfRow(m.address)) { // or renamed
 		return
 	}
-	n := s.cluster.Primary
-	d := newDraft(Delete, s.goneAddress(m), n)
-	d.after = []string{s.ledgerAddress()}
-	if is := found.Subscription(name); is != nil {
-		d.Reason = "no longer in the topology, and repltool made it; its tables and their rows stay"
-		d.worsen(Drop)
-		d.sqlIn(n, database, "detach and drop", detach(name)...)
+	n, is := s.cluster.Primary, found.Subscription(m.name)
+	d := s.gone(s.goneAddress(m), n, is != nil)
+	if is != nil {
+		d.Reason += "; its tables and their rows stay"
+		d.sqlIn(n, m.in, "detach and drop", detach(m.name)...)
 		s.namePublisher(d, is)
-	} else {
-		d.Reason = "it is gone already; the ledger still has it"
 	}
 	d.sql(n, "strike out", forgetObject(m))
 	out.put(d)

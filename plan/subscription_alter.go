@@ -42,7 +42,7 @@ func (v *subscription) alter(d *draft, out *findings) {
 // retain strikes a subscription that is to outlive its block out of the ledger.
 func (v *subscription) retain(d *draft) {
 	s := v.scope
-	if v.OnDestroy == topology.OnDestroyRetain && s.isOurs("subscription", v.Database, v.Name) {
+	if v.OnDestroy == topology.OnDestroyRetain && s.isOurs(object{"subscription", v.Name, v.Database}) {
 		d.differ("on_destroy", ptr(topology.OnDestroyDrop), ptr(topology.OnDestroyRetain), "")
 		d.sql(s.cluster.Primary, "it is no longer repltool's to drop", forget(s.row(v.ID)))
 	}
