@@ -15,12 +15,13 @@ type confBlock struct {
 }
 
 func blockOf(text, cluster string) confBlock {
-	b, err := conftext.FindBlock(text, cluster)
-	if err != nil { // a broken block is an error of the preflight
-		b = conftext.Block{}
-	}
+	b, _ := conftext.FindBlock(text, cluster) // a broken block is an error of the preflight
 	return confBlock{Block: b, text: text, cluster: cluster}
 }
+
+// confBlock is repltool's block in postgresql.conf as found, hbaBlock in pg_hba.conf.
+func (s *scope) confBlock(h *facts.Host) confBlock { return blockOf(h.Conf.Text, s.cluster.Name) }
+func (s *scope) hbaBlock(h *facts.Host) confBlock  { return blockOf(h.HBA.Text, s.cluster.Name) }
 
 // is tells whether the block has that body and stands in its place.
 func (b confBlock) is(body string, place conftext.Place) bool {
@@ -84,28 +85,29 @@ func confRevealed(lines []line) string {
 // confFile is the write of the block; was is the file as found, "" where it is
 // made earlier in the plan.
 func (s *scope) confFile(n *topology.Node, lines []line, was string) File {
-	wanted := confText(lines)
-	op := File{
-		Path: s.found(n).Host.Conf.Path, Block: &Block{Name: s.cluster.Name}, Content: wanted, Mode: 0o644,
-		Diff: blockDiff(s.cluster.Name, blockOf(was, s.cluster.Name), wanted),
-	}
+	return s.blockFile(n, File{Path: s.found(n).Host.Conf.Path, Block: &Block{}, Content: confText(lines), Mode: 0o644, Check: confErrors}, was)
+}
+
+// blockFile completes the write of a block: its name, the diff, what it replaces, and
+// the check, where there is a server to ask.
+func (s *scope) blockFile(n *topology.Node, op File, was string) File {
+	op.Block.Name, op.Database = s.cluster.Name, maintenance
+	op.Diff = blockDiff(s.cluster.Name, blockOf(was, s.cluster.Name), op.Content)
 	if was != "" && !s.recloned(n) {
 		op.Replaces, _ = HashRest([]byte(was), s.cluster.Name) // a broken block fails the preflight
 	}
-	if s.running(n) && !s.recloned(n) {
-		op.Check, op.Database = confErrors(), maintenance
+	if !s.running(n) || s.recloned(n) {
+		op.Check, op.Database = "", ""
 	}
 	return op
 }
 
 // confErrors is the query for what the server finds wrong with its files. A value
 // that waits for a restart, or for one to be gone, has an error there too, and is none.
-func confErrors() string {
-	return `SELECT sourcefile, sourceline, name, setting, error FROM pg_file_settings
+const confErrors = `SELECT sourcefile, sourceline, name, setting, error FROM pg_file_settings
 WHERE error IS NOT NULL AND error NOT LIKE 'parameter "%" cannot be changed without restarting the server'
   AND NOT (error = 'setting could not be applied'
     AND name IN (SELECT name FROM pg_settings WHERE context = 'postmaster'))`
-}
 
 // waitsForRestart tells whether what pg_file_settings calls an error is none, as confErrors has it.
 func waitsForRestart(f *facts.Server, fs facts.FileSetting) bool {

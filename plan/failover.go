@@ -67,11 +67,7 @@ func synchronizedSlots(s *scope, out *findings) {
 		return
 	}
 	s.checkFailover(out)
-	current := ""
-	if s.live() != nil {
-		current = s.live().InForce(syncedSlots)
-	}
-	wanted := s.wantedSyncedSlots()
+	current, wanted := s.inForce(syncedSlots), s.wantedSyncedSlots()
 	if wanted == "" && !s.failsOver() && current != "" && !s.setBySystem(syncedSlots) {
 		return // the user's own
 	}

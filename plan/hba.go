@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/repltool/repltool/providers/conftext"
@@ -29,8 +28,7 @@ func hbaRules(s *scope, out *findings) {
 		d := newDraft(Update, s.hbaAddress(n), n)
 		d.worsen(Reload)
 		f := s.found(n)
-		wanted := s.hbaText(n)
-		block := blockOf(f.Host.HBA.Text, s.cluster.Name)
+		wanted, block := s.hbaText(n), s.hbaBlock(f.Host)
 		switch {
 		case !block.is(wanted.Text, conftext.First):
 			d.Reason = hbaReason(block, wanted.Text)
@@ -46,50 +44,49 @@ func hbaRules(s *scope, out *findings) {
 }
 
 func hbaReason(block confBlock, wanted string) string {
-	switch {
-	case !block.Found, block.Body != wanted: // the diff tells
-		return ""
-	default:
-		return "the first match wins, and above the block stands " + ruleAbove(block)
+	if !block.Found || block.Body != wanted {
+		return "" // the diff tells
 	}
+	return "the first match wins, and above the block stands " + ruleAbove(block)
 }
 
 // ruleAbove names the first rule above the block, without its options: some of
 // those are secrets.
 func ruleAbove(block confBlock) string {
-	for _, l := range conftext.ParseHBA(block.text) {
-		r, err := l.Rule()
-		if err == nil && l.Line < block.FirstLine {
-			r.Options = nil
-			return fmt.Sprintf("line %d: %s", l.Line, r)
-		}
-		if err != nil && l.Line < block.FirstLine { // include "more.conf"
-			return fmt.Sprintf("line %d: %s %s", l.Line, l.Fields[0][0].Text, l.Fields[len(l.Fields)-1][0].Text)
-		}
+	lines := conftext.ParseHBA(block.text)
+	if len(lines) == 0 || lines[0].Line >= block.FirstLine {
+		return "something else"
 	}
-	return "something else"
+	l := lines[0]
+	r, err := l.Rule()
+	if err != nil { // include "more.conf"
+		return fmt.Sprintf("line %d: %s %s", l.Line, l.Fields[0][0].Text, l.Fields[len(l.Fields)-1][0].Text)
+	}
+	r.Options = nil
+	return fmt.Sprintf("line %d: %s", l.Line, r)
 }
 
 // wantedRules answers the block's rules for n.
 func (s *scope) wantedRules(n *topology.Node) []topology.HBARule {
 	var rules []topology.HBARule
-	role := s.cluster.Replication.Role
-	if role != nil {
+	if role := s.cluster.Replication.Role; role != nil {
 		for _, address := range s.peerAddresses(n) {
-			rules = append(rules, topology.HBARule{
-				Type: s.replicationType(), Database: []string{"replication"}, User: []string{conftext.LiteralUser(role.Name)},
-				Address: address, Method: s.cluster.Replication.Method,
-			})
+			rules = append(rules, s.rule("replication", role, address))
 			if s.failsOver() { // who copies slots asks for them in a database
-				rules = append(rules, topology.HBARule{
-					Type: s.replicationType(), Database: []string{maintenance}, User: []string{conftext.LiteralUser(role.Name)},
-					Address: address, Method: s.cluster.Replication.Method,
-				})
+				rules = append(rules, s.rule(maintenance, role, address))
 			}
 		}
 	}
 	rules = append(rules, s.subscriberRules(n)...)
 	return append(rules, s.cluster.HBA...)
+}
+
+// rule lets a role in from an address.
+func (s *scope) rule(database string, role *topology.Role, address string) topology.HBARule {
+	return topology.HBARule{
+		Type: s.replicationType(), Database: []string{database}, User: []string{conftext.LiteralUser(role.Name)},
+		Address: address, Method: s.cluster.Replication.Method,
+	}
 }
 
 // subscriberRules let in the subscribers of the cluster, from every node that is or
@@ -98,10 +95,7 @@ func (s *scope) subscriberRules(n *topology.Node) []topology.HBARule {
 	var rules []topology.HBARule
 	for _, sub := range s.subscribers() {
 		for _, address := range s.addressesOf(n, sub.Cluster.Members()) {
-			rule := topology.HBARule{
-				Type: s.replicationType(), Database: []string{conftext.LiteralUser(sub.SourceDatabase())},
-				User: []string{conftext.LiteralUser(sub.Role.Name)}, Address: address, Method: s.cluster.Replication.Method,
-			}
+			rule := s.rule(conftext.LiteralDatabase(sub.SourceDatabase()), sub.Role, address)
 			if !slices.ContainsFunc(rules, func(r topology.HBARule) bool { return hbaLine(r) == hbaLine(rule) }) {
 				rules = append(rules, rule)
 			}
@@ -112,11 +106,8 @@ func (s *scope) subscriberRules(n *topology.Node) []topology.HBARule {
 
 // replicationType is hostssl where the standbys insist on encryption.
 func (s *scope) replicationType() string {
-	switch s.cluster.Replication.SSLMode {
-	case "require", "verify-ca", "verify-full":
-		return "hostssl"
-	}
-	if s.cluster.Replication.Method == "cert" {
+	r := s.cluster.Replication
+	if r.Method == "cert" || slices.Contains([]string{"require", "verify-ca", "verify-full"}, r.SSLMode) {
 		return "hostssl"
 	}
 	return "host"
@@ -133,7 +124,7 @@ func (s *scope) addressesOf(n *topology.Node, nodes []*topology.Node) []string {
 	set := map[string]bool{}
 	for _, m := range nodes {
 		for _, a := range s.resolve(n, m.Address) {
-			set[a.String()+fmt.Sprintf("/%d", a.BitLen())] = true
+			set[netip.PrefixFrom(a, a.BitLen()).String()] = true
 		}
 	}
 	return sortedKeys(set)
@@ -154,7 +145,7 @@ func (s *scope) resolve(n *topology.Node, name string) []netip.Addr {
 			addresses = append(addresses, a.Unmap().WithZone(""))
 		}
 	}
-	sort.Slice(addresses, func(i, j int) bool { return addresses[i].Less(addresses[j]) })
+	slices.SortFunc(addresses, netip.Addr.Compare)
 	return slices.Compact(addresses)
 }
 
@@ -208,17 +199,5 @@ func hbaLine(r topology.HBARule) string {
 // hbaFile is the write of the block; was is the file as found, "" where it is
 // made earlier in the plan.
 func (s *scope) hbaFile(n *topology.Node, was string) File {
-	host := s.found(n).Host
-	wanted := s.hbaText(n)
-	op := File{
-		Path: host.HBA.Path, Block: &Block{Name: s.cluster.Name, First: true}, Content: wanted, Mode: 0o640,
-		Diff: blockDiff(s.cluster.Name, blockOf(was, s.cluster.Name), wanted),
-	}
-	if was != "" && !s.recloned(n) {
-		op.Replaces, _ = HashRest([]byte(was), s.cluster.Name) // a broken block fails the preflight
-	}
-	if s.running(n) && !s.recloned(n) {
-		op.Check, op.Database = hbaErrors, maintenance
-	}
-	return op
+	return s.blockFile(n, File{Path: s.found(n).Host.HBA.Path, Block: &Block{First: true}, Content: s.hbaText(n), Mode: 0o640, Check: hbaErrors}, was)
 }

@@ -29,7 +29,7 @@ func (s *scope) theirRules(n *topology.Node) []placedRule {
 	if f.Server == nil || f.Host == nil {
 		return nil
 	}
-	block := blockOf(f.Host.HBA.Text, s.cluster.Name)
+	block := s.hbaBlock(f.Host)
 	written := map[int]conftext.HBARule{}
 	for _, l := range conftext.ParseHBA(f.Host.HBA.Text) {
 		if r, err := l.Rule(); err == nil {

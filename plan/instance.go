@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"path"
-	"sort"
 	"strconv"
 
 	"github.com/repltool/repltool/providers/conftext"
@@ -169,11 +168,11 @@ func (s *scope) takeConfig(d *draft, n *topology.Node) {
 // looked at, and only what the topology itself says: what is derived wants a server.
 func (s *scope) filesOfDown(d *draft, n *topology.Node) {
 	h := s.found(n).Host
-	block := blockOf(h.Conf.Text, s.cluster.Name)
+	block := s.confBlock(h)
 	if lines := s.linesOfDown(n, block); block.Found && !block.is(confRevealed(lines), conftext.Last) {
 		d.step(n, "write the block", s.confFile(n, lines, h.Conf.Text))
 	}
-	if rules := blockOf(h.HBA.Text, s.cluster.Name); rules.Found && !rules.is(s.hbaText(n).Text, conftext.First) {
+	if rules := s.hbaBlock(h); rules.Found && !rules.is(s.hbaText(n).Text, conftext.First) {
 		d.step(n, "write the block", s.hbaFile(n, h.HBA.Text))
 	}
 }
@@ -181,20 +180,13 @@ func (s *scope) filesOfDown(d *draft, n *topology.Node) {
 // linesOfDown are the lines that the topology gives, and of those in the block the
 // ones that are repltool's own to derive.
 func (s *scope) linesOfDown(n *topology.Node, block confBlock) []line {
-	var lines []line
-	wanted := s.cluster.ParametersOf(n)
-	for _, name := range wanted.Names() {
-		if !s.cluster.Lifecycle.Ignores(name) {
-			lines = append(lines, line{name: name, value: wanted[name].Value, secret: wanted[name].Secret})
-		}
-	}
+	lines := s.givenLines(n)
 	for _, name := range append(hotStandby(), "listen_addresses", "port", "unix_socket_directories", syncNames) {
 		if v, there := block.value(name); there && !hasLine(lines, name) {
 			lines = append(lines, line{name: name, value: v})
 		}
 	}
-	sort.Slice(lines, func(i, j int) bool { return lines[i].name < lines[j].name })
-	return lines
+	return sortLines(lines)
 }
 
 // passfileOfDown mends the passfile of a standby that is down, where it has one.

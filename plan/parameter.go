@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/repltool/repltool/providers/conftext"
@@ -81,7 +80,7 @@ func (c *paramChange) needed() bool { return c.write || len(c.reset) > 0 || c.re
 func (s *scope) compareParameters(n *topology.Node, out *findings) *paramChange {
 	found := s.found(n)
 	c := &paramChange{scope: s, node: n, found: found, lines: s.lines(n)}
-	block := blockOf(found.Host.Conf.Text, s.cluster.Name)
+	block := s.confBlock(found.Host)
 	if v, ok := block.value(syncNames); ok && n == s.cluster.Primary {
 		c.lines = withLine(c.lines, line{name: syncNames, value: v})
 	}
@@ -217,20 +216,29 @@ func (c *paramChange) classify(name string, setting facts.Setting, current, want
 // lines answers the wanted block of n in order of name, without
 // synchronous_standby_names, which is written last, behind a gate.
 func (s *scope) lines(n *topology.Node) []line {
-	var lines []line
-	wanted := s.cluster.ParametersOf(n)
-	for _, name := range wanted.Names() {
-		if s.cluster.Lifecycle.Ignores(name) {
-			continue
-		}
-		lines = append(lines, line{name: name, value: wanted[name].Value, secret: wanted[name].Secret})
-	}
+	lines, wanted := s.givenLines(n), s.cluster.ParametersOf(n)
 	for _, l := range s.derived(n) {
 		if _, given := wanted[l.name]; !given {
 			lines = append(lines, l)
 		}
 	}
-	sort.Slice(lines, func(i, j int) bool { return lines[i].name < lines[j].name })
+	return sortLines(lines)
+}
+
+// givenLines are those that the topology writes.
+func (s *scope) givenLines(n *topology.Node) []line {
+	var lines []line
+	wanted := s.cluster.ParametersOf(n)
+	for _, name := range wanted.Names() {
+		if !s.cluster.Lifecycle.Ignores(name) {
+			lines = append(lines, line{name: name, value: wanted[name].Value, secret: wanted[name].Secret})
+		}
+	}
+	return lines
+}
+
+func sortLines(lines []line) []line {
+	slices.SortFunc(lines, func(a, b line) int { return strings.Compare(a.name, b.name) })
 	return lines
 }
 
@@ -270,7 +278,7 @@ func (s *scope) feeds(n *topology.Node) bool {
 	if f.Host == nil {
 		return false
 	}
-	_, ours := blockOf(f.Host.Conf.Text, s.cluster.Name).value("listen_addresses")
+	_, ours := s.confBlock(f.Host).value("listen_addresses")
 	return s.recloned(n) || ours
 }
 
@@ -306,7 +314,7 @@ func (s *scope) outside(n *topology.Node, name, fallback string) string {
 	if f.Server == nil || s.recloned(n) {
 		return fallback
 	}
-	block := blockOf(f.Host.Conf.Text, s.cluster.Name)
+	block := s.confBlock(f.Host)
 	return f.Server.Outside(name, f.Host.Conf.Path, block.FirstLine, block.LastLine)
 }
 
@@ -362,25 +370,13 @@ func hasLine(lines []line, name string) bool {
 
 // withLine answers the lines with l in its place; a line with no value leaves.
 func withLine(lines []line, l line) []line {
-	var all []line
-	for _, other := range lines {
-		if other.name != l.name {
-			all = append(all, other)
-		}
-	}
+	all := slices.DeleteFunc(slices.Clone(lines), func(other line) bool { return other.name == l.name })
 	if l.value != "" || l.secret.IsSet() {
 		all = append(all, l)
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i].name < all[j].name })
-	return all
+	return sortLines(all)
 }
 
 func join(parts ...string) string {
-	var kept []string
-	for _, p := range parts {
-		if p != "" {
-			kept = append(kept, p)
-		}
-	}
-	return strings.Join(kept, ", ")
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ", ")
 }

@@ -20,7 +20,7 @@ func (s *scope) checkFiles(n *topology.Node, f *facts.Node, out *findings) {
 	if f.Server == nil || s.recloned(n) {
 		return
 	}
-	block := blockOf(f.Host.Conf.Text, s.cluster.Name)
+	block := s.confBlock(f.Host)
 	for _, fs := range f.Server.FileSettings {
 		if fs.Error != "" && !waitsForRestart(f.Server, fs) && !(fs.File == f.Host.Conf.Path && block.has(fs.Line)) {
 			out.fail(s.rangeOf(n), "The server's files have an error",
@@ -28,7 +28,7 @@ func (s *scope) checkFiles(n *topology.Node, f *facts.Node, out *findings) {
 				n.Name, fs.File, fs.Line, fs.Name, fs.Error)
 		}
 	}
-	block = blockOf(f.Host.HBA.Text, s.cluster.Name)
+	block = s.hbaBlock(f.Host)
 	for _, r := range f.Server.HBA {
 		if r.Error != "" && !((r.File == "" || r.File == f.Host.HBA.Path) && block.has(r.Line)) {
 			out.fail(s.rangeOf(n), "The server's files have an error",

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -27,14 +26,7 @@ func (s *scope) checkParameters(out *findings) {
 	var faults []*paramFault
 	for _, n := range s.cluster.Members() {
 		for _, fault := range s.paramFaults(n) {
-			i := slices.IndexFunc(faults, func(f *paramFault) bool {
-				return f.at == fault.at && f.summary == fault.summary && f.text == fault.text
-			})
-			if i < 0 {
-				faults = append(faults, fault)
-				i = len(faults) - 1
-			}
-			faults[i].nodes = append(faults[i].nodes, n.Name)
+			faults = addFault(faults, n.Name, fault)
 		}
 	}
 	for _, f := range faults {

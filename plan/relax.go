@@ -42,17 +42,12 @@ func (s *scope) keptAside() *aside {
 // syncForeign tells that synchronous_standby_names is somebody's own.
 func (s *scope) syncForeign() bool { return s.cluster.Synchronous == nil && !s.syncOurs() }
 
-// overridden tells whether ALTER SYSTEM gives the value in force.
-func (s *scope) overridden() bool {
-	return s.live() != nil && strings.HasSuffix(s.live().Settings[syncNames].SourceFile, autoConf)
-}
-
 // relax sets a smaller set in place of the full one.
 func (s *scope) relax(d *draft, why, relaxed, full string) {
 	n := s.cluster.Primary
 	if s.syncForeign() && s.keptAside() == nil {
 		d.after = append(d.after, s.ledgerAddress())
-		d.sql(n, "what an apply that dies would lose", intend(row{s.asideAddress(), aside{full, s.overridden()}.object()}))
+		d.sql(n, "what an apply that dies would lose", intend(row{s.asideAddress(), aside{full, s.setBySystem(syncNames)}.object()}))
 	}
 	d.sql(n, why, "ALTER SYSTEM SET "+syncNames+" = "+literal(relaxed)+";")
 	d.reload(n)
@@ -62,7 +57,7 @@ func (s *scope) relax(d *draft, why, relaxed, full string) {
 // so: synchronous brings that back, behind its gates.
 func (s *scope) unrelax(d *draft, full string) {
 	n := s.cluster.Primary
-	s.setBack(d, "commits wait again", aside{full, s.overridden()})
+	s.setBack(d, "commits wait again", aside{full, s.setBySystem(syncNames)})
 	d.reload(n)
 	if s.syncForeign() && s.keptAside() == nil {
 		d.sql(n, "it is back", forget(s.asideAddress()))

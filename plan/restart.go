@@ -113,7 +113,7 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft {
 // reason tells why there is work though no value differs.
 func (c *paramChange) reason() string {
 	switch {
-	case c.write && !blockOf(c.found.Host.Conf.Text, c.scope.cluster.Name).Found:
+	case c.write && !c.scope.confBlock(c.found.Host).Found:
 		return "the block is not there yet; no value changes"
 	case c.write:
 		return "the block was edited or moved; no value changes"

@@ -61,17 +61,17 @@ func synchronous(s *scope, out *findings) {
 func (s *scope) writeSync(d *draft, wanted string, leaves bool) {
 	n := s.cluster.Primary
 	if s.syncForeign() {
-		was := aside{wanted, s.overridden()}
+		was := aside{wanted, s.setBySystem(syncNames)}
 		if owed := s.keptAside(); owed != nil && owed.value == wanted {
 			was.system = owed.system
 		}
 		s.setBack(d, "commits wait as before", was)
 		return
 	}
-	if value, _ := blockOf(s.primary().Host.Conf.Text, s.cluster.Name).value(syncNames); s.live() == nil || !sameSync(value, wanted) {
+	if value, _ := s.confBlock(s.primary().Host).value(syncNames); s.live() == nil || !sameSync(value, wanted) {
 		d.step(n, "write the block", s.syncFile(wanted))
 	}
-	if leaves || s.overridden() {
+	if leaves || s.setBySystem(syncNames) {
 		d.sql(n, "take the override away", "ALTER SYSTEM RESET "+syncNames+";")
 	}
 }
@@ -137,11 +137,14 @@ func syncIdent(name string) string {
 }
 
 // syncCurrent answers the value in force.
-func (s *scope) syncCurrent() string {
+func (s *scope) syncCurrent() string { return s.inForce(syncNames) }
+
+// inForce answers a parameter of the primary; "" where there is none yet.
+func (s *scope) inForce(name string) string {
 	if s.live() == nil {
 		return ""
 	}
-	return s.live().InForce(syncNames)
+	return s.live().InForce(name)
 }
 
 // syncOurs tells whether our block sets it.
@@ -149,14 +152,14 @@ func (s *scope) syncOurs() bool {
 	if s.live() == nil {
 		return false
 	}
-	_, ok := blockOf(s.primary().Host.Conf.Text, s.cluster.Name).value(syncNames)
+	_, ok := s.confBlock(s.primary().Host).value(syncNames)
 	return ok
 }
 
 // syncInBlock tells whether the block, and nothing after it, says the wanted value.
 func (s *scope) syncInBlock(wanted string) bool {
-	value, ok := blockOf(s.primary().Host.Conf.Text, s.cluster.Name).value(syncNames)
-	return ok == (wanted != "") && sameSync(value, wanted) && !s.overridden()
+	value, ok := s.confBlock(s.primary().Host).value(syncNames)
+	return ok == (wanted != "") && sameSync(value, wanted) && !s.setBySystem(syncNames)
 }
 
 // syncReadable is false, with a notice, when a member of the set could not be read:
@@ -199,7 +202,7 @@ func (s *scope) syncFile(wanted string) File {
 		before = withLine(before, line{name: syncNames, value: v})
 	}
 	op.Diff = linesDiff(confText(before).Text, confText(lines).Text)
-	op.Check, op.Database = confErrors(), maintenance
+	op.Check, op.Database = confErrors, maintenance
 	return op
 }
 
