@@ -42,7 +42,7 @@ func (s *scope) paramFaults(n *topology.Node) []*paramFault {
 	wanted := s.cluster.ParametersOf(n)
 	if f.Server == nil || s.recloned(n) {
 		if f.Host.ParameterError == "" {
-			return nil
+			return s.startFaults(n)
 		}
 		return []*paramFault{{
 			at: s.paramRange(wanted, f.Host.ParameterError), summary: "Parameter not accepted",
@@ -55,7 +55,10 @@ func (s *scope) paramFaults(n *topology.Node) []*paramFault {
 			faults = append(faults, fault)
 		}
 	}
-	return faults
+	if len(faults) > 0 {
+		return faults
+	}
+	return s.startFaults(n)
 }
 
 // paramRange answers where the parameter stands that the server's words name.

@@ -161,12 +161,14 @@ func (s *scope) checkLogicalSenders(sub *topology.Subscription, out *findings) {
 }
 
 // willBe answers a parameter of the primary as this plan leaves it; "" unknown.
-func (s *scope) willBe(name string) string {
-	n := s.cluster.Primary
+func (s *scope) willBe(name string) string { return s.willHave(s.cluster.Primary, name) }
+
+// willHave answers a parameter of n as this plan leaves it; "" unknown.
+func (s *scope) willHave(n *topology.Node, name string) string {
 	if p, given := s.cluster.ParametersOf(n)[name]; given && !s.cluster.Lifecycle.Ignores(name) {
 		return p.Value
 	}
-	if s.live() == nil {
+	if !s.running(n) {
 		return s.bootValue(name)
 	}
 	for _, l := range s.derived(n) {

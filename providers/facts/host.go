@@ -50,6 +50,10 @@ type Host struct {
 	// not answer this machine; of those only that no subscription here has used yet.
 	PublisherErrors map[string]string `json:",omitempty"`
 
+	// LackedLibraries are those of the wanted shared_preload_libraries of which
+	// PostgreSQL's library directory has no file.
+	LackedLibraries []string `json:",omitempty"`
+
 	Conf     File       // postgresql.conf
 	HBA      File       // pg_hba.conf
 	Passfile SecretFile // the one that repltool writes for this node

@@ -19,6 +19,10 @@ type Server struct {
 	// ConfLoaded is pg_conf_load_time, in seconds since 1970.
 	ConfLoaded float64
 
+	// Prepared transactions and replication origins: a server does not start with
+	// limits below what it holds.
+	Prepared, Origins int
+
 	Settings     map[string]Setting
 	FileSettings []FileSetting
 	HBA          []HBARule

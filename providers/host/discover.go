@@ -169,10 +169,26 @@ func (w Want) extra() string {
 	if len(w.Parameters) > 0 {
 		fmt.Fprintf(&s, "[ $RUNNING = 1 ] || p=$(%s 2>&1 >/dev/null) || put parameters \"$p\"\n", w.ask())
 	}
+	if names := libraries(w.Parameters["shared_preload_libraries"]); len(names) > 0 {
+		fmt.Fprintf(&s, "put_lacked %s\n", QuoteAll(names))
+	}
 	if !alwaysThere(w.Locale) {
 		s.WriteString("[ $STATE = cluster ] || { put locales && locale -a; }\n")
 	}
 	return s.String()
+}
+
+// libraries answers the names in a list of libraries: those that are looked for in
+// PostgreSQL's own directory.
+func libraries(list string) []string {
+	var names []string
+	for name := range strings.SplitSeq(list, ",") {
+		name = strings.TrimPrefix(strings.Trim(strings.TrimSpace(name), `"`), "$libdir/")
+		if name != "" && !strings.ContainsAny(name, "/\x00\n ") {
+			names = append(names, strings.TrimSuffix(name, ".so"))
+		}
+	}
+	return names
 }
 
 // ask is the command that has the server's binary check the parameters.

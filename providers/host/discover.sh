@@ -22,6 +22,17 @@ fail() {
 
 number() { case $1 in '' | *[!0-9]*) return 1 ;; esac; }
 
+# put_lacked NAME… answers those of which the library directory has no file. Packages put
+# it beside the programs; where it is elsewhere, nothing is said.
+put_lacked() {
+  [ -e "$BIN/../lib/plpgsql.so" ] || return 0
+  m=''
+  for l; do
+    [ -e "$BIN/../lib/$l.so" ] || m="$m $l"
+  done
+  put lacked "$m"
+}
+
 # pidfile DIR reads DIR/postmaster.pid; true when that server runs.
 pidfile() {
   p_pid='' p_port='' p_sock=''

@@ -26,6 +26,8 @@ const controlSQL = `SELECT json_build_object(
         (SELECT timeline_id FROM pg_control_checkpoint()))
       ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END,
     'lsn', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE (SELECT ends FROM wal) END,
+    'prepared', (SELECT count(*) FROM pg_prepared_xacts),
+    'origins', (SELECT count(*) FROM pg_replication_origin_status),
     'conf_loaded', (extract(epoch FROM pg_conf_load_time()) * 1000000)::bigint)`
 
 func control() section {
@@ -37,6 +39,8 @@ func control() section {
 			SystemIdentifier string `json:"system_identifier"`
 			Timeline         int
 			LSN              string
+			Prepared         int
+			Origins          int
 			ConfLoaded       microseconds `json:"conf_loaded"`
 		}
 		if err := json.Unmarshal(answer, &row); err != nil {
@@ -44,6 +48,7 @@ func control() section {
 		}
 		s.VersionNum, s.InRecovery, s.SystemIdentifier = row.VersionNum, row.InRecovery, row.SystemIdentifier
 		s.Version, _, _ = strings.Cut(row.Version, " ") // without the packager's name
+		s.Prepared, s.Origins = row.Prepared, row.Origins
 		s.Timeline, s.LSN, s.ConfLoaded = row.Timeline, row.LSN, float64(row.ConfLoaded)/1e6
 		return nil
 	}}
