@@ -121,6 +121,8 @@ func (w *world) obstacles() []obstacle {
 		},
 		{name: "bad hba block", extra: "  hba {\n    type = \"host\"\n    database = \"all\"\n    user = \"all\"\n    address = \"all\"\n    method = \"ldap\"\n  }\n"},
 		{name: "limits", extra: "  parameters = {\n    max_wal_senders = 2\n    max_replication_slots = 1\n  }\n"},
+		{name: "no library", extra: "  parameters = { shared_preload_libraries = \"pg_stat_statements, pg_cron\" }\n"},
+		{name: "no start", extra: "  parameters = { wal_level = \"minimal\" }\n"},
 		{name: "the upstream's own machine", node: "  host = \"host1\"\n  address = \"" + w.host(1).Addr + "\"\n  port = 5433\n  data_dir = \"/srv/ts/pg3\"\n"},
 		{
 			name: "directories", extra: "  basebackup {\n    wal_dir = \"/srv/wal\"\n    tablespace_mapping = { \"/srv/ts/sales\" = \"/srv/full\", \"/srv/ts/salse\" = \"/srv/other\" }\n  }\n",
