@@ -85,11 +85,11 @@ func (c *paramChange) awaitFollowers(d *draft, lowering bool) {
 	if !lowering || len(names) == 0 {
 		return
 	}
-	c.scope.awaitReplay(d, c.node, names, longest)
+	awaitReplay(d, c.node, names, longest)
 }
 
 // awaitReplay waits until standbys of a node have replayed all that it did before.
-func (s *scope) awaitReplay(d *draft, up *topology.Node, names []string, longest time.Duration) {
+func awaitReplay(d *draft, up *topology.Node, names []string, longest time.Duration) {
 	what, who := "standbys replayed the change", "WHERE application_name IN ("+literals(names)+")"
 	d.sql(up, "a point in WAL behind the change", "CHECKPOINT;")
 	d.step(up, what, Wait{
@@ -110,6 +110,6 @@ func (c *paramChange) awaitLowered(d *draft, restarting map[string]bool) {
 	}
 	up, name := c.scope.followed(sb), c.scope.applicationName(c.node)
 	if server := c.scope.found(up).Server; !restarting[up.Name] || server == nil || !slices.Contains(followers(server), name) {
-		c.scope.awaitReplay(d, up, []string{name}, c.scope.delay(c.node))
+		awaitReplay(d, up, []string{name}, c.scope.delay(c.node))
 	}
 }

@@ -77,8 +77,7 @@ func buildClusters(t *topology.Topology, f facts.Facts, o Options) ([]*scope, []
 	scopes, found := make([]*scope, len(t.Clusters)), make([]*findings, len(t.Clusters))
 	var all sync.WaitGroup
 	for i, c := range t.Clusters {
-		scopes[i] = newScope(t, c, f, o.Replace)
-		scopes[i].targets = o.Targets
+		scopes[i] = newScope(t, c, f, o)
 		all.Go(func() { found[i] = buildCluster(scopes[i]) })
 	}
 	all.Wait()

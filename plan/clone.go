@@ -37,7 +37,7 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	if again {
 		s.setAside(d, sb)
 	}
-	if !s.copySteps(d, sb, size, again, out) {
+	if !s.copySteps(d, sb, out) {
 		return newDraft(action, s.standbyAddress(n), n)
 	}
 	s.configure(d, sb)
@@ -77,11 +77,11 @@ func markers(n *topology.Node, h *facts.Host) []string {
 
 // copySteps adds the copy and its check, or takes up those that an earlier apply
 // began. It is false, with an error, when what runs is of another making.
-func (s *scope) copySteps(d *draft, sb *topology.Standby, size int64, again bool, out *findings) bool {
+func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 	n, h := sb.Node, s.found(sb.Node).Host
-	copying := Command{Argv: s.basebackup(sb), Job: jobID(n, h, "clone"), Bytes: size}
+	copying := Command{Argv: s.basebackup(sb), Job: jobID(n, h, "clone"), Bytes: s.cloneBytes(sb)}
 	checking := Command{Argv: s.verify(n, h), Job: jobID(n, h, "verify")}
-	clone, verify := h.Job(copying.Job), h.Job(checking.Job)
+	clone, verify, again := h.Job(copying.Job), h.Job(checking.Job), s.moves(n)
 	for _, job := range h.Jobs {
 		if job.Running && !slices.Equal(job.Argv, copying.Argv) && !slices.Equal(job.Argv, checking.Argv) {
 			out.fail(sb.Range, "Another clone is running",

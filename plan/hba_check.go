@@ -30,7 +30,7 @@ func (s *scope) warnShadowed(out *findings) {
 				faults = addFault(faults, n.Name, &paramFault{
 					at: s.ruleRange(*ours), summary: "Rule is shadowed",
 					text: fmt.Sprintf("%s:%d\n  %s\nnever matches: this rule of repltool's block%s stands above it and takes the same connections\n  %s",
-						theirs.path, theirs.line, hbaLine(theirs.shown()), s.rulePlace(*ours), hbaLine(ours.shown())),
+						theirs.path, theirs.line, hbaLine(theirs.shown()), rulePlace(*ours), hbaLine(ours.shown())),
 				})
 			}
 		}
@@ -38,7 +38,7 @@ func (s *scope) warnShadowed(out *findings) {
 	for i, r := range s.cluster.HBA {
 		if over := aboveOwn(s.ourRules(s.cluster.Primary), i, len(s.cluster.HBA)); over != nil {
 			out.warn(r.Range, "Rule is shadowed", "This rule\n  %s\nnever matches: the one above it%s takes the same connections\n  %s",
-				hbaLine(placedRule{HBARule: r}.shown()), s.rulePlace(*over), hbaLine(over.shown()))
+				hbaLine(placedRule{HBARule: r}.shown()), rulePlace(*over), hbaLine(over.shown()))
 		}
 	}
 	for _, f := range faults {
@@ -97,7 +97,7 @@ func (s *scope) ruleRange(r placedRule) hcl.Range {
 	return s.cluster.Range
 }
 
-func (s *scope) rulePlace(r placedRule) string {
+func rulePlace(r placedRule) string {
 	if r.Range.Filename == "" {
 		return " (which replication needs)"
 	}

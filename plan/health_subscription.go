@@ -29,8 +29,8 @@ func (s *scope) oneSubscriptionHealth(address string, is *facts.Subscription, ou
 		failures = fmt.Sprintf(" (%s applying, %s copying so far)", counted(int(is.ApplyErrors), "error"), counted(int(is.SyncErrors), "error"))
 	}
 	copying := is.Copying()
-	switch disabled := is.Options.DisableOnError; {
-	case !is.Options.Enabled && failures != "" && disabled != nil && *disabled:
+	switch {
+	case !is.Options.Enabled && failures != "" && isOn(is.Options.DisableOnError):
 		bad(Error, "the log of "+n+" has the error: mend its cause, then enable it by apply", "%s was disabled by an error%s", is.Name, failures)
 	case !is.Options.Enabled:
 		bad(Warning, "its slot holds back WAL on the publisher", "%s is disabled", is.Name)

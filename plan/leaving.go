@@ -57,7 +57,7 @@ func (s *scope) leavingDraft(current, value string) *draft {
 	}
 	d.differ(syncNames, ptr(literal(current)), ptr(literal(value)), "")
 	s.relax(d, "leave the set", value, current)
-	d.wait(n, "value in force", s.syncInForce(value), settleTimeout)
+	d.wait(n, "value in force", syncInForce(value), settleTimeout)
 	return d
 }
 

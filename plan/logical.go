@@ -17,40 +17,24 @@ func (s *scope) of(c *topology.Cluster) *scope {
 	if c == s.cluster {
 		return s
 	}
-	return &scope{topology: s.topology, cluster: c, facts: s.facts, replace: s.replace, targets: s.targets}
+	other := *s
+	other.cluster = c
+	return &other
 }
 
 // publications answers those of this cluster.
 func (s *scope) publications() []*topology.Publication {
-	var all []*topology.Publication
-	for _, p := range s.topology.Publications {
-		if p.Cluster == s.cluster {
-			all = append(all, p)
-		}
-	}
-	return all
+	return kept(s.topology.Publications, func(p *topology.Publication) bool { return p.Cluster == s.cluster })
 }
 
 // subscriptions answers those of this cluster.
 func (s *scope) subscriptions() []*topology.Subscription {
-	var all []*topology.Subscription
-	for _, sub := range s.topology.Subscriptions {
-		if sub.Cluster == s.cluster {
-			all = append(all, sub)
-		}
-	}
-	return all
+	return kept(s.topology.Subscriptions, func(sub *topology.Subscription) bool { return sub.Cluster == s.cluster })
 }
 
 // subscribers answers the subscriptions that this cluster publishes to.
 func (s *scope) subscribers() []*topology.Subscription {
-	var all []*topology.Subscription
-	for _, sub := range s.topology.Subscriptions {
-		if sub.Publisher() == s.cluster {
-			all = append(all, sub)
-		}
-	}
-	return all
+	return kept(s.topology.Subscriptions, func(sub *topology.Subscription) bool { return sub.Publisher() == s.cluster })
 }
 
 // subscriptionAddresses are those of every subscription, wanted or on its way out.
@@ -86,23 +70,12 @@ func (s *scope) logical(database string) (found *facts.Logical, unknown bool) {
 // logicalUnknown tells whether some database of the cluster's publications or
 // subscriptions could not be read.
 func (s *scope) logicalUnknown() bool {
-	for _, database := range s.logicalDatabases() {
-		if _, unknown := s.logical(database); unknown {
-			return true
-		}
+	unknown := func(database string) bool {
+		_, unknown := s.logical(database)
+		return unknown
 	}
-	return false
-}
-
-func (s *scope) logicalDatabases() []string {
-	set := map[string]bool{}
-	for _, p := range s.publications() {
-		set[p.Database] = true
-	}
-	for _, sub := range s.subscriptions() {
-		set[sub.Database] = true
-	}
-	return sortedKeys(set)
+	return slices.ContainsFunc(s.publications(), func(p *topology.Publication) bool { return unknown(p.Database) }) ||
+		slices.ContainsFunc(s.subscriptions(), func(sub *topology.Subscription) bool { return unknown(sub.Database) })
 }
 
 // readDatabases are those whose logical replication was read, in order.
@@ -110,14 +83,10 @@ func (s *scope) readDatabases() []string {
 	if s.live() == nil {
 		return nil
 	}
-	var all []string
-	for name, found := range s.live().Logical {
-		if found != nil && found.Error == nil {
-			all = append(all, name)
-		}
-	}
-	slices.Sort(all)
-	return all
+	return slices.DeleteFunc(sortedKeys(s.live().Logical), func(name string) bool {
+		found := s.live().Logical[name]
+		return found == nil || found.Error != nil
+	})
 }
 
 // row is the key in the ledger of a publication or a subscription: unlike its
@@ -147,36 +116,10 @@ func (s *scope) writeName(d *draft, kind, id, database, name string) {
 // something does (a database of another name).
 func (s *scope) goneAddress(m row) string {
 	id := s.addressOfRow(m.address)
-	for _, p := range s.topology.Publications {
-		if p.ID == id {
-			return id + ".earlier"
-		}
-	}
-	for _, sub := range s.topology.Subscriptions {
-		if sub.ID == id {
-			return id + ".earlier"
-		}
+	if slices.Contains(blocks(s.topology), id) {
+		return id + ".earlier"
 	}
 	return id
-}
-
-// tableIdent writes a table for SQL.
-func tableIdent(t topology.TableName) string { return ident(t.Schema) + "." + ident(t.Name) }
-
-func tableIdents(tables []topology.TableName) string {
-	var all []string
-	for _, t := range tables {
-		all = append(all, tableIdent(t))
-	}
-	return strings.Join(all, ", ")
-}
-
-func idents(names []string) string {
-	var all []string
-	for _, n := range names {
-		all = append(all, ident(n))
-	}
-	return strings.Join(all, ", ")
 }
 
 // member tells whether a table belongs to the publication, by itself, by its
@@ -197,6 +140,16 @@ func (s *scope) major() int {
 		return p.Host.Version
 	}
 	return s.cluster.Version
+}
+
+// kept answers the elements of a list of which keep is true.
+func kept[T any](list []T, keep func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return !keep(x) })
+}
+
+// without answers what of a list is not in another one.
+func without[T comparable](list, other []T) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return slices.Contains(other, x) })
 }
 
 func sameSet(a, b []string) bool {

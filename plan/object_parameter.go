@@ -58,7 +58,7 @@ func (s *scope) withParameters(of row) []string {
 // setParameters adds the parameters of an object that is new; its rows are written.
 func (s *scope) setParameters(d *draft, b *textBuilder, o ownParameters) {
 	for _, name := range o.wanted.Names() {
-		s.setParameter(d, b, o, name, nil)
+		setParameter(d, b, o, name, nil)
 	}
 }
 
@@ -79,7 +79,7 @@ func (s *scope) alterParameters(d *draft, b *textBuilder, o ownParameters, found
 		if current, is := found[name]; is {
 			before = &current.Value
 		}
-		s.setParameter(d, b, o, name, before)
+		setParameter(d, b, o, name, before)
 	}
 	s.resetParameters(d, b, o, found)
 }
@@ -143,7 +143,7 @@ func (s *scope) parametersFound(kind, name string) topology.Parameters {
 }
 
 // setParameter adds one ALTER … SET.
-func (s *scope) setParameter(d *draft, b *textBuilder, o ownParameters, name string, before *string) {
+func setParameter(d *draft, b *textBuilder, o ownParameters, name string, before *string) {
 	p := o.wanted[name]
 	after := p.Value
 	if p.Secret.IsSet() {

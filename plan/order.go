@@ -88,17 +88,11 @@ func target(t *topology.Topology, drafts []*draft, targets []string) ([]*draft, 
 			}
 		}
 	}
-	var kept []*draft
-	for _, d := range drafts {
-		if keep[d.Address] {
-			kept = append(kept, d)
-		}
-	}
-	kept, err := order(kept)
+	drafts, err := order(kept(drafts, func(d *draft) bool { return keep[d.Address] }))
 	if err != nil { // cannot be: a part of an ordered set has an order
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No order of changes", Detail: err.Error()})
 	}
-	return kept, diags
+	return drafts, diags
 }
 
 // under tells whether address is target or below it.
@@ -108,20 +102,20 @@ func under(address, target string) bool {
 
 // known tells whether target could name something of the topology.
 func known(t *topology.Topology, target string) bool {
+	return slices.ContainsFunc(blocks(t), func(id string) bool { return under(target, id) })
+}
+
+// blocks answers the addresses of the clusters, publications and subscriptions.
+func blocks(t *topology.Topology) []string {
+	var all []string
 	for _, c := range t.Clusters {
-		if under(target, c.ID) {
-			return true
-		}
+		all = append(all, c.ID)
 	}
 	for _, p := range t.Publications {
-		if under(target, p.ID) {
-			return true
-		}
+		all = append(all, p.ID)
 	}
 	for _, sub := range t.Subscriptions {
-		if under(target, sub.ID) {
-			return true
-		}
+		all = append(all, sub.ID)
 	}
-	return false
+	return all
 }

@@ -132,7 +132,7 @@ func (c *paramChange) compareLine(l line, block confBlock) {
 		c.reload = true
 		c.diffs = append(c.diffs, Attribute{Name: l.name, Before: ptr(c.waiting(l, setting)), After: ptr(l.shown()), Note: join("a reload is enough", note)})
 	default:
-		c.differ(l.name, setting, current, l.reveal(), l.shown(), note)
+		c.differ(l.name, l.reveal(), l.shown(), note)
 	}
 }
 
@@ -173,44 +173,36 @@ func (c *paramChange) compareRemoved(name string, block confBlock) {
 	current := c.found.Server.InForce(name)
 	after := c.found.Server.Outside(name, c.found.Host.Conf.Path, block.FirstLine, block.LastLine)
 	if !same(setting, current, after) {
-		c.differ(name, setting, current, after, withUnit(setting, after), "no longer in the topology")
+		c.differ(name, after, withUnit(setting, after), "no longer in the topology")
 	}
 }
 
 // differ notes a value that changes, and what the change takes.
-func (c *paramChange) differ(name string, setting facts.Setting, current, wanted, shown, note string) {
+func (c *paramChange) differ(name, wanted, shown, note string) {
+	setting, current := c.found.Server.Settings[name], c.found.Server.InForce(name)
+	before, takes := withUnit(setting, current), "a reload is enough"
 	if shown == topology.Redacted {
-		current = shown
+		before = shown
+	}
+	if setting.Context == "postmaster" {
+		takes, c.restart = "needs a restart", true
 	} else {
-		current = withUnit(setting, current)
+		c.reload = true
 	}
 	switch {
-	case setting.Context == "postmaster":
-		c.restart = true
-		note = join("needs a restart", note)
-		c.classify(name, setting, c.found.Server.InForce(name), wanted)
+	case setting.Context != "postmaster" || !slices.Contains(hotStandby(), name):
+	case number(setting, wanted) > number(setting, current):
+		c.raises = append(c.raises, name)
 	default:
-		c.reload = true
-		note = join("a reload is enough", note)
+		c.lowers = append(c.lowers, name)
 	}
-	c.diffs = append(c.diffs, Attribute{Name: name, Before: ptr(current), After: ptr(shown), Note: note})
+	c.diffs = append(c.diffs, Attribute{Name: name, Before: ptr(before), After: ptr(shown), Note: join(takes, note)})
 }
 
 // hotStandby are the parameters that a standby must not have lower than its
 // primary (PostgreSQL docs, 27.4.3 "Administrator's Overview").
 func hotStandby() []string {
 	return []string{"max_connections", "max_locks_per_transaction", "max_prepared_transactions", "max_wal_senders", "max_worker_processes"}
-}
-
-func (c *paramChange) classify(name string, setting facts.Setting, current, wanted string) {
-	if !slices.Contains(hotStandby(), name) {
-		return
-	}
-	if number(setting, wanted) > number(setting, current) {
-		c.raises = append(c.raises, name)
-	} else {
-		c.lowers = append(c.lowers, name)
-	}
 }
 
 // lines answers the wanted block of n in order of name, without
@@ -266,20 +258,16 @@ func (s *scope) derived(n *topology.Node) []line {
 // for that: a clone is, so that it can take the primary's place without a restart, and
 // who has fed others stays so, since ceasing would take one.
 func (s *scope) feeds(n *topology.Node) bool {
-	for _, sb := range s.cluster.Standbys {
-		if sb.Upstream == n {
-			return true
-		}
-	}
-	if n == s.cluster.Primary && len(s.subscribers()) > 0 {
-		return true
-	}
 	f := s.found(n)
-	if f.Host == nil {
+	switch {
+	case n == s.cluster.Primary && len(s.subscribers()) > 0, s.recloned(n),
+		slices.ContainsFunc(s.cluster.Standbys, func(sb *topology.Standby) bool { return sb.Upstream == n }):
+		return true
+	case f.Host == nil:
 		return false
 	}
 	_, ours := s.confBlock(f.Host).value("listen_addresses")
-	return s.recloned(n) || ours
+	return ours
 }
 
 // minimums raises a standby's hot-standby parameters to those of its primary,

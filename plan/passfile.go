@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -131,22 +132,11 @@ func (s *scope) passfileFits(file facts.SecretFile, wanted Text) bool {
 
 // passfileFields are the fields that say which connection a line is for.
 func passfileFields(v *subscription) string {
-	if c := v.Connection; c != nil {
-		port := "*"
-		if c.Port != 0 {
-			port = strconv.Itoa(c.Port)
-		}
-		return strings.Join([]string{orAny(c.Host), port, orAny(c.Database), orAny(c.User)}, ":")
+	c, fields := v.conn(), []string{"host", "port", "dbname", "user"}
+	for i, key := range fields {
+		fields[i] = passField(cmp.Or(c[key], "*"))
 	}
-	p := v.publisher.cluster.Primary
-	return strings.Join([]string{passField(p.Address), strconv.Itoa(p.Port), passField(v.SourceDatabase()), passField(v.Role.Name)}, ":")
-}
-
-func orAny(field string) string {
-	if field == "" {
-		return "*"
-	}
-	return passField(field)
+	return strings.Join(fields, ":")
 }
 
 // passField writes a field of a password file, where : and \ are escaped.

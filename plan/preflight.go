@@ -22,7 +22,7 @@ func preflight(s *scope, out *findings) {
 	for _, n := range s.cluster.Members() {
 		f := s.found(n)
 		if f.Error != nil || f.ServerError != nil || f.Host == nil {
-			s.checkRead(n, f, out)
+			checkRead(n, f, out)
 			continue // what rests on it is not planned
 		}
 		s.checkVersion(n, f, out)
@@ -31,7 +31,7 @@ func preflight(s *scope, out *findings) {
 		s.refuseLockout(n, f, out)
 		s.refuseCutOff(n, f, out)
 		s.checkTLS(n, f, out)
-		s.checkResolved(n, f, out)
+		s.checkResolved(n, out)
 		if sb := s.cluster.Standby(n); sb != nil {
 			s.checkStandby(sb, f, out)
 		} else {
@@ -54,7 +54,7 @@ func (s *scope) rangeOf(n *topology.Node) hcl.Range {
 
 // checkRead points at the node that could not be read for a reason that does not go by
 // itself. It is no error: the others are compared all the same.
-func (s *scope) checkRead(n *topology.Node, f *facts.Node, out *findings) {
+func checkRead(n *topology.Node, f *facts.Node, out *findings) {
 	for _, e := range []*facts.ReadError{f.Error, f.ServerError} {
 		if e != nil && e.Kind != facts.Unreachable && e.Kind != facts.TimedOut {
 			out.warn(n.Range, "Node cannot be read", "%s: %s\n%s", n.Name, e.Text, e.Hint)

@@ -12,7 +12,7 @@ import (
 // Ways between the machines.
 
 // checkResolved refuses names that n cannot resolve: its rules are made of addresses.
-func (s *scope) checkResolved(n *topology.Node, f *facts.Node, out *findings) {
+func (s *scope) checkResolved(n *topology.Node, out *findings) {
 	for _, m := range s.cluster.Members() {
 		if m != n && s.cluster.Replication.Role != nil && len(s.resolve(n, m.Address)) == 0 {
 			out.fail(s.rangeOf(m), "Address does not resolve",

@@ -102,7 +102,7 @@ func createPublicationSQL(p *topology.Publication) []string {
 		create += " FOR ALL TABLES"
 	default:
 		if len(p.Tables) > 0 {
-			parts = append(parts, "TABLE "+memberList(p.Tables))
+			parts = append(parts, "TABLE "+commas(p.Tables, memberSQL))
 		}
 		if len(p.Schemas) > 0 {
 			parts = append(parts, "TABLES IN SCHEMA "+idents(p.Schemas))
@@ -128,16 +128,12 @@ func createPublicationSQL(p *topology.Publication) []string {
 	return statements
 }
 
-func memberList(tables []topology.PublishedTable) string {
-	var all []string
-	for _, t := range tables {
-		all = append(all, memberSQL(t))
-	}
-	return strings.Join(all, ", ")
-}
+// onlyTable names a member without the tables that inherit from it: they are members
+// of their own.
+func onlyTable(t topology.TableName) string { return "ONLY " + tableIdent(t) }
 
 func memberSQL(t topology.PublishedTable) string {
-	text := "ONLY " + tableIdent(t.Table) // tables that inherit from it are members of their own
+	text := onlyTable(t.Table)
 	if len(t.Columns) > 0 {
 		text += " (" + idents(t.Columns) + ")"
 	}
@@ -238,10 +234,10 @@ func alterTables(d *draft, p *topology.Publication, is *facts.Publication, filte
 		come = append(come, t)
 	}
 	if len(gone) > 0 {
-		less = append(less, name+" DROP TABLE "+onlyTables(gone)+";")
+		less = append(less, name+" DROP TABLE "+commas(gone, onlyTable)+";")
 	}
 	if len(come) > 0 {
-		more = append(more, name+" ADD TABLE "+memberList(come)+";")
+		more = append(more, name+" ADD TABLE "+commas(come, memberSQL)+";")
 	}
 	return less, more
 }
@@ -259,17 +255,7 @@ func sameMember(p *topology.Publication, is, want topology.PublishedTable, filte
 }
 
 func alterSchemas(d *draft, p *topology.Publication, is *facts.Publication, name string) (less, more []string) {
-	var gone, come []string
-	for _, schema := range is.Schemas {
-		if !slices.Contains(p.Schemas, schema) {
-			gone = append(gone, schema)
-		}
-	}
-	for _, schema := range p.Schemas {
-		if !slices.Contains(is.Schemas, schema) {
-			come = append(come, schema)
-		}
-	}
+	gone, come := without(is.Schemas, p.Schemas), without(p.Schemas, is.Schemas)
 	if len(gone)+len(come) > 0 {
 		d.differ("schemas", ptr(strings.Join(is.Schemas, ", ")), ptr(strings.Join(p.Schemas, ", ")), "")
 	}
@@ -298,13 +284,4 @@ func (s *scope) gonePublication(m row, out *findings) {
 	}
 	d.sql(n, "strike out", forgetObject(m), forgetObject(row{s.row(d.Address), m.object}))
 	out.put(d)
-}
-
-// onlyTables lists members to drop, without those that inherit from them.
-func onlyTables(tables []topology.TableName) string {
-	var all []string
-	for _, t := range tables {
-		all = append(all, "ONLY "+tableIdent(t))
-	}
-	return strings.Join(all, ", ")
 }

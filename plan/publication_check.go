@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,12 +24,9 @@ func (s *scope) checkPublication(p *topology.Publication, found *facts.Logical, 
 	if found == nil {
 		s.refuseNoDatabase(p, out)
 	} else {
-		var is *facts.Publication
-		if is = found.Publication(p.Name); is == nil {
-			is = &facts.Publication{}
-		}
+		is := cmp.Or(found.Publication(p.Name), &facts.Publication{})
 		for _, t := range p.Tables {
-			s.checkPublishedTable(p, t, is, found, out)
+			s.checkPublishedTable(p, t, found, out)
 		}
 		checkFilters(p, found, out)
 		s.checkIdentities(p, is, found, out)
@@ -71,7 +69,7 @@ func (s *scope) tooOld(at hcl.Range, what string, since int, out *findings) {
 	out.fail(at, "Option is newer than the server", "%s came with PostgreSQL %d, and %s has %d.", what, since, s.cluster.Primary.Name, s.major())
 }
 
-func (s *scope) checkPublishedTable(p *topology.Publication, want topology.PublishedTable, is *facts.Publication, found *facts.Logical, out *findings) {
+func (s *scope) checkPublishedTable(p *topology.Publication, want topology.PublishedTable, found *facts.Logical, out *findings) {
 	t := found.Table(want.Table)
 	switch {
 	case t == nil:
@@ -209,16 +207,16 @@ func (s *scope) checkIdentities(p *topology.Publication, is *facts.Publication, 
 	}
 	const ways = "Give it a primary key or another replica identity (ALTER TABLE … REPLICA IDENTITY), or publish = [\"insert\", \"truncate\"]."
 	if len(breaks) > 0 {
-		out.fail(s.rangeOfTable(p, breaks[0]), "Table without replica identity",
+		out.fail(rangeOfTable(p, breaks[0]), "Table without replica identity",
 			"%s: once published, the publisher would refuse every UPDATE and DELETE of %s. %s", p.ID, few(breaks), ways)
 	}
 	if len(bare) > 0 {
-		out.warn(s.rangeOfTable(p, bare[0]), "Table without replica identity",
+		out.warn(rangeOfTable(p, bare[0]), "Table without replica identity",
 			"%s: %s refuses every UPDATE and DELETE of %s. %s", p.ID, s.cluster.Primary.Name, few(bare), ways)
 	}
 }
 
-func (s *scope) rangeOfTable(p *topology.Publication, name string) hcl.Range {
+func rangeOfTable(p *topology.Publication, name string) hcl.Range {
 	for _, t := range p.Tables {
 		if t.Table.String() == name && t.Range.Filename != "" {
 			return t.Range

@@ -14,11 +14,10 @@ import (
 
 func movedAddress(p *topology.Publication) string { return p.ID + ".moved" }
 
-// move is what a publication is to lose and others are to have.
+// move is the part of a publication that it is to lose and others are to have.
 type move struct {
-	tables  []topology.PublishedTable
-	schemas []string
-	to      []*topology.Publication
+	topology.Publication
+	to []*topology.Publication
 }
 
 func (s *scope) move(p *topology.Publication) move {
@@ -39,12 +38,12 @@ func (s *scope) move(p *topology.Publication) move {
 	}
 	for _, t := range is.Tables {
 		if !p.Lifecycle.Ignores("tables") && p.Table(t.Table) == nil && takes(topology.Publication{Tables: []topology.PublishedTable{t}}) {
-			m.tables = append(m.tables, t)
+			m.Tables = append(m.Tables, t)
 		}
 	}
-	for _, schema := range is.Schemas {
-		if !p.Lifecycle.Ignores("schemas") && !slices.Contains(p.Schemas, schema) && takes(topology.Publication{Schemas: []string{schema}}) {
-			m.schemas = append(m.schemas, schema)
+	for _, schema := range without(is.Schemas, p.Schemas) {
+		if !p.Lifecycle.Ignores("schemas") && takes(topology.Publication{Schemas: []string{schema}}) {
+			m.Schemas = append(m.Schemas, schema)
 		}
 	}
 	return m
@@ -53,13 +52,9 @@ func (s *scope) move(p *topology.Publication) move {
 // without answers the publication as it is but for what moves.
 func (m move) without(is *facts.Publication) *facts.Publication {
 	rest := *is
-	rest.Tables = slices.DeleteFunc(slices.Clone(is.Tables), func(t topology.PublishedTable) bool { return m.has(t.Table) })
-	rest.Schemas = slices.DeleteFunc(slices.Clone(is.Schemas), func(schema string) bool { return slices.Contains(m.schemas, schema) })
+	rest.Tables = kept(is.Tables, func(t topology.PublishedTable) bool { return m.Table(t.Table) == nil })
+	rest.Schemas = without(is.Schemas, m.Schemas)
 	return &rest
-}
-
-func (m move) has(name topology.TableName) bool {
-	return slices.ContainsFunc(m.tables, func(t topology.PublishedTable) bool { return t.Table == name })
 }
 
 // takers answers the other publications that are to have a table of that part of p
@@ -104,8 +99,7 @@ func (s *scope) moved(p *topology.Publication, out *findings) {
 			return
 		}
 	}
-	name, rest, part := "ALTER PUBLICATION "+ident(p.Name), &topology.Publication{}, &facts.Publication{}
-	part.Tables, part.Schemas = m.tables, m.schemas
+	name, rest, part := "ALTER PUBLICATION "+ident(p.Name), &topology.Publication{}, &facts.Publication{Publication: m.Publication}
 	tables, _ := alterTables(d, rest, part, nil, name)
 	schemas, _ := alterSchemas(d, rest, part, name)
 	d.sqlIn(s.cluster.Primary, p.Database, "let go", append(tables, schemas...)...)
@@ -138,11 +132,10 @@ func (s *scope) checkBoth(p, q *topology.Publication, m move, out *findings) {
 		return
 	}
 	for _, t := range q.Tables {
-		i := slices.IndexFunc(m.tables, func(old topology.PublishedTable) bool { return old.Table == t.Table })
-		if i >= 0 && !sameSet(m.tables[i].Columns, t.Columns) {
+		if old := m.Table(t.Table); old != nil && !sameSet(old.Columns, t.Columns) {
 			out.fail(t.Range, "Table moves with other columns",
 				"%s: %s moves here from %s, is in both for a moment, and PostgreSQL sends no table with two lists of columns. Move it with the columns that it has (%s), apply, then change them.",
-				q.ID, t.Table, p.ID, memberText(topology.PublishedTable{Columns: m.tables[i].Columns}))
+				q.ID, t.Table, p.ID, memberText(topology.PublishedTable{Columns: old.Columns}))
 		}
 	}
 }

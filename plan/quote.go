@@ -1,6 +1,10 @@
 package plan
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/repltool/repltool/topology"
+)
 
 // ident quotes an SQL identifier where PostgreSQL needs it, as quote_ident does.
 func ident(name string) string {
@@ -27,14 +31,24 @@ func plainName(name string) bool {
 // every session of ours sets.
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// literals lists strings for IN (…).
-func literals(list []string) string {
-	quoted := make([]string, len(list))
-	for i, s := range list {
-		quoted[i] = literal(s)
+// commas lists what write makes of each.
+func commas[T any](list []T, write func(T) string) string {
+	all := make([]string, len(list))
+	for i, x := range list {
+		all[i] = write(x)
 	}
-	return strings.Join(quoted, ", ")
+	return strings.Join(all, ", ")
 }
+
+// literals lists strings for IN (…).
+func literals(list []string) string { return commas(list, literal) }
+
+func idents(names []string) string { return commas(names, ident) }
+
+// tableIdent writes a table for SQL.
+func tableIdent(t topology.TableName) string { return ident(t.Schema) + "." + ident(t.Name) }
+
+func tableIdents(tables []topology.TableName) string { return commas(tables, tableIdent) }
 
 // keywords are the words of PostgreSQL 13 to 18 that quote_ident quotes: every
 // keyword that is not of the unreserved category. A blank stands around each.

@@ -161,20 +161,14 @@ func (s *scope) alterMemberships(d *draft, b *textBuilder, r *topology.Role, fou
 	if r.MemberOf == nil || s.ignores(r.Lifecycle, "role", "member_of") {
 		return
 	}
-	differs := false
-	for _, m := range r.MemberOf {
-		if !slices.Contains(found.MemberOf, m) {
-			differs = true
-			b.write("GRANT ", ident(m), " TO ", ident(r.Name), ";\n")
-		}
+	come, gone := without(r.MemberOf, found.MemberOf), without(found.MemberOf, r.MemberOf)
+	for _, m := range come {
+		b.write("GRANT ", ident(m), " TO ", ident(r.Name), ";\n")
 	}
-	for _, m := range found.MemberOf {
-		if !slices.Contains(r.MemberOf, m) {
-			differs = true
-			s.revoke(b, r.Name, m, found)
-		}
+	for _, m := range gone {
+		revoke(b, r.Name, m, found)
 	}
-	if differs {
+	if len(come)+len(gone) > 0 {
 		d.differ("member_of", list(found.MemberOf), list(r.MemberOf), "")
 	}
 }
@@ -188,7 +182,7 @@ func list(names []string) *string {
 }
 
 // revoke ends a membership, whoever granted it.
-func (s *scope) revoke(b *textBuilder, role, of string, found *facts.Role) {
+func revoke(b *textBuilder, role, of string, found *facts.Role) {
 	revoke := "REVOKE " + ident(of) + " FROM " + ident(role)
 	named := false
 	for _, g := range found.Grants {

@@ -30,9 +30,9 @@ func (s *scope) targeted(address string) bool {
 	return len(s.targets) == 0 || slices.ContainsFunc(s.targets, func(t string) bool { return under(address, t) || under(t, address) })
 }
 
-func newScope(t *topology.Topology, c *topology.Cluster, f facts.Facts, replace []string) *scope {
-	s := &scope{topology: t, cluster: c, facts: f, replace: map[string]bool{}}
-	for _, address := range replace {
+func newScope(t *topology.Topology, c *topology.Cluster, f facts.Facts, o Options) *scope {
+	s := &scope{topology: t, cluster: c, facts: f, replace: map[string]bool{}, targets: o.Targets}
+	for _, address := range o.Replace {
 		s.replace[address] = true
 	}
 	return s

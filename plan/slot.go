@@ -91,7 +91,7 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 		d.after = append(append(d.after, s.address("database", w.Database)), w.publications()...)
 		d.differ("plugin", nil, ptr(w.Plugin), "")
 		d.differ("database", nil, ptr(w.Database), "")
-		d.sqlIn(w.on, w.Database, "create slot", s.createSlotSQL(w))
+		d.sqlIn(w.on, w.Database, "create slot", createSlotSQL(w))
 		return d
 	}
 	d.sql(w.on, "create slot", "SELECT pg_create_physical_replication_slot("+literal(w.Name)+", true);")

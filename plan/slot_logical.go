@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
@@ -18,7 +20,7 @@ func (s *scope) slotFor(sub *topology.Subscription) wantedSlot {
 	return wantedSlot{
 		Slot: topology.Slot{
 			Name: sub.Options.SlotName, Type: topology.SlotLogical, Plugin: "pgoutput", Database: sub.SourceDatabase(),
-			Failover: sub.Options.Failover != nil && *sub.Options.Failover, Range: sub.Range,
+			Failover: isOn(sub.Options.Failover), Range: sub.Range,
 		},
 		on: s.cluster.Primary, by: sub,
 	}
@@ -61,17 +63,15 @@ func (s *scope) spent(w wantedSlot, found *facts.Slot) bool {
 
 // publicationsToCome tells whether this plan makes a publication of the subscription.
 func (s *scope) publicationsToCome(sub *topology.Subscription) bool {
-	for _, p := range sub.Publications {
-		if found, _ := s.logical(p.Database); found.Publication(p.Name) == nil {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(sub.Publications, func(p *topology.Publication) bool {
+		found, _ := s.logical(p.Database)
+		return found.Publication(p.Name) == nil
+	})
 }
 
 // createSlotSQL makes a logical slot. Its consistent point comes once every
 // transaction that writes now has ended.
-func (s *scope) createSlotSQL(w wantedSlot) string {
+func createSlotSQL(w wantedSlot) string {
 	args := []string{literal(w.Name), literal(w.Plugin), "false"} // not temporary
 	if w.TwoPhase || w.Failover {
 		args = append(args, fmt.Sprint(w.TwoPhase))
@@ -113,16 +113,9 @@ func (s *scope) checkKind(w wantedSlot, found *facts.Slot, out *findings) {
 		if a.is != a.wanted && !w.Lifecycle.Ignores(a.name) {
 			out.fail(w.Range, "Slot is another one",
 				"slot %s on %s has %s = %s, and the topology wants %s. A slot cannot be altered: write what is there, or drop it once its client needs it no more:\n  SELECT pg_drop_replication_slot(%s);",
-				ident(w.Name), w.on.Name, a.name, orNone(a.is), orNone(a.wanted), literal(w.Name))
+				ident(w.Name), w.on.Name, a.name, cmp.Or(a.is, "none"), cmp.Or(a.wanted, "none"), literal(w.Name))
 		}
 	}
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
 }
 
 // leavingSubscription answers the subscription that uses the slot now and that this
@@ -142,20 +135,12 @@ func (s *scope) leavingSubscription(slot string) string {
 }
 
 func (s *scope) wantsSubscription(database, name string) bool {
-	for _, sub := range s.subscriptions() {
-		if sub.Database == database && (sub.Name == name || s.earlier("subscription", sub.ID, database, sub.Name) == name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.subscriptions(), func(sub *topology.Subscription) bool {
+		return sub.Database == database && (sub.Name == name || s.earlier("subscription", sub.ID, database, sub.Name) == name)
+	})
 }
 
 // subscribersSlot tells whether a subscription of the topology uses the slot.
 func (s *scope) subscribersSlot(name string) bool {
-	for _, sub := range s.subscribers() {
-		if sub.Options.SlotName == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.subscribers(), func(sub *topology.Subscription) bool { return sub.Options.SlotName == name })
 }

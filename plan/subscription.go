@@ -125,7 +125,7 @@ func (v *subscription) create(d *draft) {
 	d.differ("publications", nil, ptr(strings.Join(v.Names(), ", ")), "")
 	d.differ("slot_name", nil, ptr(v.Options.SlotName), "")
 	for _, o := range v.options() {
-		if o.given() {
+		if o.given {
 			d.differ(o.name, nil, ptr(o.wanted), "")
 		}
 	}
@@ -147,7 +147,7 @@ func (v *subscription) createSteps(d *draft) {
 		options = append(options, "enabled = false")
 	}
 	for _, o := range v.options() {
-		if o.given() {
+		if o.given {
 			options = append(options, o.sql())
 		}
 	}
@@ -169,7 +169,7 @@ func (v *subscription) remake(d *draft) {
 	if v.publisher != nil && v.CreateSlot {
 		v.dropSlotSteps(d)
 		p := v.publisher
-		d.sqlIn(p.cluster.Primary, v.SourceDatabase(), "create slot", p.createSlotSQL(p.slotFor(v.Subscription)))
+		d.sqlIn(p.cluster.Primary, v.SourceDatabase(), "create slot", createSlotSQL(p.slotFor(v.Subscription)))
 	}
 	v.createSteps(d)
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -55,12 +54,7 @@ func (v *subscription) relist(d *draft, name string, out *findings) bool {
 	if v.Lifecycle.Ignores("publications") || sameSet(v.is.Publications, v.Names()) {
 		return false
 	}
-	var come []string
-	for _, name := range v.Names() {
-		if !slices.Contains(v.is.Publications, name) {
-			come = append(come, name)
-		}
-	}
+	come := without(v.Names(), v.is.Publications)
 	n := v.scope.cluster.Primary
 	if !v.wantsEnabled() && len(come) > 0 {
 		out.tellDrift(v.ID, n.Name, "it does not list %s yet; a disabled subscription cannot take that up", few(come))
@@ -185,22 +179,20 @@ func (v *subscription) tableChanges() (come, gone []topology.TableName) {
 	if v.publisher == nil || v.remote == nil {
 		return nil, nil // what is published outside of the topology only the server sees
 	}
-	wanted := v.publishedTables()
-	for _, t := range wanted {
-		if !v.subscribed(t) {
-			come = append(come, t)
-		}
-	}
-	for _, t := range v.is.Tables {
-		if !slices.Contains(wanted, t.Table) {
-			gone = append(gone, t.Table)
-		}
-	}
-	return come, gone
+	wanted, has := v.publishedTables(), v.subscribed()
+	return without(wanted, has), without(has, wanted)
 }
 
-func (v *subscription) subscribed(t topology.TableName) bool {
-	return v.is != nil && slices.ContainsFunc(v.is.Tables, func(s facts.SubscribedTable) bool { return s.Table == t })
+// subscribed answers the tables that it has.
+func (v *subscription) subscribed() []topology.TableName {
+	if v.is == nil {
+		return nil
+	}
+	var all []topology.TableName
+	for _, t := range v.is.Tables {
+		all = append(all, t.Table)
+	}
+	return all
 }
 
 func tableDelta(come, gone []topology.TableName) string {
@@ -213,11 +205,9 @@ func tableDelta(come, gone []topology.TableName) string {
 		for _, t := range part.tables {
 			names = append(names, part.sign+t.String())
 		}
-		if len(names) > 0 {
-			parts = append(parts, few(names))
-		}
+		parts = append(parts, few(names))
 	}
-	return strings.Join(parts, ", ")
+	return join(parts...)
 }
 
 // The connection.

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/providers/facts"
@@ -34,7 +36,7 @@ func (v *subscription) checkVersions(out *findings) {
 		return
 	}
 	for _, o := range v.allOptions() {
-		if o.said && !v.scope.atLeast(o.since) {
+		if o.given && !v.scope.atLeast(o.since) {
 			v.scope.tooOld(v.Range, v.ID+": "+o.name, o.since, out)
 		}
 	}
@@ -52,9 +54,9 @@ func (v *subscription) checkVersions(out *findings) {
 		asked bool
 	}{
 		{"streaming", 14, o.Streaming != "" && o.Streaming != topology.StreamingOff},
-		{"two_phase", 15, o.TwoPhase != nil && *o.TwoPhase},
+		{"two_phase", 15, isOn(o.TwoPhase)},
 		{"origin", 16, o.Origin == topology.OriginNone},
-		{"failover", 17, o.Failover != nil && *o.Failover},
+		{"failover", 17, isOn(o.Failover)},
 	} {
 		if need.asked && !p.atLeast(need.since) {
 			out.fail(v.Range, "Option is newer than the publisher", "%s: %s wants a publisher of PostgreSQL %d or later, and %s has %d.",
@@ -169,7 +171,7 @@ func (s *scope) willHave(n *topology.Node, name string) string {
 		return p.Value
 	}
 	if !s.running(n) {
-		return s.bootValue(name)
+		return bootValue(name)
 	}
 	for _, l := range s.derived(n) {
 		if l.name == name {
@@ -180,7 +182,7 @@ func (s *scope) willHave(n *topology.Node, name string) string {
 }
 
 // bootValue is PostgreSQL's default, for a server that is yet to be made.
-func (s *scope) bootValue(name string) string {
+func bootValue(name string) string {
 	return map[string]string{
 		"wal_level": "replica", "max_replication_slots": "10", "max_wal_senders": "10",
 		"max_logical_replication_workers": "4", "max_worker_processes": "8",
@@ -221,9 +223,10 @@ func (v *subscription) checkTables(out *findings) {
 	}
 	v.checkTwoPhase(out)
 	var missing []string
+	has := v.subscribed()
 	for _, name := range v.publishedTables() {
 		switch local := v.local.Table(name); {
-		case v.subscribed(name) && !v.remade():
+		case slices.Contains(has, name) && !v.remade():
 		case local == nil:
 			missing = append(missing, name.String())
 		default:
@@ -254,7 +257,7 @@ func (v *subscription) checkTwoPhase(out *findings) {
 		wanted = v.is.Options.TwoPhase
 	}
 	come, _ := v.tableChanges()
-	if len(come) == 0 || wanted == nil || !*wanted {
+	if len(come) == 0 || !isOn(wanted) {
 		return
 	}
 	out.fail(v.Range, "Table cannot be copied with two_phase",

@@ -12,16 +12,13 @@ type option struct {
 	since   int    // the version that brought it
 	wanted  string // PostgreSQL's default where the topology says nothing
 	is      string
-	said    bool // the topology says it
+	given   bool // by the topology: CREATE SUBSCRIPTION names it
 	number  bool // written without quotes
 	offline bool // altered only while the subscription is disabled, and in no transaction
 	fixed   bool // cannot be altered in this version
 }
 
 func (o option) same() bool { return o.wanted == o.is }
-
-// given tells whether CREATE SUBSCRIPTION names it.
-func (o option) given() bool { return o.said }
 
 func (o option) sql() string {
 	if o.number {
@@ -33,13 +30,7 @@ func (o option) sql() string {
 // options answers those of the subscriber's version, in order. Options of newer ones
 // are errors of the check.
 func (v *subscription) options() []option {
-	var of []option
-	for _, o := range v.allOptions() {
-		if v.scope.atLeast(o.since) {
-			of = append(of, o)
-		}
-	}
-	return of
+	return kept(v.allOptions(), func(o option) bool { return v.scope.atLeast(o.since) })
 }
 
 // allOptions are all that PostgreSQL 13 to 18 have; enabled and slot_name apart.
@@ -75,7 +66,7 @@ func (o option) alterable(yes bool) option {
 func flagOption(name string, since int, wanted, is *bool, fallback bool) option {
 	o := option{name: name, since: since, wanted: fmt.Sprint(fallback), is: fmt.Sprint(fallback), number: true}
 	if wanted != nil {
-		o.wanted, o.said = fmt.Sprint(*wanted), true
+		o.wanted, o.given = fmt.Sprint(*wanted), true
 	}
 	if is != nil {
 		o.is = fmt.Sprint(*is)
@@ -86,10 +77,13 @@ func flagOption(name string, since int, wanted, is *bool, fallback bool) option 
 func textOption(name string, since int, wanted, is, fallback string) option {
 	o := option{name: name, since: since, wanted: fallback, is: fallback}
 	if wanted != "" {
-		o.wanted, o.said = wanted, true
+		o.wanted, o.given = wanted, true
 	}
 	if is != "" {
 		o.is = is
 	}
 	return o
 }
+
+// isOn tells that an option is on; nil is PostgreSQL's own default.
+func isOn(flag *bool) bool { return flag != nil && *flag }

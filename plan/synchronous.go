@@ -49,7 +49,7 @@ func synchronous(s *scope, out *findings) {
 	s.gates(d, shrunk, wanted)
 	s.writeSync(d, wanted, leaves)
 	d.reload(n)
-	d.wait(n, "value in force", s.syncInForce(wanted), settleTimeout)
+	d.wait(n, "value in force", syncInForce(wanted), settleTimeout)
 	if owed != nil || leaves && s.syncForeign() {
 		d.sql(n, "it is back", forget(s.asideAddress()))
 	}
@@ -207,6 +207,6 @@ func (s *scope) syncFile(wanted string) File {
 }
 
 // syncInForce is the query that is true once the server uses the value.
-func (s *scope) syncInForce(wanted string) string {
+func syncInForce(wanted string) string {
 	return "SELECT setting = " + literal(wanted) + " FROM pg_settings WHERE name = " + literal(syncNames)
 }

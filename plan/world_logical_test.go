@@ -61,7 +61,7 @@ func addTable(db *facts.Logical, name topology.TableName, columns []string) {
 
 func fillSubscription(t *testing.T, top *topology.Topology, f facts.Facts, sub *topology.Subscription) {
 	t.Helper()
-	s := newScope(top, sub.Cluster, f, nil)
+	s := newScope(top, sub.Cluster, f, Options{})
 	db := logicalOf(f, sub.Cluster, sub.Database)
 	found := facts.Subscription{Name: sub.Name, Publications: sub.Names(), Options: cloneOptions(sub.Options)}
 	if c := sub.Publisher(); c != nil {

@@ -98,7 +98,7 @@ func fillNode(t *testing.T, top *topology.Topology, c *topology.Cluster, n *topo
 	for _, db := range c.Databases {
 		server.Databases = append(server.Databases, facts.Database{Database: *db, Bytes: 8 << 20})
 	}
-	s := newScope(top, c, f, nil)
+	s := newScope(top, c, f, Options{})
 	for _, w := range s.wantedSlots() {
 		if w.on == n {
 			server.Slots = append(server.Slots, facts.Slot{Slot: w.Slot, Active: true, ActivePID: 100, WALStatus: "reserved"})
