@@ -14,7 +14,11 @@ func (r *run) command(ctx context.Context, m Machine, s plan.Step, op plan.Comma
 	if op.Job != "" {
 		return explain(ctx, r.job(ctx, m, s, op))
 	}
-	return explain(ctx, m.Run(ctx, op.Argv, op.Root))
+	err := explain(ctx, m.Run(ctx, op.Argv, op.Root))
+	if err != nil && op.Remedy != "" {
+		return fmt.Errorf("%w\n%s", err, op.Remedy)
+	}
+	return err
 }
 
 // job starts a detached program, or takes up the one that an earlier apply

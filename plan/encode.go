@@ -88,6 +88,7 @@ type stepJSON struct {
 	Root     bool        `json:"root,omitempty"`
 	Job      string      `json:"job,omitempty"`
 	Bytes    int64       `json:"bytes,omitempty"`
+	Remedy   string      `json:"remedy,omitempty"`
 	Path     string      `json:"path,omitempty"`
 	Block    *Block      `json:"block,omitempty"`
 	Content  string      `json:"content,omitempty"`
@@ -118,7 +119,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 		j.Path, j.Block, j.Content, j.Secrets = op.Path, op.Block, op.Content.Text, op.Content.Secrets
 		j.Mode, j.Replaces, j.Diff, j.Check, j.Database = op.Mode, op.Replaces, op.Diff, op.Check, op.Database
 	case Command:
-		j.Argv, j.Root, j.Job, j.Bytes, j.Timeout = op.Argv, op.Root, op.Job, op.Bytes, duration(op.Timeout)
+		j.Argv, j.Root, j.Job, j.Bytes, j.Timeout, j.Remedy = op.Argv, op.Root, op.Job, op.Bytes, duration(op.Timeout), op.Remedy
 	case Wait:
 		j.Database, j.Query, j.Wait, j.Else, j.Gate, j.Timeout = op.Database, op.Query, op.What, op.Else, op.Gate, duration(op.Timeout)
 		j.Progress = op.Progress
@@ -157,7 +158,7 @@ func (s *Step) UnmarshalJSON(data []byte) error {
 			Replaces: j.Replaces, Diff: j.Diff, Check: j.Check, Database: j.Database,
 		}
 	case "command":
-		s.Op = Command{Argv: j.Argv, Root: j.Root, Job: j.Job, Bytes: j.Bytes, Timeout: timeout}
+		s.Op = Command{Argv: j.Argv, Root: j.Root, Job: j.Job, Bytes: j.Bytes, Timeout: timeout, Remedy: j.Remedy}
 	case "wait":
 		s.Op = Wait{Database: j.Database, Query: j.Query, What: j.Wait, Else: j.Else, Gate: j.Gate, Timeout: timeout, Progress: j.Progress}
 	default:

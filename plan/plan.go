@@ -265,6 +265,7 @@ type Command struct {
 	Job     string
 	Bytes   int64         // estimate of what it copies, for progress
 	Timeout time.Duration // 0: none
+	Remedy  string        // what to do when it fails, for people
 }
 
 // Wait asks Query until its one row is true. A query that answers "failed" in place

@@ -30,7 +30,7 @@ func (d *draft) restart(n *topology.Node, h *facts.Host) {
 // Stops are fast: sessions are ended, data are written (PostgreSQL docs, 19.5
 // "Shutting Down the Server").
 func control(n *topology.Node, h *facts.Host, verb string) Command {
-	c := Command{Timeout: commandTimeout}
+	c := Command{Timeout: commandTimeout, Remedy: remedy(n, h, verb)}
 	byUnit := h.Service.Kind == "systemd" && !(h.Service.Outside && verb == "stop")
 	switch {
 	case byUnit:
@@ -51,6 +51,21 @@ func control(n *topology.Node, h *facts.Host, verb string) Command {
 		c.Argv = append(c.Argv, verb)
 	}
 	return c
+}
+
+// remedy is what to do about a server that does not start: a topology that is mended
+// gets it up, since its files are written before it starts (filesOfDown).
+func remedy(n *topology.Node, h *facts.Host, verb string) string {
+	log := "its log"
+	switch {
+	case verb != "start" && verb != "restart":
+		return ""
+	case h.Service.Kind == "systemd":
+		log = "journalctl -u " + h.Service.Unit + " or its log"
+	case h.Layout != facts.LayoutDebian:
+		log = path.Join(h.StateDir, n.Name+".log")
+	}
+	return n.Name + " did not come up: " + log + " says why. If it is a value of the topology, mend it there and apply again: the file is written before " + n.Name + " starts."
 }
 
 // accepting is the query that is true once a server answers in the role wanted.
