@@ -228,7 +228,7 @@ func alterTables(d *draft, p *topology.Publication, is *facts.Publication, filte
 		case sameMember(p, *old, t, filters):
 			continue
 		default:
-			d.differ("table."+t.Table.String(), ptr(memberText(*old)), ptr(memberText(t)), "rows that were copied stay as they are")
+			d.differ("table."+t.Table.String(), ptr(memberText(*old)), ptr(memberText(t)), "from now on: rows that are there are neither copied nor removed")
 			gone = append(gone, t.Table)
 		}
 		come = append(come, t)

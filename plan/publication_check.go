@@ -31,6 +31,7 @@ func (s *scope) checkPublication(p *topology.Publication, found *facts.Logical, 
 		checkFilters(p, found, out)
 		s.checkIdentities(p, is, found, out)
 		s.checkRemake(p, is, found, out)
+		s.checkRoots(p, is, found, out)
 	}
 	return !out.diags[before:].HasErrors()
 }
@@ -213,6 +214,24 @@ func (s *scope) checkIdentities(p *topology.Publication, is *facts.Publication, 
 	if len(bare) > 0 {
 		out.warn(rangeOfTable(p, bare[0]), "Table without replica identity",
 			"%s: %s refuses every UPDATE and DELETE of %s. %s", p.ID, s.cluster.Primary.Name, few(bare), ways)
+	}
+}
+
+// checkRoots warns of what no order of statements prevents: with via_partition_root a
+// subscriber knows other tables, and skips changes of those that it does not know yet.
+func (s *scope) checkRoots(p *topology.Publication, is *facts.Publication, found *facts.Logical, out *findings) {
+	if found.Publication(p.Name) == nil || is.ViaPartitionRoot == p.ViaPartitionRoot || p.Lifecycle.Ignores("via_partition_root") {
+		return
+	}
+	var roots []string
+	for _, t := range found.Tables {
+		if t.Kind == "p" && member(p, &t) {
+			roots = append(roots, t.Table.String())
+		}
+	}
+	if len(roots) > 0 {
+		out.warn(p.Range, "Subscribers will know other tables",
+			"%s: with another via_partition_root, what is written to %s between the change here and the refresh of a subscription is skipped there. Let nobody write to it meanwhile, or copy it again with -replace of the subscription.", p.ID, few(roots))
 	}
 }
 
