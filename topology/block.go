@@ -57,10 +57,7 @@ func (e *evaluator) read(header *hcl.Block, body hcl.Body, s *schema, address st
 }
 
 // about says which object's places the block's attributes are.
-func (b *block) about(object any) *block {
-	b.object = object
-	return b
-}
+func (b *block) about(object any) { b.object = object }
 
 // blocks answers the nested blocks of one type.
 func (b *block) blocks(name string) []*block {

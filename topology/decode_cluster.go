@@ -63,9 +63,9 @@ func (e *evaluator) decodeCluster(decl *declaration, name string, scope map[stri
 	c.Primary = b.node("primary")
 	c.Parameters = b.parameters("parameters", true)
 	b.standbys(c)
-	b.roles(c)
-	b.databases(c)
-	b.slots(c)
+	c.Roles = labeledBlocks(b, "role", roleName, (*block).role)
+	c.Databases = labeledBlocks(b, "database", objectName, (*block).database)
+	c.PermanentSlots = labeledBlocks(b, "slot", slotName, (*block).slot)
 	for _, inner := range b.blocks("hba") {
 		c.HBA = append(c.HBA, inner.hba()...)
 	}

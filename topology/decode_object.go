@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -9,16 +10,21 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// roles reads the role blocks. Their order in the text means nothing, so they
-// are sorted, and so are databases and slots.
-func (b *block) roles(c *Cluster) {
+// labeledBlocks reads the blocks of one type, sorted by label, since their order in the text
+// means nothing.
+func labeledBlocks[T any](b *block, kind string, c check, read func(*block) T) []T {
 	seen := map[string]hcl.Range{}
-	for _, inner := range b.blocks("role") {
-		if inner.named(seen, "role", roleName) {
-			c.Roles = append(c.Roles, inner.role())
+	byLabel := map[string]T{}
+	for _, inner := range b.blocks(kind) {
+		if inner.named(seen, kind, c) {
+			byLabel[inner.label] = read(inner)
 		}
 	}
-	sort.SliceStable(c.Roles, func(i, j int) bool { return c.Roles[i].Name < c.Roles[j].Name })
+	var all []T
+	for _, label := range slices.Sorted(maps.Keys(byLabel)) {
+		all = append(all, byLabel[label])
+	}
+	return all
 }
 
 // named checks a label; false for a second block of the same one.
@@ -63,16 +69,6 @@ func (b *block) memberOf(name string) []string {
 	return slices.Compact(roles)
 }
 
-func (b *block) databases(c *Cluster) {
-	seen := map[string]hcl.Range{}
-	for _, inner := range b.blocks("database") {
-		if inner.named(seen, "database", objectName) {
-			c.Databases = append(c.Databases, inner.database())
-		}
-	}
-	sort.SliceStable(c.Databases, func(i, j int) bool { return c.Databases[i].Name < c.Databases[j].Name })
-}
-
 func (b *block) database() *Database {
 	d := &Database{Name: b.label, Range: b.at}
 	b.about(d)
@@ -83,16 +79,6 @@ func (b *block) database() *Database {
 	d.Parameters = b.parameters("parameters", false)
 	d.Lifecycle = b.lifecycle(databaseAttributes())
 	return d
-}
-
-func (b *block) slots(c *Cluster) {
-	seen := map[string]hcl.Range{}
-	for _, inner := range b.blocks("slot") {
-		if inner.named(seen, "slot", slotName) {
-			c.PermanentSlots = append(c.PermanentSlots, inner.slot())
-		}
-	}
-	sort.SliceStable(c.PermanentSlots, func(i, j int) bool { return c.PermanentSlots[i].Name < c.PermanentSlots[j].Name })
 }
 
 func (b *block) slot() *Slot {

@@ -113,8 +113,8 @@ func otherTools() map[string]string {
 	}
 }
 
-func labeled(name string, required, optional []string, blocks ...nested) *schema {
-	return &schema{labels: []string{name}, required: required, optional: optional, blocks: blocks}
+func labeled(required, optional []string, blocks ...nested) *schema {
+	return &schema{labels: []string{"name"}, required: required, optional: optional, blocks: blocks}
 }
 
 func plain(optional ...string) *schema { return &schema{optional: optional} }
@@ -132,7 +132,7 @@ func rootSchema() *schema {
 }
 
 func variableSchema() *schema {
-	return labeled("name", nil,
+	return labeled(nil,
 		[]string{"type", "default", "description", "sensitive", "nullable"},
 		nested{"validation", &schema{required: []string{"condition", "error_message"}}})
 }
@@ -150,7 +150,7 @@ func defaultsSchema() *schema {
 }
 
 func nodeSchema() *schema {
-	return labeled("name", []string{"host"}, append(nodeAttributes(), "address", "for_each"),
+	return labeled([]string{"host"}, append(nodeAttributes(), "address", "for_each"),
 		nested{"ssh", sshSchema()}, nested{"sql", sqlSchema()})
 }
 
@@ -164,7 +164,7 @@ func sqlSchema() *schema {
 }
 
 func clusterSchema() *schema {
-	return labeled("name", []string{"primary"},
+	return labeled([]string{"primary"},
 		[]string{"for_each", "version", "standbys", "slots", "parameters"},
 		nested{"standby", &schema{
 			required: []string{"node"},
@@ -179,15 +179,15 @@ func clusterSchema() *schema {
 			optional: []string{"address", "options"},
 		}},
 		nested{"role", roleSchema()},
-		nested{"database", labeled("name", nil, databaseAttributes(), lifecycleBlock())},
-		nested{"slot", labeled("name", nil, slotAttributes(), lifecycleBlock())},
+		nested{"database", labeled(nil, databaseAttributes(), lifecycleBlock())},
+		nested{"slot", labeled(nil, slotAttributes(), lifecycleBlock())},
 		nested{"thresholds", plain("lag_bytes", "lag_time", "slot_retained")},
 		lifecycleBlock(),
 		nested{"patroni", plain()},
 	)
 }
 
-func roleSchema() *schema { return labeled("name", nil, roleAttributes(), lifecycleBlock()) }
+func roleSchema() *schema { return labeled(nil, roleAttributes(), lifecycleBlock()) }
 
 func roleAttributes() []string {
 	return []string{
@@ -209,17 +209,17 @@ func lifecycleBlock() nested {
 }
 
 func publicationSchema() *schema {
-	return labeled("name", []string{"cluster", "database"},
+	return labeled([]string{"cluster", "database"},
 		[]string{
 			"for_each", "name", "tables", "schemas", "all_tables", "publish",
 			"via_partition_root", "owner",
 		},
-		nested{"table", labeled("name", nil, []string{"columns", "where"})},
+		nested{"table", labeled(nil, []string{"columns", "where"})},
 		lifecycleBlock())
 }
 
 func subscriptionSchema() *schema {
-	return labeled("name", []string{"cluster", "database"},
+	return labeled([]string{"cluster", "database"},
 		[]string{
 			"for_each", "name", "publications", "publication_names", "role", "enabled", "copy_data",
 			"create_slot", "slot_name", "binary", "streaming", "two_phase", "disable_on_error", "origin",

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
 )
 
 // Access of the roles that are there; a superuser may everything.
@@ -20,20 +21,16 @@ func access() logicalSection {
 		rows := map[string]struct {
 			Connect bool
 			Schemas []string
-			Tables  []name
+			Tables  []topology.TableName
 		}{}
 		if err := json.Unmarshal(answer, &rows); err != nil {
 			return err
 		}
 		for role, row := range rows {
-			may := facts.Access{Connect: row.Connect, Schemas: row.Schemas}
-			for _, t := range row.Tables {
-				may.Tables = append(may.Tables, t.table())
-			}
 			if l.Access == nil {
 				l.Access = map[string]facts.Access{}
 			}
-			l.Access[role] = may
+			l.Access[role] = facts.Access(row)
 		}
 		return nil
 	}}

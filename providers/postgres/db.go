@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -27,60 +26,53 @@ func (d *DB) Exec(ctx context.Context, sql string) error {
 // Rows runs statements as Exec does and answers the rows of the last one that has
 // any columns. A NULL is nil.
 func (d *DB) Rows(ctx context.Context, sql string) ([][]*string, error) {
+	return rows(ctx, d, sql, func(value []byte) *string {
+		if value == nil {
+			return nil
+		}
+		return new(string(value))
+	})
+}
+
+// Query is Rows with "" for NULL.
+func (d *DB) Query(ctx context.Context, sql string) ([][]string, error) {
+	return rows(ctx, d, sql, func(value []byte) string { return string(value) })
+}
+
+func rows[T any](ctx context.Context, d *DB, sql string, of func([]byte) T) ([][]T, error) {
+	found, err := d.lastRows(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]T, len(found))
+	for i, row := range found {
+		for _, value := range row {
+			all[i] = append(all[i], of(value))
+		}
+	}
+	return all, nil
+}
+
+func (d *DB) lastRows(ctx context.Context, sql string) ([][][]byte, error) {
 	results, err := d.conn.Exec(ctx, sql).ReadAll()
 	if err != nil {
 		return nil, wrap("query", err)
 	}
 	for i := len(results) - 1; i >= 0; i-- {
 		if len(results[i].FieldDescriptions) > 0 {
-			return texts(results[i].Rows), nil
+			return results[i].Rows, nil
 		}
 	}
 	return nil, nil
 }
 
-func texts(rows [][][]byte) [][]*string {
-	all := make([][]*string, len(rows))
-	for i, row := range rows {
-		all[i] = make([]*string, len(row))
-		for j, value := range row {
-			if value != nil {
-				text := string(value)
-				all[i][j] = &text
-			}
-		}
-	}
-	return all
-}
-
-// Query is Rows with "" for NULL.
-func (d *DB) Query(ctx context.Context, sql string) ([][]string, error) {
-	rows, err := d.Rows(ctx, sql)
-	if err != nil {
-		return nil, err
-	}
-	all := make([][]string, len(rows))
-	for i, row := range rows {
-		all[i] = make([]string, len(row))
-		for j, value := range row {
-			if value != nil {
-				all[i][j] = *value
-			}
-		}
-	}
-	return all, nil
-}
-
 // value runs a query and answers its one value.
 func (d *DB) value(ctx context.Context, sql string) (string, error) {
-	rows, err := d.Rows(ctx, sql)
+	found, err := d.lastRows(ctx, sql)
 	if err != nil {
 		return "", err
 	}
-	if len(rows) != 1 || len(rows[0]) != 1 || rows[0][0] == nil {
-		return "", wrap("query", errors.New("the server did not answer one value"))
-	}
-	return *rows[0][0], nil
+	return oneValue(found)
 }
 
 // Ping asks the server for a sign of life.

@@ -62,10 +62,8 @@ func readFilters(ctx context.Context, db *DB, l *facts.Logical, wanted []WantedF
 
 func foundFilter(l *facts.Logical, w WantedFilter) string {
 	if p := l.Publication(w.Publication); p != nil {
-		for _, t := range p.Tables {
-			if t.Table == w.Table {
-				return t.Where
-			}
+		if t := p.Table(w.Table); t != nil {
+			return t.Where
 		}
 	}
 	return ""

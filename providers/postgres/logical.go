@@ -100,18 +100,10 @@ func ReadLogical(ctx context.Context, db *DB, w LogicalWant) (*facts.Logical, er
 	return l, nil
 }
 
-// name is a table for the query.
-type name struct {
-	Schema string `json:"schema"`
-	Name   string `json:"name"`
-}
-
-func (n name) table() topology.TableName { return topology.TableName{Schema: n.Schema, Name: n.Name} }
-
 func (w LogicalWant) parameter() any {
-	tables := []name{}
+	tables := []map[string]string{}
 	for _, t := range w.Tables {
-		tables = append(tables, name{t.Schema, t.Name})
+		tables = append(tables, map[string]string{"schema": t.Schema, "name": t.Name})
 	}
 	return map[string]any{
 		"tables": tables, "schemas": orEmpty(w.Schemas), "all": w.All, "roles": orEmpty(w.Roles), "subscriptions": orEmpty(w.Subscriptions),

@@ -39,7 +39,7 @@ type publicationRow struct {
 	Owner     string
 	Schemas   []string
 	Tables    []struct {
-		name
+		topology.TableName
 		Columns []string
 		Where   string
 	}
@@ -70,7 +70,7 @@ func (r publicationRow) publication() facts.Publication {
 	}
 	for _, t := range r.Tables {
 		slices.Sort(t.Columns) // by bytes, as the language sorts
-		p.Tables = append(p.Tables, topology.PublishedTable{Table: t.table(), Columns: t.Columns, Where: topology.WithoutParentheses(t.Where)})
+		p.Tables = append(p.Tables, topology.PublishedTable{Table: t.TableName, Columns: t.Columns, Where: topology.WithoutParentheses(t.Where)})
 	}
 	switch r.Generated {
 	case "n":

@@ -42,7 +42,7 @@ type subscriptionRow struct {
 	Origin           string   `json:"suborigin"`
 	Failover         *bool    `json:"subfailover"`
 	Tables           []struct {
-		name
+		topology.TableName
 		State string
 	}
 	Worker *struct {
@@ -83,7 +83,7 @@ func (r subscriptionRow) subscription() facts.Subscription {
 		s.Options.TwoPhase = &asked
 	}
 	for _, t := range r.Tables {
-		s.Tables = append(s.Tables, facts.SubscribedTable{Table: t.table(), State: t.State})
+		s.Tables = append(s.Tables, facts.SubscribedTable{Table: t.TableName, State: t.State})
 	}
 	if w := r.Worker; w != nil {
 		s.Worker = &facts.SubscriptionWorker{

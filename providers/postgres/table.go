@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
 )
 
 // Tables: those asked for by name, by schema or all, those that the wanted
@@ -44,13 +45,13 @@ const tablesSQL = `SELECT json_agg(json_build_object('schema', c.nspname, 'name'
   ) ORDER BY c.nspname, c.relname) FROM member c`
 
 type tableRow struct {
-	name
+	topology.TableName
 	Kind       string
 	Persistent bool
 	Identity   string
 	Bytes      int64
 	Rows       bool
-	Parents    []name
+	Parents    []topology.TableName
 	Columns    []facts.Column
 	Key        []string
 }
@@ -63,11 +64,8 @@ func tables() logicalSection {
 
 func (r tableRow) facts() facts.Table {
 	t := facts.Table{
-		Table: r.table(), Kind: r.Kind, Persistent: r.Persistent, Columns: r.Columns, Identity: r.Identity,
-		IdentityColumns: r.Key, Bytes: r.Bytes, Rows: r.Rows,
-	}
-	for _, p := range r.Parents {
-		t.Parents = append(t.Parents, p.table())
+		Table: r.TableName, Kind: r.Kind, Persistent: r.Persistent, Columns: r.Columns, Identity: r.Identity,
+		IdentityColumns: r.Key, Bytes: r.Bytes, Rows: r.Rows, Parents: r.Parents,
 	}
 	if len(t.Parents) > 0 {
 		t.Root = &t.Parents[len(t.Parents)-1]
