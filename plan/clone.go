@@ -215,7 +215,7 @@ func (s *scope) startClone(d *draft, sb *topology.Standby) {
 	d.remove(n, "the copy is whole: remove its marker", markers(n, h)...)
 	d.step(n, "start", control(n, h, "start"))
 	d.enable(n, h)
-	d.wait(n, n.Name+" accepts connections", accepting(true), acceptTimeout)
+	s.awaitStart(d, n)
 	if sets := s.inherited(sb); len(sets) > 0 {
 		for _, set := range sets {
 			d.sql(n, "set", set)

@@ -117,7 +117,7 @@ func (s *scope) alterDatabase(d *draft, db *topology.Database, found *facts.Data
 	var b textBuilder
 	if db.Owner != "" && db.Owner != found.Owner && !s.ignores(db.Lifecycle, "database", "owner") {
 		d.differ("owner", ptr(found.Owner), ptr(db.Owner), "")
-		b.write("ALTER DATABASE ", ident(db.Name), " OWNER TO ", ident(db.Owner), ";")
+		b.statement("ALTER DATABASE ", ident(db.Name), " OWNER TO ", ident(db.Owner), ";")
 	}
 	if !s.ignores(db.Lifecycle, "database", "parameters") {
 		s.alterParameters(d, &b, databaseParameters(db), found.Parameters)
@@ -127,14 +127,7 @@ func (s *scope) alterDatabase(d *draft, db *topology.Database, found *facts.Data
 
 // alter adds the statements if there are any.
 func (d *draft) alter(n *topology.Node, t Text) {
-	if t.Text == "" {
-		return
+	if t.Text != "" {
+		d.step(n, "alter", SQL{Database: maintenance, SQL: t})
 	}
-	t.Text = strings.TrimRight(t.Text, "\n")
-	cut := len(t.Text) - len(strings.TrimLeft(t.Text, "\n"))
-	t.Text = t.Text[cut:]
-	for i := range t.Secrets {
-		t.Secrets[i].Offset -= cut
-	}
-	d.step(n, "alter", SQL{Database: maintenance, SQL: t})
 }

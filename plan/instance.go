@@ -63,7 +63,7 @@ func (s *scope) create() *draft {
 	d.step(n, "write the block", s.hbaFile(n, ""))
 	d.step(n, "start", control(n, h, "start"))
 	d.enable(n, h)
-	d.wait(n, n.Name+" accepts connections", accepting(false), acceptTimeout)
+	s.awaitStart(d, n)
 	s.removeInitMarker(d)
 	return d
 }
@@ -210,7 +210,7 @@ func (s *scope) start(n *topology.Node) *draft {
 	}
 	s.filesOfDown(d, n)
 	d.step(n, "start", control(n, h, "start"))
-	d.wait(n, n.Name+" accepts connections", accepting(sb != nil), acceptTimeout)
+	s.awaitStart(d, n)
 	if sb != nil && s.running(sb.Upstream) && !s.lost(n) {
 		d.step(n, n.Name+" streaming", Wait{
 			Database: maintenance, Query: "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')",

@@ -72,7 +72,7 @@ func (s *scope) alterParameters(d *draft, b *textBuilder, o ownParameters, found
 		}
 	}
 	if ours != nil {
-		b.write(intend(ours...), "\n")
+		b.statement(intend(ours...))
 	}
 	for _, name := range set {
 		var before *string
@@ -94,11 +94,11 @@ func (s *scope) resetParameters(d *draft, b *textBuilder, o ownParameters, found
 		gone = append(gone, m.address)
 		if current, set := found[m.name]; set {
 			d.differ("parameters."+m.name, &current.Value, nil, "no longer in the topology")
-			b.write("\n", o.alter(), " RESET ", parameterName(m.name), ";")
+			b.statement(o.alter(), " RESET ", parameterName(m.name), ";")
 		}
 	}
 	if gone != nil {
-		b.write("\n", forget(gone...))
+		b.statement(forget(gone...))
 	}
 }
 
@@ -153,7 +153,7 @@ func setParameter(d *draft, b *textBuilder, o ownParameters, name string, before
 		}
 	}
 	d.differ("parameters."+name, before, &after, "")
-	b.write("\n", o.alter(), " SET ", parameterName(name), " = ")
+	b.statement(o.alter(), " SET ", parameterName(name), " = ")
 	if p.Secret.IsSet() {
 		b.secret(p.Secret, FormLiteral)
 	} else {

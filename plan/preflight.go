@@ -32,9 +32,13 @@ func preflight(s *scope, out *findings) {
 		s.refuseCutOff(n, f, out)
 		s.checkTLS(n, f, out)
 		s.checkResolved(n, out)
-		if sb := s.cluster.Standby(n); sb != nil {
+		switch sb := s.cluster.Standby(n); {
+		case f.Host.Data.State == facts.DataForeign && len(f.Host.Jobs) == 0:
+			out.fail(s.rangeOf(n), "Data directory is not empty",
+				"%s: %s holds files that are no PostgreSQL cluster. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)
+		case sb != nil:
 			s.checkStandby(sb, f, out)
-		} else {
+		default:
 			s.checkPrimary(n, f, out)
 		}
 	}
@@ -93,9 +97,6 @@ func (s *scope) checkPrimary(n *topology.Node, f *facts.Node, out *findings) {
 		out.fail(n.Range, "A cluster that was not made to its end",
 			"%s: the command that made %s ended badly, and whether the cluster ever ran cannot be told. If nothing in it is of use, remove it by hand:\n  rm -rf %s",
 			n.Name, f.Host.DataDir, strings.Join(halfMade(f.Host, jobID(n, f.Host, "init")), " "))
-	case f.Host.Data.State == facts.DataForeign && len(f.Host.Jobs) == 0:
-		out.fail(n.Range, "Data directory is not empty",
-			"%s: %s holds files that are no PostgreSQL cluster. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)
 	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal:
 		out.fail(s.cluster.Range, "The primary is a standby",
 			"%s is down, and its data directory is that of a standby (standby.signal). Name the live primary in the topology.", n.Name)
@@ -120,9 +121,6 @@ func (s *scope) checkStandby(sb *topology.Standby, f *facts.Node, out *findings)
 		identifier = f.Server.SystemIdentifier
 	}
 	switch {
-	case f.Host.Data.State == facts.DataForeign && len(f.Host.Jobs) == 0:
-		out.fail(s.rangeOf(n), "Data directory is not empty",
-			"%s: %s holds files that are no PostgreSQL cluster. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)
 	case s.replace[s.standbyAddress(n)] && f.Host.Aside && f.Host.Data.State == facts.DataCluster:
 		out.fail(s.rangeOf(n), "An older copy is in the way",
 			"%s: %s%s is there, from an earlier clone, and the directory of today would go to that place. Look at it and remove it:\n  rm -r %s",

@@ -134,7 +134,7 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 		s.relax(d, "commits must not wait for "+n.Name, relaxed, full)
 	}
 	d.restart(n, c.found.Host)
-	d.wait(n, n.Name+" accepts connections", accepting(standby != nil), acceptTimeout)
+	s.awaitStart(d, n)
 	if standby != nil && !s.lost(n) && (lowering || !s.holdsBack(n)) {
 		s.awaitStream(d, s.followed(standby), n, s.applicationName(n)) // another upstream is another change
 	}

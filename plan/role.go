@@ -59,7 +59,7 @@ func (s *scope) role(r *topology.Role) *draft {
 func (s *scope) createRole(d *draft, r *topology.Role) {
 	var b textBuilder
 	params := roleParameters(r)
-	b.write(intend(s.rowsOf(d.Address, params)...), "\nCREATE ROLE ", ident(r.Name))
+	b.statement(intend(s.rowsOf(d.Address, params)...)).statement("CREATE ROLE ", ident(r.Name))
 	for _, o := range roleOptions(r) {
 		if o.clause != o.byDefault {
 			d.differ(o.name, nil, ptr(o.shown), "")
@@ -73,7 +73,7 @@ func (s *scope) createRole(d *draft, r *topology.Role) {
 	b.write(";")
 	for _, m := range r.MemberOf {
 		d.differ("member_of", nil, ptr(m), "")
-		b.write("\nGRANT ", ident(m), " TO ", ident(r.Name), ";")
+		b.statement("GRANT ", ident(m), " TO ", ident(r.Name), ";")
 	}
 	s.setParameters(d, &b, params)
 	d.step(s.cluster.Primary, "create role", SQL{Database: maintenance, SQL: b.done()})
@@ -93,7 +93,7 @@ func (s *scope) alterRole(d *draft, r *topology.Role, found *facts.Role) {
 	password := r.Password.IsSet() && !s.ignores(r.Lifecycle, "role", "password") &&
 		!scram.Matches(found.Verifier.Reveal(), r.Name, r.Password.Reveal())
 	if len(clauses) > 0 || password {
-		b.write("ALTER ROLE ", ident(r.Name))
+		b.statement("ALTER ROLE ", ident(r.Name))
 		for _, c := range clauses {
 			b.write(" ", c)
 		}
@@ -101,7 +101,7 @@ func (s *scope) alterRole(d *draft, r *topology.Role, found *facts.Role) {
 			d.differ("password", ptr(topology.Redacted), ptr(topology.Redacted), passwordNote(found))
 			b.write(" PASSWORD ").secret(r.Password, FormSCRAM)
 		}
-		b.write(";\n")
+		b.write(";")
 	}
 	s.alterMemberships(d, &b, r, found)
 	if !s.ignores(r.Lifecycle, "role", "parameters") {
@@ -163,7 +163,7 @@ func (s *scope) alterMemberships(d *draft, b *textBuilder, r *topology.Role, fou
 	}
 	come, gone := without(r.MemberOf, found.MemberOf), without(found.MemberOf, r.MemberOf)
 	for _, m := range come {
-		b.write("GRANT ", ident(m), " TO ", ident(r.Name), ";\n")
+		b.statement("GRANT ", ident(m), " TO ", ident(r.Name), ";")
 	}
 	for _, m := range gone {
 		revoke(b, r.Name, m, found)
@@ -187,12 +187,12 @@ func revoke(b *textBuilder, role, of string, found *facts.Role) {
 	named := false
 	for _, g := range found.Grants {
 		if g.Role == of {
-			b.write(revoke, " GRANTED BY ", ident(g.Grantor), ";\n")
+			b.statement(revoke, " GRANTED BY ", ident(g.Grantor), ";")
 			named = true
 		}
 	}
 	if !named {
-		b.write(revoke, ";\n")
+		b.statement(revoke, ";")
 	}
 }
 

@@ -99,7 +99,7 @@ func sameNumber(a, b string) bool {
 // TestQueries runs every query that a plan may hold.
 func TestQueries(t *testing.T) {
 	s := pgtest.Start(t, pgtest.Options{})
-	for _, q := range []string{streaming("it's", 0), streaming("pg2", syncLag), accepting(true), accepting(false), confErrors, hbaErrors} {
+	for _, q := range []string{streaming("it's", 0), streaming("pg2", syncLag), isPrimary, isStandby, confErrors, hbaErrors} {
 		s.Query(t, q)
 	}
 	for _, q := range strings.SplitAfter(ledgerDDL, ";") {

@@ -68,10 +68,16 @@ func remedy(n *topology.Node, h *facts.Host, verb string) string {
 	return n.Name + " did not come up: " + log + " says why. If it is a value of the topology, mend it there and apply again: the file is written before " + n.Name + " starts."
 }
 
-// accepting is the query that is true once a server answers in the role wanted.
-func accepting(standby bool) string {
-	if standby {
-		return "SELECT pg_is_in_recovery()"
+const (
+	isPrimary = "SELECT NOT pg_is_in_recovery()"
+	isStandby = "SELECT pg_is_in_recovery()"
+)
+
+// awaitStart waits until a server answers in the role wanted.
+func (s *scope) awaitStart(d *draft, n *topology.Node) {
+	query := isPrimary
+	if s.cluster.Standby(n) != nil {
+		query = isStandby
 	}
-	return "SELECT NOT pg_is_in_recovery()"
+	d.wait(n, n.Name+" accepts connections", query, acceptTimeout)
 }

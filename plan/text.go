@@ -21,6 +21,14 @@ func (b *textBuilder) write(parts ...string) *textBuilder {
 	return b
 }
 
+// statement writes one of several, each on a line of its own.
+func (b *textBuilder) statement(parts ...string) *textBuilder {
+	if b.text.Len() > 0 {
+		b.text.WriteString("\n")
+	}
+	return b.write(parts...)
+}
+
 func (b *textBuilder) secret(s topology.Secret, form SecretForm) *textBuilder {
 	b.uses = append(b.uses, SecretUse{Offset: b.text.Len(), Ref: s.Ref, Form: form})
 	b.text.WriteString(topology.Redacted)
