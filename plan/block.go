@@ -58,11 +58,10 @@ const sensitiveMark = "# sensitive"
 func confText(lines []line) Text {
 	var b textBuilder
 	for _, l := range lines {
-		b.write(l.name, " = ")
 		if l.secret.IsSet() {
-			b.secret(l.secret, FormConfig).write(" ", sensitiveMark)
+			b.write(l.name, " = ").secret(l.secret, FormConfig).write(" ", sensitiveMark)
 		} else {
-			b.write(conftext.QuoteValue(l.value))
+			b.write(conftext.FormatSetting(l.name, l.value))
 		}
 		b.write("\n")
 	}
@@ -73,7 +72,7 @@ func confText(lines []line) Text {
 func confRevealed(lines []line) string {
 	var b strings.Builder
 	for _, l := range lines {
-		b.WriteString(l.name + " = " + conftext.QuoteValue(l.reveal()))
+		b.WriteString(conftext.FormatSetting(l.name, l.reveal()))
 		if l.secret.IsSet() {
 			b.WriteString(" " + sensitiveMark)
 		}

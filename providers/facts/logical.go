@@ -33,7 +33,6 @@ type Logical struct {
 // Where are as the server writes them. Cluster is not set.
 type Publication struct {
 	topology.Publication
-	GeneratedColumns string `json:",omitempty"` // PostgreSQL 18: "none", "stored"
 }
 
 // Filter is what the server makes of a wanted row filter.
@@ -53,13 +52,11 @@ type Subscription struct {
 	Publications []string
 	Options      topology.SubscriptionOptions // every one set that the version has
 	// SlotName NONE is Options.SlotName "".
-	ConnInfo topology.Secret
-	// TwoPhasePending: asked for, and not yet in force (the tables are not ready).
-	TwoPhasePending bool
-	Tables          []SubscribedTable
-	Worker          *SubscriptionWorker `json:",omitempty"` // nil: none runs
-	ApplyErrors     int64               // since the statistics were reset; PostgreSQL 15
-	SyncErrors      int64
+	ConnInfo    topology.Secret
+	Tables      []SubscribedTable
+	Worker      *SubscriptionWorker `json:",omitempty"` // nil: none runs
+	ApplyErrors int64               // since the statistics were reset; PostgreSQL 15
+	SyncErrors  int64
 }
 
 // SubscribedTable is a row of pg_subscription_rel.

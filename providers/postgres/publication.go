@@ -10,7 +10,7 @@ import (
 
 // Publications, with their members as they were named: what the members come to,
 // partitions and all, is pg_publication_tables, and is never asked. Schemas, column
-// lists and row filters are of PostgreSQL 15, pubgencols is of 18.
+// lists and row filters are of PostgreSQL 15.
 const (
 	publicationsSQL = `SELECT json_agg(to_jsonb(p) || jsonb_build_object('owner', pg_get_userbyid(p.pubowner),
       'tables', (SELECT jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', c.relname`
@@ -35,7 +35,6 @@ type publicationRow struct {
 	Delete    bool   `json:"pubdelete"`
 	Truncate  bool   `json:"pubtruncate"`
 	ViaRoot   bool   `json:"pubviaroot"`
-	Generated string `json:"pubgencols"`
 	Owner     string
 	Schemas   []string
 	Tables    []struct {
@@ -71,12 +70,6 @@ func (r publicationRow) publication() facts.Publication {
 	for _, t := range r.Tables {
 		slices.Sort(t.Columns) // by bytes, as the language sorts
 		p.Tables = append(p.Tables, topology.PublishedTable{Table: t.TableName, Columns: t.Columns, Where: topology.WithoutParentheses(t.Where)})
-	}
-	switch r.Generated {
-	case "n":
-		p.GeneratedColumns = "none"
-	case "s":
-		p.GeneratedColumns = "stored"
 	}
 	return p
 }

@@ -76,7 +76,7 @@ func (r subscriptionRow) subscription() facts.Subscription {
 			Enabled: r.Enabled, SlotName: r.SlotName, Binary: r.Binary, Streaming: streaming(r.Streaming), DisableOnError: r.DisableOnError,
 			Origin: r.Origin, PasswordRequired: r.PasswordRequired, RunAsOwner: r.RunAsOwner, Failover: r.Failover, SynchronousCommit: r.Commit,
 		},
-		TwoPhasePending: r.TwoPhase == "p", ApplyErrors: r.Errors.Apply, SyncErrors: r.Errors.Sync,
+		ApplyErrors: r.Errors.Apply, SyncErrors: r.Errors.Sync,
 	}
 	if r.TwoPhase != "" {
 		asked := r.TwoPhase != "d"
