@@ -20,7 +20,10 @@ const recipe = "1"
 
 // version is the PostgreSQL of a Debian suite.
 func version(suite string) (int, error) {
-	plain, _ := withSystemd(suite)
+	plain, layer := parts(suite)
+	if layer != "" && len(packages(layer, 0)) == 0 {
+		return 0, fmt.Errorf("suite %q: the lab knows the layers +systemd and +repmgr", suite)
+	}
 	switch plain {
 	case "bullseye":
 		return 13, nil
@@ -31,7 +34,7 @@ func version(suite string) (int, error) {
 	case "forky":
 		return 18, nil
 	}
-	return 0, fmt.Errorf("suite %q: the lab knows bullseye, bookworm, trixie and forky, each also with +systemd", suite)
+	return 0, fmt.Errorf("suite %q: the lab knows bullseye, bookworm, trixie and forky, each also with +systemd or +repmgr", suite)
 }
 
 // Tree returns the directory of a suite's root file system, or two of them with a
@@ -46,7 +49,7 @@ func Tree(ctx context.Context, suite string, progress io.Writer) (string, error)
 		return "", err
 	}
 	b := build{suite: suite, major: major, progress: progress}
-	if plain, systemd := withSystemd(suite); systemd {
+	if plain, layer := parts(suite); layer != "" {
 		if b.base, err = Tree(ctx, plain, progress); err != nil {
 			return "", err
 		}
@@ -95,7 +98,7 @@ func (b build) run(ctx context.Context) error {
 		{"clean", b.clean},
 	}
 	if b.base != "" {
-		steps = []step{{"systemd", b.systemdLayer}}
+		steps = []step{{"packages", b.layer}}
 	}
 	for _, step := range steps {
 		fmt.Fprintf(b.progress, "lab: tree %s: %s\n", b.suite, step.name)

@@ -22,7 +22,7 @@ const usage = `lab boots hosts with sshd and PostgreSQL's packages on this machi
   lab up [-n 3] [-suite bookworm[,trixie…]] [-disk MB]   host1 has the first suite, …; the last repeats
   lab down [LAB|all]       all: every kept lab, and what killed tests left
   lab list                 labs and their hosts
-  lab tree SUITE…          build root file systems ahead (bullseye bookworm trixie forky; bookworm+systemd)
+  lab tree SUITE…          build root file systems ahead (bullseye bookworm trixie forky; bookworm+systemd, bookworm+repmgr)
   lab exec HOST CMD…       as root in the host, without ssh
 
   lab cut HOST [PEER]      pull the cable; with PEER only what goes between the two is dropped
