@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -48,7 +49,7 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 	}
 	now, wanted := parseConnInfo(f.Server.ConnInfo.Reveal()), s.connInfo(sb)
 	diffs := s.connDiffers(now, wanted, sb)
-	adopted := s.hasPassword(now) && len(diffs) == 0 // it has its password there, and needs no file
+	adopted := s.hasPassword(now, n) && len(diffs) == 0 // it has its password there, and needs no file
 	if passwords := s.standbyPasswords(sb); s.cluster.Replication.Role.Password.IsSet() && !adopted && !s.passfileFits(f.Host.Passfile, passwords) {
 		d.differ("passfile", ptr(topology.Redacted), ptr(topology.Redacted), "")
 		d.passfile(n, f.Host.Passfile, passwords)
@@ -120,14 +121,14 @@ func (s *scope) connInfo(sb *topology.Standby) map[string]string {
 }
 
 // connDiffers answers the keys in which a conninfo is not as wanted. A password that
-// stands in the text and is the right one does for the passfile, so that a standby made
-// by hand is adopted without a reconnect. A name of its own a standby needs only as a
+// stands in the text or in a file of somebody else's, and is the right one, does for the
+// passfile, so that a standby made by hand is adopted without a reconnect. A name of its own a standby needs only as a
 // member of the synchronous set.
 func (s *scope) connDiffers(now, wanted map[string]string, sb *topology.Standby) []string {
 	return slices.DeleteFunc(connDiff(now, wanted, connKeys()), func(key string) bool {
 		switch key {
 		case "passfile":
-			return s.hasPassword(now)
+			return s.hasPassword(now, sb.Node)
 		case "dbname", "service", "connect_timeout":
 			return wanted[key] == "" // nothing that streaming needs
 		case "application_name":
@@ -137,9 +138,14 @@ func (s *scope) connDiffers(now, wanted map[string]string, sb *topology.Standby)
 	})
 }
 
-// hasPassword tells that a conninfo holds the password itself, and the right one.
-func (s *scope) hasPassword(conn map[string]string) bool {
-	return conn["password"] != "" && conn["password"] == s.cluster.Replication.Role.Password.Reveal()
+// hasPassword tells that a conninfo leads to the right password without repltool's file:
+// it holds it, or a password file does that only its owner can read.
+func (s *scope) hasPassword(conn map[string]string, n *topology.Node) bool {
+	password := conn["password"]
+	if file := s.found(n).Host.StandbyPassfile; password == "" && file != nil && file.Mode&0o077 == 0 {
+		password, _ = conninfo.Passfile(file.Text.Reveal(), conn["host"], strconv.Itoa(portOf(conn)), "replication", conn["user"])
+	}
+	return password != "" && password == s.cluster.Replication.Role.Password.Reveal()
 }
 
 // milliseconds writes a delay in the unit of recovery_min_apply_delay.

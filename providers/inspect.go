@@ -77,6 +77,7 @@ func (n *Node) inspect(ctx context.Context, t *topology.Topology, c *topology.Cl
 	}
 	found.Host = h
 	n.judge(ctx, found, r)
+	readStandbyPassfile(ctx, conn, found)
 	return found
 }
 

@@ -14,22 +14,86 @@ func TestAdopt(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
 	w.byHand()
 	w.topology("  parameters = { work_mem = \"8MB\" }\n")
+	w.adopted()
+	w.expect(2, "SHOW work_mem", "8MB")
+}
+
+// adopted expects a plan that the servers do not feel, and that applies.
+func (w *world) adopted() {
+	w.t.Helper()
 	const receiver = "SELECT pid || ' ' || backend_start FROM pg_stat_activity WHERE backend_type = 'walreceiver'"
 	before := w.sql(2, receiver)
 
 	r := w.must(2, "plan", "-detailed-exitcode")
 	for _, word := range []string{"RESTART", "COPY", "DROP"} {
 		if strings.Contains(strings.SplitN(r.stdout, "Wave 1", 2)[1], word) {
-			t.Errorf("the plan has a %s:\n%s", word, r.stdout)
+			w.t.Errorf("the plan has a %s:\n%s", word, r.stdout)
 		}
 	}
 	w.must(0, "apply", "-auto-approve")
 	if after := w.sql(2, receiver); before == "" || after != before {
-		t.Errorf("the WAL receiver was %q and is %q", before, after)
+		w.t.Errorf("the WAL receiver was %q and is %q", before, after)
 	}
-	w.expect(2, "SHOW work_mem", "8MB")
 	w.expect(1, "SELECT count(*) FROM repltool.managed", "0") // nothing of it is ours to remove
 	w.settled()
+}
+
+// TestAdoptRepmgr takes over what repmgr itself has cloned and registered.
+func TestAdoptRepmgr(t *testing.T) {
+	w := newWorld(t, lab.Options{Hosts: 2, Suites: []string{"bookworm+repmgr"}})
+	w.byRepmgr()
+	w.topology("")
+	text := strings.Replace(w.read("main.hcl"), "standbys = [node.pg2]", `standby {
+    node = node.pg2
+    slot = "repmgr_slot_2"
+  }
+  parameters = { shared_preload_libraries = "repmgr" }
+  replication { role = "repmgr" }`, 1)
+	w.write("main.hcl", strings.Replace(text, "role \"replicator\" {\n    replication = true", "role \"repmgr\" {\n    superuser = true", 1))
+	w.adopted()
+	w.says(w.must(0, "plan"), "No changes.")
+	if out := w.exec(1, "sudo", "-u", "postgres", "repmgr", "-f", "/etc/repmgr.conf", "cluster", "show"); strings.Contains(out, "!") || !strings.Contains(out, "pg2") {
+		t.Errorf("repmgr does not see its cluster any more:\n%s", out)
+	}
+	w.noSecrets()
+}
+
+// byRepmgr is what repmgr's manual says, with its slots and a password file.
+func (w *world) byRepmgr() {
+	w.t.Helper()
+	escaped := strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(canary)
+	for i := 1; i <= 2; i++ {
+		w.exec(i, "sh", "-c", `set -e
+umask 077
+printf '*:*:*:repmgr:%s\n' "$2" >/var/lib/postgresql/.pgpass
+chown postgres /var/lib/postgresql/.pgpass
+umask 022
+cat >/etc/repmgr.conf <<CONF
+node_id=$1
+node_name='pg$1'
+conninfo='host=$3 user=repmgr dbname=repmgr connect_timeout=2'
+data_directory='/var/lib/postgresql/15/main'
+use_replication_slots=yes
+pg_bindir='/usr/lib/postgresql/15/bin'
+passfile='/var/lib/postgresql/.pgpass'
+CONF
+sudo -u postgres pg_createcluster 15 main
+printf "listen_addresses = '*'\nshared_preload_libraries = 'repmgr'\n" >>/etc/postgresql/15/main/postgresql.conf
+printf 'host replication,repmgr repmgr 10.0.0.0/8 scram-sha-256\n' >>/etc/postgresql/15/main/pg_hba.conf`, "sh", fmt.Sprint(i), escaped, w.host(i).Addr)
+	}
+	repmgr := func(i int, args ...string) {
+		w.t.Helper()
+		w.exec(i, append([]string{"sudo", "-u", "postgres", "repmgr", "-f", "/etc/repmgr.conf"}, args...)...)
+	}
+	w.exec(1, "pg_ctlcluster", "15", "main", "start")
+	w.sql(1, "CREATE ROLE repmgr SUPERUSER LOGIN PASSWORD '"+strings.ReplaceAll(canary, "'", "''")+"'")
+	w.sql(1, "CREATE DATABASE repmgr OWNER repmgr")
+	repmgr(1, "primary", "register")
+	w.exec(2, "rm", "-rf", "/var/lib/postgresql/15/main")
+	repmgr(2, "-h", w.host(1).Addr, "-U", "repmgr", "-d", "repmgr", "standby", "clone", "--fast-checkpoint")
+	w.exec(2, "pg_ctlcluster", "15", "main", "start")
+	repmgr(2, "standby", "register")
+	w.expect(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "1")
 }
 
 // byHand is what a person types: Debian's tools, pg_basebackup -R with the password

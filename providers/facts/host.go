@@ -57,6 +57,9 @@ type Host struct {
 	Conf     File       // postgresql.conf
 	HBA      File       // pg_hba.conf
 	Passfile SecretFile // the one that repltool writes for this node
+	// StandbyPassfile is the one that a running standby's primary_conninfo names, or
+	// libpq's own, where that is not repltool's.
+	StandbyPassfile *SecretFile `json:",omitempty"`
 	// SubscriptionPassfile is the one for the subscriptions of the node's cluster.
 	SubscriptionPassfile SecretFile
 	StandbySignal        bool

@@ -110,7 +110,7 @@ func (w *chooser) need(id, by int) {
 		w.schemas[w.Name[e.Object]] = true
 		return
 	case e.Kind == "EXTENSION":
-		w.problems = append(w.problems, fmt.Sprintf("extension %s is needed on the subscriber: CREATE EXTENSION %s", e.Label, w.Name[e.Object]))
+		w.problems = append(w.problems, fmt.Sprintf("extension %s is needed on the subscriber: CREATE EXTENSION %s;", e.Label, w.Name[e.Object]))
 		return
 	case !slices.Contains(made, e.Kind):
 		w.problems = append(w.problems, fmt.Sprintf("%s %s is needed by %s: make it on the subscriber first", strings.ToLower(e.Kind), e.Label, w.entries[by].Label))

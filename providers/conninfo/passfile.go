@@ -1,0 +1,55 @@
+package conninfo
+
+import "strings"
+
+// Passfile looks a password up in the text of a password file as libpq does: the first
+// line whose four fields fit, each literally or by *; : and \ are escaped by \
+// (PostgreSQL docs, 34.16 "The Password File").
+func Passfile(text, host, port, database, user string) (password string, found bool) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		fields := passFields(line)
+		if len(fields) < 5 {
+			continue
+		}
+		fits := true
+		for i, want := range []string{host, port, database, user} {
+			fits = fits && (fields[i].bare == "*" || fields[i].text == want)
+		}
+		if fits {
+			return fields[4].text, true
+		}
+	}
+	return "", false
+}
+
+// passField is a field as it stands, and as it is meant.
+type passField struct{ bare, text string }
+
+// passFields parts a line; what follows the fifth field is left out, as libpq does.
+func passFields(line string) []passField {
+	var fields []passField
+	var bare, text strings.Builder
+	end := func() {
+		fields = append(fields, passField{bare.String(), text.String()})
+		bare.Reset()
+		text.Reset()
+	}
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == ':':
+			end()
+			continue
+		case c == '\\' && i+1 < len(line):
+			i++
+			bare.WriteByte('\\')
+		}
+		bare.WriteByte(line[i])
+		text.WriteByte(line[i])
+	}
+	end()
+	return fields
+}
