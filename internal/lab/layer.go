@@ -47,8 +47,10 @@ chroot root apt-get install -y -q --no-install-recommends "$@"
 chroot root apt-get clean
 rm -rf root/usr/sbin/policy-rc.d root/etc/resolv.conf root/var/lib/apt/lists/*`
 	_, name := parts(b.suite)
-	argv := []string{"unshare", "--mount", "--pid", "--fork", "--kill-child",
-		"env", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", script, "sh", b.dir, b.base}
+	argv := []string{
+		"unshare", "--mount", "--pid", "--fork", "--kill-child",
+		"env", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "sh", "-c", script, "sh", b.dir, b.base,
+	}
 	return b.sh(ctx, append(argv, packages(name, b.major)...)...)
 }
 
