@@ -32,6 +32,7 @@ func kinds() []func(*scope, *findings) {
 		roles,
 		databases,
 		slots,
+		standbyPassfiles,
 		standbys,
 		publications,
 		passfiles,

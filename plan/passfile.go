@@ -14,7 +14,8 @@ import (
 // every other node of the cluster, so that a new upstream needs no new file.
 // Subscriptions log in to their publishers by a password file on the subscriber's
 // machines, one for each cluster: pg_subscription is replicated to the standbys, so
-// that the path must be one on all of them.
+// that the path must be one on all of them. A new password reaches the files right after
+// its role: a server that restarts in between would not come back to its upstream.
 
 func (s *scope) passfileAddress(n *topology.Node) string { return s.nodeAddress(n) + ".passfile" }
 
@@ -24,6 +25,50 @@ func (s *scope) subscriptionPassfile(n *topology.Node) string {
 		return h.SubscriptionPassfile.Path
 	}
 	return ""
+}
+
+func (s *scope) standbyPassfileAddress(n *topology.Node) string {
+	return s.standbyAddress(n) + ".passfile"
+}
+
+// loginAddresses are what must be in order before a server of the cluster restarts.
+func (s *scope) loginAddresses() []string {
+	var all []string
+	if r := s.cluster.Replication.Role; r != nil {
+		all = append(all, s.address("role", r.Name))
+	}
+	for _, sb := range s.cluster.Standbys {
+		all = append(all, s.standbyPassfileAddress(sb.Node))
+	}
+	return all
+}
+
+// standbyPassfiles are those of standbys that run.
+func standbyPassfiles(s *scope, out *findings) {
+	for _, sb := range s.cluster.Standbys {
+		if s.running(sb.Node) && !s.recloned(sb.Node) && s.cluster.Replication.Role.Password.IsSet() {
+			if d := s.standbyPassfile(sb); len(d.steps) > 0 { // else it is counted with its standby
+				out.put(d)
+			}
+		}
+	}
+}
+
+func (s *scope) standbyPassfile(sb *topology.Standby) *draft {
+	n, f, wanted := sb.Node, s.found(sb.Node), s.standbyPasswords(sb)
+	d := newDraft(Update, s.standbyPassfileAddress(n), n)
+	d.after = []string{s.address("role", s.cluster.Replication.Role.Name)}
+	now := parseConnInfo(f.Server.ConnInfo.Reveal())
+	adopted := s.hasPassword(now, n) && len(s.connDiffers(now, s.connInfo(sb), sb)) == 0 // it has its password there, and needs no file
+	if adopted || s.passfileFits(f.Host.Passfile, wanted) {
+		return d
+	}
+	if !f.Host.Passfile.Exists {
+		d.Action = Create
+	}
+	d.Reason = "how " + n.Name + " logs in to its upstream"
+	d.passfile(n, f.Host.Passfile, wanted)
+	return d
 }
 
 func passfiles(s *scope, out *findings) {

@@ -99,6 +99,7 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft {
 		d.sql(n, "take the override away", "ALTER SYSTEM RESET "+ident(name)+";")
 	}
 	if c.restart {
+		d.after = append(d.after, c.scope.loginAddresses()...)
 		c.addRestart(d, lowering)
 	} else {
 		d.worsen(Reload)

@@ -42,18 +42,13 @@ func standbys(s *scope, out *findings) {
 func (s *scope) follow(sb *topology.Standby) *draft {
 	n, f := sb.Node, s.found(sb.Node)
 	d := newDraft(Update, s.standbyAddress(n), n)
-	d.after = append(s.upstreamAddresses(sb), s.parametersAddress(n))
+	d.after = append(s.upstreamAddresses(sb), s.parametersAddress(n), s.standbyPassfileAddress(n))
 	if len(f.Host.Jobs) > 0 && !f.Host.Making() {
 		d.Reason = "it runs: the marker of an earlier copy goes"
 		d.remove(n, "it runs: take the marker away", markers(n, f.Host)...)
 	}
 	now, wanted := parseConnInfo(f.Server.ConnInfo.Reveal()), s.connInfo(sb)
 	diffs := s.connDiffers(now, wanted, sb)
-	adopted := s.hasPassword(now, n) && len(diffs) == 0 // it has its password there, and needs no file
-	if passwords := s.standbyPasswords(sb); s.cluster.Replication.Role.Password.IsSet() && !adopted && !s.passfileFits(f.Host.Passfile, passwords) {
-		d.differ("passfile", ptr(topology.Redacted), ptr(topology.Redacted), "")
-		d.passfile(n, f.Host.Passfile, passwords)
-	}
 	var sets []string
 	for _, key := range diffs {
 		d.differ("primary_conninfo."+key, optional(now, key), optional(wanted, key), "")

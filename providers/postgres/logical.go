@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
@@ -79,17 +81,9 @@ func ReadLogical(ctx context.Context, db *DB, w LogicalWant) (*facts.Logical, er
 	if err != nil {
 		return nil, &Error{Kind: facts.BadData, Op: "read", Err: err}
 	}
-	major := db.version()
-	text, err := db.parametrized(ctx, logicalQuery(major), parameter)
-	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
-	}
-	l, err := decodeLogical(text, major)
-	if err != nil {
-		return nil, &Error{Kind: facts.BadData, Op: "read", Err: err}
-	}
-	if l == nil {
-		return nil, nil
+	l, err := readSettled(ctx, db, parameter)
+	if err != nil || l == nil {
+		return nil, err
 	}
 	if l.Filters, err = readFilters(ctx, db, l, w.Filters); err != nil {
 		return nil, fmt.Errorf("read row filters: %w", err)
@@ -99,6 +93,35 @@ func ReadLogical(ctx context.Context, db *DB, w LogicalWant) (*facts.Logical, er
 	}
 	return l, nil
 }
+
+// readSettled reads the database, once more for as long as a worker may be between two
+// lives: it ends at every change of its subscription, and up to PostgreSQL 15 comes back
+// no sooner than wal_retrieve_retry_interval after any other was started.
+func readSettled(ctx context.Context, db *DB, parameter []byte) (*facts.Logical, error) {
+	const interval, pause = 5 * time.Second, time.Second // its default
+	major := db.version()
+	for waited := time.Duration(0); ; waited += pause {
+		text, err := db.parametrized(ctx, logicalQuery(major), parameter)
+		if err != nil {
+			return nil, fmt.Errorf("read: %w", err)
+		}
+		l, err := decodeLogical(text, major)
+		if err != nil {
+			return nil, &Error{Kind: facts.BadData, Op: "read", Err: err}
+		}
+		if l == nil || major > 15 || waited > interval || !slices.ContainsFunc(l.Subscriptions, unattended) {
+			return l, nil
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return l, nil
+		}
+	}
+}
+
+// unattended tells of a subscription that should have a worker and has none.
+func unattended(s facts.Subscription) bool { return s.Options.Enabled && s.Worker == nil }
 
 func (w LogicalWant) parameter() any {
 	tables := []map[string]string{}
