@@ -30,9 +30,9 @@ test: ## every test; needs root for the lab's hosts
 	@$(SETUP) test
 	$(GO) test -timeout 60m -parallel 3 ./...
 
-test-versions: ## the loop on PostgreSQL 13, 15, 17 and 18
+test-versions: ## the loop, and every option of logical replication, on PostgreSQL 13, 15, 17 and 18
 	@$(SETUP) test
-	REPLTOOL_TEST_SUITES=all $(GO) test -timeout 60m -run TestVersions -v ./internal/e2e
+	REPLTOOL_TEST_SUITES=all $(GO) test -timeout 60m -run 'TestVersions|TestLogicalVersions|TestLogicalOptions' -v ./internal/e2e
 
 check: ## vet, staticcheck, gofumpt, import directions
 	$(GO) vet ./...
