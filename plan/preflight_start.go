@@ -28,7 +28,7 @@ func (s *scope) startFaults(n *topology.Node) []*paramFault {
 	if server := s.found(n).Server; server != nil && !s.recloned(n) {
 		faults = append(faults, s.limitFaults(n, server)...)
 		faults = append(faults, s.walLevelFaults(n, server)...)
-		faults = append(faults, s.reservedFaults(n, server)...)
+		faults = append(faults, s.reservedFaults(n)...)
 	}
 	return faults
 }
@@ -86,7 +86,7 @@ func (s *scope) walLevelFaults(n *topology.Node, server *facts.Server) []*paramF
 }
 
 // reservedFaults compares max_connections with what is kept for superusers.
-func (s *scope) reservedFaults(n *topology.Node, server *facts.Server) []*paramFault {
+func (s *scope) reservedFaults(n *topology.Node) []*paramFault {
 	const name = "max_connections"
 	reserved := s.numberOf(n, "superuser_reserved_connections") + s.numberOf(n, "reserved_connections") // the second came with 16
 	altered := s.alters(n, name) || s.alters(n, "superuser_reserved_connections") || s.alters(n, "reserved_connections")

@@ -95,11 +95,6 @@ func newBoundary() string {
 	return "--repltool-" + hex.EncodeToString(b)
 }
 
-// PassfileOf is where repltool keeps the password of a node's own connections.
-func PassfileOf(stateDir, node string) string {
-	return path.Join(stateDir, fileName(node)+".pass")
-}
-
 // fileName makes a file's name of a node's.
 func fileName(name string) string {
 	if strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/\x00\n") {

@@ -28,16 +28,13 @@ var (
 	jobStart string
 	//go:embed job_watch.sh
 	jobWatch string
-	//go:embed job_stop.sh
-	jobStop string
 )
 
 // The exit statuses of the job scripts that mean something.
 const (
-	jobOther   = 75 // another command runs under that id
-	jobRunning = 76 // it cannot be removed while it runs
-	jobAbsent  = 77
-	jobFailed  = 78 // an earlier run of it ended badly
+	jobOther  = 75 // another command runs under that id
+	jobAbsent = 77
+	jobFailed = 78 // an earlier run of it ended badly
 )
 
 // ErrJobKilled is a job that ended without an exit status: killed, or its machine
@@ -46,9 +43,9 @@ var ErrJobKilled = errors.New("the command was killed before it ended")
 
 // StartJob starts argv so that it goes on when we are gone. Under an id that runs
 // the same command, or ran it to a good end, it does nothing: the caller watches
-// that one. RemoveJob comes before it is to be done again, and before another try of one
-// that ended badly. env are variables
-// for the command, NAME=value; neither may hold a secret.
+// that one. Its directory goes before it is to be done again, and before another try of
+// one that ended badly. env are variables for the command, NAME=value; neither may hold a
+// secret.
 func StartJob(ctx context.Context, c Conn, stateDir, id string, argv, env []string) error {
 	if err := checkJobID(id); err != nil {
 		return err
@@ -57,24 +54,6 @@ func StartJob(ctx context.Context, c Conn, stateDir, id string, argv, env []stri
 	words = append(append(words, env...), argv...)
 	_, err := c.Run(ctx, Command{Argv: words})
 	return jobError(id, "start", err)
-}
-
-// StopJob tells a job's processes to end, and makes them where they do not.
-func StopJob(ctx context.Context, c Conn, stateDir, id string) error {
-	if err := checkJobID(id); err != nil {
-		return err
-	}
-	_, err := c.Run(ctx, Command{Argv: []string{"sh", "-c", jobStop, "sh", "stop", jobDir(stateDir, id)}})
-	return jobError(id, "stop", err)
-}
-
-// RemoveJob takes away what is left of a job that has ended.
-func RemoveJob(ctx context.Context, c Conn, stateDir, id string) error {
-	if err := checkJobID(id); err != nil {
-		return err
-	}
-	_, err := c.Run(ctx, Command{Argv: []string{"sh", "-c", jobStop, "sh", "remove", jobDir(stateDir, id)}})
-	return jobError(id, "remove", err)
 }
 
 func jobDir(stateDir, id string) string { return path.Join(stateDir, "jobs", id) }
@@ -97,8 +76,6 @@ func jobError(id, op string, err error) error {
 		switch exit.Code {
 		case jobOther:
 			return fmt.Errorf("%s job %s: another command runs under that id: %s", op, id, strings.ReplaceAll(exit.Stderr, "\x00", " "))
-		case jobRunning:
-			return fmt.Errorf("%s job %s: it is running", op, id)
 		case jobFailed:
 			return fmt.Errorf("%s job %s: it was begun before and ended badly; plan again, which tells what becomes of what it left", op, id)
 		case jobAbsent:

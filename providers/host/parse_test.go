@@ -118,9 +118,9 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-func TestPassfileOf(t *testing.T) {
-	for node, want := range map[string]string{"pg1": "/s/pg1.pass", "a/b": "/s/x612f62.pass", "..": "/s/x2e2e.pass"} {
-		if got := PassfileOf("/s", node); got != want {
+func TestFileName(t *testing.T) {
+	for node, want := range map[string]string{"pg1": "pg1", "a/b": "x612f62", "..": "x2e2e"} {
+		if got := fileName(node); got != want {
 			t.Errorf("%s: %s", node, got)
 		}
 	}
