@@ -52,15 +52,15 @@ func reason(err error) string {
 // didYouMean answers a sentence with the nearest name, or "". It begins with a
 // space, so that it can follow a sentence.
 func didYouMean(given string, names []string) string {
-	if near := nearest(given, names); near != "" {
+	if near := Nearest(given, names); near != "" {
 		return fmt.Sprintf(" Did you mean %q?", near)
 	}
 	return ""
 }
 
-// nearest answers the name that is a slip away: two letters at most, and of a
+// Nearest answers the name that is a slip away: two letters at most, and of a
 // short name not the half of it, unless only their order is wrong.
-func nearest(given string, names []string) string {
+func Nearest(given string, names []string) string {
 	best, distance := "", 3
 	for _, name := range names {
 		d := levenshtein.Distance(given, name, nil)

@@ -71,7 +71,7 @@ func namesPassword(attribute string) bool {
 		return false
 	}
 	last := words[len(words)-1]
-	return strings.HasSuffix(last, "password") || last == "passwd" || nearest(last, []string{"password"}) != ""
+	return strings.HasSuffix(last, "password") || last == "passwd" || Nearest(last, []string{"password"}) != ""
 }
 
 // addTexts takes more texts, and each in the form that it has within quotes.

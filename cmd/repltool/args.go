@@ -3,12 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
-	"github.com/agext/levenshtein"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/repltool/repltool/topology"
 )
 
 // normalise writes every flag as --name or --name=value, so that one dash or two,
@@ -68,7 +68,7 @@ func flagError(c *cobra.Command, err error) error {
 	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	c.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	text = fmt.Sprintf("%s has no flag -%s", verbName(c), name)
-	if near := nearest(name, names); near != "" {
+	if near := topology.Nearest(name, names); near != "" {
 		text += fmt.Sprintf(". Did you mean -%s?", near)
 	}
 	return fmt.Errorf("%s\n%s", text, seeHelp(c))
@@ -108,22 +108,10 @@ func unknownCommand(root *cobra.Command, name string) error {
 		}
 	}
 	text := fmt.Sprintf("there is no command %q", name)
-	if near := nearest(name, names); near != "" {
+	if near := topology.Nearest(name, names); near != "" {
 		text += fmt.Sprintf(". Did you mean %q?", near)
 	}
 	return fmt.Errorf("%s\n%s", text, seeHelp(root))
-}
-
-// nearest answers the name that is a slip away, or "".
-func nearest(given string, names []string) string {
-	slices.Sort(names)
-	best, distance := "", min(3, (len(given)+1)/2+1)
-	for _, name := range names {
-		if d := levenshtein.Distance(given, name, nil); d < distance {
-			best, distance = name, d
-		}
-	}
-	return best
 }
 
 func firstLine(text string) string {
