@@ -79,10 +79,14 @@ func (s *scope) createPublication(d *draft, p *topology.Publication) {
 			d.differ(a.name, nil, ptr(a.value), "")
 		}
 	}
-	if earlier := s.earlier("publication", p.ID, p.Database, p.Name); earlier != "" { // goes once nobody uses it
-		d.sql(s.cluster.Primary, "the earlier one is still repltool's", intend(row{s.row(p.ID) + ".earlier", object{"publication", earlier, p.Database}}))
+	here := row{s.row(p.ID), object{"publication", p.Name, p.Database}}
+	rows := []row{here}
+	for _, m := range s.managed("publication") {
+		if m.address == here.address && m.object != here.object { // goes once nobody uses it; it has a row at every moment
+			rows = []row{{here.address + ".earlier", m.object}, here}
+		}
 	}
-	d.sql(s.cluster.Primary, "intent", intend(row{s.row(p.ID), object{"publication", p.Name, p.Database}}))
+	d.sql(s.cluster.Primary, "intent", intend(rows...))
 	d.sqlIn(s.cluster.Primary, p.Database, "create publication", createPublicationSQL(p)...)
 }
 
