@@ -79,6 +79,9 @@ func buildClusters(t *topology.Topology, f facts.Facts, o Options) ([]*scope, []
 	var all sync.WaitGroup
 	for i, c := range t.Clusters {
 		scopes[i] = newScope(t, c, f, o)
+	}
+	widen(scopes)
+	for i := range scopes {
 		all.Go(func() { found[i] = buildCluster(scopes[i]) })
 	}
 	all.Wait()

@@ -23,11 +23,13 @@ type scope struct {
 	facts    facts.Facts
 	replace  map[string]bool
 	targets  []string
+	required map[string]bool // publications and subscriptions beside the targets
 }
 
-// targeted tells whether an object that stands beside the clusters is to be planned.
+// targeted tells whether an object that stands beside the clusters is to be planned: it
+// is a target, or one requires it (see widen).
 func (s *scope) targeted(address string) bool {
-	return len(s.targets) == 0 || slices.ContainsFunc(s.targets, func(t string) bool { return under(address, t) || under(t, address) })
+	return len(s.targets) == 0 || s.required[address] || slices.ContainsFunc(s.targets, func(t string) bool { return under(address, t) || under(t, address) })
 }
 
 func newScope(t *topology.Topology, c *topology.Cluster, f facts.Facts, o Options) *scope {
