@@ -28,7 +28,7 @@ demo-clean: ## stop the demo's servers and remove its files
 
 test: ## every test; needs root for the lab's hosts
 	@$(SETUP) test
-	$(GO) test -timeout 60m -parallel 3 ./...
+	$(GO) test -count=1 -timeout 60m -parallel 3 ./... # the cache does not see what a test builds
 
 test-versions: ## the loop, and every option of logical replication, on PostgreSQL 13, 15, 17 and 18
 	@$(SETUP) test

@@ -52,7 +52,7 @@ func (s *scope) leftoverSlots(out *findings) {
 	}
 	for _, slot := range s.live().Slots {
 		if !slot.Active && isSyncSlot(slot.Name) && !s.somebodyCopies() {
-			out.tellHealth(Warning, s.address("slot", slot.Name), "drop it: SELECT pg_drop_replication_slot("+literal(slot.Name)+");",
+			out.tellHealth(Error, s.address("slot", slot.Name), "drop it: SELECT pg_drop_replication_slot("+literal(slot.Name)+");",
 				"slot %s on %s is left of a table's copy, and holds back WAL", ident(slot.Name), n.Name)
 		}
 	}

@@ -92,7 +92,7 @@ func (v *subscription) change(out *findings) *draft {
 	case v.remade():
 		d.Action = Replace
 		v.remake(d)
-	default:
+	case v.severed() == "": // else told with its slot
 		v.alter(d, out)
 	}
 	return d

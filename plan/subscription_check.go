@@ -24,6 +24,7 @@ func (v *subscription) check(out *findings) bool {
 	if v.publisher != nil {
 		v.checkPublisher(out)
 		v.checkTables(out)
+		v.checkGap(out)
 	}
 	v.checkReach(out)
 	v.checkWorkers(out)
@@ -89,6 +90,22 @@ func (v *subscription) checkFixed(out *findings) {
 	}
 }
 
+// severed says what became of a slot that the subscription cannot go on without, or "".
+// Nothing but -replace gets it going then.
+func (v *subscription) severed() string {
+	if v.is == nil || v.remade() || v.publisher == nil || !v.publisher.running(v.publisher.cluster.Primary) || v.is.Options.SlotName != v.Options.SlotName {
+		return ""
+	}
+	p := v.publisher.cluster.Primary
+	switch slot := v.publisher.foundSlot(p, v.Options.SlotName); {
+	case slot == nil:
+		return "is gone from " + p.Name
+	case slot.WALStatus == "lost":
+		return "on " + p.Name + " has lost WAL that it needs"
+	}
+	return ""
+}
+
 // checkSlot looks at the slot on the publisher: one that is gone or has lost WAL is
 // never made anew in silence, since what was written in between would be missing.
 func (v *subscription) checkSlot(out *findings) {
@@ -98,11 +115,8 @@ func (v *subscription) checkSlot(out *findings) {
 	p := v.publisher.cluster.Primary
 	slot := v.publisher.foundSlot(p, v.Options.SlotName)
 	switch {
-	case v.is != nil && !v.remade() && v.is.Options.SlotName == v.Options.SlotName && (slot == nil || slot.WALStatus == "lost"):
-		what := "is gone from " + p.Name
-		if slot != nil {
-			what = "on " + p.Name + " has lost WAL that it needs"
-		}
+	case v.severed() != "":
+		what := v.severed()
 		const message = "slot %s %s: changes since then are missing on %s"
 		here := v.scope.cluster.Primary.Name
 		out.tellDrift(v.ID, p.Name, message, ident(v.Options.SlotName), what, here)
@@ -115,6 +129,32 @@ func (v *subscription) checkSlot(out *findings) {
 		out.fail(v.Range, "Slot is of another kind", "%s: slot %s on %s is there, and is no slot of pgoutput in database %s. Give the subscription another slot_name.", v.ID, ident(slot.Name), p.Name, v.SourceDatabase())
 	case v.is == nil && slot == nil && !v.CreateSlot:
 		out.fail(v.Range, "No such slot", "%s says create_slot = false, and %s has no slot %s.", v.ID, p.Name, ident(v.Options.SlotName))
+	}
+}
+
+// checkGap tells of tables that left the publications behind our back and come back:
+// they are subscribed to all along, so that nothing copies what was written meanwhile.
+func (v *subscription) checkGap(out *findings) {
+	if v.is == nil || v.remade() || v.remote == nil {
+		return
+	}
+	var now []topology.TableName
+	for _, name := range v.is.Publications {
+		p := v.remote.Publication(name)
+		if p == nil {
+			return // it stands still
+		}
+		now = append(now, v.remote.Published(&p.Publication)...)
+	}
+	var back []string
+	for _, t := range without(v.publishedTables(), now) {
+		if slices.Contains(v.subscribed(), t) {
+			back = append(back, t.String())
+		}
+	}
+	if len(back) > 0 {
+		out.warn(v.Range, "Changes may be missing",
+			"%s: %s left its publications and comes back: what was written to it meanwhile is not on %s, and nothing copies it. Compare the rows, or copy all tables again with -replace=%s.", v.ID, few(back), v.scope.cluster.Primary.Name, v.ID)
 	}
 }
 
