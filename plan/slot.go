@@ -135,7 +135,7 @@ func (s *scope) goneSlots(wanted []wantedSlot, out *findings) {
 	for _, m := range s.managed("slot") {
 		n := s.topology.Node(m.in)
 		switch {
-		case n != nil && slotWanted(wanted, n, m.name):
+		case n != nil && (slotWanted(wanted, n, m.name) || s.droppedWithRemake(m.name)):
 		case n == nil || !s.running(n):
 			out.tellUnmanaged(m.address, m.in, "slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", ident(m.name), m.in, m.in)
 		default:

@@ -144,3 +144,14 @@ func (s *scope) wantsSubscription(database, name string) bool {
 func (s *scope) subscribersSlot(name string) bool {
 	return slices.ContainsFunc(s.subscribers(), func(sub *topology.Subscription) bool { return sub.Options.SlotName == name })
 }
+
+// droppedWithRemake tells whether a subscription that is made anew, with a slot of
+// another name, drops the slot itself.
+func (s *scope) droppedWithRemake(slot string) bool {
+	return slices.ContainsFunc(s.subscribers(), func(sub *topology.Subscription) bool {
+		of := s.of(sub.Cluster)
+		local, _ := of.logical(sub.Database)
+		v := of.subscription(sub, local)
+		return sub.CreateSlot && v.remade() && v.is.Options.SlotName == slot
+	})
+}

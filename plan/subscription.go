@@ -134,6 +134,7 @@ func (v *subscription) create(d *draft) {
 		d.sql(s.cluster.Primary, "intent", intend(row{s.row(v.ID), object{"subscription", v.Name, v.Database}}))
 	}
 	v.createSteps(d)
+	v.retain(d)
 }
 
 // createSteps make the subscription on a slot that is there, and wait for its copy.
@@ -165,10 +166,17 @@ func (v *subscription) remake(d *draft) {
 	d.worsen(CopyData)
 	d.differ("copied again", nil, ptr(strings.Join(v.Names(), ", ")), "")
 	v.copyNote(d, v.publishedTables())
-	d.sqlIn(n, v.Database, "detach and drop", detach(v.Name)...)
+	d.sqlIn(n, v.Database, "detach and drop", detach(v.is.Name)...)
+	if v.renamed != "" {
+		v.scope.writeName(d, "subscription", v.ID, v.Database, v.Name)
+	}
 	if v.publisher != nil && v.CreateSlot {
 		v.dropSlotSteps(d)
 		p := v.publisher
+		was, now := p.slotRow(p.cluster.Primary, v.is.Options.SlotName), p.slotRow(p.cluster.Primary, v.Options.SlotName)
+		if was != now && p.isOurs(was.object) {
+			d.sql(p.cluster.Primary, "write the slot's name down", forget(was.address), intend(now))
+		}
 		d.sqlIn(p.cluster.Primary, v.SourceDatabase(), "create slot", createSlotSQL(p.slotFor(v.Subscription)))
 	}
 	v.createSteps(d)

@@ -38,12 +38,23 @@ func (v *subscription) alter(d *draft, out *findings) {
 	v.retain(d)
 }
 
-// retain strikes a subscription that is to outlive its block out of the ledger.
+// retain strikes a subscription that is to outlive its block, and its slot, out of the
+// ledgers.
 func (v *subscription) retain(d *draft) {
+	if v.OnDestroy != topology.OnDestroyRetain {
+		return
+	}
 	s := v.scope
-	if v.OnDestroy == topology.OnDestroyRetain && s.isOurs(object{"subscription", v.Name, v.Database}) {
+	if s.isOurs(object{"subscription", v.Name, v.Database}) {
 		d.differ("on_destroy", ptr(topology.OnDestroyDrop), ptr(topology.OnDestroyRetain), "")
 		d.sql(s.cluster.Primary, "it is no longer repltool's to drop", forget(s.row(v.ID)))
+	}
+	if v.publisher == nil || !v.CreateSlot {
+		return
+	}
+	n := v.publisher.cluster.Primary
+	if slot := v.publisher.slotRow(n, v.Options.SlotName); v.is == nil || v.publisher.isOurs(slot.object) {
+		d.sql(n, "nor is its slot", forget(slot.address))
 	}
 }
 

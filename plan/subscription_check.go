@@ -321,7 +321,11 @@ func (v *subscription) refuseNoDatabase(out *findings) {
 // twice stops the copy for good.
 func (v *subscription) checkRows(name topology.TableName, local *facts.Table, out *findings) {
 	if v.CopyData && local.Rows {
+		first := "Empty it first"
+		if v.remade() && v.is.Options.Enabled { // what it still receives would be there before the copy
+			first = "First ALTER SUBSCRIPTION " + ident(v.is.Name) + " DISABLE in database " + ident(v.Database) + ", then empty it"
+		}
 		out.fail(v.Range, "Table has rows already",
-			"%s would copy into %s on %s, which has rows: a key that is there twice stops the copy. Empty it first, or say copy_data = false if its rows are the publisher's.", v.ID, name, v.scope.cluster.Primary.Name)
+			"%s would copy into %s on %s, which has rows: a key that is there twice stops the copy. %s, or say copy_data = false if its rows are the publisher's.", v.ID, name, v.scope.cluster.Primary.Name, first)
 	}
 }
