@@ -137,10 +137,16 @@ func (v *subscription) create(d *draft) {
 	v.retain(d)
 }
 
-// createSteps make the subscription on a slot that is there, and wait for its copy.
+// makesSlot tells whether CREATE SUBSCRIPTION makes the slot: on a publisher outside of
+// the topology nobody else can. One that is made anew under the same slot finds it there.
+func (v *subscription) makesSlot() bool {
+	return v.publisher == nil && v.CreateSlot && (v.is == nil || v.is.Options.SlotName != v.Options.SlotName)
+}
+
+// createSteps make the subscription and wait for its copy.
 func (v *subscription) createSteps(d *draft) {
 	n := v.scope.cluster.Primary
-	options := []string{"create_slot = false", "slot_name = " + literal(v.Options.SlotName)}
+	options := []string{fmt.Sprintf("create_slot = %t", v.makesSlot()), "slot_name = " + literal(v.Options.SlotName)}
 	if !v.CopyData {
 		options = append(options, "copy_data = false")
 	}

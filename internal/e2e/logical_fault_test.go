@@ -62,14 +62,12 @@ func (p *pair) outside() {
 	p.in(2, "dw", "TRUNCATE customers")
 	p.exec(1, "sh", "-c", "echo 'host shop replicator "+p.host(2).Addr+"/32 scram-sha-256' >> /etc/postgresql/15/main/pg_hba.conf")
 	p.in(1, "shop", "SELECT pg_reload_conf()")
-	p.in(1, "shop", "SELECT pg_create_logical_replication_slot('far', 'pgoutput')")
 	far := func(destroy string) string {
 		return `
 subscription "far" {
   cluster           = cluster.warehouse
   database          = "dw"
   publication_names = ["byhand"]
-  create_slot       = false
   on_destroy        = "` + destroy + `"
   connection {
     host     = "` + p.host(1).Addr + `"
