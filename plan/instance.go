@@ -95,10 +95,10 @@ func (s *scope) initdb(n *topology.Node, h *facts.Host) []string {
 	} else {
 		argv = []string{
 			binary(h, "initdb"), "--pgdata", h.DataDir, "--locale", o.Locale, "--encoding", o.Encoding,
-			"--auth-local", "peer",
 		}
 	}
-	argv = append(argv, "--auth-host", o.Auth)
+	// Both, always: the one that is not said is trust, with pg_createcluster too.
+	argv = append(argv, "--auth-local", "peer", "--auth-host", o.Auth)
 	switch {
 	case o.DataChecksums:
 		argv = append(argv, "--data-checksums")

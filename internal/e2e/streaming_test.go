@@ -25,6 +25,9 @@ func TestFromNothing(t *testing.T) {
 	stop()
 
 	w.inSync()
+	for i := range w.lab.Hosts {
+		w.expect(i+1, "SELECT string_agg(DISTINCT type || ' ' || auth_method, ', ') FROM pg_hba_file_rules", "host scram-sha-256, local peer")
+	}
 	w.settled()
 	w.noSecrets()
 	if info, err := os.Stat(filepath.Join(w.dir, "main.plan")); err != nil || info.Mode().Perm() != 0o600 {
