@@ -113,6 +113,23 @@ func (p *pair) writing() (stop func()) {
 	return func() { cancel(); done.Wait() }
 }
 
+// holding keeps a transaction open on the publisher that wrote before whatever comes
+// next: decoded, it sees the catalog of now. The answer waits for its commit.
+func (p *pair) holding(seconds int) (committed func()) {
+	p.t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.host(1).SQLOn(p.t.Context(), 5432, "shop", fmt.Sprintf("BEGIN; INSERT INTO orders VALUES (1999999, 1, 1, 'held'); SELECT pg_sleep(%d); COMMIT", seconds))
+		done <- err
+	}()
+	p.expectIn(1, "shop", "SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND query LIKE 'BEGIN; INSERT INTO orders%'", "1")
+	return func() {
+		if err := <-done; err != nil {
+			p.t.Errorf("the transaction that was held open: %v", err)
+		}
+	}
+}
+
 const publishOrders = `
 publication "orders" {
   cluster  = cluster.orders
@@ -159,7 +176,12 @@ func TestLogical(t *testing.T) {
 	p.settled()
 	p.declare(movedItems)
 	p.says(p.must(0, "plan"), "publication.orders.moved", "slot orders is past the making of items")
+	committed := p.holding(5)
 	p.must(0, "apply", "-auto-approve")
+	if p.in(1, "shop", "SELECT count(*) FROM orders WHERE id = 1999999") != "1" {
+		t.Error("the subscription lists a publication that its slot is not past: a transaction from before is still open")
+	}
+	committed()
 	p.settled()
 	stop()
 	p.alike("orders", "id > 10") // those copied under the first filter stay
