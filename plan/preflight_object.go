@@ -70,6 +70,9 @@ func (s *scope) checkObjectParameters(kind, name string, wanted topology.Paramet
 		return // there is no server to ask yet
 	}
 	for _, p := range wanted.Names() {
+		if p == "role" {
+			continue // pg_settings does not show it
+		}
 		fault := judge(s.live(), p, wanted[p])
 		if fault == nil {
 			fault = judgeSession(kind, p, s.live().Settings[p], wanted[p])

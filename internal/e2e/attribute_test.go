@@ -36,7 +36,10 @@ const attributes = `
   }
   role "readers" { login = false }
   role "dated" { valid_until = "2031-02-03" }
-  role "endless" { valid_until = "infinity" }
+  role "endless" {
+    valid_until = "infinity"
+    parameters  = { role = "readers" }
+  }
   database "shop" {
     owner    = "app"
     encoding = "latin-1"
