@@ -222,9 +222,7 @@ func (s *scope) givenLines(n *topology.Node) []line {
 	var lines []line
 	wanted := s.cluster.ParametersOf(n)
 	for _, name := range wanted.Names() {
-		if !s.cluster.Lifecycle.Ignores(name) {
-			lines = append(lines, line{name: name, value: wanted[name].Value, secret: wanted[name].Secret})
-		}
+		lines = append(lines, line{name: name, value: wanted[name].Value, secret: wanted[name].Secret})
 	}
 	return lines
 }
@@ -289,7 +287,7 @@ func (s *scope) minimums(n *topology.Node) []line {
 // onPrimary answers what a parameter of a live primary will be.
 func (s *scope) onPrimary(name string) string {
 	p, given := s.cluster.ParametersOf(s.cluster.Primary)[name]
-	if given && !fixed(s.live().Settings[name]) && !s.cluster.Lifecycle.Ignores(name) {
+	if given && !fixed(s.live().Settings[name]) {
 		return p.Value
 	}
 	return s.live().InForce(name)

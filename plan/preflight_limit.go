@@ -45,7 +45,7 @@ func (s *scope) checkHotStandby(out *findings) {
 		for _, name := range hotStandby() {
 			p, given := wanted[name]
 			setting, need := s.live().Settings[name], s.onPrimary(name)
-			if given && !s.cluster.Lifecycle.Ignores(name) && number(setting, p.Value) < number(setting, need) {
+			if given && number(setting, p.Value) < number(setting, need) {
 				out.fail(p.Range, "Lower than on the primary",
 					"%s would have %s = %s, and its primary %s has %s. A standby that has less does not replay what the primary writes: raise it, or lower the primary's.",
 					sb.Node.Name, name, p.Value, s.cluster.Primary.Name, need)

@@ -110,7 +110,7 @@ func (s *scope) checkKind(w wantedSlot, found *facts.Slot, out *findings) {
 		{"two_phase", fmt.Sprint(found.TwoPhase), fmt.Sprint(w.TwoPhase)},
 		{"failover", fmt.Sprint(found.Failover), fmt.Sprint(w.Failover)},
 	} {
-		if a.is != a.wanted && !w.Lifecycle.Ignores(a.name) {
+		if a.is != a.wanted && !s.ignores(w.Lifecycle, "slot", a.name) {
 			out.fail(w.Range, "Slot is another one",
 				"slot %s on %s has %s = %s, and the topology wants %s. A slot cannot be altered: write what is there, or drop it once its client needs it no more:\n  SELECT pg_drop_replication_slot(%s);",
 				ident(w.Name), w.on.Name, a.name, cmp.Or(a.is, "none"), cmp.Or(a.wanted, "none"), literal(w.Name))

@@ -207,7 +207,7 @@ func (s *scope) willBe(name string) string { return s.willHave(s.cluster.Primary
 
 // willHave answers a parameter of n as this plan leaves it; "" unknown.
 func (s *scope) willHave(n *topology.Node, name string) string {
-	if p, given := s.cluster.ParametersOf(n)[name]; given && !s.cluster.Lifecycle.Ignores(name) {
+	if p, given := s.cluster.ParametersOf(n)[name]; given {
 		return p.Value
 	}
 	if !s.running(n) {

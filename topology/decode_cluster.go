@@ -86,10 +86,7 @@ func (b *block) sections(c *Cluster) {
 	c.BaseBackup = b.baseBackup()
 	c.InitDB = b.initDB()
 	c.Thresholds = b.thresholds()
-	c.Lifecycle = b.lifecycle([]string{
-		"version", "primary", "standbys", "parameters", "replication",
-		"synchronous", "hba", "role", "database", "slot",
-	})
+	c.Lifecycle = b.lifecycle([]string{"role", "database", "slot"}) // what else it has, it need not name
 }
 
 // standbys reads the list and then the blocks.
