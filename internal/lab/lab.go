@@ -62,6 +62,7 @@ type Lab struct {
 	Kept       bool    // it outlives the process that made it
 
 	number int
+	id     string // of this lab alone: numbers are used again
 	owner  process
 }
 
@@ -215,8 +216,12 @@ func (l *Lab) each(do func(*Host) error) error {
 }
 
 // Down removes the lab: processes, networks, mounts, files. What is gone already
-// is no error. It goes on past failures and returns them all.
+// is no error, and a later lab of the same number is not touched. It goes on past
+// failures and returns them all.
 func (l *Lab) Down(ctx context.Context) error {
+	if now, err := open(l.Name()); errors.Is(err, os.ErrNotExist) || err == nil && now.id != l.id {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute) // what cannot be killed is not waited for
 	defer cancel()
 	err := l.each(func(h *Host) error {
@@ -228,7 +233,16 @@ func (l *Lab) Down(ctx context.Context) error {
 	if err = errors.Join(err, delLink(ctx, bridge(l.number))); err != nil {
 		return fmt.Errorf("%s: down: %w", l.Name(), err) // its files say what is left
 	}
-	if err := removeAll(ctx, l.Dir); err != nil {
+	// From here on another lab may have the name, so the files go under one of their own.
+	gone := filepath.Join(goneDir(), l.Name()+"-"+l.id)
+	err = errors.Join(directory(goneDir()), os.Rename(l.Dir, gone))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // another took it down meanwhile
+	}
+	if err == nil {
+		err = removeAll(ctx, gone)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: down: %w", l.Name(), err)
 	}
 	return nil
@@ -261,13 +275,14 @@ func (l *Lab) Host(name string) (*Host, error) {
 
 // record is what a lab's directory says of it.
 type record struct {
+	ID    string  `json:"id"`
 	Owner process `json:"owner"`
 	Kept  bool    `json:"kept"`
 	Hosts []*Host `json:"hosts"`
 }
 
 func (l *Lab) save() error {
-	text, err := json.MarshalIndent(record{l.owner, l.Kept, l.Hosts}, "", "  ")
+	text, err := json.MarshalIndent(record{l.id, l.owner, l.Kept, l.Hosts}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -177,18 +177,22 @@ func TestSweep(t *testing.T) {
 	must(t, l.save())
 	pid1 := l.Hosts[0].pid1() // and was killed before it wrote this down
 	must(t, os.Remove(l.Hosts[0].file("init.pid")))
-	debris := filepath.Join(labsDir(), labName(1000), "host1")
+	debris, removed := filepath.Join(labsDir(), labName(1000), "host1"), filepath.Join(goneDir(), "lab1000-removed", "host1")
 	must(t, os.MkdirAll(debris, 0o755))
+	must(t, os.MkdirAll(removed, 0o755))
 	must(t, Sweep(t.Context()))
 	absent(t, l)
 	if pid1.alive() {
 		t.Error("a host nobody knew outlived the sweep")
 	}
-	if exists(debris) {
-		t.Error("files without a record are left")
+	if exists(debris) || exists(removed) {
+		t.Error("files without a lab are left")
 	}
+	earlier := newLab(other.number, other.Hosts[:0]) // it went down, and its number to another
+	earlier.id = "earlier"
+	must(t, earlier.Down(t.Context()))
 	if !reaches(t, other.Hosts[0], other.Hosts[0]) {
-		t.Error("the sweep took a lab in use")
+		t.Error("the sweep, or an earlier lab of its number, took a lab in use")
 	}
 }
 

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 // record; so who holds the lock sees no lab half made.
 
 func labsDir() string { return filepath.Join(varDir(), "labs") }
+
+// goneDir has the files of labs that are down, until they are removed.
+func goneDir() string { return filepath.Join(varDir(), "gone") }
 
 func lockLabs(ctx context.Context) (func(), error) {
 	return lock(ctx, filepath.Join(varDir(), "labs.lock"))
@@ -41,7 +45,7 @@ func claim(ctx context.Context, keep bool, hosts []*Host) (*Lab, error) {
 			continue
 		}
 		l := newLab(number, hosts)
-		l.owner, l.Kept = self(), keep
+		l.id, l.owner, l.Kept = rand.Text(), self(), keep
 		if err := l.found(ctx); err == nil {
 			return l, nil
 		} else if !exists("/sys/class/net/" + bridge(number)) { // else a lab of another directory was quicker
@@ -134,7 +138,7 @@ func open(name string) (*Lab, error) {
 		r = record{} // the machine itself lost its power: nobody owns the lab, nothing runs
 	}
 	l := newLab(number, r.Hosts)
-	l.owner, l.Kept = r.Owner, r.Kept
+	l.id, l.owner, l.Kept = r.ID, r.Owner, r.Kept
 	return l, nil
 }
 
@@ -164,22 +168,24 @@ func Sweep(ctx context.Context) error {
 			}
 		}
 	}
-	return sweepFiles()
+	return sweepFiles(ctx)
 }
 
-// sweepFiles removes directories without a record: of labs whose making or
-// removing was killed. The record comes before all else of a lab, and goes with
-// its files, when nothing else is left.
-func sweepFiles() error {
-	dirs, err := filepath.Glob(filepath.Join(labsDir(), "lab*"))
+// sweepFiles removes what is nobody's: the directories of labs whose making was
+// killed before the record, which comes before all else, and of those whose
+// removing was.
+func sweepFiles(ctx context.Context) error {
+	made, err := filepath.Glob(filepath.Join(labsDir(), "lab*"))
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
-	for _, dir := range dirs {
-		if exists(filepath.Join(dir, "lab.json")) {
-			continue
-		}
-		if err := os.RemoveAll(dir); err != nil {
+	made = slices.DeleteFunc(made, func(dir string) bool { return exists(filepath.Join(dir, "lab.json")) })
+	gone, err := filepath.Glob(filepath.Join(goneDir(), "lab*"))
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	for _, dir := range append(made, gone...) {
+		if err := removeAll(ctx, dir); err != nil { // its own Down may be at it too
 			return fmt.Errorf("sweep: %w", err)
 		}
 	}
