@@ -59,6 +59,31 @@ func (s *scope) setAside(d *draft, sb *topology.Standby) {
 	d.command(n, "keep the old one aside, with what its links lead to", argv...)
 }
 
+// followers answers the changes by which standbys leave one that is copied: they come
+// first. For one that stays it is an error, or with nothing left to lose a warning: the
+// new copy has no WAL from before it began.
+func (s *scope) followers(copied *topology.Standby, out *findings) []string {
+	var first []string
+	for _, sb := range s.cluster.Standbys {
+		n, server := sb.Node, s.found(sb.Node).Server
+		switch {
+		case s.recloned(n) || s.followed(sb) != copied.Node:
+		case sb.Upstream != copied.Node:
+			first = append(first, s.standbyAddress(n))
+		case server != nil && server.InForce("restore_command") != "": // it has an archive to go on from
+		default:
+			tell := out.warn
+			if s.moves(copied.Node) {
+				tell = out.fail
+			}
+			tell(sb.Range, "It would lose its upstream's WAL",
+				"%s follows %s, and a new copy of %s has no WAL from before the copy began: what %s has not received by then is missing, and it could not go on. Let it follow %s for the time (upstream) and apply; once %s is copied it can follow that again. Or clone it again too: -replace=%s.",
+				n.Name, copied.Node.Name, copied.Node.Name, n.Name, copied.Upstream.Name, copied.Node.Name, s.standbyAddress(n))
+		}
+	}
+	return first
+}
+
 // oldOnes are what is removed once the new copy streams.
 func (s *scope) oldOnes(sb *topology.Standby) []string {
 	h := s.found(sb.Node).Host
