@@ -10,7 +10,10 @@ import (
 
 // A standby leaves the synchronous set before it is stopped, cloned again, moved or
 // left to itself, if without it too few would be left: else commits would hang for
-// as long as that takes. It leaves by ALTER SYSTEM, as for a restart
+// as long as that takes. It leaves in any case before it is copied: pg_basebackup
+// reports what it has flushed, a segment at a time, under the standby's name, and
+// counts as a member: commits would wait for the copy, or for nothing but half a copy
+// (PostgreSQL's receivelog.c). It leaves by ALTER SYSTEM, as for a restart
 // (docs/decisions/0003); synchronous brings the wanted set in last, behind its gates.
 
 func (s *scope) leavingAddress() string { return s.syncAddress() + ".leaving" }
@@ -24,16 +27,16 @@ func (s *scope) leave(out *findings) (value string, leaves bool) {
 		return current, false
 	}
 	var stay []string
-	gone := false
+	gone, copied := false, false
 	for _, name := range set.names {
 		switch {
 		case s.leaves(name, out):
-			gone = true
+			gone, copied = true, copied || s.copied(name, out)
 		case s.streams(name):
 			stay = append(stay, syncIdent(name))
 		}
 	}
-	if !gone || len(stay) >= set.number {
+	if !gone || !copied && len(stay) >= set.number {
 		return current, false
 	}
 	value = syncValue(set.method, min(set.number, len(stay)), stay)
@@ -50,7 +53,7 @@ func (s *scope) leavingDraft(current, value string) *draft {
 	n := s.cluster.Primary
 	d := newDraft(Update, s.leavingAddress(), n)
 	d.worsen(Reload)
-	d.Reason = "commits must not wait for a standby that stops, moves or leaves"
+	d.Reason = "commits must not wait for a standby that is copied, stops, moves or leaves"
 	d.after = []string{s.nodeAddress(n), s.parametersAddress(n)}
 	for _, sb := range s.cluster.Standbys {
 		d.after = append(d.after, s.parametersAddress(sb.Node)) // their restarts have their own
@@ -77,6 +80,13 @@ func (s *scope) leaves(name string, out *findings) bool {
 		}
 	}
 	return false
+}
+
+// copied tells whether a member is copied from the server that waits for it.
+func (s *scope) copied(name string, out *findings) bool {
+	n := s.memberNamed(name)
+	return n != nil && s.cluster.Standby(n).Upstream == s.cluster.Primary &&
+		slices.ContainsFunc(out.drafts, func(d *draft) bool { return d.Address == s.standbyAddress(n) && d.Impact == CopyData })
 }
 
 // memberNamed answers the standby that is seen under that application_name, or nil.

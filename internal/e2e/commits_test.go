@@ -23,6 +23,15 @@ func TestCommitsDoNotHang(t *testing.T) {
 		w.expect(1, "SHOW synchronous_standby_names", "ANY 2 (pg2, pg3)")
 		w.settled()
 	})
+	w.topology(memory + "  basebackup { max_rate = \"8M\" }\n  synchronous {\n    method   = \"first\"\n    standbys = [node.pg3, node.pg2]\n  }\n")
+	w.must(0, "apply", "-auto-approve")
+	w.whileWriting(t, "clone the first of FIRST 1 again, slowly", func() {
+		w.must(0, "apply", "-auto-approve", "-allow=reclone", "-replace=cluster.main.standby.pg3")
+		w.expect(1, "SHOW synchronous_standby_names", "FIRST 1 (pg3, pg2)")
+		w.settled()
+	})
+	w.write("main.hcl", full)
+	w.must(0, "apply", "-auto-approve")
 	w.whileWriting(t, "restart the standbys of ANY 2", func() {
 		w.write("main.hcl", strings.Replace(full, "shared_buffers = \"16MB\"", "shared_buffers = \"16MB\", max_worker_processes = 12", 1))
 		w.must(0, "apply", "-auto-approve", "-allow=restart", "-target=cluster.main.node.pg2", "-target=cluster.main.node.pg3")
