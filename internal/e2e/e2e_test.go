@@ -172,6 +172,18 @@ func (w *world) says(r result, words ...string) {
 	}
 }
 
+// eventually runs a command until it says that.
+func (w *world) eventually(word string, args ...string) {
+	w.t.Helper()
+	var r result
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		if r = w.run(args...); strings.Contains(r.stdout+r.stderr, word) {
+			return
+		}
+	}
+	w.says(r, word)
+}
+
 // host answers pg1's host for 1.
 func (w *world) host(i int) *lab.Host { return w.lab.Hosts[i-1] }
 
@@ -211,8 +223,8 @@ func (w *world) exec(i int, argv ...string) string {
 // the hosts and of the topology's directory that others may read.
 func (w *world) noSecrets() {
 	w.t.Helper()
-	for _, text := range []string{canary, strings.ReplaceAll(canary, "'", "''")} {
-		if strings.Contains(w.sinks.String(), text) {
+	for _, text := range []string{canary, newCanary} {
+		if out := w.sinks.String(); strings.Contains(out, text) || strings.Contains(out, strings.ReplaceAll(text, "'", "''")) {
 			w.t.Errorf("the password stands in the program's output")
 		}
 	}

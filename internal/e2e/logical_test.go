@@ -17,7 +17,7 @@ type pair struct {
 	password string
 }
 
-const newCanary = "canary-rotated-42'\\:x"
+const newCanary = "canary-7f3a'42\\:x"
 
 func newPair(t *testing.T, suites ...string) *pair {
 	t.Helper()

@@ -79,20 +79,26 @@ func subscriptionState(is *facts.Subscription, ready int) string {
 	return "streaming"
 }
 
-// lag takes what the publisher says of the process that serves the slot.
+// lag takes what the publisher says of the process that serves the slot. Without one the
+// subscriber's worker is on its way to its next try, whatever it says of itself.
 func (s *SubscriptionStatus) lag(publisher *facts.Node) {
 	if publisher == nil || publisher.Server == nil || s.Slot == "" {
 		return
 	}
+	served := false
 	for _, sender := range publisher.Server.Senders {
 		if sender.SlotName != s.Slot {
 			continue
 		}
+		served = true
 		s.LagBytes = sender.LagBytes
 		if sender.ReplayLag != nil {
 			seconds := sender.ReplayLag.Seconds()
 			s.LagTime = &seconds
 		}
+	}
+	if !served && (s.State == "streaming" || s.State == "copying") {
+		s.State = "not connected"
 	}
 }
 
