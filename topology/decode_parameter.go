@@ -3,6 +3,7 @@ package topology
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -85,6 +86,10 @@ func (b *block) parameter(out Parameters, key string, value cty.Value, at hcl.Ra
 		b.e.add(problem(at, "Invalid value", "%s: %s", name, why))
 		return
 	}
+	if p != nil && p.Secret.IsSet() && server && slices.Contains(comparedParameters(), name) {
+		b.e.add(sensitiveHere(at, name))
+		return
+	}
 	if p != nil {
 		p.Range = at
 		out[name] = *p
@@ -129,6 +134,16 @@ func parameterName(name string) string {
 		return fmt.Sprintf("%q cannot be the name of a parameter: it holds letters, digits and underscores, and a dot after the name of an extension.", name)
 	}
 	return ""
+}
+
+// comparedParameters are those that the order of a plan, other nodes' lines and errors
+// follow from, which show them.
+func comparedParameters() []string {
+	return []string{
+		"archive_mode", "listen_addresses", "max_active_replication_origins", "max_connections", "max_locks_per_transaction",
+		"max_logical_replication_workers", "max_prepared_transactions", "max_replication_slots", "max_wal_senders",
+		"max_worker_processes", "reserved_connections", "shared_preload_libraries", "ssl", "superuser_reserved_connections", "wal_level",
+	}
 }
 
 // ownedParameters are those that follow from other parts of a topology, with
