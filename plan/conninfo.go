@@ -30,16 +30,6 @@ func formatConnInfo(c map[string]string) string {
 	return conninfo.Format(pairs)
 }
 
-// parseConnInfo answers nothing for a text that is none.
-func parseConnInfo(text string) map[string]string {
-	m := map[string]string{}
-	pairs, _ := conninfo.Parse(text)
-	for _, p := range pairs {
-		m[p.Key] = p.Value
-	}
-	return m
-}
-
 // connTo answers how to connect to a node of a cluster: no password, it is in the passfile.
 func connTo(n *topology.Node, user string, r topology.Replication) map[string]string {
 	return map[string]string{

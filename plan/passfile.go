@@ -2,9 +2,11 @@ package plan
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -58,7 +60,7 @@ func (s *scope) standbyPassfile(sb *topology.Standby) *draft {
 	n, f, wanted := sb.Node, s.found(sb.Node), s.standbyPasswords(sb)
 	d := newDraft(Update, s.standbyPassfileAddress(n), n)
 	d.after = []string{s.address("role", s.cluster.Replication.Role.Name)}
-	now := parseConnInfo(f.Server.ConnInfo.Reveal())
+	now := conninfo.Map(f.Server.ConnInfo.Reveal())
 	adopted := s.hasPassword(now, n) && len(s.connDiffers(now, s.connInfo(sb), sb)) == 0 // it has its password there, and needs no file
 	if adopted || s.passfileFits(f.Host.Passfile, wanted) {
 		return d
@@ -113,7 +115,7 @@ func (s *scope) subscriptionPassfileChange(n *topology.Node, wanted Text) *draft
 func (s *scope) passfileUsed() bool {
 	for _, database := range s.readDatabases() {
 		for _, sub := range s.live().Logical[database].Subscriptions {
-			conn := parseConnInfo(sub.ConnInfo.Reveal())
+			conn := conninfo.Map(sub.ConnInfo.Reveal())
 			if conn["passfile"] == s.subscriptionPassfile(s.cluster.Primary) && !s.isOurs(object{"subscription", sub.Name, database}) {
 				return true
 			}
@@ -124,7 +126,7 @@ func (s *scope) passfileUsed() bool {
 
 // subscriptionPasswords is the text of the password file; "" for none.
 func (s *scope) subscriptionPasswords() Text {
-	var b textBuilder
+	var lines []passfileLine
 	seen := map[string]bool{}
 	for _, sub := range s.subscriptions() {
 		v := &subscription{Subscription: sub, scope: s}
@@ -134,17 +136,33 @@ func (s *scope) subscriptionPasswords() Text {
 		if !v.password().IsSet() {
 			continue
 		}
-		where := passfileFields(v)
-		if seen[where] {
-			continue
+		if where := passfileFields(v); !seen[where] {
+			seen[where] = true
+			lines = append(lines, passfileLine{where, v.password()})
 		}
-		if len(seen) == 0 {
-			b.write("# repltool ", s.cluster.Name, ": how subscriptions log in to their publishers\n")
-		}
-		seen[where] = true
-		b.write(where, ":").secret(v.password(), FormPassfile).write("\n")
+	}
+	if len(lines) == 0 {
+		return Text{}
+	}
+	// libpq takes the first line that fits: one for any port must not hide another.
+	slices.SortStableFunc(lines, func(a, b passfileLine) int { return cmp.Compare(a.any(), b.any()) })
+	var b textBuilder
+	b.write("# repltool ", s.cluster.Name, ": how subscriptions log in to their publishers\n")
+	for _, l := range lines {
+		b.write(l.where, ":").secret(l.password, FormPassfile).write("\n")
 	}
 	return b.done()
+}
+
+// passfileLine is a line: four fields, each * for any, and a password.
+type passfileLine struct {
+	where    string
+	password topology.Secret
+}
+
+// any counts the fields that fit everything.
+func (l passfileLine) any() int {
+	return strings.Count(":"+strings.ReplaceAll(l.where, ":", "::")+":", ":*:")
 }
 
 // standbyPasswords is the text of the standby's password file.
@@ -154,12 +172,12 @@ func (s *scope) standbyPasswords(sb *topology.Standby) Text {
 	b.write("# repltool ", s.cluster.Name, ": how ", sb.Node.Name, " logs in to its upstream\n")
 	seen := map[string]bool{}
 	for _, m := range s.cluster.Members() {
-		where := passField(m.Address) + ":" + strconv.Itoa(m.Port)
+		where := conninfo.PassField(m.Address) + ":" + strconv.Itoa(m.Port)
 		if m == sb.Node || seen[where] {
 			continue
 		}
 		seen[where] = true
-		b.write(where, ":*:", passField(role.Name), ":").secret(role.Password, FormPassfile).write("\n")
+		b.write(where, ":*:", conninfo.PassField(role.Name), ":").secret(role.Password, FormPassfile).write("\n")
 	}
 	return b.done()
 }
@@ -171,7 +189,7 @@ func (d *draft) passfile(n *topology.Node, file facts.SecretFile, wanted Text) {
 
 // passfileFits tells whether a password file is as wanted.
 func (s *scope) passfileFits(file facts.SecretFile, wanted Text) bool {
-	text, err := wanted.Fill(func(u SecretUse) (string, error) { return passField(s.topology.Secrets[u.Ref].Reveal()), nil })
+	text, err := wanted.Fill(func(u SecretUse) (string, error) { return conninfo.PassField(s.topology.Secrets[u.Ref].Reveal()), nil })
 	return err == nil && file.Exists && file.Mode == 0o600 && file.Text.Reveal() == text
 }
 
@@ -179,12 +197,7 @@ func (s *scope) passfileFits(file facts.SecretFile, wanted Text) bool {
 func passfileFields(v *subscription) string {
 	c, fields := v.conn(), []string{"host", "port", "dbname", "user"}
 	for i, key := range fields {
-		fields[i] = passField(cmp.Or(c[key], "*"))
+		fields[i] = conninfo.PassField(cmp.Or(c[key], "*"))
 	}
 	return strings.Join(fields, ":")
-}
-
-// passField writes a field of a password file, where : and \ are escaped.
-func passField(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), `:`, `\:`)
 }

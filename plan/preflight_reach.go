@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -73,6 +74,6 @@ func (v *subscription) checkReach(out *findings) {
 
 // repointed tells that a standby which runs gets another address of its upstream.
 func (s *scope) repointed(sb *topology.Standby) bool {
-	now, wanted := parseConnInfo(s.found(sb.Node).Server.ConnInfo.Reveal()), s.connInfo(sb)
+	now, wanted := conninfo.Map(s.found(sb.Node).Server.ConnInfo.Reveal()), s.connInfo(sb)
 	return now["host"] != wanted["host"] || portOf(now) != portOf(wanted)
 }

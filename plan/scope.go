@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -124,7 +125,7 @@ func (s *scope) upstreamOf(f *facts.Node) *topology.Node {
 	if f.Server == nil || !f.Server.InRecovery {
 		return nil
 	}
-	conn := parseConnInfo(f.Server.ConnInfo.Reveal())
+	conn := conninfo.Map(f.Server.ConnInfo.Reveal())
 	for _, n := range s.cluster.Members() {
 		if n.Name != f.Name && conn["host"] == n.Address && portOf(conn) == n.Port {
 			return n

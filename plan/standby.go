@@ -47,7 +47,7 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 		d.Reason = "it runs: the marker of an earlier copy goes"
 		d.remove(n, "it runs: take the marker away", markers(n, f.Host)...)
 	}
-	now, wanted := parseConnInfo(f.Server.ConnInfo.Reveal()), s.connInfo(sb)
+	now, wanted := conninfo.Map(f.Server.ConnInfo.Reveal()), s.connInfo(sb)
 	diffs := s.connDiffers(now, wanted, sb)
 	var sets []string
 	for _, key := range diffs {
@@ -160,7 +160,7 @@ func (s *scope) recloned(n *topology.Node) bool {
 // applicationName is the name under which a standby that runs is seen upstream.
 func (s *scope) applicationName(n *topology.Node) string {
 	if f := s.found(n); f.Server != nil {
-		if name := parseConnInfo(f.Server.ConnInfo.Reveal())["application_name"]; name != "" {
+		if name := conninfo.Map(f.Server.ConnInfo.Reveal())["application_name"]; name != "" {
 			return name
 		}
 		if name := f.Server.InForce("cluster_name"); name != "" {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -334,7 +335,7 @@ func (s *scope) namePublisher(d *draft, is *facts.Subscription) {
 	if is.Options.SlotName == "" {
 		return
 	}
-	conn := parseConnInfo(is.ConnInfo.Reveal())
+	conn := conninfo.Map(is.ConnInfo.Reveal())
 	for _, n := range s.topology.Nodes {
 		if n.Address == conn["host"] && n.Port == portOf(conn) && s.running(n) {
 			return

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -250,7 +251,7 @@ func numberText(n int) string {
 
 // connDiffers notes the keys in which the connection is not as wanted.
 func (v *subscription) connDiffers(d *draft) bool {
-	now, wanted := parseConnInfo(v.is.ConnInfo.Reveal()), v.conn()
+	now, wanted := conninfo.Map(v.is.ConnInfo.Reveal()), v.conn()
 	keys := connKeys()
 	for _, key := range sortedKeys(now) {
 		if !slices.Contains(keys, key) {

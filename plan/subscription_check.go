@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -114,9 +115,8 @@ func (v *subscription) checkSlot(out *findings) {
 	}
 	p := v.publisher.cluster.Primary
 	slot := v.publisher.foundSlot(p, v.Options.SlotName)
-	switch {
-	case v.severed() != "":
-		what := v.severed()
+	switch what := v.severed(); {
+	case what != "":
 		const message = "slot %s %s: changes since then are missing on %s"
 		here := v.scope.cluster.Primary.Name
 		out.tellDrift(v.ID, p.Name, message, ident(v.Options.SlotName), what, here)
@@ -229,27 +229,55 @@ func bootValue(name string) string {
 	}[name]
 }
 
-// checkWorkers compares the subscriptions of a cluster with the processes that it
-// may start: one each, and room to copy one table. The last of them tells.
+// checkWorkers compares the subscriptions of a server, also those that the topology
+// does not name, with the processes that it may start: one each that is enabled, and
+// room to copy one table. The last of the cluster's tells.
 func (v *subscription) checkWorkers(out *findings) {
-	all := v.scope.subscriptions()
+	all, server := v.scope.subscriptions(), v.scope.live()
 	if all[len(all)-1] != v.Subscription {
 		return
+	}
+	workers, others, say := 0, v.scope.otherSubscriptions(), out.warn
+	for _, sub := range all {
+		if sub.Options.Enabled {
+			workers++
+		}
+		if sub.Options.Enabled && (server == nil || !slices.Contains(server.Applying, facts.SubscriptionName{Database: sub.Database, Name: sub.Name})) {
+			say = out.fail // its worker would wait for another one's end
+		}
 	}
 	origins := "max_replication_slots"
 	if v.scope.atLeast(18) {
 		origins = "max_active_replication_origins"
 	}
+	who := counted(len(all), "subscription")
+	if others > 0 {
+		who += fmt.Sprintf(" and %d that the topology does not name", others)
+	}
 	for _, need := range []struct {
 		name string
 		n    int
-	}{{"max_logical_replication_workers", len(all) + 1}, {"max_worker_processes", len(all) + 2}, {origins, len(all) + 1}} {
+	}{{"max_logical_replication_workers", workers + others + 1}, {"max_worker_processes", workers + others + 2}, {origins, len(all) + others + 1}} {
 		has := v.scope.willBe(need.name)
 		if has != "" && number(facts.Setting{}, has) < float64(need.n) {
-			out.fail(v.Range, "Too few workers", "%s has %s = %s, and its %s want %d at least. Set it in parameters.",
-				v.scope.cluster.Primary.Name, need.name, has, counted(len(all), "subscription"), need.n)
+			say(v.Range, "Too few workers", "%s has %s = %s, and its %s want %d at least. Set it in parameters.",
+				v.scope.cluster.Primary.Name, need.name, has, who, need.n)
 		}
 	}
+}
+
+// otherSubscriptions counts those of the server that have a worker and that neither the
+// topology names nor repltool removes.
+func (s *scope) otherSubscriptions() int {
+	if s.live() == nil {
+		return 0
+	}
+	wanted := s.subscriptions()
+	return len(slices.DeleteFunc(slices.Clone(s.live().Applying), func(a facts.SubscriptionName) bool {
+		return s.isOurs(object{"subscription", a.Name, a.Database}) || slices.ContainsFunc(wanted, func(sub *topology.Subscription) bool {
+			return sub.Name == a.Name && sub.Database == a.Database
+		})
+	}))
 }
 
 // checkTables compares the tables that are to be taken up on both sides.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -84,7 +85,11 @@ func fillSubscription(t *testing.T, top *topology.Topology, f facts.Facts, sub *
 	found.ConnInfo = topology.NewSecret("", formatConnInfo(v.conn()))
 	found.Worker = &facts.SubscriptionWorker{PID: 400}
 	db.Subscriptions = append(db.Subscriptions, found)
-	text, err := s.subscriptionPasswords().Fill(func(u SecretUse) (string, error) { return passField(top.Secrets[u.Ref].Reveal()), nil })
+	if sub.Options.Enabled {
+		server := f.Nodes[sub.Cluster.Primary.Name].Server
+		server.Applying = append(server.Applying, facts.SubscriptionName{Database: sub.Database, Name: sub.Name})
+	}
+	text, err := s.subscriptionPasswords().Fill(func(u SecretUse) (string, error) { return conninfo.PassField(top.Secrets[u.Ref].Reveal()), nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +136,10 @@ func alterLogical(t *testing.T, node *facts.Node, words []string, rest, directiv
 		db.Publications = remove(db.Publications, func(p facts.Publication) bool { return p.Name == words[2] })
 	case "publication":
 		merge(t, directive, text, &db.Publications, func(p facts.Publication) string { return p.Name })
+	case "applying":
+		node.Server.Applying = append(node.Server.Applying, facts.SubscriptionName{Database: words[1], Name: words[2]})
 	case "no-subscription":
+		node.Server.Applying = remove(node.Server.Applying, func(s facts.SubscriptionName) bool { return s.Name == words[2] })
 		db.Subscriptions = remove(db.Subscriptions, func(s facts.Subscription) bool { return s.Name == words[2] })
 	case "subscription":
 		merge(t, directive, text, &db.Subscriptions, func(s facts.Subscription) string { return s.Name })

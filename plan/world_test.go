@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/providers/scram"
 	"github.com/repltool/repltool/topology"
@@ -119,7 +120,7 @@ func fillNode(t *testing.T, top *topology.Topology, c *topology.Cluster, n *topo
 		setSetting(server, "primary_slot_name", sb.Slot, h.DataDir+"/"+autoConf)
 		setSetting(server, "recovery_min_apply_delay", milliseconds(sb.ApplyDelay), h.DataDir+"/"+autoConf)
 		text, err := s.standbyPasswords(sb).Fill(func(SecretUse) (string, error) {
-			return passField(c.Replication.Role.Password.Reveal()), nil
+			return conninfo.PassField(c.Replication.Role.Password.Reveal()), nil
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -212,7 +213,7 @@ server_version_num        integer internal   150004    - 150004 150004
 	return all
 }
 
-// alter changes the world by one line of a golden case; see testdata/README.
+// alter changes the world by one line of a golden case.
 func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string) {
 	t.Helper()
 	name, rest, _ := strings.Cut(directive, " ")

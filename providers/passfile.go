@@ -17,14 +17,7 @@ func readStandbyPassfile(ctx context.Context, conn host.Conn, found *facts.Node)
 	if found.Server == nil || !found.Server.InRecovery {
 		return
 	}
-	pairs, err := conninfo.Parse(found.Server.ConnInfo.Reveal())
-	if err != nil {
-		return
-	}
-	said := map[string]string{}
-	for _, p := range pairs {
-		said[p.Key] = p.Value
-	}
+	said := conninfo.Map(found.Server.ConnInfo.Reveal())
 	if said["host"] == "" || said["password"] != "" || said["passfile"] == found.Host.Passfile.Path {
 		return
 	}

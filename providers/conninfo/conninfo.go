@@ -39,6 +39,16 @@ func Parse(text string) ([]Pair, error) {
 	return pairs, nil
 }
 
+// Map answers the parameters by key: none for a text that is no connection string.
+func Map(text string) map[string]string {
+	pairs, _ := Parse(text)
+	m := make(map[string]string, len(pairs))
+	for _, p := range pairs {
+		m[p.Key] = p.Value
+	}
+	return m
+}
+
 // Format writes pairs so that libpq reads the same ones.
 func Format(pairs []Pair) string {
 	words := make([]string, len(pairs))

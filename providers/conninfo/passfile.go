@@ -26,6 +26,11 @@ func Passfile(text, host, port, database, user string) (password string, found b
 	return "", false
 }
 
+// PassField writes a field of a password file.
+func PassField(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(text)
+}
+
 // passField is a field as it stands, and as it is meant.
 type passField struct{ bare, text string }
 

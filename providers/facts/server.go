@@ -36,10 +36,15 @@ type Server struct {
 	// Settings nor in FileSettings.
 	ConnInfo topology.Secret
 	Ledger   *Ledger `json:",omitempty"` // nil: there is none
+	// Applying are the enabled subscriptions of every database: each has a worker.
+	Applying []SubscriptionName `json:",omitempty"`
 	// Logical is by database: those that the topology's publications and
 	// subscriptions of a primary name and that exist.
 	Logical map[string]*Logical `json:",omitempty"`
 }
+
+// SubscriptionName is a subscription of one of a server's databases.
+type SubscriptionName struct{ Database, Name string }
 
 // Major answers the major version.
 func (s *Server) Major() int { return s.VersionNum / 10000 }

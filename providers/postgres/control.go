@@ -28,6 +28,8 @@ const controlSQL = `SELECT json_build_object(
     'lsn', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE (SELECT ends FROM wal) END,
     'prepared', (SELECT count(*) FROM pg_prepared_xacts),
     'origins', (SELECT count(*) FROM pg_replication_origin_status),
+    'applying', (SELECT json_agg(json_build_object('database', datname, 'name', subname) ORDER BY datname, subname)
+      FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE subenabled),
     'conf_loaded', (extract(epoch FROM pg_conf_load_time()) * 1000000)::bigint)`
 
 func control() section {
@@ -41,6 +43,7 @@ func control() section {
 			LSN              string
 			Prepared         int
 			Origins          int
+			Applying         []facts.SubscriptionName
 			ConfLoaded       microseconds `json:"conf_loaded"`
 		}
 		if err := json.Unmarshal(answer, &row); err != nil {
@@ -48,7 +51,7 @@ func control() section {
 		}
 		s.VersionNum, s.InRecovery, s.SystemIdentifier = row.VersionNum, row.InRecovery, row.SystemIdentifier
 		s.Version, _, _ = strings.Cut(row.Version, " ") // without the packager's name
-		s.Prepared, s.Origins = row.Prepared, row.Origins
+		s.Prepared, s.Origins, s.Applying = row.Prepared, row.Origins, row.Applying
 		s.Timeline, s.LSN, s.ConfLoaded = row.Timeline, row.LSN, float64(row.ConfLoaded)/1e6
 		return nil
 	}}

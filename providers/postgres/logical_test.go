@@ -206,6 +206,9 @@ func TestSubscriptions(t *testing.T) {
 	if len(l.Tables) != 2 {
 		t.Errorf("tables of the subscription: %+v", l.Tables)
 	}
+	if d := cmp.Diff([]facts.SubscriptionName{{Database: "postgres", Name: "live"}}, read(t, s).Applying); d != "" {
+		t.Errorf("subscriptions with a worker: %s", d)
+	}
 	to := target(s)
 	to.Database, to.ReadOnly = "other", true
 	if l, err := postgres.ReadLogical(t.Context(), open(t, s, to), w); err != nil || len(l.Subscriptions) != 0 {
