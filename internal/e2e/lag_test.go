@@ -70,8 +70,15 @@ func TestLag(t *testing.T) {
 		t.Errorf("pg2 has replayed all, and its delay is %v", *l.DelaySeconds)
 	}
 	w.must(0, "drift") // though the last time measured may still be shown
+	w.lagOfCutOff()
+	w.settled()
+	w.noSecrets()
+}
 
-	// A host that is cut off: its upstream tells what does not reach it.
+// lagOfCutOff cuts a host off: its upstream tells what does not reach it.
+func (w *world) lagOfCutOff() {
+	t := w.t
+	t.Helper()
 	if err := w.host(3).Cut(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -95,8 +102,6 @@ func TestLag(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.expect(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn = pg_current_wal_lsn()", "2")
-	w.settled()
-	w.noSecrets()
 }
 
 // burst writes some 8 MB of WAL on the primary.

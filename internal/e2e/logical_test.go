@@ -76,7 +76,8 @@ func (w *world) expectIn(i int, database, query, want string) {
 			return
 		}
 	}
-	w.t.Errorf("host %d, %s: %s\n got %q\nwant %q", i, database, query, got, want)
+	log := w.exec(i, "sh", "-c", "tail -qn 30 /var/log/postgresql/*.log")
+	w.t.Errorf("host %d, %s: %s\n got %q\nwant %q\nits log ends with\n%s", i, database, query, got, want, log)
 }
 
 const shopTables = `CREATE TABLE customers (id bigint PRIMARY KEY, name text);

@@ -17,11 +17,7 @@ func TestUpstream(t *testing.T) {
 	w.must(0, "apply", "-auto-approve")
 	w.settled()
 	started := w.sql(3, "SELECT pg_postmaster_start_time()")
-	slots := func(pg1, pg2 string) {
-		w.expect(1, "SELECT coalesce(string_agg(slot_name || ' ' || active, ', ' ORDER BY slot_name), '') FROM pg_replication_slots", pg1)
-		w.expect(2, "SELECT coalesce(string_agg(slot_name || ' ' || active, ', ' ORDER BY slot_name), '') FROM pg_replication_slots", pg2)
-	}
-	slots("pg2 true", "pg3 true")
+	w.slotsAre("pg2 true", "pg3 true")
 
 	// To pg1 and back: the new slot first, the old one gone, no restart.
 	w.topology(with(""))
@@ -30,12 +26,12 @@ func TestUpstream(t *testing.T) {
 		t.Errorf("the order is not slot, conninfo, old slot:\n%s", r.stdout)
 	}
 	w.must(0, "apply", "-auto-approve", "-allow=drop")
-	slots("pg2 true, pg3 true", "")
+	w.slotsAre("pg2 true, pg3 true", "")
 	w.arrives()
 	w.settled()
 	w.cascade(with(""), "apply_delay = \"1h\"")
 	w.must(0, "apply", "-auto-approve", "-allow=drop")
-	slots("pg2 true", "pg3 true")
+	w.slotsAre("pg2 true", "pg3 true")
 	w.settled()
 
 	// A delay is set, changed and removed by a reload.
@@ -57,7 +53,35 @@ func TestUpstream(t *testing.T) {
 		t.Errorf("pg3 was restarted: %s, then %s", started, now)
 	}
 
-	// What is lowered waits for replay, and says how far that is. A raise does not.
+	w.lowered(with)
+
+	w.cascade(with("    max_connections = 80\n"), "")
+	w.must(0, "apply", "-auto-approve")
+
+	// Taken out while it runs: its slot stays while it is in use, its data for ever.
+	w.topology(with("    max_connections = 80\n"))
+	w.write("main.hcl", strings.Replace(w.read("main.hcl"), "[node.pg2, node.pg3]", "[node.pg2]", 1))
+	w.says(w.must(0, "plan"), "slot pg3 on pg2 is no longer wanted, but in use by process", "No cluster has node.pg3")
+	w.exec(3, "pg_ctlcluster", "15", "main", "stop", "-m", "fast")
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "- cluster.main.slot.pg3", "the data directory of who used it stays as it is")
+	w.must(0, "apply", "-auto-approve", "-allow=drop")
+	w.slotsAre("pg2 true", "")
+	w.settled()
+	w.exec(3, "ls", "/var/lib/postgresql/15/main/PG_VERSION")
+}
+
+// slotsAre asks pg1 and pg2 for their slots.
+func (w *world) slotsAre(pg1, pg2 string) {
+	w.t.Helper()
+	for i, want := range []string{pg1, pg2} {
+		w.expect(i+1, "SELECT coalesce(string_agg(slot_name || ' ' || active, ', ' ORDER BY slot_name), '') FROM pg_replication_slots", want)
+	}
+}
+
+// lowered: what is lowered waits for replay, and says how far that is. A raise does not.
+func (w *world) lowered(with func(more string) string) {
+	t := w.t
+	t.Helper()
 	w.sql(2, "SELECT pg_wal_replay_pause()")
 	w.cascade(with("    max_connections = 80\n"), "")
 	w.says(w.must(1, "plan"), "pg2 has paused its replay", "pg_wal_replay_resume()", "main.hcl")
@@ -70,7 +94,7 @@ func TestUpstream(t *testing.T) {
 	w.cascade(with("    max_connections = 80\n"), "apply_delay = \"8s\"")
 	w.says(w.must(2, "plan", "-detailed-exitcode"), "wait until standbys replayed the change (10m8s at most without progress)")
 	w.sql(1, "CREATE TABLE held AS SELECT clock_timestamp() AS at")
-	r = w.must(0, "apply", "-auto-approve", "-allow=restart", "-json")
+	r := w.must(0, "apply", "-auto-approve", "-allow=restart", "-json")
 	if !strings.Contains(r.stdout, `, replayed 0/`) {
 		t.Errorf("the wait does not tell how far replay is:\n%s", r.stdout)
 	}
@@ -78,20 +102,6 @@ func TestUpstream(t *testing.T) {
 	w.expect(3, "SHOW max_connections", "80")
 	w.arrives()
 	w.settled()
-
-	w.cascade(with("    max_connections = 80\n"), "")
-	w.must(0, "apply", "-auto-approve")
-
-	// Taken out while it runs: its slot stays while it is in use, its data for ever.
-	w.topology(with("    max_connections = 80\n"))
-	w.write("main.hcl", strings.Replace(w.read("main.hcl"), "[node.pg2, node.pg3]", "[node.pg2]", 1))
-	w.says(w.must(0, "plan"), "slot pg3 on pg2 is no longer wanted, but in use by process", "No cluster has node.pg3")
-	w.exec(3, "pg_ctlcluster", "15", "main", "stop", "-m", "fast")
-	w.says(w.must(2, "plan", "-detailed-exitcode"), "- cluster.main.slot.pg3", "the data directory of who used it stays as it is")
-	w.must(0, "apply", "-auto-approve", "-allow=drop")
-	slots("pg2 true", "")
-	w.settled()
-	w.exec(3, "ls", "/var/lib/postgresql/15/main/PG_VERSION")
 }
 
 // arrives writes a row on pg1 and waits for it on the others.
