@@ -187,15 +187,11 @@ func (s *scope) earlierClone(sb *topology.Standby) []string {
 // freeSenders is how many WAL senders of n nobody uses, once its parameters are
 // as wanted.
 func (s *scope) freeSenders(n *topology.Node) int {
-	limit, used := 10.0, 0
-	f := s.found(n)
-	if f.Server != nil {
-		limit, used = number(f.Server.Settings["max_wal_senders"], f.Server.InForce("max_wal_senders")), len(f.Server.Senders)
+	limit, _ := s.limit(n, "max_wal_senders")
+	if server := s.found(n).Server; server != nil {
+		return limit - len(server.Senders)
 	}
-	if p, given := s.cluster.ParametersOf(n)["max_wal_senders"]; given {
-		limit = number(facts.Setting{}, p.Value)
-	}
-	return int(limit) - used
+	return limit
 }
 
 // configure gives the copy its files and the blocks in them.

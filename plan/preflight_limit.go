@@ -9,10 +9,6 @@ import (
 
 // Limits of a server that its standbys need.
 
-// defaultLimit is what max_wal_senders and max_replication_slots are where nobody
-// sets them (PostgreSQL docs, 20.6 "Replication").
-const defaultLimit = 10
-
 // checkSenders refuses a topology whose standbys do not fit their upstream's
 // max_wal_senders: one each, and one more for a clone.
 func (s *scope) checkSenders(out *findings) {
@@ -77,16 +73,17 @@ func (s *scope) checkSlots(out *findings) {
 
 // limit answers such a parameter of n as it will be, and where it is set; -1 unknown.
 func (s *scope) limit(n *topology.Node, name string) (int, hcl.Range) {
-	if p, given := s.cluster.ParametersOf(n)[name]; given {
-		return int(number(facts.Setting{}, p.Value)), p.Range
+	at, value := s.rangeOfParameter(n, name), ""
+	_, given := s.cluster.ParametersOf(n)[name]
+	switch primary := s.cluster.Primary; {
+	case given || s.running(n) && !s.recloned(n):
+		value = s.willHave(n, name)
+	case s.running(primary): // a copy comes with its primary's
+		value = s.willHave(primary, name)
+	case s.willRun(n):
+		value = bootValue(name)
+	default:
+		return -1, at
 	}
-	for _, m := range []*topology.Node{n, s.cluster.Primary} {
-		if f := s.found(m); f.Server != nil && !s.recloned(m) {
-			return int(number(facts.Setting{}, f.Server.InForce(name))), s.cluster.Range
-		}
-	}
-	if s.willRun(n) {
-		return defaultLimit, s.cluster.Range
-	}
-	return -1, s.cluster.Range
+	return int(number(facts.Setting{}, value)), at
 }
