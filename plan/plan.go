@@ -180,6 +180,8 @@ type Snippet struct {
 	StartLine            int     `json:"start_line"`
 	HighlightStartOffset int     `json:"highlight_start_offset"`
 	HighlightEndOffset   int     `json:"highlight_end_offset"`
+
+	Values [0]struct{} `json:"values"` // of the variables in it: never shown
 }
 
 // Step is one thing done on one node. Applying it needs nothing that is not
