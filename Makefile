@@ -26,9 +26,10 @@ demo: ## a primary and two standbys on this machine, from nothing to in sync, dr
 demo-clean: ## stop the demo's servers and remove its files
 	@./examples/quickstart/demo.sh clean
 
+# -count=1: the cache does not see what a test builds.
 test: ## every test; needs root for the lab's hosts
 	@$(SETUP) test
-	$(GO) test -count=1 -timeout 60m -parallel 3 ./... # the cache does not see what a test builds
+	$(GO) test -count=1 -timeout 60m -parallel 3 ./...
 
 test-versions: ## the loop, and every option of logical replication, on PostgreSQL 13, 15, 17 and 18
 	@$(SETUP) test
