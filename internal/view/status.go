@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +40,8 @@ type ClusterStatus struct {
 	Slots   []SlotStatus `json:"slots"`
 
 	Subscriptions []SubscriptionStatus `json:"subscriptions"`
+
+	standbys int // that the topology has, be they up or not
 }
 
 // SlotStatus is one replication slot.
@@ -65,7 +68,7 @@ type Status struct {
 func NewStatus(t *topology.Topology, f facts.Facts, p *plan.Plan) Status {
 	s := Status{FormatVersion: plan.FormatVersion, Complete: p.Complete, Clusters: []ClusterStatus{}, Health: p.Health}
 	for _, c := range t.Clusters {
-		one := ClusterStatus{Address: c.ID, Nodes: []Standing{}, Slots: []SlotStatus{}}
+		one := ClusterStatus{Address: c.ID, Nodes: []Standing{}, Slots: []SlotStatus{}, standbys: len(c.Standbys)}
 		for _, n := range p.Nodes {
 			if n.Cluster == c.ID {
 				one.Nodes = append(one.Nodes, standing(n, c, f))
@@ -217,16 +220,15 @@ func lagTime(seconds *float64) string {
 	return Duration(time.Duration(*seconds * float64(time.Second)))
 }
 
-// summary counts what is well.
+// summary counts what is well: a standby that is down counts as one that does not
+// stream, one that cannot be read as its upstream sees it.
 func (s Status) summary() string {
 	nodes, standbys, streaming := 0, 0, 0
 	for _, c := range s.Clusters {
+		standbys += c.standbys
 		for _, n := range c.Nodes {
 			nodes++
-			if n.Role == string(facts.RoleStandby) {
-				standbys++
-			}
-			if n.State == "streaming" && n.Role == string(facts.RoleStandby) {
+			if n.State == "streaming" && slices.Contains([]string{string(facts.RoleStandby), string(facts.RoleUnknown)}, n.Role) {
 				streaming++
 			}
 		}

@@ -90,8 +90,8 @@ Error: Beyond the end
 }
 
 func TestStatus(t *testing.T) {
-	pg1, pg2, pg3 := &topology.Node{Name: "pg1"}, &topology.Node{Name: "pg2"}, &topology.Node{Name: "pg3"}
-	top := &topology.Topology{Clusters: []*topology.Cluster{{ID: "cluster.main", Primary: pg1, Standbys: []*topology.Standby{{Node: pg2}, {Node: pg3}}}}}
+	pg1, pg2, pg3, pg4 := &topology.Node{Name: "pg1"}, &topology.Node{Name: "pg2"}, &topology.Node{Name: "pg3"}, &topology.Node{Name: "pg4"}
+	top := &topology.Topology{Clusters: []*topology.Cluster{{ID: "cluster.main", Primary: pg1, Standbys: []*topology.Standby{{Node: pg2}, {Node: pg3}, {Node: pg4}}}}}
 	none, lag, replay := int64(0), int64(3<<20), 1500*time.Millisecond
 	f := facts.Facts{Nodes: map[string]*facts.Node{
 		"pg1": {Name: "pg1", Server: &facts.Server{
@@ -104,11 +104,13 @@ func TestStatus(t *testing.T) {
 		}},
 		"pg2": {Name: "pg2", Server: &facts.Server{InRecovery: true, LSN: "0/4D00000", Settings: map[string]facts.Setting{"primary_slot_name": {Value: "pg2"}, "recovery_min_apply_delay": {Value: "60000", Unit: "ms"}}, Receiver: &facts.Receiver{Backlog: &lag, ReplayDelay: &replay}}},
 		"pg3": {Name: "pg3"},
+		"pg4": {Name: "pg4"},
 	}}
 	p := &plan.Plan{Nodes: []plan.Node{
 		{Name: "pg1", Cluster: "cluster.main", Role: "primary", Timeline: 2},
 		{Name: "pg2", Cluster: "cluster.main", Role: "standby", Timeline: 2, Upstream: "pg1"},
 		{Name: "pg3", Cluster: "cluster.main", Role: "unknown", Error: "ssh: no route", Hint: "is it up?"},
+		{Name: "pg4", Cluster: "cluster.main", Role: "down"},
 	}, Health: []plan.Health{{Address: "cluster.main.standby.pg2", Severity: plan.Error, Message: "pg2 is 3 MB behind"}}}
 	var out bytes.Buffer
 	if err := NewStatus(top, f, p).Write(&out, Style{}); err != nil {
@@ -119,6 +121,7 @@ func TestStatus(t *testing.T) {
   pg1   primary  -          -       2    -         -     0/5000000  -       -
   pg2   standby  streaming  quorum  2    pg1       pg2   0/4D00000  3.0 MB  1.5s
   pg3   unknown  streaming  -       -    -         -     -          3.0 MB  -
+  pg4   down     -          -       -    -         -     -          -       -
   pg3: ssh: no route
     is it up?
 
@@ -131,7 +134,7 @@ func TestStatus(t *testing.T) {
 
 Health, error: cluster.main.standby.pg2: pg2 is 3 MB behind
 
-1 cluster, 3 nodes: 1 of 1 standby streaming · 1 health problem · incomplete
+1 cluster, 4 nodes: 2 of 3 standbys streaming · 1 health problem · incomplete
 `
 	if d := cmp.Diff(want, out.String()); d != "" {
 		t.Error(d)
