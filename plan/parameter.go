@@ -71,6 +71,7 @@ type paramChange struct {
 	restart bool
 	raises  []string // of the hot-standby five
 	lowers  []string
+	behind  bool // a value is lowered that the primary has to lower first
 	diffs   []Attribute
 }
 
@@ -195,6 +196,8 @@ func (c *paramChange) differ(name, wanted, shown, note string) {
 		c.raises = append(c.raises, name)
 	default:
 		c.lowers = append(c.lowers, name)
+		live := c.scope.live()
+		c.behind = c.behind || c.node == c.scope.cluster.Primary || live == nil || number(setting, wanted) < number(setting, live.InForce(name))
 	}
 	c.diffs = append(c.diffs, Attribute{Name: name, Before: ptr(before), After: ptr(shown), Note: join(takes, note)})
 }

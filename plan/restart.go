@@ -15,18 +15,19 @@ import (
 // first, one at a time, each and who follows it streaming again before the next goes
 // down. Where a hot-standby parameter is lowered the primary goes first, and the
 // standbys follow, once they have replayed the change, down the cascade (PostgreSQL docs, 27.4.3).
+// A standby that keeps as much as the primary has, though it lowers, fits either order.
 
 // orderRestarts makes a draft of every change and puts them in that order.
 func orderRestarts(s *scope, changes []*paramChange, out *findings) {
 	raises, lowers := classes(changes)
-	if len(raises) > 0 && len(lowers) > 0 {
+	down := slices.ContainsFunc(changes, func(c *paramChange) bool { return c.behind }) || len(raises) == 0 && len(lowers) > 0
+	if down && len(raises) > 0 {
 		out.fail(s.cluster.Range, "Raised and lowered in one apply",
 			"%s would be raised and %s lowered. Standbys must restart first for the one and last for the other, and no node restarts twice in an apply. Raise first, apply, then lower.",
 			strings.Join(raises, ", "), strings.Join(lowers, ", "))
 		return
 	}
-	down := len(lowers) > 0
-	if down {
+	if len(lowers) > 0 {
 		refusePaused(s, lowers, out)
 	}
 	sort.SliceStable(changes, func(i, j int) bool {
