@@ -199,15 +199,17 @@ func (s *scope) checkTLS(n *topology.Node, f *facts.Node, out *findings) {
 	if p, given := s.cluster.ParametersOf(n)["ssl"]; given && same(f.Server.Settings["ssl"], p.Value, "on") {
 		return
 	}
+	var told hcl.Range // a block with a list of addresses makes several rules
 	for _, r := range s.ourRules(n) {
 		switch {
-		case r.Type != "hostssl":
+		case r.Type != "hostssl" || r.Range.Filename != "" && r.Range == told:
 		case r.Range.Filename == "" && s.feeds(n):
 			out.fail(s.ruleRange(r), "No TLS on the server",
 				"Standbys log in to %s by TLS only (sslmode = %q), and the server has ssl = off. Give it a certificate and set ssl = \"on\" in its parameters, or choose sslmode = \"prefer\".",
 				n.Name, s.cluster.Replication.SSLMode)
 			return
 		case r.Range.Filename != "":
+			told = r.Range
 			out.warn(r.Range, "No TLS on the server", "%s has ssl = off, so that this rule of type hostssl never matches there. Set ssl = \"on\" in its parameters.", n.Name)
 		}
 	}
