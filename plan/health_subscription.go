@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
 )
 
 // subscriptionHealth tells of subscriptions that do not follow (PostgreSQL docs,
@@ -14,6 +15,7 @@ func subscriptionHealth(s *scope, out *findings) {
 		found, _ := s.logical(sub.Database)
 		if is := found.Subscription(sub.Name); is != nil {
 			s.oneSubscriptionHealth(sub.ID, is, out)
+			s.cutOffCopies(sub, is, out)
 		}
 	}
 	s.leftoverSlots(out)
@@ -40,6 +42,24 @@ func (s *scope) oneSubscriptionHealth(address string, is *facts.Subscription, ou
 		bad(Error, "the log of "+n+" says why", "%s: %d of %s are not copied%s", is.Name, copying, counted(len(is.Tables), "table"), failures)
 	case copying > 0:
 		bad(Warning, "", "%s: %d of %s are still being copied", is.Name, copying, counted(len(is.Tables), "table"))
+	}
+}
+
+// cutOffCopies tells of tables whose copy ended and whose slot is gone: PostgreSQL drops
+// the slot before it notes that the table is done, and a publisher that is lost in
+// between leaves it behind for ever (process_syncing_tables_for_sync in its source).
+func (s *scope) cutOffCopies(sub *topology.Subscription, is *facts.Subscription, out *findings) {
+	if sub.Publisher() == nil || is.Worker != nil && is.Worker.Syncing > 0 && is.SyncErrors == 0 {
+		return
+	}
+	of := s.of(sub.Publisher())
+	publisher := of.cluster.Primary
+	for _, t := range is.Tables {
+		if t.Slot == "" || !of.running(publisher) || of.foundSlot(publisher, t.Slot) != nil {
+			continue
+		}
+		out.tellHealth(Error, sub.ID, fmt.Sprintf("take it out of the publication and apply; empty it on %s, put it back and apply: it is copied again", s.cluster.Primary.Name),
+			"%s: the copy of %s was cut off at its very end: its slot on %s is gone, and PostgreSQL tries for ever", is.Name, t.Table, publisher.Name)
 	}
 }
 

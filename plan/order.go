@@ -61,6 +61,16 @@ func level(d *draft, byAddress map[string]*draft, path []string) error {
 	return nil
 }
 
+// madeWith answers the subscription whose slot is at that address, or nil.
+func madeWith(t *topology.Topology, address string) *topology.Subscription {
+	for _, sub := range t.Subscriptions {
+		if c := sub.Publisher(); c != nil && address == c.ID+".slot."+sub.Options.SlotName {
+			return sub
+		}
+	}
+	return nil
+}
+
 // target keeps the drafts at or under the targets, and what they require.
 func target(t *topology.Topology, drafts []*draft, targets []string) ([]*draft, hcl.Diagnostics) {
 	if len(targets) == 0 {
@@ -69,6 +79,13 @@ func target(t *topology.Topology, drafts []*draft, targets []string) ([]*draft, 
 	var diags hcl.Diagnostics
 	keep := map[string]bool{}
 	for _, address := range targets {
+		if sub := madeWith(t, address); sub != nil {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError, Summary: "Target is made with another",
+				Detail: fmt.Sprintf("-target=%s: it is the slot of %s, and would hold back WAL without it. Say -target=%s: that brings the slot.", address, sub.ID, sub.ID),
+			})
+			continue
+		}
 		if !known(t, address) && !slices.ContainsFunc(drafts, func(d *draft) bool { return under(d.Address, address) }) {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError, Summary: "Unknown target",

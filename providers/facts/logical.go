@@ -63,6 +63,9 @@ type Subscription struct {
 type SubscribedTable struct {
 	Table topology.TableName
 	State string // i: initialize, d: data copy, f: finished copy, s: synchronized, r: ready
+	// Slot is the one on the publisher by which a finished copy catches up; "" in other
+	// states.
+	Slot string `json:",omitempty"`
 }
 
 // SubscriptionWorker is the apply worker's row of pg_stat_subscription.

@@ -13,7 +13,8 @@ import (
 // (relid). Statistics are of 15.
 const (
 	subscriptionsSQL = `SELECT json_agg(to_jsonb(s) || jsonb_build_object('owner', pg_get_userbyid(s.subowner),
-      'tables', (SELECT jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', c.relname, 'state', r.srsubstate) ORDER BY n.nspname, c.relname)
+      'tables', (SELECT jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', c.relname, 'state', r.srsubstate, 'slot',
+          CASE WHEN r.srsubstate = 'f' THEN format('pg_%s_sync_%s_%s', s.oid, r.srrelid, (SELECT system_identifier FROM pg_control_system())) END) ORDER BY n.nspname, c.relname)
         FROM pg_subscription_rel r JOIN pg_class c ON c.oid = r.srrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.srsubid = s.oid),
       'worker', (SELECT to_jsonb(w) || jsonb_build_object('silence',
           (extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time) * 1000000)::bigint)
@@ -43,7 +44,7 @@ type subscriptionRow struct {
 	Failover         *bool    `json:"subfailover"`
 	Tables           []struct {
 		topology.TableName
-		State string
+		State, Slot string
 	}
 	Worker *struct {
 		PID         int
@@ -83,7 +84,7 @@ func (r subscriptionRow) subscription() facts.Subscription {
 		s.Options.TwoPhase = &asked
 	}
 	for _, t := range r.Tables {
-		s.Tables = append(s.Tables, facts.SubscribedTable{Table: t.TableName, State: t.State})
+		s.Tables = append(s.Tables, facts.SubscribedTable{Table: t.TableName, State: t.State, Slot: t.Slot})
 	}
 	if w := r.Worker; w != nil {
 		s.Worker = &facts.SubscriptionWorker{
