@@ -69,6 +69,7 @@ func (s *scope) delay(n *topology.Node) time.Duration {
 // node before it; and, when the node lowered a parameter, for their replay of that.
 func (c *paramChange) awaitFollowers(d *draft, lowering bool) {
 	names := followers(c.found.Server)
+	c.wake(d, names)
 	longest := time.Duration(0)
 	for _, name := range names {
 		n := c.scope.memberNamed(name)
@@ -86,6 +87,21 @@ func (c *paramChange) awaitFollowers(d *draft, lowering bool) {
 		return
 	}
 	awaitReplay(d, c.node, names, longest)
+}
+
+// wake makes those of a primary's standbys that commits wait for come back at once: by
+// themselves they try every wal_retrieve_retry_interval, and commits hang until then. A
+// reload ends that pause (PostgreSQL docs, 20.6.3 "Standby Servers").
+func (c *paramChange) wake(d *draft, names []string) {
+	if c.node != c.scope.cluster.Primary {
+		return
+	}
+	set, _ := parseSync(c.scope.syncCurrent())
+	for _, name := range names {
+		if n := c.scope.memberNamed(name); n != nil && c.scope.running(n) && slices.Contains(set.names, name) {
+			d.sql(n, "commits wait for it: reconnect at once", "SELECT pg_reload_conf();")
+		}
+	}
 }
 
 // awaitReplay waits until standbys of a node have replayed all that it did before.

@@ -38,6 +38,13 @@ func TestCommitsDoNotHang(t *testing.T) {
 		w.write("main.hcl", full)
 		w.must(0, "apply", "-auto-approve", "-allow=restart")
 	})
+	w.whileWriting(t, "restart the primary of ANY 2", func() {
+		w.write("main.hcl", strings.Replace(full, "shared_buffers = \"16MB\"", "shared_buffers = \"17MB\"", 1))
+		w.must(0, "apply", "-auto-approve", "-allow=restart", "-target=cluster.main.node.pg1")
+		w.write("main.hcl", full)
+		w.must(0, "apply", "-auto-approve", "-allow=restart", "-target=cluster.main.node.pg1")
+		w.settled()
+	})
 	w.whileWriting(t, "a member moves behind the other", func() {
 		w.write("main.hcl", strings.Replace(strings.Replace(full, "number = 2", "number = 1", 1), "[node.pg2, node.pg3]",
 			"[node.pg2]\n  standby {\n    node = node.pg3\n    upstream = node.pg2\n  }", 1))
@@ -53,11 +60,12 @@ func TestCommitsDoNotHang(t *testing.T) {
 	})
 }
 
-// whileWriting runs do while a session commits every 20 ms, and looks at the longest gap.
+// whileWriting runs do while a client commits every 20 ms, and looks at the longest gap.
+// A restart of the primary ends its session: it comes back.
 func (w *world) whileWriting(t *testing.T, name string, do func()) {
 	t.Run(name, func(t *testing.T) {
 		w.sql(1, "DROP TABLE IF EXISTS ticks, stop; CREATE TABLE ticks (at timestamptz); CREATE TABLE stop ()")
-		c, err := w.host(1).Command(t.Context(), "postgres", "psql", "-XAtq", "-c", `DO $$ BEGIN
+		c, err := w.host(1).Command(t.Context(), "postgres", "sh", "-c", `until psql -XAtq -c "$0" 2>/dev/null; do sleep 0.02; done`, `DO $$ BEGIN
   WHILE NOT EXISTS (SELECT FROM stop) LOOP INSERT INTO ticks VALUES (clock_timestamp()); COMMIT; PERFORM pg_sleep(0.02); END LOOP;
 END $$`)
 		if err != nil {
