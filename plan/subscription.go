@@ -107,7 +107,7 @@ func (v *subscription) before() []string {
 	}
 	p := v.publisher
 	all = append(all, p.databaseAddresses(v.SourceDatabase())...)
-	all = append(all, p.hbaAddress(p.cluster.Primary), p.address("role", v.Role.Name), v.grantsAddress())
+	all = append(all, p.ledgerAddress(), p.hbaAddress(p.cluster.Primary), p.address("role", v.Role.Name), v.grantsAddress())
 	if v.CreateSlot {
 		all = append(all, p.address("slot", v.Options.SlotName))
 	}
@@ -173,6 +173,7 @@ func (v *subscription) remake(d *draft) {
 	d.worsen(CopyData)
 	d.differ("copied again", nil, ptr(strings.Join(v.Names(), ", ")), "")
 	v.copyNote(d, v.publishedTables())
+	v.claim(d)
 	d.sqlIn(n, v.Database, "detach and drop", detach(v.is.Name)...)
 	if v.renamed != "" {
 		v.scope.writeName(d, "subscription", v.ID, v.Database, v.Name)
@@ -187,6 +188,26 @@ func (v *subscription) remake(d *draft) {
 		d.sqlIn(p.cluster.Primary, v.SourceDatabase(), "create slot", createSlotSQL(p.slotFor(v.Subscription)))
 	}
 	v.createSteps(d)
+}
+
+// claim writes one that somebody else made, and its slot, into the ledgers: from now on
+// they are repltool's.
+func (v *subscription) claim(d *draft) {
+	if v.OnDestroy != topology.OnDestroyDrop {
+		return
+	}
+	s := v.scope
+	if o := (object{"subscription", v.Name, v.Database}); v.renamed == "" && !s.isOurs(o) {
+		d.sql(s.cluster.Primary, "intent", intend(row{s.row(v.ID), o}))
+	}
+	if v.publisher == nil || !v.CreateSlot {
+		return
+	}
+	p := v.publisher
+	slot := p.slotRow(p.cluster.Primary, v.Options.SlotName)
+	if was := p.slotRow(p.cluster.Primary, v.is.Options.SlotName); !p.isOurs(slot.object) && !p.isOurs(was.object) {
+		d.sql(p.cluster.Primary, "intent", intend(slot))
+	}
 }
 
 // detach are the statements that drop a subscription without its publisher.
