@@ -33,6 +33,7 @@ func TestCopyElsewhere(t *testing.T) {
 	first := w.start("apply", "-auto-approve", "-allow=restart") // of pg1, so that it listens
 	w.until(2, "ls /mnt/ts/sales/PG_15_*/*/*")
 	first.kill()
+	w.says(w.run("status"), "copying")
 	pid := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/pg2.clone/pid")
 	w.says(w.must(2, "plan", "-detailed-exitcode"), "an earlier apply began the copy and it still runs: it is taken up")
 	second := w.start("apply", "-auto-approve", "-lock-timeout=30s")

@@ -55,6 +55,9 @@ func lagOf(s *Standing, c *topology.Cluster, f facts.Facts) {
 	case sender != nil:
 		s.State, s.Sync, s.LagBytes, s.LagTime = sender.State, sender.SyncState, sender.LagBytes, inSeconds(sender.ReplayLag)
 		lag.sender(sender)
+		if n := f.Nodes[s.Node]; n != nil && n.Host != nil && !n.Host.Running {
+			s.State = "copying" // the stream is its base backup's
+		}
 	case server == nil:
 		s.Slot = ""
 		return
