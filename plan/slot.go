@@ -71,6 +71,7 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 	s.checkKind(w, found, out)
 	spent := found != nil && s.spent(w, found)
 	if found != nil && !spent || !s.mayMake(w) {
+		s.cameAlong(d, w, found)
 		return d
 	}
 	if spent {
@@ -136,7 +137,7 @@ func (s *scope) goneSlots(wanted []wantedSlot, out *findings) {
 		n := s.topology.Node(m.in)
 		switch {
 		case n != nil && (slotWanted(wanted, n, m.name) || s.droppedWithRemake(m.name)):
-		case n == nil || !s.running(n):
+		case n == nil || !s.running(n) && !s.recloned(n):
 			out.tellUnmanaged(m.address, m.in, "slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", ident(m.name), m.in, m.in)
 		default:
 			moves := slices.ContainsFunc(wanted, func(w wantedSlot) bool { return w.Name == m.name })
@@ -152,6 +153,9 @@ func (s *scope) goneSlot(m row, n *topology.Node, moves bool, out *findings) {
 		address = m.address
 	}
 	found := s.foundSlot(n, m.name)
+	if found != nil && found.Synced {
+		found = nil // its primary's, on a node that was the primary once
+	}
 	if found != nil && found.Active && s.userOf(m.name) == "" {
 		out.tellHealth(Warning, address, "stop the standby that uses it, then apply again",
 			"slot %s on %s is no longer wanted, but in use by process %d: it stays", ident(m.name), n.Name, found.ActivePID)
@@ -161,6 +165,12 @@ func (s *scope) goneSlot(m row, n *topology.Node, moves bool, out *findings) {
 	d := s.gone(address, n, found != nil)
 	d.after = append(append(d.after, s.syncAddress(), s.syncedSlotsAddress()), s.standbyAddresses()...)
 	d.after = append(d.after, s.subscriptionAddresses()...)
+	if moves {
+		d.after = append(d.after, s.address("slot", m.name)) // where it is now is written down first
+	}
+	if s.recloned(n) {
+		d.Reason = "it goes with the data that are copied anew"
+	}
 	if found != nil {
 		d.Reason = "nothing in the topology uses it, and repltool made it"
 		if !moves && found.Type == topology.SlotPhysical {

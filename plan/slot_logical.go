@@ -82,6 +82,21 @@ func createSlotSQL(w wantedSlot) string {
 	return "SET LOCAL lock_timeout = '10min';\nSELECT pg_create_logical_replication_slot(" + strings.Join(args, ", ") + ");"
 }
 
+// cameAlong writes down that a failover slot, which repltool made on the primary before,
+// is on the one that was promoted: it goes on being repltool's.
+func (s *scope) cameAlong(d *draft, w wantedSlot, found *facts.Slot) {
+	if found == nil || w.on != s.cluster.Primary || !found.Failover || s.isOurs(object{"slot", w.Name, w.on.Name}) {
+		return
+	}
+	for _, m := range s.managed("slot") {
+		if m.name == w.Name {
+			d.Action, d.Reason = Update, "repltool made it on "+m.in+", and it came along to "+w.on.Name
+			d.sql(s.cluster.Primary, "write down where it is", intend(s.slotRow(w.on, w.Name)))
+			return
+		}
+	}
+}
+
 // checkKind refuses a slot block whose slot is there and is another one; that of a
 // subscription is the subscription's to judge.
 func (s *scope) checkKind(w wantedSlot, found *facts.Slot, out *findings) {

@@ -26,7 +26,7 @@ node "dw1" {
   address = "ADDR3"
 }
 cluster "orders" {
-  primary    = node.pg1
+  primary    = node.PRIMARY
   standbys   = [STANDBYS]
   parameters = { wal_level = "logical", listen_addresses = "*", shared_buffers = "16MB" }
   role "replicator" {
@@ -73,7 +73,13 @@ func (w *failoverWorld) declare(standby bool, slot, failover string) {
 	if standby {
 		standbys = "node.pg2"
 	}
-	text := strings.NewReplacer("ADDR1", w.host(1).Addr, "ADDR2", w.host(2).Addr, "ADDR3", w.host(3).Addr, "STANDBYS", standbys, "SLOT", slot).Replace(failoverPair)
+	w.under("pg1", standbys, slot, failover)
+}
+
+// under writes the topology with that primary.
+func (w *failoverWorld) under(primary, standbys, slot, failover string) {
+	w.t.Helper()
+	text := strings.NewReplacer("PRIMARY", primary, "ADDR1", w.host(1).Addr, "ADDR2", w.host(2).Addr, "ADDR3", w.host(3).Addr, "STANDBYS", standbys, "SLOT", slot).Replace(failoverPair)
 	if failover != "" {
 		text += strings.Replace(failoverFlow, "FAILOVER", failover, 1)
 	}
@@ -122,10 +128,35 @@ func TestFailoverSlots(t *testing.T) {
 	w.expect(1, "SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical'", "0")
 	stop()
 	w.expectIn(3, "dw", sum("orders", "true"), w.in(1, "shop", sum("orders", "true")))
+	w.failsOver()
 	if now := w.in(3, "dw", "SELECT oid FROM pg_subscription"); now != oid {
 		t.Errorf("the subscription was made anew: oid %s, then %s", oid, now)
 	}
+	w.under("pg2", "node.pg1", "", "") // the slots came along, and are repltool's to drop
+	w.must(0, "apply", "-auto-approve", "-allow=drop")
+	w.settled()
+	w.expect(2, "SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'logical'", "0")
 	w.noSecrets()
+}
+
+// failsOver lets pg2 come back as the standby, lose its primary and take its place: the
+// subscription follows by its slot, in one apply, which clones pg1 behind pg2.
+func (w *failoverWorld) failsOver() {
+	w.t.Helper()
+	w.declare(true, cdcSlot, "true")
+	w.must(0, "apply", "-auto-approve", "-allow=reclone", "-replace=cluster.orders.standby.pg2")
+	w.settled()
+	w.copied("orders")
+	w.in(1, "shop", "INSERT INTO orders SELECT n FROM generate_series(2000001, 2001000) n")
+	w.expectIn(3, "dw", "SELECT count(*) FROM orders WHERE id > 2000000", "1000")
+	w.exec(1, "pg_ctlcluster", "17", "main", "stop", "-m", "immediate")
+	w.sql(2, "SELECT pg_promote()")
+	w.in(2, "shop", "INSERT INTO orders SELECT n FROM generate_series(2001001, 2002000) n")
+	w.says(w.must(1, "plan"), "pg2 is a live primary, and the topology says pg1")
+	w.under("pg2", "node.pg1", cdcSlot, "true")
+	w.must(0, "apply", "-auto-approve", "-allow=reclone", "-replace=cluster.orders.standby.pg1")
+	w.settled()
+	w.expectIn(3, "dw", sum("orders", "true"), w.in(2, "shop", sum("orders", "true")))
 }
 
 // copied expects the slot on the standby, fit to be used after a failover.

@@ -158,7 +158,7 @@ type Slot struct {
 	// when there is no limit, or when it is lost.
 	SafeWALSize *int64 `json:",omitempty"`
 	Temporary   bool
-	Synced      bool // PostgreSQL 17: copied from the primary
+	Synced      bool // PostgreSQL 17: a standby's copy of its primary's
 }
 
 // Sender is one row of pg_stat_replication. Lags are nil when PostgreSQL says NULL.

@@ -8,9 +8,11 @@ import (
 )
 
 // Slots. Retained is the WAL from what the slot still needs to the end of the
-// server's WAL. two_phase is of PostgreSQL 14, failover and synced are of 17.
+// server's WAL. two_phase is of PostgreSQL 14, failover and synced are of 17. On a
+// primary synced tells only that it was a standby once.
 const slotsSQL = `SELECT json_agg(to_jsonb(s) || jsonb_build_object(
-    'retained', greatest(pg_wal_lsn_diff(wal.ends, s.restart_lsn), 0)::bigint) ORDER BY s.slot_name)
+    'retained', greatest(pg_wal_lsn_diff(wal.ends, s.restart_lsn), 0)::bigint,
+    'synced', pg_is_in_recovery() AND to_jsonb(s)->>'synced' = 'true') ORDER BY s.slot_name)
   FROM pg_replication_slots s, wal`
 
 type slotRow struct {
