@@ -53,7 +53,10 @@ func (s *scope) limitFaults(n *topology.Node, server *facts.Server) []*paramFaul
 		{origins, "replication origin", server.Origins},
 		{"max_prepared_transactions", "prepared transaction", server.Prepared},
 	} {
-		if has := s.numberOf(n, need.name); s.alters(n, need.name) && has < float64(need.n) {
+		if !s.alters(n, need.name) {
+			continue
+		}
+		if has := s.numberOf(n, need.name); has < float64(need.n) {
 			faults = append(faults, s.noStart(n, need.name, "it holds %s, and would not start again with %s = %g. Leave it at %d at least, or remove some first.",
 				counted(need.n, need.what), need.name, has, need.n)...)
 		}
@@ -64,11 +67,12 @@ func (s *scope) limitFaults(n *topology.Node, server *facts.Server) []*paramFaul
 // walLevelFaults compares wal_level with the slots and settings that need more of it.
 func (s *scope) walLevelFaults(n *topology.Node, server *facts.Server) []*paramFault {
 	const name = "wal_level"
+	if !s.alters(n, name) && !s.alters(n, "archive_mode") && !s.alters(n, "max_wal_senders") {
+		return nil
+	}
 	level := s.willHave(n, name)
 	var needs []string
 	switch {
-	case !s.alters(n, name) && !s.alters(n, "archive_mode") && !s.alters(n, "max_wal_senders"):
-		return nil
 	case level == "minimal":
 		needs = persistent(server.Slots, "")
 	case level == "replica":
@@ -88,9 +92,11 @@ func (s *scope) walLevelFaults(n *topology.Node, server *facts.Server) []*paramF
 // reservedFaults compares max_connections with what is kept for superusers.
 func (s *scope) reservedFaults(n *topology.Node) []*paramFault {
 	const name = "max_connections"
+	if !s.alters(n, name) && !s.alters(n, "superuser_reserved_connections") && !s.alters(n, "reserved_connections") {
+		return nil
+	}
 	reserved := s.numberOf(n, "superuser_reserved_connections") + s.numberOf(n, "reserved_connections") // the second came with 16
-	altered := s.alters(n, name) || s.alters(n, "superuser_reserved_connections") || s.alters(n, "reserved_connections")
-	if has := s.numberOf(n, name); altered && has <= reserved {
+	if has := s.numberOf(n, name); has <= reserved {
 		return s.noStart(n, name, "max_connections = %g leaves nothing beside the %g connections that are reserved.", has, reserved)
 	}
 	return nil

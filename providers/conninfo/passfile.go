@@ -28,7 +28,7 @@ func Passfile(text, host, port, database, user string) (password string, found b
 
 // PassField writes a field of a password file.
 func PassField(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(text)
+	return strings.ReplaceAll(strings.ReplaceAll(text, `\`, `\\`), `:`, `\:`)
 }
 
 // passField is a field as it stands, and as it is meant.
