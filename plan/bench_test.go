@@ -41,6 +41,15 @@ func BenchmarkBuild(b *testing.B) {
 
 const clustersBuilt = 250
 
+// TestManyClusters: the world that BenchmarkBuild plans has nothing to change but what
+// it changes there.
+func TestManyClusters(t *testing.T) {
+	top := manyClusters(3)
+	if p, diags := Build(top, converged(t, top), Options{}); diags.HasErrors() || len(p.Changes) > 0 {
+		t.Errorf("%v, %d changes", diags, len(p.Changes))
+	}
+}
+
 // BenchmarkDerive derives as many keys as BenchmarkBuild compares, on all cores.
 func BenchmarkDerive(b *testing.B) {
 	b.ReportAllocs()
@@ -71,12 +80,13 @@ func verifier(b *testing.B, password, salt string, iterations int) string {
 
 // manyClusters makes clusters of four nodes without the language.
 func manyClusters(n int) *topology.Topology {
-	top := &topology.Topology{}
+	top := &topology.Topology{Secrets: map[string]topology.Secret{}}
 	for i := range n {
 		role := &topology.Role{
 			Name: "replicator", Login: true, Replication: true, Inherit: true, ConnectionLimit: -1,
 			Password: topology.NewSecret(fmt.Sprintf("cluster.c%d.role.replicator.password", i), fmt.Sprintf("secret %d", i)),
 		}
+		top.Secrets[role.Password.Ref] = role.Password
 		c := &topology.Cluster{
 			Name: fmt.Sprintf("c%d", i), ID: fmt.Sprintf("cluster.c%d", i), Slots: true,
 			Parameters:  topology.Parameters{"work_mem": {Value: "64MB"}, "max_connections": {Value: "200"}},
