@@ -26,7 +26,7 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	d := newDraft(action, s.standbyAddress(n), n)
 	d.after = append(s.upstreamAddresses(sb), s.earlierClone(sb)...)
 	d.after = append(d.after, s.nodeAddress(n))
-	d.after = append(d.after, s.followers(sb, out)...)
+	d.after = append(d.after, s.leaveFirst(sb, out)...)
 	d.worsen(CopyData)
 	size := s.cloneBytes(sb)
 	d.Effect = copyNote(size)

@@ -59,10 +59,10 @@ func (s *scope) setAside(d *draft, sb *topology.Standby) {
 	d.command(n, "keep the old one aside, with what its links lead to", argv...)
 }
 
-// followers answers the changes by which standbys leave one that is copied: they come
+// leaveFirst answers the changes by which standbys leave one that is copied: they come
 // first. For one that stays it is an error, or with nothing left to lose a warning: the
 // new copy has no WAL from before it began.
-func (s *scope) followers(copied *topology.Standby, out *findings) []string {
+func (s *scope) leaveFirst(copied *topology.Standby, out *findings) []string {
 	var first []string
 	for _, sb := range s.cluster.Standbys {
 		n, server := sb.Node, s.found(sb.Node).Server

@@ -136,16 +136,16 @@ func (s *scope) subscriptionPasswords() Text {
 		if !v.password().IsSet() {
 			continue
 		}
-		if where := passfileFields(v); !seen[where] {
-			seen[where] = true
-			lines = append(lines, passfileLine{where, v.password()})
+		if l := newPassfileLine(v); !seen[l.where] {
+			seen[l.where] = true
+			lines = append(lines, l)
 		}
 	}
 	if len(lines) == 0 {
 		return Text{}
 	}
 	// libpq takes the first line that fits: one for any port must not hide another.
-	slices.SortStableFunc(lines, func(a, b passfileLine) int { return cmp.Compare(a.any(), b.any()) })
+	slices.SortStableFunc(lines, func(a, b passfileLine) int { return cmp.Compare(a.any, b.any) })
 	var b textBuilder
 	b.write("# repltool ", s.cluster.Name, ": how subscriptions log in to their publishers\n")
 	for _, l := range lines {
@@ -154,15 +154,26 @@ func (s *scope) subscriptionPasswords() Text {
 	return b.done()
 }
 
-// passfileLine is a line: four fields, each * for any, and a password.
+// passfileLine is a line: four fields that say which connection it is for, of which any
+// fit everything (*), and a password.
 type passfileLine struct {
 	where    string
+	any      int
 	password topology.Secret
 }
 
-// any counts the fields that fit everything.
-func (l passfileLine) any() int {
-	return strings.Count(":"+strings.ReplaceAll(l.where, ":", "::")+":", ":*:")
+func newPassfileLine(v *subscription) passfileLine {
+	c, l := v.conn(), passfileLine{password: v.password()}
+	fields := []string{"host", "port", "dbname", "user"}
+	for i, key := range fields {
+		fields[i] = conninfo.PassField(c[key])
+		if c[key] == "" {
+			fields[i] = "*"
+			l.any++
+		}
+	}
+	l.where = strings.Join(fields, ":")
+	return l
 }
 
 // standbyPasswords is the text of the standby's password file.
@@ -191,13 +202,4 @@ func (d *draft) passfile(n *topology.Node, file facts.SecretFile, wanted Text) {
 func (s *scope) passfileFits(file facts.SecretFile, wanted Text) bool {
 	text, err := wanted.Fill(func(u SecretUse) (string, error) { return conninfo.PassField(s.topology.Secrets[u.Ref].Reveal()), nil })
 	return err == nil && file.Exists && file.Mode == 0o600 && file.Text.Reveal() == text
-}
-
-// passfileFields are the fields that say which connection a line is for.
-func passfileFields(v *subscription) string {
-	c, fields := v.conn(), []string{"host", "port", "dbname", "user"}
-	for i, key := range fields {
-		fields[i] = conninfo.PassField(cmp.Or(c[key], "*"))
-	}
-	return strings.Join(fields, ":")
 }

@@ -273,8 +273,8 @@ func (s *scope) otherSubscriptions() int {
 		return 0
 	}
 	wanted := s.subscriptions()
-	return len(slices.DeleteFunc(slices.Clone(s.live().Applying), func(a facts.SubscriptionName) bool {
-		return s.isOurs(object{"subscription", a.Name, a.Database}) || slices.ContainsFunc(wanted, func(sub *topology.Subscription) bool {
+	return len(kept(s.live().Applying, func(a facts.SubscriptionName) bool {
+		return !s.isOurs(object{"subscription", a.Name, a.Database}) && !slices.ContainsFunc(wanted, func(sub *topology.Subscription) bool {
 			return sub.Name == a.Name && sub.Database == a.Database
 		})
 	}))
