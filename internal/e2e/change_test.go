@@ -30,10 +30,12 @@ func TestChangeCascade(t *testing.T) {
 			w.settled()
 			w.restartsOf("raise", []int{3, 2, 1}, limits(130, 12, 14), "")
 			w.env = append(w.env, "REPLTOOL_VAR_password="+newCanary) // the files have it before who needs them restarts
-			w.restartsOf("lower, with a new password", []int{1, 2, 3}, limits(90, 8, 10), "")
+			w.restartsOf("lower, with a new password", []int{1, 2, 3}, limits(88, 8, 10), "")
 			w.noSecrets()
 			if suite == "bookworm" {
-				w.restartsOf("raise the leaf", []int{3}, limits(90, 8, 10), "parameters = { max_connections = 95 }")
+				w.restartsOf("raise the leaf", []int{3}, limits(88, 8, 10), "parameters = { max_connections = 95 }")
+				w.restartsOf("raise the others, lower the leaf no further than them", []int{3, 2, 1}, limits(90, 8, 10), "parameters = { max_connections = 93 }")
+				w.says(w.must(1, "plan", "-replace=cluster.main.standby.pg2"), "It would lose its upstream's WAL", "pg3 follows pg2")
 				w.restartsOf("lower the leaf", []int{3}, limits(90, 8, 10), "")
 				w.overrides()
 			}
