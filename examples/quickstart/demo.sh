@@ -24,12 +24,14 @@ clean() {
   echo "The demo's servers are stopped and $dir is removed."
 }
 
-say() { printf '\n\033[1m# %s\033[0m\n' "$1"; }
+bold='' plain='' # nothing but text in a log
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+say() { printf '\n%s# %s%s\n' "$bold" "$1" "$plain"; }
 # run CODE COMMAND…: shows the command, runs it, and expects that exit code.
 run() {
   local want=$1 code=0
   shift
-  printf '\033[1m$ %s\033[0m\n' "$*"
+  printf '%s$ %s%s\n' "$bold" "$*" "$plain"
   "$@" || code=$?
   if [ "$code" != "$want" ]; then
     echo "demo: exit code $code, expected $want" >&2
