@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
@@ -56,20 +58,32 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 	scopes, found := buildClusters(t, f, o)
 	for i, s := range scopes {
 		p.Nodes = append(p.Nodes, s.nodes()...)
-		p.Complete = p.Complete && s.complete()
+		p.Complete = p.Complete && s.complete() && !found[i].diags.HasErrors()
 		all.add(found[i])
 	}
+	all.diags = append(all.diags, nothingRead(p.Nodes)...)
 	drafts, err := order(all.drafts)
 	if err != nil {
 		return p, append(all.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No order of changes", Detail: err.Error()})
 	}
-	drafts, diags := target(t, drafts, o.Targets)
+	drafts, diags := target(t, scopes, drafts, o.Targets)
 	diags = append(diags, refuseDestroy(t, drafts)...)
 	p.fill(drafts)
 	p.Drift, p.Unmanaged, p.Health = notNil(all.drift), notNil(all.unmanaged), notNil(all.health)
 	p.Summary.Unchanged = all.unchanged
 	p.Fingerprint = p.fingerprint()
 	return p, append(all.diags, diags...)
+}
+
+// nothingRead is an error where no machine could be read: such a plan says nothing.
+func nothingRead(nodes []Node) hcl.Diagnostics {
+	if len(nodes) == 0 || slices.ContainsFunc(nodes, func(n Node) bool { return n.Reachable }) {
+		return nil
+	}
+	return hcl.Diagnostics{{
+		Severity: hcl.DiagError, Summary: "No node could be read",
+		Detail: fmt.Sprintf("Nothing was compared: 0 of %d nodes could be read. See the reason given for each node.", len(nodes)),
+	}}
 }
 
 // buildClusters builds every cluster, side by side: they share nothing, and

@@ -85,7 +85,7 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 	clone, verify, again := h.Job(copying.Job), h.Job(checking.Job), s.moves(n)
 	for _, job := range h.Jobs {
 		if job.Running && !slices.Equal(job.Argv, copying.Argv) && !slices.Equal(job.Argv, checking.Argv) {
-			out.fail(sb.Range, "Another clone is running",
+			out.finding(s.standbyAddress(n), sb.Range, "Another clone is running",
 				"%s: an earlier apply runs\n  %s\nand the topology wants\n  %s\nWait until it has ended, or end it on %s, then plan again.",
 				n.Name, strings.Join(job.Argv, " "), strings.Join(copying.Argv, " "), n.Name)
 			return false
@@ -101,7 +101,7 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 	case clone != nil && clone.Running:
 		d.Reason = "an earlier apply began the copy and it still runs: it is taken up"
 	case h.Data.State == facts.DataCluster:
-		out.fail(sb.Range, "A copy that cannot be judged",
+		out.finding(s.standbyAddress(n), sb.Range, "A copy that cannot be judged",
 			"%s: an earlier apply left the marker of a copy, and %s holds a whole cluster, which may have run since. repltool removes nothing of which it is not sure. Clone it again with -replace=%s, which keeps what is there aside until the new one streams; or, if it is a good standby, remove the marker and apply:\n  rm -r %s",
 			n.Name, h.DataDir, s.standbyAddress(n), JobDir(h, copying.Job))
 		return false

@@ -72,10 +72,11 @@ func madeWith(t *topology.Topology, address string) *topology.Subscription {
 }
 
 // target keeps the drafts at or under the targets, and what they require.
-func target(t *topology.Topology, drafts []*draft, targets []string) ([]*draft, hcl.Diagnostics) {
+func target(t *topology.Topology, scopes []*scope, drafts []*draft, targets []string) ([]*draft, hcl.Diagnostics) {
 	if len(targets) == 0 {
 		return drafts, nil
 	}
+	known := addresses(scopes, drafts)
 	var diags hcl.Diagnostics
 	keep := map[string]bool{}
 	for _, address := range targets {
@@ -86,10 +87,10 @@ func target(t *topology.Topology, drafts []*draft, targets []string) ([]*draft, 
 			})
 			continue
 		}
-		if !known(t, address) && !slices.ContainsFunc(drafts, func(d *draft) bool { return under(d.Address, address) }) {
+		if !slices.ContainsFunc(known, func(a string) bool { return under(a, address) }) {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError, Summary: "Unknown target",
-				Detail: fmt.Sprintf("-target=%s: the topology has nothing at that address. Addresses look like cluster.main, cluster.main.standby.pg2, cluster.main.role.app.", address),
+				Detail: fmt.Sprintf("-target=%s: the topology has nothing at that address.%s Addresses look like cluster.main, cluster.main.standby.pg2, cluster.main.role.app.", address, near(address, known)),
 			})
 		}
 		for _, d := range drafts {
@@ -115,11 +116,6 @@ func target(t *topology.Topology, drafts []*draft, targets []string) ([]*draft, 
 // under tells whether address is target or below it.
 func under(address, target string) bool {
 	return address == target || strings.HasPrefix(address, target+".")
-}
-
-// known tells whether target could name something of the topology.
-func known(t *topology.Topology, target string) bool {
-	return slices.ContainsFunc(blocks(t), func(id string) bool { return under(target, id) })
 }
 
 // blocks answers the addresses of the clusters, publications and subscriptions.

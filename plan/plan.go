@@ -157,7 +157,12 @@ type Diagnostic struct {
 	Address  string   `json:"address,omitempty"`
 	Range    *Range   `json:"range,omitempty"`
 	Snippet  *Snippet `json:"snippet,omitempty"`
+	// Finding tells that Health has it too: it is a state of the live clusters.
+	Finding bool `json:"finding,omitempty"`
 }
+
+// Finding marks, as Extra of an hcl.Diagnostic, a state of the live clusters.
+type Finding struct{}
 
 // Range is a part of a file.
 type Range struct {

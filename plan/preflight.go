@@ -94,11 +94,11 @@ func (s *scope) checkPrimary(n *topology.Node, f *facts.Node, out *findings) {
 	}
 	switch {
 	case f.Host.Job(jobID(n, f.Host, "init")).Failed() && f.Host.Data.State == facts.DataCluster && f.Server == nil:
-		out.fail(n.Range, "A cluster that was not made to its end",
+		out.finding(s.nodeAddress(n), n.Range, "A cluster that was not made to its end",
 			"%s: the command that made %s ended badly, and whether the cluster ever ran cannot be told. If nothing in it is of use, remove it by hand:\n  rm -rf %s",
 			n.Name, f.Host.DataDir, strings.Join(halfMade(f.Host, jobID(n, f.Host, "init")), " "))
 	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal:
-		out.fail(s.cluster.Range, "The primary is a standby",
+		out.finding(s.cluster.ID, s.cluster.Range, "The primary is a standby",
 			"%s is down, and its data directory is that of a standby (standby.signal). Name the live primary in the topology.", n.Name)
 	case s.fresh():
 		if f.Host.Data.State != facts.DataCluster {
@@ -128,14 +128,14 @@ func (s *scope) checkStandby(sb *topology.Standby, f *facts.Node, out *findings)
 	case s.recloned(n):
 		s.checkClone(sb, f, out)
 	case p.Server != nil && identifier != "" && identifier != p.Server.SystemIdentifier:
-		out.fail(s.rangeOf(n), "A cluster of somebody else's",
+		out.finding(s.nodeAddress(n), s.rangeOf(n), "A cluster of somebody else's",
 			"%s: %s holds a cluster with system identifier %s, and %s has %s: it is no standby of it. Move that directory away, or, if its data may go, clone it with -replace=%s.",
 			n.Name, f.Host.DataDir, identifier, s.cluster.Primary.Name, p.Server.SystemIdentifier, s.standbyAddress(n))
 	case f.Server == nil && !f.Host.StandbySignal:
-		out.fail(s.rangeOf(n), "Not a standby",
+		out.finding(s.nodeAddress(n), s.rangeOf(n), "Not a standby",
 			"%s is down, and its data directory %s has no standby.signal: it would start as a primary. If it was one, clone it again with -replace=%s.", n.Name, f.Host.DataDir, s.standbyAddress(n))
 	case f.Server != nil && p.Server != nil && f.Server.Timeline > p.Server.Timeline:
-		out.fail(s.rangeOf(n), "Timelines have parted",
+		out.finding(s.nodeAddress(n), s.rangeOf(n), "Timelines have parted",
 			"%s is on timeline %d, and its primary %s on %d: it has seen a promotion that the primary has not. Clone it again with -replace=%s, or name the right primary.",
 			n.Name, f.Server.Timeline, s.cluster.Primary.Name, p.Server.Timeline, s.standbyAddress(n))
 	case f.Server != nil && s.repointed(sb):

@@ -14,7 +14,7 @@ import (
 func (s *scope) checkFiles(n *topology.Node, f *facts.Node, out *findings) {
 	for _, file := range []facts.File{f.Host.Conf, f.Host.HBA} {
 		if _, err := conftext.FindBlock(file.Text, s.cluster.Name); err != nil {
-			out.fail(s.rangeOf(n), "Broken block", "%s: %s: %s. Mend the markers by hand, then plan again.", n.Name, file.Path, err)
+			out.finding(s.nodeAddress(n), s.rangeOf(n), "Broken block", "%s: %s: %s. Mend the markers by hand, then plan again.", n.Name, file.Path, err)
 		}
 	}
 	if f.Server == nil || s.recloned(n) {
@@ -23,7 +23,7 @@ func (s *scope) checkFiles(n *topology.Node, f *facts.Node, out *findings) {
 	block := s.confBlock(f.Host)
 	for _, fs := range f.Server.FileSettings {
 		if fs.Error != "" && !waitsForRestart(f.Server, fs) && !(fs.File == f.Host.Conf.Path && block.has(fs.Line)) {
-			out.fail(s.rangeOf(n), "The server's files have an error",
+			out.finding(s.nodeAddress(n), s.rangeOf(n), "The server's files have an error",
 				"%s: %s, line %d: %s: %s. As long as it is there the server takes no change on reload and does not start again. Mend that line first.",
 				n.Name, fs.File, fs.Line, fs.Name, fs.Error)
 		}
@@ -31,7 +31,7 @@ func (s *scope) checkFiles(n *topology.Node, f *facts.Node, out *findings) {
 	block = s.hbaBlock(f.Host)
 	for _, r := range f.Server.HBA {
 		if r.Error != "" && !((r.File == "" || r.File == f.Host.HBA.Path) && block.has(r.Line)) {
-			out.fail(s.rangeOf(n), "The server's files have an error",
+			out.finding(s.nodeAddress(n), s.rangeOf(n), "The server's files have an error",
 				"%s: %s, line %d: %s. As long as it is there the server keeps its old rules on reload and does not start again. Mend that line first.",
 				n.Name, cmp.Or(r.File, f.Host.HBA.Path), r.Line, r.Error)
 		}

@@ -24,22 +24,22 @@ func primaries(s *scope, out *findings) {
 		switch {
 		case n == c.Primary:
 		case p.Server == nil && p.Error == nil && p.ServerError == nil && !s.fresh(), p.Server != nil && p.Server.InRecovery:
-			out.fail(c.Range, "Another node is the primary",
+			out.finding(c.ID, c.Range, "Another node is the primary",
 				"%s is a live primary, and the topology says %s. Nothing is changed. Either write primary = %s, as it is, or move it back by a switchover to %s.",
 				n.Name, c.Primary.Name, n.ID, c.Primary.Name)
 		case p.Server != nil && p.Server.SystemIdentifier == s.found(n).Server.SystemIdentifier:
-			out.fail(c.Range, "Two live primaries",
+			out.finding(c.ID, c.Range, "Two live primaries",
 				"%s and %s are both primaries of the system %s: data written to one are not on the other. Nothing is changed. Find out which one clients write to, stop the other, then clone it again with -replace=%s.standby.NODE.",
 				c.Primary.Name, n.Name, p.Server.SystemIdentifier, c.ID)
 		case s.replace[s.standbyAddress(n)]:
 		default:
-			out.fail(s.rangeOf(n), "A cluster of somebody else's",
+			out.finding(s.nodeAddress(n), s.rangeOf(n), "A cluster of somebody else's",
 				"%s should be a standby of %s, but a primary with data of its own runs there: %s, system identifier %s. repltool writes over no data. Stop it and move its data directory away, or name another node, data_dir or port.",
 				n.Name, c.Primary.Name, s.found(n).Host.DataDir, s.found(n).Server.SystemIdentifier)
 		}
 	}
 	if len(live) == 0 && p.Server != nil && p.Server.InRecovery {
-		out.fail(c.Range, "The primary is a standby",
+		out.finding(c.ID, c.Range, "The primary is a standby",
 			"%s is in recovery, and no node of the topology is a primary. Nothing is changed. Name the live primary in the topology, or promote %s.", c.Primary.Name, c.Primary.Name)
 	}
 }
@@ -60,7 +60,7 @@ func (s *scope) checkStillPrimary(n *topology.Node, f *facts.Node, out *findings
 		default:
 			continue
 		}
-		out.fail(s.cluster.Range, "A stopped primary is not started",
+		out.finding(s.cluster.ID, s.cluster.Range, "A stopped primary is not started",
 			"%s is down, and %s %s. Started now, %s could be a second primary. Find out who is the primary, and name it in the topology; or start %s by hand if you are sure.",
 			n.Name, sb.Node.Name, why, n.Name, n.Name)
 	}
@@ -84,7 +84,7 @@ func (s *scope) checkNoHeirs(n *topology.Node, out *findings) {
 	for _, sb := range s.cluster.Standbys {
 		f := s.found(sb.Node)
 		if f.Host != nil && f.Host.Data.State == facts.DataCluster && !s.recloned(sb.Node) {
-			out.fail(s.cluster.Range, "The primary has no data, but a standby has",
+			out.finding(s.cluster.ID, s.cluster.Range, "The primary has no data, but a standby has",
 				"%s has no cluster, and %s holds one in %s. A new primary would have another system identifier, and the data of %s would not be in it. If %s has the data to keep, name it as the primary.",
 				n.Name, sb.Node.Name, f.Host.DataDir, sb.Node.Name, sb.Node.Name)
 		}

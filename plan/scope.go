@@ -186,16 +186,26 @@ func (f *findings) fail(r hcl.Range, summary, format string, args ...any) {
 	f.diagnose(hcl.DiagError, r, summary, fmt.Sprintf(format, args...))
 }
 
+// finding is fail for a state of the live clusters that nobody may change over: an error
+// of plan and apply, and a finding of drift and status, which have done their work when
+// they report it.
+func (f *findings) finding(address string, r hcl.Range, summary, format string, args ...any) {
+	detail := fmt.Sprintf(format, args...)
+	f.health = append(f.health, Health{Address: address, Severity: Error, Message: summary, Hint: detail})
+	f.diagnose(hcl.DiagError, r, summary, detail).Extra = Finding{}
+}
+
 func (f *findings) warn(r hcl.Range, summary, format string, args ...any) {
 	f.diagnose(hcl.DiagWarning, r, summary, fmt.Sprintf(format, args...))
 }
 
-func (f *findings) diagnose(severity hcl.DiagnosticSeverity, r hcl.Range, summary, detail string) {
+func (f *findings) diagnose(severity hcl.DiagnosticSeverity, r hcl.Range, summary, detail string) *hcl.Diagnostic {
 	d := &hcl.Diagnostic{Severity: severity, Summary: summary, Detail: detail}
 	if r.Filename != "" {
 		d.Subject = &r
 	}
 	f.diags = append(f.diags, d)
+	return d
 }
 
 // near answers " Did you mean …?" for a name that is close to one of known.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -12,10 +13,11 @@ func (a *app) driftCommand() *cobra.Command {
 	var o common
 	c := &cobra.Command{
 		Use: "drift [flags] [DIR]", GroupID: groupSee, Args: atMost(1, "one directory"),
-		Short: "tell what differs from the topology, for cron and CI",
-		Long: "Compare the clusters with the topology in DIR: differences with what would mend them,\n" +
-			"what nobody manages, and health. Nothing is changed. Exit code 0: in sync and healthy;\n" +
-			"2: drift, or a health error; 3: a node could not be read, the rest is in sync.",
+		Short: "report what differs from the topology, for cron and CI",
+		Long: "Compare the clusters with the topology in DIR: differences with what would fix them,\n" +
+			"what nobody manages, and health. Nothing is changed. Exit code 0: in sync and healthy\n" +
+			"(with -quiet nothing is printed then); 2: drift, or a health error; 3: a node could\n" +
+			"not be read, the rest is in sync.",
 		Example: "  repltool drift\n  repltool drift -quiet -json-into=drift.json",
 		RunE:    func(c *cobra.Command, args []string) error { return a.drift(c.Context(), dirOf(args), &o) },
 	}
@@ -35,25 +37,33 @@ func (a *app) drift(ctx context.Context, dir string, o *common) error {
 	if len(r.plan.Changes) > 0 {
 		next = "Mend it: " + a.command(append(append([]string{"apply"}, o.again(r.topology)...), dirWord(dir))...)
 	}
-	if err := a.showPlan(o, r, next); err != nil || r.failed() {
-		return orExit(err, exitError)
-	}
-	return driftCode(r.plan)
+	r.plan.Diagnostics = r.withoutFindings()
+	return orExit(a.showPlan(o, r, next), driftCode(r))
 }
 
-// driftCode counts a health error as drift. What nobody manages is told, and is
+// silent tells that all is in sync and -quiet wants no word of that: cron mails what is
+// printed.
+func (o *common) silent(r *reading) bool {
+	return o.quiet && driftCode(r) == nil && len(r.plan.Diagnostics) == 0
+}
+
+// driftCode counts a health error as drift. What nobody manages is reported, and is
 // none: it will be there tomorrow.
-func driftCode(p *plan.Plan) error {
-	ill := false
-	for _, h := range p.Health {
-		ill = ill || h.Severity == plan.Error
-	}
+func driftCode(r *reading) error {
+	p := r.plan
 	switch {
-	case len(p.Changes) > 0 || len(p.Drift) > 0 || ill:
+	case r.failed():
+		return exitError
+	case len(p.Changes) > 0 || len(p.Drift) > 0 || ill(p.Health):
 		return exitChanges
 	case !p.Complete:
 		return exitIncomplete
 	default:
 		return nil
 	}
+}
+
+// ill tells whether there is a health error.
+func ill(health []plan.Health) bool {
+	return slices.ContainsFunc(health, func(h plan.Health) bool { return h.Severity == plan.Error })
 }

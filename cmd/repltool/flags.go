@@ -32,7 +32,7 @@ func (o *common) register(f *pflag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "give up on a node that was not read after `DURATION`")
 	f.BoolVar(&o.json, "json", false, "write JSON to stdout")
 	f.StringVar(&o.jsonInto, "json-into", "", "write the JSON to `FILE`, besides the text on stdout")
-	f.BoolVar(&o.quiet, "quiet", false, "no progress, and changes without their steps")
+	f.BoolVar(&o.quiet, "quiet", false, "no progress, changes without their steps, and nothing at all when in sync")
 	f.BoolVar(&o.verbose, "verbose", false, "checks and queries as well")
 	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait `DURATION` for another apply to end; only apply locks")
 	f.BoolVar(&o.input, "input", true, "never ask")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/repltool/repltool/internal/view"
@@ -35,6 +36,12 @@ type reading struct {
 }
 
 func (r *reading) failed() bool { return hasErrors(r.plan.Diagnostics) }
+
+// withoutFindings answers the diagnostics that are not among the plan's health as well:
+// for verbs whose work is to report health.
+func (r *reading) withoutFindings() []plan.Diagnostic {
+	return slices.DeleteFunc(slices.Clone(r.plan.Diagnostics), func(d plan.Diagnostic) bool { return d.Finding })
+}
 
 // read reads the clusters and plans. Diagnostics of loading are among the plan's.
 func (a *app) read(ctx context.Context, t *topology.Topology, loading []plan.Diagnostic, live clusters, o plan.Options, quiet bool) (*reading, error) {

@@ -86,7 +86,7 @@ func planCode(p *plan.Plan, detailed bool) error {
 }
 
 // orExit answers the error, or else the code.
-func orExit(err error, code exit) error {
+func orExit(err, code error) error {
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (a *app) refuse(o *common, diagnostics []plan.Diagnostic) error {
 // showPlan writes a plan to stdout, as text or as JSON, and its diagnostics to
 // stderr. Of one with errors only what was read is shown.
 func (a *app) showPlan(o *common, r *reading, next string) error {
-	if err := a.document(o, r.plan.Encode); err != nil || o.json {
+	if err := a.document(o, r.plan.Encode); err != nil || o.json || o.silent(r) {
 		return err
 	}
 	options := view.PlanOptions{Took: r.took, Next: next, Detail: o.detail()}

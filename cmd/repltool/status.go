@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,10 +22,11 @@ func (a *app) statusCommand() *cobra.Command {
 	watch := false
 	c := &cobra.Command{
 		Use: "status [flags] [DIR]", GroupID: groupSee, Args: atMost(1, "one directory"),
-		Short: "tell who is primary, who follows, and how far behind",
+		Short: "show who is primary, who follows, and how far behind",
 		Long: "Show the state of replication of the clusters in DIR: role, state, sync, timeline,\n" +
 			"upstream, slot, position and lag of every node, and health. \"-\" stands for what\n" +
-			"PostgreSQL does not say. Exit code 3: a node could not be read.",
+			"PostgreSQL does not say. Exit code 2: a health error; 3: a node could not be read,\n" +
+			"the rest is well.",
 		Example: "  repltool status\n  repltool status -watch\n  repltool status -json",
 		RunE:    func(c *cobra.Command, args []string) error { return a.status(c.Context(), dirOf(args), &o, watch) },
 	}
@@ -48,15 +50,23 @@ func (a *app) status(ctx context.Context, dir string, o *common, watch bool) err
 		return err
 	}
 	if !o.json {
-		a.diagnostics(r.plan.Diagnostics)
+		a.diagnostics(r.withoutFindings())
 	}
-	if err := a.showStatus(o, r, ""); err != nil {
-		return err
-	}
-	if !r.plan.Complete {
+	return orExit(a.showStatus(o, r, ""), statusCode(r))
+}
+
+// statusCode is that of drift, as far as status looks: it compares no objects.
+func statusCode(r *reading) error {
+	switch {
+	case !slices.ContainsFunc(r.plan.Nodes, func(n plan.Node) bool { return n.Reachable }):
+		return exitError
+	case ill(r.plan.Health):
+		return exitChanges
+	case slices.ContainsFunc(r.plan.Nodes, func(n plan.Node) bool { return n.Error != "" }):
 		return exitIncomplete
+	default:
+		return nil
 	}
-	return nil
 }
 
 // watch shows the state over and over, with the time: on a cleared screen, or below

@@ -1,0 +1,57 @@
+package plan
+
+// What -target may name: everything that the topology has, whether it changes or not,
+// what the ledger knows, and what changes.
+
+// addresses answers them all; a target is one of them, or above some.
+func addresses(scopes []*scope, drafts []*draft) []string {
+	var all []string
+	for _, s := range scopes {
+		all = append(all, s.addresses()...)
+	}
+	for _, d := range drafts {
+		all = append(all, d.Address)
+	}
+	return all
+}
+
+func (s *scope) addresses() []string {
+	c := s.cluster
+	all := []string{c.ID, s.syncAddress(), s.ledgerAddress()}
+	for _, n := range c.Members() {
+		all = append(all, s.nodeAddress(n), s.parametersAddress(n), s.hbaAddress(n))
+	}
+	for _, sb := range c.Standbys {
+		all = append(all, s.standbyAddress(sb.Node))
+	}
+	for _, r := range c.Roles {
+		all = append(all, s.address("role", r.Name))
+	}
+	for _, db := range c.Databases {
+		all = append(all, s.address("database", db.Name))
+	}
+	for _, slot := range s.wantedSlots() {
+		all = append(all, s.address("slot", slot.Name))
+	}
+	for _, p := range s.publications() {
+		all = append(all, p.ID)
+	}
+	for _, sub := range s.subscriptions() {
+		all = append(all, sub.ID)
+	}
+	return append(all, s.ledgerAddresses()...)
+}
+
+// ledgerAddresses are those of what repltool made, the topology may have it or not.
+func (s *scope) ledgerAddresses() []string {
+	if s.live() == nil || s.live().Ledger == nil {
+		return nil
+	}
+	var all []string
+	for _, m := range s.live().Ledger.Managed {
+		if under(m.Address, s.cluster.ID) {
+			all = append(all, m.Address, s.addressOfRow(m.Address))
+		}
+	}
+	return all
+}
