@@ -19,6 +19,9 @@ type Options struct {
 	Targets []string
 	// Replace are standbys to clone again: cluster.C.standby.N.
 	Replace []string
+	// InApply tells that an apply plans, which holds the locks: that one is at work is no
+	// news to it.
+	InApply bool
 	// Variables are recorded, so that a saved plan can load its topology again.
 	Variables map[string]string
 }
@@ -110,6 +113,7 @@ func buildCluster(s *scope) *findings {
 		return out
 	}
 	health(s, out)
+	unmanaged(s, out)
 	if s.live() == nil && !s.fresh() {
 		if s.primary().Complete() {
 			instances(s, out) // it is down: what it holds is seen once it is up

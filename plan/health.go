@@ -9,6 +9,7 @@ import (
 // beyond the thresholds, slots that are lost. Changes answer some of them; it is
 // told all the same, since an apply takes time.
 func health(s *scope, out *findings) {
+	s.reportApplies(out)
 	for _, sb := range s.cluster.Standbys {
 		s.standbyHealth(sb, out)
 	}
@@ -17,13 +18,19 @@ func health(s *scope, out *findings) {
 		if s.running(n) {
 			s.slotHealth(n, out)
 		}
-		if h := s.found(n).Host; h != nil && h.Service.Outside {
-			out.tellHealth(Warning, s.nodeAddress(n), "a restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl start "+h.Service.Unit,
-				"%s runs outside its unit %s: systemd neither watches nor stops it", n.Name, h.Service.Unit)
-		}
-		if h := s.found(n).Host; h != nil && h.Aside && !s.recloned(n) {
-			out.tellHealth(Warning, s.nodeAddress(n), "look at it and remove it", "%s: %s%s is left of an earlier clone", n.Name, h.DataDir, Aside)
-		}
+		s.nodeHealth(n, out)
+	}
+}
+
+// reportApplies reports the applies that are at work: what differs may be their doing, and
+// may be gone in a moment.
+func (s *scope) reportApplies(out *findings) {
+	if s.live() == nil || s.inApply {
+		return
+	}
+	for _, a := range s.live().Applies {
+		out.tellHealth(Warning, s.cluster.ID, "What differs may be on its way: check again when that apply has ended.",
+			"an apply by %s is running on %s since %s", a.Who, s.cluster.Primary.Name, a.Since)
 	}
 }
 

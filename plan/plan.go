@@ -111,8 +111,10 @@ type Attribute struct {
 // Notice is something seen that no change answers.
 type Notice struct {
 	Address string `json:"address"`
-	Node    string `json:"node"`
-	Detail  string `json:"detail"`
+	// Kind is of what is usually many, so that people are shown a count; else "".
+	Kind   string `json:"kind,omitempty"`
+	Node   string `json:"node"`
+	Detail string `json:"detail"`
 }
 
 // Severity of health and diagnostics.

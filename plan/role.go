@@ -24,20 +24,6 @@ func roles(s *scope, out *findings) {
 		}
 	}
 	s.leftParameters("role", out)
-	s.strangeRoles(out)
-}
-
-// strangeRoles reports the roles that may replicate and that nobody declares.
-// Other roles are the business of those who use the databases.
-func (s *scope) strangeRoles(out *findings) {
-	if s.live() == nil {
-		return
-	}
-	for _, r := range s.live().Roles {
-		if r.Replication && !r.Superuser && s.cluster.Role(r.Name) == nil && !s.isOurs(object{kind: "role", name: r.Name}) {
-			out.tellUnmanaged(s.address("role", r.Name), s.cluster.Primary.Name, "role %s has REPLICATION and is not in the topology", ident(r.Name))
-		}
-	}
 }
 
 func (s *scope) role(r *topology.Role) *draft {

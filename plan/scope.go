@@ -25,6 +25,7 @@ type scope struct {
 	replace  map[string]bool
 	targets  []string
 	required map[string]bool // publications and subscriptions beside the targets
+	inApply  bool
 }
 
 // targeted tells whether an object that stands beside the clusters is to be planned: it
@@ -34,7 +35,7 @@ func (s *scope) targeted(address string) bool {
 }
 
 func newScope(t *topology.Topology, c *topology.Cluster, f facts.Facts, o Options) *scope {
-	s := &scope{topology: t, cluster: c, facts: f, replace: map[string]bool{}, targets: o.Targets}
+	s := &scope{topology: t, cluster: c, facts: f, replace: map[string]bool{}, targets: o.Targets, inApply: o.InApply}
 	for _, address := range o.Replace {
 		s.replace[address] = true
 	}
@@ -176,6 +177,11 @@ func (f *findings) tellDrift(address, node, format string, args ...any) {
 // tellUnmanaged notes an object that is neither in the topology nor repltool's.
 func (f *findings) tellUnmanaged(address, node, format string, args ...any) {
 	f.unmanaged = append(f.unmanaged, Notice{Address: address, Node: node, Detail: fmt.Sprintf(format, args...)})
+}
+
+// unmanage notes one of a kind of which there are usually many.
+func (f *findings) unmanage(kind, address, node, detail string) {
+	f.unmanaged = append(f.unmanaged, Notice{Address: address, Node: node, Kind: kind, Detail: detail})
 }
 
 func (f *findings) tellHealth(severity Severity, address, hint, format string, args ...any) {

@@ -13,6 +13,17 @@ import (
 // refuseUnread stops a plan for clusters of which a node could not be read, unless
 // it was limited on purpose.
 func (x *application) refuseUnread(p *plan.Plan) error {
+	unread := unreadNodes(p)
+	if len(unread) == 0 || len(p.Targets) > 0 {
+		return nil
+	}
+	return x.refused(exitError, "Some nodes could not be read: nothing was done",
+		fmt.Sprintf("The plan has changes for clusters of which these could not be read: %s. See above why.\n"+
+			"-target=ADDRESS limits the run to a part that does not need them.", strings.Join(unread, ", ")))
+}
+
+// unreadNodes are those that could not be read, of the clusters that have changes.
+func unreadNodes(p *plan.Plan) []string {
 	changed := map[string]bool{}
 	for _, c := range p.Changes {
 		for _, name := range c.Nodes {
@@ -25,12 +36,7 @@ func (x *application) refuseUnread(p *plan.Plan) error {
 			unread = append(unread, n.Name)
 		}
 	}
-	if len(unread) == 0 || len(p.Targets) > 0 {
-		return nil
-	}
-	return x.refused(exitError, "Some nodes could not be read: nothing was done",
-		fmt.Sprintf("The plan has changes for clusters of which these could not be read: %s. See above why.\n"+
-			"-target=ADDRESS limits the run to a part that does not need them.", strings.Join(unread, ", ")))
+	return unread
 }
 
 func clusterOf(p *plan.Plan, node string) string {

@@ -47,7 +47,9 @@ func (a *app) plan(ctx context.Context, dir string, o planFlags) error {
 		return a.refuse(&o.common, loading)
 	}
 	next := ""
-	if len(r.plan.Changes) > 0 {
+	if targets := readable(r.plan); len(r.plan.Changes) > 0 && targets != nil {
+		next = "Not every node could be read. To plan what does not need them: " + a.command(append([]string{"plan"}, o.planWords(r, dir, targets)...)...)
+	} else if len(r.plan.Changes) > 0 {
 		next = "Apply it: " + a.command(append([]string{"apply"}, o.applyWords(r, dir)...)...)
 	}
 	if err := a.showPlan(&o.common, r, next); err != nil || r.failed() {
@@ -71,6 +73,31 @@ func (o *planFlags) applyWords(r *reading, dir string) []string {
 		words = append(words, "-replace="+address)
 	}
 	return append(words, dirWord(dir))
+}
+
+// planWords are the arguments that plan the same, limited to targets.
+func (o *planFlags) planWords(r *reading, dir string, targets []string) []string {
+	words := o.again(r.topology)
+	if o.out != "" {
+		words = append(words, "-out="+o.out)
+	}
+	for _, address := range targets {
+		words = append(words, "-target="+address)
+	}
+	return append(words, dirWord(dir))
+}
+
+// readable answers, for a plan that apply would refuse since nodes of its clusters could
+// not be read, the changes to limit it to; nil for any other.
+func readable(p *plan.Plan) []string {
+	if len(p.Targets) > 0 || len(unreadNodes(p)) == 0 {
+		return nil
+	}
+	var all []string
+	for _, c := range p.Changes {
+		all = append(all, c.Address)
+	}
+	return all
 }
 
 // planCode is the exit code of a plan without errors.

@@ -45,7 +45,7 @@ func (x *application) prepare(ctx context.Context) (*reading, *apply.Locks, erro
 
 // look reads the clusters and plans, for a saved plan as that one was made.
 func (x *application) look(ctx context.Context) (*reading, error) {
-	o := plan.Options{RepltoolVersion: version, Variables: x.topology.Variables, Targets: x.o.targets, Replace: x.o.replace}
+	o := plan.Options{RepltoolVersion: version, Variables: x.topology.Variables, Targets: x.o.targets, Replace: x.o.replace, InApply: true}
 	if x.saved != nil {
 		o.Targets, o.Replace = x.saved.Targets, x.saved.Replace
 	}

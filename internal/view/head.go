@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -102,7 +103,44 @@ func (v *planView) unread(n plan.Node) {
 // notices tell what was seen that no change answers.
 func (v *planView) notices() {
 	v.seen("Drift", v.plan.Drift)
-	v.seen("Unmanaged", v.plan.Unmanaged)
+	v.seen("Unmanaged", v.single())
+	v.counted()
+}
+
+// single are the unmanaged objects that are shown one by one: all with -verbose.
+func (v *planView) single() []plan.Notice {
+	if v.opts.Detail == Verbose {
+		return v.plan.Unmanaged
+	}
+	return slices.DeleteFunc(slices.Clone(v.plan.Unmanaged), func(n plan.Notice) bool { return n.Kind != "" })
+}
+
+// counted shows how many there are of the other kinds.
+func (v *planView) counted() {
+	if v.opts.Detail == Verbose {
+		return
+	}
+	var kinds []string
+	counts, nodes := map[string]int{}, map[string][]string{}
+	for _, n := range v.plan.Unmanaged {
+		if n.Kind == "" {
+			continue
+		}
+		if counts[n.Kind] == 0 {
+			kinds = append(kinds, n.Kind)
+		}
+		counts[n.Kind]++
+		if !slices.Contains(nodes[n.Kind], n.Node) {
+			nodes[n.Kind] = append(nodes[n.Kind], n.Node)
+		}
+	}
+	var parts []string
+	for _, kind := range kinds {
+		parts = append(parts, count(counts[kind], kind)+" on "+someNames(nodes[kind]))
+	}
+	if len(parts) > 0 {
+		v.list("Unmanaged, listed with -verbose: ", parts)
+	}
 }
 
 func (v *planView) seen(title string, notices []plan.Notice) {

@@ -95,6 +95,7 @@ type DataDir struct {
 	State   DataState
 	Version int    // of PG_VERSION
 	Owner   string // OS user
+	Mode    uint32 `json:",omitempty"` // permission bits, of a cluster's
 	Bytes   int64  // what it holds, where cheaply known; 0 unknown
 }
 
@@ -107,6 +108,8 @@ type Service struct {
 	Outside bool `json:",omitempty"`
 	// Disabled tells that nothing starts the unit at boot.
 	Disabled bool `json:",omitempty"`
+	// StartConf is what Debian's start.conf says: auto, manual or disabled; "" elsewhere.
+	StartConf string `json:",omitempty"`
 }
 
 // Control is what pg_controldata says.

@@ -38,9 +38,17 @@ type Server struct {
 	Ledger   *Ledger `json:",omitempty"` // nil: there is none
 	// Applying are the enabled subscriptions of every database: each has a worker.
 	Applying []SubscriptionName `json:",omitempty"`
+	// Applies are the applies of repltool that are at work on this server.
+	Applies []Apply `json:",omitempty"`
 	// Logical is by database: those that the topology's publications and
 	// subscriptions of a primary name and that exist.
 	Logical map[string]*Logical `json:",omitempty"`
+}
+
+// Apply is a session of an apply that is at work.
+type Apply struct {
+	Who   string
+	Since string // in UTC
 }
 
 // SubscriptionName is a subscription of one of a server's databases.
@@ -121,6 +129,11 @@ type Role struct {
 	topology.Role
 	// Verifier is pg_authid.rolpassword: SCRAM-SHA-256$…, md5…, or not set.
 	Verifier topology.Secret
+	// Bootstrap tells of the superuser that initdb made.
+	Bootstrap bool `json:",omitempty"`
+	// InDatabase are its parameters in one database (ALTER ROLE … IN DATABASE … SET), which
+	// go before its own and before the database's.
+	InDatabase map[string]topology.Parameters `json:",omitempty"`
 	// Grants are the memberships that another role than the bootstrap superuser
 	// granted; from PostgreSQL 16 on, where only its own REVOKE ends one.
 	Grants []Grant `json:",omitempty"`

@@ -182,7 +182,7 @@ find_socket() {
 # stop none. DISABLED tells that the unit does not start at boot; Debian's are wanted
 # by start.conf instead.
 find_service() {
-  KIND=pg_ctl UNIT=$W_SERVICE OUTSIDE='' DISABLED=''
+  KIND=pg_ctl UNIT=$W_SERVICE OUTSIDE='' DISABLED='' START=''
   [ $LAYOUT != debian ] || KIND=pg_ctlcluster
   if [ -d /run/systemd/system ]; then
     [ -n "$UNIT" ] || case $LAYOUT:$DATA in
@@ -193,6 +193,16 @@ find_service() {
     [ -z "$UNIT" ] || ask_systemd
   fi
   [ $KIND = systemd ] || UNIT=''
+  [ $LAYOUT != debian ] || start_conf
+}
+
+# start_conf reads Debian's word on whether the instance starts at boot.
+start_conf() {
+  START=auto
+  [ -f "$CONF/start.conf" ] && [ -r "$CONF/start.conf" ] || return 0
+  while read -r s _; do
+    case $s in '' | '#'*) ;; *) START=$s ;; esac
+  done <"$CONF/start.conf"
 }
 
 ask_systemd() {
@@ -331,6 +341,7 @@ main() {
   put service.unit "$UNIT"
   [ -z "$OUTSIDE" ] || put service.outside 1
   [ -z "$DISABLED" ] || put service.disabled 1
+  [ -z "$START" ] || put service.start_conf "$START"
   put port_owner "$OWNER"
   [ ! -e "$DATA/standby.signal" ] || put standby_signal 1
   put_control

@@ -31,7 +31,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		Data: facts.DataDir{State: facts.DataState(f.line("data.state"))},
 		Service: facts.Service{
 			Kind: f.line("service.kind"), Unit: f.line("service.unit"),
-			Outside: f.has("service.outside"), Disabled: f.has("service.disabled"),
+			Outside: f.has("service.outside"), Disabled: f.has("service.disabled"), StartConf: f.line("service.start_conf"),
 		},
 		Running: f.line("running") == "1", PortOwner: f.line("port_owner"),
 		Conf: f.file("conf"), HBA: f.file("hba"), Passfile: f.secretFile("pass", w.NodeName),
@@ -41,6 +41,9 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 	}
 	if is := f.stat(h.DataDir); is != nil {
 		h.Data.Owner = is.owner
+		if h.Data.State == facts.DataCluster {
+			h.Data.Mode = is.mode
+		}
 	}
 	h.Version, _ = strconv.Atoi(f.line("version"))
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))

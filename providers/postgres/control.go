@@ -30,6 +30,8 @@ const controlSQL = `SELECT json_build_object(
     'origins', (SELECT count(*) FROM pg_replication_origin_status),
     'applying', (SELECT json_agg(json_build_object('database', datname, 'name', subname) ORDER BY datname, subname)
       FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE subenabled),
+    'applies', (SELECT json_agg(json_build_object('who', substr(application_name, 16), 'since', to_char(min AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')) ORDER BY min)
+      FROM (SELECT application_name, min(backend_start) FROM pg_stat_activity WHERE application_name LIKE 'repltool apply %' GROUP BY 1) a),
     'conf_loaded', (extract(epoch FROM pg_conf_load_time()) * 1000000)::bigint)`
 
 func control() section {
@@ -44,6 +46,7 @@ func control() section {
 			Prepared         int
 			Origins          int
 			Applying         []facts.SubscriptionName
+			Applies          []facts.Apply
 			ConfLoaded       microseconds `json:"conf_loaded"`
 		}
 		if err := json.Unmarshal(answer, &row); err != nil {
@@ -52,6 +55,7 @@ func control() section {
 		s.VersionNum, s.InRecovery, s.SystemIdentifier = row.VersionNum, row.InRecovery, row.SystemIdentifier
 		s.Version, _, _ = strings.Cut(row.Version, " ") // without the packager's name
 		s.Prepared, s.Origins, s.Applying = row.Prepared, row.Origins, row.Applying
+		s.Applies = row.Applies
 		s.Timeline, s.LSN, s.ConfLoaded = row.Timeline, row.LSN, float64(row.ConfLoaded)/1e6
 		return nil
 	}}

@@ -16,9 +16,9 @@ import (
 func rolesSQL() string {
 	return `SELECT json_agg(json_build_object(
     'name', r.rolname, 'login', r.rolcanlogin, 'replication', r.rolreplication, 'superuser', r.rolsuper,
-    'createdb', r.rolcreatedb, 'createrole', r.rolcreaterole, 'inherit', r.rolinherit, 'bypassrls', r.rolbypassrls,
+    'createdb', r.rolcreatedb, 'createrole', r.rolcreaterole, 'inherit', r.rolinherit, 'bypassrls', r.rolbypassrls, 'bootstrap', r.oid = 10,
     'connection_limit', r.rolconnlimit, 'valid_until', ` + utc("r.rolvaliduntil") + `, 'verifier', r.rolpassword,
-    'memberships', m.all, 'config', c.setconfig, 'needed_by', n.databases) ORDER BY r.rolname)
+    'memberships', m.all, 'config', c.setconfig, 'needed_by', n.databases, 'in_database', b.all) ORDER BY r.rolname)
   FROM pg_authid r
   LEFT JOIN (
     SELECT a.member, json_agg(json_build_object('role', g.rolname, 'grantor',
@@ -31,6 +31,9 @@ func rolesSQL() string {
     FROM pg_shdepend s LEFT JOIN pg_database d ON d.oid = CASE WHEN s.classid = 'pg_database'::regclass THEN s.objid ELSE s.dbid END
     WHERE refclassid = 'pg_authid'::regclass AND s.classid <> 'pg_auth_members'::regclass
     GROUP BY refobjid) n ON n.refobjid = r.oid
+  LEFT JOIN (
+    SELECT setrole, json_object_agg(d.datname, setconfig) AS all
+    FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase GROUP BY setrole) b ON b.setrole = r.oid
   LEFT JOIN pg_db_role_setting c ON c.setrole = r.oid AND c.setdatabase = 0
   WHERE r.rolname !~ '^pg_'`
 }
@@ -49,7 +52,9 @@ type roleRow struct {
 	Memberships     []struct{ Role, Grantor string }
 	NeededBy        []string `json:"needed_by"`
 	Config          []string
+	InDatabase      map[string][]string `json:"in_database"`
 	Verifier        *string
+	Bootstrap       bool
 }
 
 func roles() section {
@@ -59,7 +64,7 @@ func roles() section {
 }
 
 func (r roleRow) role() facts.Role {
-	role := facts.Role{NeededBy: r.NeededBy, Role: topology.Role{
+	role := facts.Role{NeededBy: r.NeededBy, Bootstrap: r.Bootstrap, Role: topology.Role{
 		Name: r.Name, Login: r.Login, Replication: r.Replication, Superuser: r.Superuser, CreateDB: r.CreateDB,
 		CreateRole: r.CreateRole, Inherit: r.Inherit, BypassRLS: r.BypassRLS, ConnectionLimit: r.ConnectionLimit,
 		ValidUntil: r.ValidUntil, Parameters: parameters(r.Config),
@@ -71,6 +76,12 @@ func (r roleRow) role() facts.Role {
 		if m.Grantor != "" {
 			role.Grants = append(role.Grants, facts.Grant{Role: m.Role, Grantor: m.Grantor})
 		}
+	}
+	for database, config := range r.InDatabase {
+		if role.InDatabase == nil {
+			role.InDatabase = map[string]topology.Parameters{}
+		}
+		role.InDatabase[database] = parameters(config)
 	}
 	if r.Verifier != nil {
 		role.Verifier = topology.NewSecret("role."+r.Name+".verifier", *r.Verifier)
