@@ -141,7 +141,7 @@ func TestUnits(t *testing.T) {
 // inUnit expects that the server is its unit's own process.
 func (w *world) inUnit(i int, unit string) {
 	w.t.Helper()
-	for range 100 { // after a boot it takes a while
+	for range 600 { // after a boot it takes a while
 		if _, err := w.host(i).Exec(w.t.Context(), "systemctl", "is-active", unit); err == nil {
 			break
 		}

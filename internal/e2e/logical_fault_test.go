@@ -5,7 +5,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 const publishAll = `
@@ -109,7 +108,6 @@ func (p *pair) cutWhileItCopies() {
 	if err := p.host(2).CutPeer(p.t.Context(), p.host(1)); err != nil {
 		p.t.Fatal(err)
 	}
-	time.Sleep(time.Second)
 	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
 		p.t.Fatal(err)
 	}

@@ -140,7 +140,7 @@ func TestDrift(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.spoil()
-			time.Sleep(300 * time.Millisecond) // a reload takes its time
+			w.eventually(c.says[0], "drift") // a reload takes its time
 			w.says(w.must(2, "drift"), c.says...)
 			w.must(0, "apply", "-auto-approve")
 			c.after()

@@ -101,7 +101,7 @@ func (s *server) connect(t testing.TB) {
 	config.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", s.dir+"/.s.PGSQL.5432")
 	}
-	for range 100 {
+	for range 1200 {
 		if s.conn, err = pgx.ConnectConfig(context.Background(), config); err == nil {
 			t.Cleanup(func() { s.conn.Close(context.Background()) })
 			return

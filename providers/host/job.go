@@ -18,7 +18,8 @@ import (
 //	jobs/ID/lock    locked by flock for as long as the command runs
 //	jobs/ID/pid     its process group
 //	jobs/ID/log     what it wrote, stdout and stderr
-//	jobs/ID/status  its exit status; not there while it runs or when it was killed
+//	jobs/ID/status  its exit status; not there while it runs or when it was killed.
+//	                Its room on the disk is taken before the command starts.
 //
 // The lock, not the pid, tells whether it runs: no reboot and no reused number can
 // make that lie.
@@ -39,7 +40,7 @@ const (
 
 // ErrJobKilled is a job that ended without an exit status: killed, or its machine
 // went down.
-var ErrJobKilled = errors.New("the command was killed before it ended")
+var ErrJobKilled = errors.New("the command ended without an exit status: it was killed, or its host went down")
 
 // StartJob starts argv so that it goes on when we are gone. Under an id that runs
 // the same command, or ran it to a good end, it does nothing: the caller watches

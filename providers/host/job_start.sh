@@ -16,21 +16,25 @@ flock -n 9 || { sleep 0.3 && flock -n 9; } || { # somebody may only have looked
 [ ! -e "$d/argv" ] || [ "$(cat "$d/status" 2>/dev/null)" = 0 ] || exit 78
 rm -f "$d/status" "$d/pid"
 : >"$d/log" || exit 1
-printf '%s\0' "$@" >"$d/argv.all"
+# Room for the exit status, which is written into it: a disk that the command fills up
+# must not cost us how it ended.
+printf '\n\n\n\n\n\n\n\n' >"$d/status.new" || exit 1
+printf '%s\0' "$@" >"$d/argv.all" || exit 1
 while [ "$n" -gt 0 ]; do
   export "${1?}"
   shift
   n=$((n - 1))
 done
-printf '%s\0' "$@" >"$d/argv" || exit 1
+# Whole or not at all: it is the record of what the command makes.
+printf '%s\0' "$@" >"$d/argv.new" && mv -f "$d/argv.new" "$d/argv" || exit 1
 # The job keeps descriptor 9, and with it the lock; a new session keeps it from the
 # signals of this one.
 setsid sh -c '
 d=$1
 shift
-echo $$ >"$d/pid.new" && mv -f "$d/pid.new" "$d/pid"
+echo $$ >"$d/pid.new" && mv -f "$d/pid.new" "$d/pid" || exit 1
 "$@" >"$d/log" 2>&1 </dev/null
-echo $? >"$d/status.new" && mv -f "$d/status.new" "$d/status"
+echo $? 1<>"$d/status.new" && mv -f "$d/status.new" "$d/status"
 ' sh "$d" "$@" </dev/null >/dev/null 2>&1 &
 i=0
 while [ ! -e "$d/pid" ]; do

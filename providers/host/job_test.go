@@ -36,7 +36,7 @@ func here(t *testing.T) (host.Conn, string) {
 func TestJob(t *testing.T) {
 	c, dir := here(t)
 	script := `printf '1024/4096 kB (25%%), 0/1 tablespace\r2048/4096 kB (50%%), 0/1 tablespace\r' >&2
-sleep 0.3; echo "it's $X"; printf '4096/4096 kB (100%%), 1/1 tablespace\n'`
+echo "it's $X"; printf '4096/4096 kB (100%%), 1/1 tablespace\n'`
 	if err := host.StartJob(t.Context(), c, dir, "clone-1", []string{"sh", "-c", script}, []string{"X=a b"}); err != nil {
 		t.Fatal(err)
 	}
@@ -86,16 +86,18 @@ func TestJobFails(t *testing.T) {
 	}
 }
 
-// A job goes on when its watcher leaves, is found again, and is one under its id.
+// A job goes on when its watcher leaves, is found again, and is one under its id. It runs
+// until the test lets it end.
 func TestJobSurvives(t *testing.T) {
 	c, dir := here(t)
-	argv := []string{"sh", "-c", "sleep 1.5; echo done"}
+	gate := filepath.Join(t.TempDir(), "gate")
+	argv := []string{"sh", "-c", `echo begun; while [ ! -e "$0" ]; do sleep 0.05; done; echo done`, gate}
 	if err := host.StartJob(t.Context(), c, dir, "j", argv, nil); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if err := host.WatchJob(ctx, c, dir, "j", nil); !errors.Is(err, context.DeadlineExceeded) {
+	if err := host.WatchJob(ctx, c, dir, "j", func(host.Progress) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if err := host.StartJob(t.Context(), c, dir, "j", argv, nil); err != nil {
@@ -105,9 +107,70 @@ func TestJobSurvives(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "another command") || !strings.Contains(err.Error(), "echo done") {
 		t.Errorf("another command: %v", err)
 	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	var line string
 	if err := host.WatchJob(t.Context(), c, dir, "j", func(p host.Progress) { line = p.Line }); err != nil || line != "done" {
 		t.Errorf("%q, %v", line, err)
+	}
+}
+
+// Whoever watches a job that has ended is told every line, once: the end of the log is
+// read after the follower of the log was killed, and the two overlap at will.
+func TestJobEnded(t *testing.T) {
+	c, dir := here(t)
+	argv := []string{"sh", "-c", "i=0; while [ $i -lt 1500 ]; do echo line $i; i=$((i+1)); done; printf last"}
+	if err := host.StartJob(t.Context(), c, dir, "j", argv, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := host.WatchJob(t.Context(), c, dir, "j", nil); err != nil {
+		t.Fatal(err)
+	}
+	for try := range 50 {
+		var lines []string
+		if err := host.WatchJob(t.Context(), c, dir, "j", func(p host.Progress) { lines = append(lines, p.Line) }); err != nil {
+			t.Fatal(err)
+		}
+		// The log has 15,394 bytes, of which the last 8 kB are shown from the beginning.
+		if n := len(lines); n < 700 || lines[n-1] != "last" || lines[n-2] != "line 1499" || lines[n-700] != "line 801" {
+			t.Fatalf("try %d: %d lines, the last are %q", try, n, lines[max(n-3, 0):])
+		}
+	}
+}
+
+// A disk that is full when a command ends does not cost its exit status.
+func TestJobOnFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, for a file system of its own")
+	}
+	c, _ := here(t)
+	disk := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "none", disk).CombinedOutput(); err != nil {
+		t.Fatalf("mount: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", disk).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	fill := []string{"sh", "-c", "cat /dev/zero >" + disk + "/file; exit 7"}
+	if err := host.StartJob(t.Context(), c, disk, "j", fill, nil); err != nil {
+		t.Fatal(err)
+	}
+	err := host.WatchJob(t.Context(), c, disk, "j", nil)
+	var exit *host.ExitError
+	if !errors.As(err, &exit) || exit.Code != 7 {
+		t.Errorf("got %v", err)
+	}
+	if err := host.StartJob(t.Context(), c, disk, "k", []string{"true"}, nil); err == nil {
+		t.Error("a command was started without its record")
+	}
+	if err := os.Remove(disk + "/file"); err != nil {
+		t.Fatal(err)
+	}
+	if err := host.StartJob(t.Context(), c, disk, "k", []string{"true"}, nil); err != nil {
+		t.Errorf("once there is room again: %v", err)
 	}
 }
 

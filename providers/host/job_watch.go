@@ -42,38 +42,58 @@ type jobWriter struct {
 	progress func(Progress)
 	last     Progress
 	buf      []byte // an unfinished line, or all that follows the boundary
+	begun    bool   // the first line, the position of the log's first byte, has come
+	at       int    // position in the log of buf's first byte
+	rest     string // of an unfinished line before the boundary
 	ended    bool
 }
 
 func (w *jobWriter) Write(b []byte) (int, error) {
 	w.buf = append(w.buf, b...)
-	if !w.ended {
+	if !w.begun {
+		w.begin()
+	}
+	if w.begun && !w.ended {
 		w.follow()
 	}
 	return len(b), nil
 }
 
+// begin reads the first line.
+func (w *jobWriter) begin() {
+	line, rest, ok := bytes.Cut(w.buf, []byte("\n"))
+	if !ok {
+		return
+	}
+	w.at, _ = strconv.Atoi(string(line)) // digits of our own script
+	w.buf, w.begun = append([]byte(nil), rest...), true
+}
+
 // follow tells every whole line of what was not told, and keeps the rest.
 func (w *jobWriter) follow() {
 	log := w.buf
-	if i := bytes.Index(w.buf, w.boundary); i >= 0 {
-		w.ended = true
-		log, w.buf = w.buf[:i], w.buf[i+len(w.boundary):]
-		w.lines(log)
-		return
+	i := bytes.Index(w.buf, w.boundary)
+	if i >= 0 {
+		log = w.buf[:i]
 	}
 	end := bytes.LastIndexAny(log, "\r\n")
-	if end < 0 {
-		return
+	w.lines(log[:max(end, 0)])
+	switch {
+	case i >= 0:
+		w.ended, w.at = true, w.at+i
+		w.rest, w.buf = string(log[end+1:]), w.buf[i+len(w.boundary):]
+	case end < 0:
+	case bytes.HasPrefix(w.boundary, log[end:]): // the line's end may be the boundary's beginning
+		w.keep(end)
+	default:
+		w.keep(end + 1)
 	}
-	if bytes.HasPrefix(w.boundary, log[end:]) {
-		// The line's end may be the boundary's beginning.
-		w.lines(log[:end])
-		w.buf = append([]byte(nil), log[end:]...)
-		return
-	}
-	w.lines(log[:end])
-	w.buf = append([]byte(nil), log[end+1:]...)
+}
+
+// keep forgets the first n bytes.
+func (w *jobWriter) keep(n int) {
+	w.at += n
+	w.buf = append([]byte(nil), w.buf[n:]...)
 }
 
 func (w *jobWriter) lines(log []byte) {
@@ -98,16 +118,14 @@ func (w *jobWriter) tell(line string) {
 
 // result reads what follows the boundary.
 func (w *jobWriter) result(id string) error {
-	status, log, ok := strings.Cut(string(w.buf), "\n")
-	if !w.ended || !ok {
+	status, rest, ok := strings.Cut(string(w.buf), "\n")
+	position, log, whole := strings.Cut(rest, "\n")
+	from, err := strconv.Atoi(position)
+	if !w.ended || !ok || !whole || err != nil {
 		return fmt.Errorf("watch job %s: %w", id, errors.New("the stream ended before the job"))
 	}
-	for _, line := range strings.FieldsFunc(log, func(r rune) bool { return r == '\r' || r == '\n' }) {
-		if done, total, ok := parseProgress(line); ok && done > w.last.Done {
-			w.last = Progress{Done: done, Total: total}
-			w.tell(strings.TrimSpace(line))
-		}
-	}
+	untold := log[min(max(w.at-from, 0), len(log)):]
+	w.lines([]byte(w.rest + untold))
 	code, err := strconv.Atoi(status)
 	switch {
 	case err != nil:

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -80,22 +81,27 @@ func FuzzParseHost(f *testing.F) {
 	})
 }
 
+// Every line of a job's log is told once, whatever part of its end the follower had no
+// time to show, and wherever the end that is read afterwards begins.
 func FuzzProgress(f *testing.F) {
-	f.Add("1/2 kB (50%), 0/1 tablespace\r", "\n2/2 kB (100%)")
-	f.Fuzz(func(t *testing.T, a, b string) {
-		var lines int
-		w := &jobWriter{boundary: []byte("\nBOUND "), progress: func(Progress) { lines++ }}
-		w.Write([]byte(a))
-		w.Write([]byte(b))
-		w.Write([]byte("\nBOUND 0\nlog"))
-		if strings.Contains(a+b, "\nBOUND ") {
+	f.Add("1/2 kB (50%), 0/1 tablespace\r", "\n2/2 kB (100%)", " and more\nlast", uint(3))
+	f.Add("", "", "all of it\n", uint(0))
+	f.Fuzz(func(t *testing.T, a, b, unshown string, from uint) {
+		log := a + b + unshown
+		if strings.Contains(log, "\nBOUND ") {
 			return
 		}
+		var lines int
+		w := &jobWriter{boundary: []byte("\nBOUND "), progress: func(Progress) { lines++ }}
+		begin := int(from % uint(len(a+b)+1))
+		w.Write([]byte("0\n" + a))
+		w.Write([]byte(b))
+		w.Write([]byte(fmt.Sprintf("\nBOUND 0\n%d\n%s", begin, log[begin:])))
 		if err := w.result("j"); err != nil {
-			t.Errorf("%q %q: %v", a, b, err)
+			t.Errorf("%q %q %q: %v", a, b, unshown, err)
 		}
-		if want := len(nonEmpty(a + b)); lines != want {
-			t.Errorf("%q %q: %d lines, want %d", a, b, lines, want)
+		if want := len(nonEmpty(log)); lines != want {
+			t.Errorf("%q %q %q: %d lines, want %d", a, b, unshown, lines, want)
 		}
 	})
 }

@@ -179,7 +179,7 @@ func TestSubscriptions(t *testing.T) {
 	s.Query(t, "CREATE DATABASE other")
 	w := postgres.LogicalWant{Subscriptions: []string{"live"}}
 	l := logical(t, s, w)
-	for end := time.Now().Add(20 * time.Second); (l.Subscription("live").Copying() > 0 || l.Subscription("live").Worker == nil) && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); (l.Subscription("live").Copying() > 0 || l.Subscription("live").Worker == nil) && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		l = logical(t, s, w)
 	}
 	live, rest := l.Subscription("live"), l.Subscription("rest")
