@@ -50,6 +50,8 @@ func (e *evaluator) environment(args []cty.Value) (cty.Value, error) {
 		return cty.StringVal(text), nil
 	case len(args) > 1:
 		return args[1], nil
+	case e.in.Unset:
+		return cty.UnknownVal(cty.String), nil
 	}
 	return cty.NilVal, function.NewArgErrorf(0,
 		"the environment has no variable %s. Set it, or give a default: env(\"%s\", \"…\")", name, name)

@@ -23,6 +23,10 @@ type Inputs struct {
 	// HCL expressions by the variable's name. They win over the environment and
 	// over values files, and lose to Vars.
 	Variables map[string]string
+	// Unset takes a variable without a value, and an environment variable that env() does
+	// not find, for an unknown value: what rests on it is checked by type only. The topology
+	// is good for diagnostics then, and for nothing else.
+	Unset bool
 }
 
 // Assignment is one -var or -var-file flag. Exactly one field is set.

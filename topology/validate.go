@@ -109,7 +109,7 @@ func (e *evaluator) checkMembership() {
 // checkUnused comes last and only says what is sure: with errors, what would
 // use the node may not have been read.
 func (e *evaluator) checkUnused() {
-	if e.diags.HasErrors() {
+	if e.diags.HasErrors() || e.unknowns > 0 {
 		return
 	}
 	used := map[*Node]bool{}

@@ -63,7 +63,7 @@ func (e *evaluator) checkPublished(p *Publication) {
 
 // checkEmptyPublications only says what is sure, as checkUnused does.
 func (e *evaluator) checkEmptyPublications() {
-	if e.diags.HasErrors() {
+	if e.diags.HasErrors() || e.unknowns > 0 {
 		return
 	}
 	for _, p := range e.top.Publications {

@@ -82,6 +82,9 @@ func (e *evaluator) variableDefault(v *variableBlock, attr *hcl.Attribute) cty.V
 func (e *evaluator) variableValue(v *variableBlock) cty.Value {
 	given, ok := e.given[v.name]
 	if !ok {
+		if v.def == cty.NilVal && e.in.Unset {
+			return cty.UnknownVal(v.typ)
+		}
 		if v.def == cty.NilVal {
 			e.add(problem(v.at, "No value for a variable",
 				"The variable %q has no default and none was given. Give one with -var '%s=…', -var-file, "+

@@ -16,8 +16,9 @@ func (a *app) validateCommand() *cobra.Command {
 	}{}
 	c := &cobra.Command{
 		Use: "validate [flags] [DIR]", GroupID: groupWrite, Args: atMost(1, "one directory"),
-		Short:   "check a topology; no host is contacted",
-		Long:    "Check the topology of DIR: syntax, names, values, references. No host is contacted.",
+		Short: "check a topology; no host is contacted",
+		Long: "Check the topology of DIR: syntax, names, values, references. No host is contacted, and\n" +
+			"no value of a variable is needed: what depends on one that has none is checked by type.",
 		Example: "  repltool validate\n  repltool validate -json prod",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.validate(dirOf(args), o.inputs(a), o.json) },
 	}
@@ -27,6 +28,7 @@ func (a *app) validateCommand() *cobra.Command {
 }
 
 func (a *app) validate(dir string, in topology.Inputs, json bool) error {
+	in.Unset = true
 	t, diagnostics := a.load(dir, in)
 	if json {
 		if err := view.Validation(a.out, diagnostics); err != nil {
