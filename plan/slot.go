@@ -69,6 +69,7 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 	}
 	found := s.foundSlot(w.on, w.Name)
 	s.checkKind(w, found, out)
+	s.checkStandbySlot(w, found, out)
 	spent := found != nil && s.spent(w, found)
 	if found != nil && !spent || !s.mayMake(w) {
 		s.cameAlong(d, w, found)
@@ -89,7 +90,7 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose
 	// the segment it begins with to a checkpoint of another copy.
 	if w.Type == topology.SlotLogical {
-		d.after = append(append(d.after, s.address("database", w.Database)), w.publications()...)
+		d.after = append(append(d.after, s.address("database", w.Database)), s.slotPublications(w)...)
 		d.differ("plugin", nil, ptr(w.Plugin), "")
 		d.differ("database", nil, ptr(w.Database), "")
 		d.sqlIn(w.on, w.Database, "create slot", createSlotSQL(w))

@@ -27,14 +27,16 @@ func (s *scope) slotFor(sub *topology.Subscription) wantedSlot {
 }
 
 // publications come before the slot that decodes for them: what is decoded is seen with
-// the catalog of its time, and a publication that was not there yet stops it for good.
-func (w wantedSlot) publications() []string {
-	if w.by == nil {
-		return nil
-	}
+// the catalog of its time, and a publication that was not there yet stops it for good. The
+// slot is the subscription's own, or a slot block's that it uses.
+func (s *scope) slotPublications(w wantedSlot) []string {
 	var ids []string
-	for _, p := range w.by.Publications {
-		ids = append(ids, p.ID)
+	for _, sub := range s.subscribers() {
+		if w.on == s.cluster.Primary && w.fed == nil && w.Name == sub.Options.SlotName {
+			for _, p := range sub.Publications {
+				ids = append(ids, p.ID)
+			}
+		}
 	}
 	return ids
 }
@@ -85,16 +87,27 @@ func createSlotSQL(w wantedSlot) string {
 // cameAlong writes down that a failover slot, which repltool made on the primary before,
 // is on the one that was promoted: it goes on being repltool's.
 func (s *scope) cameAlong(d *draft, w wantedSlot, found *facts.Slot) {
-	if found == nil || w.on != s.cluster.Primary || !found.Failover || s.isOurs(object{"slot", w.Name, w.on.Name}) {
+	if found == nil || s.isOurs(object{"slot", w.Name, w.on.Name}) {
 		return
+	}
+	if m := s.carriedOver(w, found); m != nil {
+		d.Action, d.Reason = Update, "repltool made it on "+m.in+", and it came along to "+w.on.Name
+		d.sql(s.cluster.Primary, "write down where it is", intend(s.slotRow(w.on, w.Name)))
+	}
+}
+
+// carriedOver answers the ledger's row of a failover slot that repltool created on the
+// primary of before, or nil.
+func (s *scope) carriedOver(w wantedSlot, found *facts.Slot) *row {
+	if w.on != s.cluster.Primary || !found.Failover {
+		return nil
 	}
 	for _, m := range s.managed("slot") {
 		if m.name == w.Name {
-			d.Action, d.Reason = Update, "repltool made it on "+m.in+", and it came along to "+w.on.Name
-			d.sql(s.cluster.Primary, "write down where it is", intend(s.slotRow(w.on, w.Name)))
-			return
+			return &m
 		}
 	}
+	return nil
 }
 
 // checkKind refuses a slot block whose slot is there and is another one; that of a

@@ -108,9 +108,7 @@ func (v *subscription) before() []string {
 	p := v.publisher
 	all = append(all, p.databaseAddresses(v.SourceDatabase())...)
 	all = append(all, p.ledgerAddress(), p.hbaAddress(p.cluster.Primary), p.address("role", v.Role.Name), v.grantsAddress())
-	if v.CreateSlot {
-		all = append(all, p.address("slot", v.Options.SlotName))
-	}
+	all = append(all, p.address("slot", v.Options.SlotName)) // its own, or a slot block's
 	for _, pub := range v.Publications {
 		all = append(all, pub.ID)
 		if !p.move(pub).keeps(v.Subscription) {
@@ -219,8 +217,15 @@ func detach(name string) []string {
 // dropSlotSteps drop the old slot, and those of copies that did not end.
 func (v *subscription) dropSlotSteps(d *draft) {
 	p := v.publisher.cluster.Primary
-	old := literal(v.is.Options.SlotName)
-	d.wait(p, "slot "+v.is.Options.SlotName+" is free", "SELECT count(*) = 0 FROM pg_replication_slots WHERE active AND slot_name = "+old, streamTimeout)
+	name := v.is.Options.SlotName
+	if w := v.publisher.slotFor(v.Subscription); name != w.Name {
+		w.Name = name
+		if found := v.publisher.foundSlot(p, name); found != nil && !v.publisher.mayUse(w, found) {
+			return // of the publisher that it came from there is nothing here
+		}
+	}
+	old := literal(name)
+	d.wait(p, "slot "+name+" is free", "SELECT count(*) = 0 FROM pg_replication_slots WHERE active AND slot_name = "+old, streamTimeout)
 	d.sql(p, "drop slot", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = "+old+";")
 }
 

@@ -121,14 +121,10 @@ func (v *subscription) checkSlot(out *findings) {
 		here := v.scope.cluster.Primary.Name
 		out.tellDrift(v.ID, p.Name, message, ident(v.Options.SlotName), what, here)
 		out.tellHealth(Error, v.ID, "empty its tables on "+here+", then copy them again with -replace="+v.ID, message, ident(v.Options.SlotName), what, here)
-	case v.is == nil && slot != nil && slot.Active:
-		out.fail(v.Range, "Slot is in use", "%s: slot %s on %s is in use by process %d. Give the subscription another slot_name.", v.ID, ident(slot.Name), p.Name, slot.ActivePID)
-	case v.is == nil && slot != nil && slot.WALStatus == "lost" && !v.publisher.isOurs(object{"slot", slot.Name, p.Name}):
-		out.fail(v.Range, "Slot has lost WAL", "%s: slot %s on %s is there and has lost WAL that it needs. Drop it, or give the subscription another slot_name.", v.ID, ident(slot.Name), p.Name)
-	case v.is == nil && slot != nil && (slot.Type != topology.SlotLogical || slot.Plugin != "pgoutput" || slot.Database != v.SourceDatabase()):
-		out.fail(v.Range, "Slot is of another kind", "%s: slot %s on %s is there, and is no slot of pgoutput in database %s. Give the subscription another slot_name.", v.ID, ident(slot.Name), p.Name, v.SourceDatabase())
-	case v.is == nil && slot == nil && !v.CreateSlot:
+	case v.is == nil && slot == nil && !v.CreateSlot && !v.publisher.declaresSlot(v.Options.SlotName):
 		out.fail(v.Range, "No such slot", "%s says create_slot = false, and %s has no slot %s.", v.ID, p.Name, ident(v.Options.SlotName))
+	default:
+		v.checkClaim(slot, out)
 	}
 }
 

@@ -230,7 +230,14 @@ func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string
 	words := strings.Fields(rest)
 	switch words[0] {
 	case "absent":
-		*node = *emptyNode(top, top.Cluster(top.Node(name)), top.Node(name))
+		c := top.Cluster(top.Node(name))
+		*node = *emptyNode(top, c, top.Node(name))
+		if sb := c.Standby(top.Node(name)); sb != nil && sb.Slot != "" { // an apply made its slot
+			if live := f.Nodes[c.Primary.Name].Server; live != nil && live.Ledger != nil {
+				up := sb.Upstream.Name
+				live.Ledger.Managed = append(live.Ledger.Managed, facts.Managed{Address: c.ID + ".node." + up + ".slot." + sb.Slot, Object: "slot " + sb.Slot + " on " + up})
+			}
+		}
 	case "down":
 		node.Server, node.Host.Running = nil, false
 	case "unreachable":
