@@ -98,7 +98,7 @@ func (c *paramChange) wake(d *draft, names []string) {
 	}
 	set, _ := parseSync(c.scope.syncCurrent())
 	for _, name := range names {
-		if n := c.scope.memberNamed(name); n != nil && c.scope.running(n) && !c.scope.recloned(n) && slices.Contains(set.names, name) {
+		if n := c.scope.memberNamed(name); n != nil && c.scope.running(n) && !c.scope.recloned(n) && set.has(name) {
 			d.sql(n, "commits wait for it: reconnect at once", "SELECT pg_reload_conf();")
 		}
 	}

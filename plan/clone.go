@@ -219,7 +219,7 @@ func (s *scope) startClone(d *draft, sb *topology.Standby) {
 		}
 		d.reload(n)
 	}
-	s.awaitStream(d, sb.Upstream, n, n.Name)
+	s.awaitStream(d, sb.Upstream, n, s.willBeSeenAs(sb))
 }
 
 // inherited are the statements that make a copy's postgresql.auto.conf its own: it

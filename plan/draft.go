@@ -12,8 +12,11 @@ import (
 // draft is a change in the making.
 type draft struct {
 	Change
-	steps    []Step
-	after    []string // addresses that come first, where they change at all
+	steps []Step
+	after []string // addresses that come first, where they change at all
+	// closedBy is the address of the change that ends what this one begins, such as a
+	// relaxed synchronous set: a target that brings this one brings that one too.
+	closedBy string
 	restarts []string // nodes that go down and come back
 	copies   []Copy
 }

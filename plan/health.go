@@ -13,6 +13,7 @@ func health(s *scope, out *findings) {
 	for _, sb := range s.cluster.Standbys {
 		s.standbyHealth(sb, out)
 	}
+	s.syncHealth(out)
 	subscriptionHealth(s, out)
 	for _, n := range s.cluster.Members() {
 		if s.running(n) {

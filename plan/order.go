@@ -93,12 +93,28 @@ func target(t *topology.Topology, scopes []*scope, drafts []*draft, targets []st
 				Detail: fmt.Sprintf("-target=%s: the topology has nothing at that address.%s Addresses look like cluster.main, cluster.main.standby.pg2, cluster.main.role.app.", address, near(address, known)),
 			})
 		}
-		for _, d := range drafts {
-			if under(d.Address, address) {
-				keep[d.Address] = true
-			}
+		keepUnder(drafts, address, keep)
+	}
+	require(drafts, keep)
+	closeOpened(drafts, keep)
+	drafts, err := order(kept(drafts, func(d *draft) bool { return keep[d.Address] }))
+	if err != nil { // cannot be: a part of an ordered set has an order
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No order of changes", Detail: err.Error()})
+	}
+	return drafts, diags
+}
+
+// keepUnder keeps the drafts at or under a target.
+func keepUnder(drafts []*draft, target string, keep map[string]bool) {
+	for _, d := range drafts {
+		if under(d.Address, target) {
+			keep[d.Address] = true
 		}
 	}
+}
+
+// require keeps what the kept drafts of an ordered list require.
+func require(drafts []*draft, keep map[string]bool) {
 	for i := len(drafts) - 1; i >= 0; i-- { // what is required stands before
 		if keep[drafts[i].Address] {
 			for _, address := range drafts[i].Requires {
@@ -106,11 +122,16 @@ func target(t *topology.Topology, scopes []*scope, drafts []*draft, targets []st
 			}
 		}
 	}
-	drafts, err := order(kept(drafts, func(d *draft) bool { return keep[d.Address] }))
-	if err != nil { // cannot be: a part of an ordered set has an order
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No order of changes", Detail: err.Error()})
+}
+
+// closeOpened keeps what closes the kept drafts that open something: that one comes for
+// itself, and not with all that it follows.
+func closeOpened(drafts []*draft, keep map[string]bool) {
+	for _, d := range drafts {
+		if keep[d.Address] && d.closedBy != "" {
+			keep[d.closedBy] = true
+		}
 	}
-	return drafts, diags
 }
 
 // under tells whether address is target or below it.

@@ -38,6 +38,7 @@ func preflight(s *scope, out *findings) {
 				"%s: %s holds files that are no PostgreSQL cluster. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)
 		case sb != nil:
 			s.checkStandby(sb, f, out)
+			s.checkClusterNames(sb, out)
 		default:
 			s.checkPrimary(n, f, out)
 		}

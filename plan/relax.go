@@ -82,21 +82,17 @@ func (s *scope) setBack(d *draft, why string, was aside) {
 func (s *scope) relaxed(n *topology.Node) (without, full string) {
 	full = s.syncCurrent()
 	set, ok := parseSync(full)
-	if !ok || s.live() == nil || !slices.Contains(set.names, s.applicationName(n)) {
+	if !ok || s.live() == nil || !set.has(s.applicationName(n)) {
 		return full, full
 	}
-	var left []string
-	for _, sender := range s.live().Senders {
-		name := sender.ApplicationName
-		if sender.State == "streaming" && name != s.applicationName(n) && slices.Contains(set.names, name) {
-			left = append(left, syncIdent(name))
-		}
+	left := set.streaming(s.live())
+	if i := slices.IndexFunc(left, func(name string) bool { return strings.EqualFold(name, s.applicationName(n)) }); i >= 0 {
+		left = slices.Delete(left, i, i+1) // one process; others of that name stay
 	}
 	if len(left) >= set.number {
 		return full, full
 	}
-	slices.Sort(left)
-	return syncValue(set.method, len(left), left), full
+	return syncValue(set.method, len(left), syncIdents(left)), full
 }
 
 // relaxedFrom tells whether a value is what is left of a fuller one: else somebody has
@@ -105,5 +101,5 @@ func relaxedFrom(value, full string) bool {
 	x, okX := parseSync(value)
 	y, okY := parseSync(full)
 	return okX && okY && (len(x.names) == 0 || x.method == y.method && x.number <= y.number) &&
-		!slices.ContainsFunc(x.names, func(name string) bool { return !slices.Contains(y.names, name) })
+		!slices.ContainsFunc(x.names, func(name string) bool { return !y.has(name) })
 }

@@ -141,6 +141,7 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 		s.awaitStream(d, s.followed(standby), n, s.applicationName(n)) // another upstream is another change
 	}
 	if standby != nil && relaxed != full {
+		s.awaitSet(d, n, full)
 		s.unrelax(d, full)
 	}
 	if standby == nil {

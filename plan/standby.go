@@ -75,11 +75,7 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 	}
 	if d.changes("primary_") {
 		d.Effect = "the WAL receiver reconnects"
-		name := n.Name // of the new conninfo
-		if !d.changes("primary_conninfo") {
-			name = s.applicationName(n)
-		}
-		s.awaitStream(d, sb.Upstream, n, name)
+		s.awaitStream(d, sb.Upstream, n, s.willBeSeenAs(sb))
 	}
 	return d
 }
@@ -101,11 +97,11 @@ func (s *scope) upstreamAddresses(sb *topology.Standby) []string {
 }
 
 // connInfo answers the primary_conninfo of a standby: no password, it is in the
-// passfile. application_name is what synchronous_standby_names matches.
+// passfile. application_name is what synchronous_standby_names matches (sender.go).
 func (s *scope) connInfo(sb *topology.Standby) map[string]string {
 	r := s.cluster.Replication
 	c := connTo(sb.Upstream, r.Role.Name, r)
-	c["application_name"] = sb.Node.Name
+	c[applicationKey] = s.standbyName(sb)
 	if r.Role.Password.IsSet() {
 		c["passfile"] = s.found(sb.Node).Host.Passfile.Path
 	}
@@ -117,8 +113,7 @@ func (s *scope) connInfo(sb *topology.Standby) map[string]string {
 
 // connDiffers answers the keys in which a conninfo is not as wanted. A password that
 // stands in the text or in a file of somebody else's, and is the right one, does for the
-// passfile, so that a standby made by hand is adopted without a reconnect. A name of its own a standby needs only as a
-// member of the synchronous set.
+// passfile, so that a standby made by hand is adopted without a reconnect.
 func (s *scope) connDiffers(now, wanted map[string]string, sb *topology.Standby) []string {
 	return slices.DeleteFunc(connDiff(now, wanted, connKeys()), func(key string) bool {
 		switch key {
@@ -126,8 +121,6 @@ func (s *scope) connDiffers(now, wanted map[string]string, sb *topology.Standby)
 			return s.hasPassword(now, sb.Node)
 		case "dbname", "service", "connect_timeout":
 			return wanted[key] == "" // nothing that streaming needs
-		case "application_name":
-			return !slices.Contains(s.syncMembers(), sb.Node) // nothing matches it: no reason to interrupt the stream
 		}
 		return false
 	})
@@ -155,20 +148,6 @@ func (s *scope) recloned(n *topology.Node) bool {
 	}
 	return s.replace[s.standbyAddress(n)] || f.Server == nil && f.ServerError == nil &&
 		(slices.Contains([]facts.DataState{facts.DataAbsent, facts.DataEmpty}, f.Host.Data.State) || len(f.Host.Jobs) > 0)
-}
-
-// applicationName is the name under which a standby that runs is seen upstream.
-func (s *scope) applicationName(n *topology.Node) string {
-	if f := s.found(n); f.Server != nil {
-		if name := conninfo.Map(f.Server.ConnInfo.Reveal())["application_name"]; name != "" {
-			return name
-		}
-		if name := f.Server.InForce("cluster_name"); name != "" {
-			return name
-		}
-		return "walreceiver"
-	}
-	return n.Name
 }
 
 func binary(h *facts.Host, name string) string { return path.Join(h.BinDir, name) }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -18,15 +19,19 @@ func synchronous(s *scope, out *findings) {
 	wanted, current := s.syncWanted(), s.syncCurrent()
 	shrunk, leaves := s.leave(out)
 	owed := s.keptAside()
-	if s.syncForeign() {
-		if !leaves && owed == nil {
-			return // the topology says nothing of it, and never did
-		}
-		wanted = current // somebody's own: it comes back as it was
+	back := leaves && (s.closes(d, out) || !s.syncReadable(out))
+	switch {
+	case s.syncForeign() && !leaves && owed == nil:
+		return // the topology says nothing of it, and never did
+	case s.syncForeign():
+		wanted = s.restored(current, out) // somebody's own: it comes back as it was
 		if owed != nil && relaxedFrom(current, owed.value) {
-			wanted = owed.value
+			wanted = s.restored(owed.value, out)
 			d.Reason = "an apply that died had set it aside"
 		}
+	case back: // this run relaxes it, and is not to bring in another
+		wanted = s.restored(s.unrelaxed(current), out)
+		d.Reason = "this plan relaxes it: it is restored"
 	}
 	if !leaves && sameSync(current, wanted) && (s.live() == nil || s.syncForeign() || s.syncInBlock(wanted)) {
 		if owed != nil {
@@ -36,17 +41,14 @@ func synchronous(s *scope, out *findings) {
 		out.put(d)
 		return
 	}
-	d.after = append(s.standbyAddresses(), s.nodeAddress(n), s.parametersAddress(n), s.hbaAddress(n), s.leavingAddress())
-	for _, sb := range s.cluster.Standbys {
-		d.after = append(d.after, s.parametersAddress(sb.Node), s.nodeAddress(sb.Node))
-	}
-	if !s.syncReadable(out) {
+	d.after = s.beforeSync()
+	if !leaves && !s.syncReadable(out) {
 		return
 	}
 	d.worsen(Reload)
-	d.Effect = s.syncEffect()
+	d.Effect = s.syncEffect(back)
 	d.differ(syncNames, ptr(literal(shrunk)), ptr(literal(wanted)), "")
-	s.gates(d, shrunk, wanted)
+	s.gates(d, current, shrunk, wanted, out)
 	s.writeSync(d, wanted, leaves)
 	d.reload(n)
 	d.wait(n, "value in force", syncInForce(wanted), settleTimeout)
@@ -54,6 +56,47 @@ func synchronous(s *scope, out *findings) {
 		d.sql(n, "it is back", forget(s.asideAddress()))
 	}
 	out.put(d)
+}
+
+// beforeSync is what is done before the set.
+func (s *scope) beforeSync() []string {
+	n := s.cluster.Primary
+	after := append(s.standbyAddresses(), s.nodeAddress(n), s.parametersAddress(n), s.hbaAddress(n), s.leavingAddress())
+	for _, sb := range s.cluster.Standbys {
+		after = append(after, s.parametersAddress(sb.Node), s.nodeAddress(sb.Node))
+	}
+	return after
+}
+
+// closes tells that the targets relax the set and do not ask for it: d is there to
+// restore it, and brings no other into force.
+func (s *scope) closes(d *draft, out *findings) bool {
+	if len(s.targets) == 0 {
+		return false
+	}
+	probe := newDraft(Update, d.Address)
+	probe.after = s.beforeSync()
+	drafts, err := order(append(slices.Clone(out.drafts), probe))
+	if err != nil {
+		return false // told by Build
+	}
+	keep := map[string]bool{}
+	for _, target := range s.targets {
+		keepUnder(drafts, target, keep)
+	}
+	require(drafts, keep)
+	return keep[s.leavingAddress()] && !keep[d.Address]
+}
+
+// unrelaxed answers the value in force, or the one that an apply which died left relaxed.
+func (s *scope) unrelaxed(current string) string {
+	if s.live() == nil {
+		return current
+	}
+	if full, ours := s.confBlock(s.primary().Host).value(syncNames); ours && s.setBySystem(syncNames) && relaxedFrom(current, full) {
+		return full
+	}
+	return current
 }
 
 // writeSync brings the value into the block, and what overrides it away. What the
@@ -76,19 +119,63 @@ func (s *scope) writeSync(d *draft, wanted string, leaves bool) {
 	}
 }
 
-// gates waits for the members that commits do not wait for already.
-func (s *scope) gates(d *draft, current, wanted string) {
-	now, _ := parseSync(current)
+// gates waits for each member that is new to the set or that this plan interrupts, and
+// for as many of it as commits will wait for: what was in force is no proof of a standby
+// that streams.
+func (s *scope) gates(d *draft, before, shrunk, wanted string, out *findings) {
+	was, _ := parseSync(before)
+	now, _ := parseSync(shrunk)
 	then, _ := parseSync(wanted)
-	for _, m := range s.cluster.Members()[1:] {
-		name := m.Name
-		if !slices.Contains(then.names, name) {
-			name = s.applicationName(m) // of a set that is somebody's own
-		}
-		if slices.Contains(then.names, name) && (then.number > now.number || !slices.Contains(now.names, name)) {
-			d.gate(s.cluster.Primary, m, name)
+	gated := 0
+	for _, sb := range s.cluster.Standbys {
+		name := s.willBeSeenAs(sb)
+		if !then.every() && then.has(name) && !now.has(name) && (!was.has(name) || s.disturbed(sb.Node, out)) {
+			d.gate(s.cluster.Primary, sb.Node, name)
+			gated++
 		}
 	}
+	if gated < then.number && len(then.names) > 0 && !sameSync(shrunk, wanted) {
+		d.step(s.cluster.Primary, "gate", s.setGate(then, true))
+	}
+}
+
+// awaitSet waits, before commits wait for the full set again, until enough of it stream:
+// n may have to replay what it has before it does.
+func (s *scope) awaitSet(d *draft, n *topology.Node, full string) {
+	set, ok := parseSync(full)
+	if !ok {
+		return
+	}
+	wait := s.setGate(set, false)
+	wait.Timeout += s.delay(n)
+	wait.Progress = catchingUp(n)
+	d.step(s.cluster.Primary, wait.What, wait)
+}
+
+// setGate waits until as many of a set stream and have caught up as commits wait for.
+func (s *scope) setGate(set syncSet, shown bool) Wait {
+	of, where := strings.Join(set.names, ", "), "lower(application_name) IN ("+literals(lowered(set.names))+")"
+	if set.every() {
+		of, where = "any standby", "application_name <> "+literal(facts.BaseBackup)
+	}
+	what := of
+	if len(set.names) > 1 || set.number > 1 {
+		what = fmt.Sprintf("%d of %s", set.number, of)
+	}
+	return Wait{
+		Database: maintenance, Gate: shown, Timeout: streamTimeout,
+		What:  fmt.Sprintf("%s streaming, lag < %s", what, strings.ReplaceAll(bytesText(syncLag), " ", "")),
+		Else:  "commits would wait for a standby that is not there",
+		Query: fmt.Sprintf("SELECT count(*) >= %d FROM pg_stat_replication\nWHERE %s AND state = 'streaming'\n  AND pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) < %d", set.number, where, int64(syncLag)),
+	}
+}
+
+func lowered(names []string) []string {
+	var all []string
+	for _, name := range names {
+		all = append(all, strings.ToLower(name))
+	}
+	return all
 }
 
 // gate adds the wait for one member of the set.
@@ -116,9 +203,9 @@ func (s *scope) syncWanted() string {
 	}
 	var names []string
 	for _, n := range y.Standbys {
-		names = append(names, syncIdent(n.Name))
+		names = append(names, n.Name)
 	}
-	return syncValue(y.Method, y.Number, names)
+	return syncValue(y.Method, y.Number, syncIdents(names))
 }
 
 func syncValue(method string, number int, names []string) string {
@@ -134,6 +221,14 @@ func syncIdent(name string) string {
 		return name
 	}
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
+
+func syncIdents(names []string) []string {
+	var all []string
+	for _, name := range names {
+		all = append(all, syncIdent(name))
+	}
+	return all
 }
 
 // syncCurrent answers the value in force.
@@ -174,10 +269,10 @@ func (s *scope) syncReadable(out *findings) bool {
 	return true
 }
 
-func (s *scope) syncEffect() string {
+func (s *scope) syncEffect(back bool) string {
 	y := s.cluster.Synchronous
 	switch {
-	case y == nil && !s.syncOurs():
+	case back, y == nil && !s.syncOurs():
 		return "commits wait as before"
 	case y == nil:
 		return "commits wait for no standby"

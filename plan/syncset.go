@@ -15,6 +15,15 @@ type syncSet struct {
 	names  []string
 }
 
+// has tells whether the set names a standby, as the server compares: without regard to
+// case, and * is every one (SyncRepGetStandbyPriority).
+func (set syncSet) has(name string) bool {
+	return slices.ContainsFunc(set.names, func(n string) bool { return n == "*" || strings.EqualFold(n, name) })
+}
+
+// every tells that the set is whoever streams.
+func (set syncSet) every() bool { return slices.Contains(set.names, "*") }
+
 // parseSync reads synchronous_standby_names: "", "a, b", "2 (a, b)", "ANY 1 (a, b)",
 // "FIRST 1 (a, b)"; it is false for anything else.
 func parseSync(value string) (syncSet, bool) {

@@ -267,6 +267,15 @@ func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string
 		setting := node.Server.Settings[words[1]]
 		setting.Value = words[2]
 		node.Server.Settings[words[1]] = setting
+	case "conninfo": // NODE conninfo KEY=VALUE…
+		node.Server.ConnInfo = topology.NewSecret("", rest[len("conninfo "):])
+	case "sender": // NODE sender STANDBY NAME: its application_name, or - for none
+		node.Server.Senders = remove(node.Server.Senders, func(w facts.Sender) bool { return w.ApplicationName == words[1] && words[2] == "-" })
+		for i := range node.Server.Senders {
+			if w := &node.Server.Senders[i]; w.ApplicationName == words[1] {
+				w.ApplicationName = words[2]
+			}
+		}
 	case "no-role":
 		node.Server.Roles = remove(node.Server.Roles, func(r facts.Role) bool { return r.Name == words[1] })
 	case "no-database":

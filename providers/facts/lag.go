@@ -5,13 +5,21 @@ import (
 	"strings"
 )
 
+// BaseBackup is the application_name of a base backup's connections.
+const BaseBackup = "pg_basebackup"
+
+// Copies tells that the process serves a base backup: its files, or the WAL beside them.
+// Neither is a standby, though the second one streams, and confirms what it has flushed.
+func (w *Sender) Copies() bool { return w.State == "backup" || w.ApplicationName == BaseBackup }
+
 // SenderTo answers the process that serves a standby: the one that holds its slot,
-// else the one of its application_name; nil when there is none.
+// else the one of its application_name; nil when there is none. The one that holds the
+// slot may be that of the standby's base backup.
 func (s *Server) SenderTo(slot, application string) *Sender {
 	if sender := find(s.Senders, func(w *Sender) bool { return slot != "" && w.SlotName == slot }); sender != nil {
 		return sender
 	}
-	return find(s.Senders, func(w *Sender) bool { return w.ApplicationName == application && w.State != "backup" })
+	return find(s.Senders, func(w *Sender) bool { return w.ApplicationName == application && !w.Copies() })
 }
 
 // Behind answers how many bytes of WAL lie from one position to the end, at least
