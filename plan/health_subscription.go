@@ -58,9 +58,22 @@ func (s *scope) cutOffCopies(sub *topology.Subscription, is *facts.Subscription,
 		if t.Slot == "" || !of.running(publisher) || of.foundSlot(publisher, t.Slot) != nil {
 			continue
 		}
-		out.tellHealth(Error, sub.ID, fmt.Sprintf("take it out of the publication and apply; empty it on %s, put it back and apply: it is copied again", s.cluster.Primary.Name),
+		out.tellHealth(Error, sub.ID, s.copyOneAgain(sub, t.Table),
 			"%s: the copy of %s was cut off at its very end: its slot on %s is gone, and PostgreSQL tries for ever", is.Name, t.Table, publisher.Name)
 	}
+}
+
+// copyOneAgain says how to copy one table again, by who fills it.
+func (s *scope) copyOneAgain(sub *topology.Subscription, name topology.TableName) string {
+	local, _ := s.logical(sub.Database)
+	v := s.subscription(sub, local)
+	rows := "delete the rows that came by it from " + name.String() + " (all, if nothing else writes to it)"
+	if filter := v.remote.RowFilter(sub, name); filter != "" {
+		rows = deleteSQL(name, filter)
+	} else if len(v.fillers(name)) > 0 {
+		rows = "delete the rows of " + v.publisher.cluster.Primary.Name + " from " + name.String() + ", which other subscriptions fill too, and write copy_data = \"merge\""
+	}
+	return "To fix: take it out of the publication and apply. On " + s.cluster.Primary.Name + " " + rows + ". Put it back and apply: it is copied again."
 }
 
 // leftoverSlots are those of table copies that did not end: nobody comes back for

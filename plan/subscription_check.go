@@ -120,7 +120,7 @@ func (v *subscription) checkSlot(out *findings) {
 		const message = "slot %s %s: changes since then are missing on %s"
 		here := v.scope.cluster.Primary.Name
 		out.tellDrift(v.ID, p.Name, message, ident(v.Options.SlotName), what, here)
-		out.tellHealth(Error, v.ID, "empty its tables on "+here+", then copy them again with -replace="+v.ID, message, ident(v.Options.SlotName), what, here)
+		out.tellHealth(Error, v.ID, v.copyAgain(), message, ident(v.Options.SlotName), what, here)
 	case v.is == nil && slot == nil && !v.CreateSlot && !v.publisher.declaresSlot(v.Options.SlotName):
 		out.fail(v.Range, "No such slot", "%s says create_slot = false, and %s has no slot %s.", v.ID, p.Name, ident(v.Options.SlotName))
 	default:
@@ -338,18 +338,5 @@ func (v *subscription) refuseNoDatabase(out *findings) {
 	if len(v.publishedTables()) > 0 {
 		out.fail(v.Range, "Tables are not there yet",
 			"Database %q is made by this plan, and %s copies into tables of it. Make the database first, with -target=%s, then plan again.", v.Database, v.ID, s.cluster.ID)
-	}
-}
-
-// checkRows refuses to copy into a table that has rows: the first key that is there
-// twice stops the copy for good.
-func (v *subscription) checkRows(name topology.TableName, local *facts.Table, out *findings) {
-	if v.CopyData && local.Rows {
-		first := "Empty it first"
-		if v.remade() && v.is.Options.Enabled { // what it still receives would be there before the copy
-			first = "First ALTER SUBSCRIPTION " + ident(v.is.Name) + " DISABLE in database " + ident(v.Database) + ", then empty it"
-		}
-		out.fail(v.Range, "Table has rows already",
-			"%s would copy into %s on %s, which has rows: a key that is there twice stops the copy. %s, or say copy_data = false if its rows are the publisher's.", v.ID, name, v.scope.cluster.Primary.Name, first)
 	}
 }

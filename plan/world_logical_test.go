@@ -163,6 +163,10 @@ func alterLogical(t *testing.T, node *facts.Node, words []string, rest, directiv
 		var f facts.Filter
 		decodeInto(t, directive, text, &f)
 		db.Filters = append(remove(db.Filters, func(o facts.Filter) bool { return o.Table == f.Table }), f)
+	case "overlap":
+		var o facts.Overlap
+		decodeInto(t, directive, text, &o)
+		db.Overlaps = append(db.Overlaps, o)
 	case "definition":
 		id, sql, _ := strings.Cut(text, " ")
 		if db.Definitions == nil {

@@ -59,7 +59,7 @@ func missingTables(sub *topology.Subscription, all facts.Facts) []topology.Table
 			missing = append(missing, t)
 		}
 	}
-	for _, t := range toCome(sub, all) {
+	for _, t := range toCome(sub, all, false) {
 		if local.Table(t) != nil {
 			continue
 		}

@@ -18,6 +18,9 @@ import (
 type InspectOptions struct {
 	Parallelism int           // nodes at a time; 0: all
 	Timeout     time.Duration // for one node; 0: 30 s
+	// Replace are the addresses of what is to be replaced: subscriptions among them copy
+	// their tables again.
+	Replace []string
 }
 
 const (

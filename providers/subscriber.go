@@ -22,21 +22,42 @@ type subscriberDatabase struct {
 	database string
 }
 
+// copies are what the subscriptions of a database are to copy.
+type copies struct {
+	tables   []topology.TableName
+	overlaps []postgres.WantedOverlap
+}
+
+func (c *copies) add(sub *topology.Subscription, tables []topology.TableName, all facts.Facts) {
+	c.tables = append(c.tables, tables...)
+	_, remote := sides(sub, all)
+	for _, t := range tables {
+		if where := remote.RowFilter(sub, t); where != "" {
+			c.overlaps = append(c.overlaps, postgres.WantedOverlap{ID: sub.ID, Table: t, Where: where})
+		}
+	}
+}
+
 // lookAtSubscribers reads such databases again, with the tables that are to come.
 func (f *Fleet) lookAtSubscribers(ctx context.Context, o InspectOptions, all facts.Facts) {
-	wants := map[subscriberDatabase][]topology.TableName{}
+	wants := map[subscriberDatabase]*copies{}
 	for _, sub := range f.topology.Subscriptions {
-		if tables := toCome(sub, all); len(tables) > 0 {
-			at := subscriberDatabase{sub.Cluster.Primary, sub.Database}
-			wants[at] = append(wants[at], tables...)
+		tables := toCome(sub, all, slices.Contains(o.Replace, sub.ID))
+		if len(tables) == 0 {
+			continue
 		}
+		at := subscriberDatabase{sub.Cluster.Primary, sub.Database}
+		if wants[at] == nil {
+			wants[at] = &copies{}
+		}
+		wants[at].add(sub, tables, all)
 	}
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(o.Parallelism)
-	for at, tables := range wants {
+	for at, w := range wants {
 		group.Go(func() error {
-			found := f.nodes[at.node.Name].readAgainWith(ctx, o, at.database, tables)
+			found := f.nodes[at.node.Name].readAgainWith(ctx, o, at.database, *w)
 			mu.Lock()
 			defer mu.Unlock()
 			all.Nodes[at.node.Name].Server.Logical[at.database] = found
@@ -46,15 +67,15 @@ func (f *Fleet) lookAtSubscribers(ctx context.Context, o InspectOptions, all fac
 	_ = group.Wait() // no reading answers an error: it is in the facts
 }
 
-// readAgainWith reads a database with further tables.
-func (n *Node) readAgainWith(ctx context.Context, o InspectOptions, database string, tables []topology.TableName) *facts.Logical {
+// readAgainWith reads a database with the tables that are to be copied into it.
+func (n *Node) readAgainWith(ctx context.Context, o InspectOptions, database string, c copies) *facts.Logical {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	w := postgres.LogicalWant{}
 	if first := n.logical[database]; first != nil {
 		w = *first
 	}
-	w.Tables, w.Rows = slices.Concat(w.Tables, tables), tables
+	w.Tables, w.Rows, w.Overlaps = slices.Concat(w.Tables, c.tables), c.tables, c.overlaps
 	found := n.readDatabase(ctx, n.places()[0], database, w)
 	if found == nil { // it was there a moment ago
 		found = &facts.Logical{Error: &facts.ReadError{Kind: facts.Unreachable, Text: "database " + database + " went away, or its server became a standby"}}
@@ -62,8 +83,9 @@ func (n *Node) readAgainWith(ctx context.Context, o InspectOptions, database str
 	return found
 }
 
-// toCome answers the tables that a subscription is to copy and has not.
-func toCome(sub *topology.Subscription, all facts.Facts) []topology.TableName {
+// toCome answers the tables that a subscription is to copy: those that it has not, or
+// all where it is replaced.
+func toCome(sub *topology.Subscription, all facts.Facts, replaced bool) []topology.TableName {
 	local, remote := sides(sub, all)
 	if local == nil || remote == nil {
 		return nil
@@ -72,7 +94,7 @@ func toCome(sub *topology.Subscription, all facts.Facts) []topology.TableName {
 	var tables []topology.TableName
 	for _, p := range sub.Publications {
 		for _, t := range remote.Published(p) {
-			if is == nil || !slices.ContainsFunc(is.Tables, func(s facts.SubscribedTable) bool { return s.Table == t }) {
+			if is == nil || replaced || !slices.ContainsFunc(is.Tables, func(s facts.SubscribedTable) bool { return s.Table == t }) {
 				tables = append(tables, t)
 			}
 		}

@@ -26,7 +26,7 @@ func (e *evaluator) decodeSubscription(decl *declaration, id string, scope map[s
 	s.Cluster = b.cluster("cluster")
 	b.text("database", &s.Database, objectName)
 	s.Name = b.nameOr(decl.name)
-	b.flag("copy_data", &s.CopyData)
+	b.copyData(s)
 	b.flag("create_slot", &s.CreateSlot)
 	b.text("copy_schema", &s.CopySchema, oneOf(CopySchemaNone, CopySchemaMissing))
 	b.text("on_destroy", &s.OnDestroy, oneOf(OnDestroyDrop, OnDestroyRetain))
@@ -39,6 +39,17 @@ func (e *evaluator) decodeSubscription(decl *declaration, id string, scope map[s
 	})
 	e.top.Subscriptions = append(e.top.Subscriptions, s)
 	return s
+}
+
+// copyData reads a flag that has a third value.
+func (b *block) copyData(s *Subscription) {
+	if v, ok := b.value("copy_data"); ok && v.Type() == cty.String && v.AsString() == CopyDataMerge {
+		s.CopyMerge = true
+		return
+	}
+	if v, ok := b.convert("copy_data", cty.Bool, "true, false or \"merge\""); ok {
+		s.CopyData = v.True()
+	}
 }
 
 func (b *block) subscriptionOptions(o *SubscriptionOptions) {

@@ -141,6 +141,7 @@ subscription "outside" {
 		{`[publication.p]`, "[publication.p]\n  role = \"other\""},
 		{`[publication.p]`, "[publication.p]\n  enabled = false"},
 		{`[publication.p]`, "[publication.p]\n  copy_data = false"},
+		{`[publication.p]`, "[publication.p]\n  copy_data = \"merge\""},
 		{`[publication.p]`, "[publication.p]\n  create_slot = false"},
 		{`[publication.p]`, "[publication.p]\n  slot_name = \"x\""},
 		{`[publication.p]`, "[publication.p]\n  binary = false"},

@@ -1,9 +1,15 @@
 package topology
 
-import "github.com/hashicorp/hcl/v2"
+import (
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
 
 // The values of a subscription's words.
 const (
+	CopyDataMerge     = "merge"
 	CopySchemaNone    = "none"
 	CopySchemaMissing = "missing"
 	OnDestroyDrop     = "drop"
@@ -38,6 +44,9 @@ type Subscription struct {
 	Options SubscriptionOptions
 	// CopyData tells whether tables are copied when they are first subscribed to.
 	CopyData bool
+	// CopyMerge tells that they are copied also into tables that have rows: those of
+	// other publishers, or of the subscriber itself.
+	CopyMerge bool
 	// CreateSlot tells whether the slot is repltool's to make and to drop.
 	CreateSlot bool
 	CopySchema string // CopySchemaNone or CopySchemaMissing
@@ -107,4 +116,29 @@ func (s *Subscription) Names() []string {
 		names = append(names, p.Name)
 	}
 	return names
+}
+
+// RowFilter answers the condition for the rows of a table that the subscription
+// receives, out of the row filters of those of its publications that publish the table;
+// "" where one of them sends every row (PostgreSQL docs, "Row Filters", "Combining
+// Multiple Row Filters").
+func (s *Subscription) RowFilter(name TableName, publishes func(*Publication) bool) string {
+	var filters []string
+	for _, p := range s.Publications {
+		if !publishes(p) {
+			continue
+		}
+		t := p.Table(name)
+		if t == nil || t.Where == "" || p.AllTables || slices.Contains(p.Schemas, name.Schema) {
+			return ""
+		}
+		filters = append(filters, t.Where)
+	}
+	if len(filters) == 1 {
+		return filters[0]
+	}
+	for i, f := range filters {
+		filters[i] = "(" + f + ")"
+	}
+	return strings.Join(filters, " OR ")
 }

@@ -13,8 +13,8 @@ import (
 
 // clusters are a topology's nodes as they live.
 type clusters interface {
-	// Inspect reads every node.
-	Inspect(ctx context.Context) facts.Facts
+	// Inspect reads every node, for a plan that replaces what is at these addresses.
+	Inspect(ctx context.Context, replace []string) facts.Facts
 	// Lock locks what a plan touches.
 	Lock(ctx context.Context, p *plan.Plan, o apply.LockOptions) (*apply.Locks, error)
 	// Env is the world to run a plan in; of the nodes that Inspect read.
@@ -42,7 +42,11 @@ type fleet struct {
 	options  providers.InspectOptions
 }
 
-func (f *fleet) Inspect(ctx context.Context) facts.Facts { return f.fleet.Inspect(ctx, f.options) }
+func (f *fleet) Inspect(ctx context.Context, replace []string) facts.Facts {
+	o := f.options
+	o.Replace = replace
+	return f.fleet.Inspect(ctx, o)
+}
 
 func (f *fleet) Lock(ctx context.Context, p *plan.Plan, o apply.LockOptions) (*apply.Locks, error) {
 	return apply.AcquireLocks(ctx, p, lockable(machines(f.fleet, f.topology)), o)

@@ -47,7 +47,7 @@ func (r *reading) withoutFindings() []plan.Diagnostic {
 func (a *app) read(ctx context.Context, t *topology.Topology, loading []plan.Diagnostic, live clusters, o plan.Options, quiet bool) (*reading, error) {
 	began := a.now()
 	done := a.announce(t, quiet)
-	found := live.Inspect(ctx)
+	found := live.Inspect(ctx, o.Replace)
 	done()
 	if err := ctx.Err(); err != nil {
 		return nil, err // what could not be read says nothing then

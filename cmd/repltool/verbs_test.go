@@ -43,7 +43,7 @@ type stand struct {
 	ran    []string
 }
 
-func (s *stand) Inspect(context.Context) facts.Facts {
+func (s *stand) Inspect(context.Context, []string) facts.Facts {
 	return facts.Facts{Nodes: map[string]*facts.Node{"pg1": s.found}}
 }
 

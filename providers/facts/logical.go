@@ -27,6 +27,18 @@ type Logical struct {
 	// Definitions hold what makes the tables that a subscriber lacks, by
 	// subscription ID: SQL text of the publisher's pg_dump (copy_schema).
 	Definitions map[string]Definition `json:",omitempty"`
+	// Overlaps tell of tables that have rows, and that a subscription is yet to copy
+	// through a row filter, whether the filter matches any of these rows.
+	Overlaps []Overlap `json:",omitempty"`
+}
+
+// Overlap is whether a table of the subscriber has rows that match the row filter of a
+// subscription.
+type Overlap struct {
+	Subscription string // topology's ID
+	Table        topology.TableName
+	Rows         bool
+	Error        string `json:",omitempty"` // why the server could not tell
 }
 
 // Publication is a row of pg_publication with its tables, of which Columns and
@@ -133,6 +145,15 @@ func (l *Logical) Table(name topology.TableName) *Table {
 	return find(l.Tables, func(t *Table) bool { return t.Table == name })
 }
 
+// Overlap answers what is known of the rows of a table that a subscription is to copy
+// into, or nil; l may be nil.
+func (l *Logical) Overlap(subscription string, name topology.TableName) *Overlap {
+	if l == nil {
+		return nil
+	}
+	return find(l.Overlaps, func(o *Overlap) bool { return o.Subscription == subscription && o.Table == name })
+}
+
 // Published answers the tables whose changes a publication sends, in the order of
 // their names: of a partitioned table its leaves, or, where the root is published
 // through, the topmost one that is a member (PostgreSQL docs, "CREATE PUBLICATION",
@@ -180,6 +201,12 @@ func topmost(p *topology.Publication, t *Table) topology.TableName {
 		}
 	}
 	return t.Table
+}
+
+// RowFilter answers the condition for the rows of a table that a subscription receives
+// from this database; "" for every row. l may be nil.
+func (l *Logical) RowFilter(sub *topology.Subscription, name topology.TableName) string {
+	return sub.RowFilter(name, func(p *topology.Publication) bool { return slices.Contains(l.Published(p), name) })
 }
 
 // Publication answers the publication of that name, or nil; l may be nil.

@@ -34,6 +34,16 @@ type LogicalWant struct {
 	// whether they have any row. Of others it is told whether their files have room
 	// for some.
 	Rows []topology.TableName
+	// Overlaps are the row filters of which it is asked, of tables that have rows, whether
+	// they match any.
+	Overlaps []WantedOverlap
+}
+
+// WantedOverlap is a table that a subscription is to copy through a row filter.
+type WantedOverlap struct {
+	ID    string // of the subscription in the topology
+	Table topology.TableName
+	Where string
 }
 
 // WantedFilter is a row filter as the topology has it.
@@ -90,6 +100,9 @@ func ReadLogical(ctx context.Context, db *DB, w LogicalWant) (*facts.Logical, er
 	}
 	if err := readRows(ctx, db, l, w.Rows); err != nil {
 		return nil, fmt.Errorf("read tables: %w", err)
+	}
+	if l.Overlaps, err = readOverlaps(ctx, db, l, w.Overlaps); err != nil {
+		return nil, fmt.Errorf("read rows: %w", err)
 	}
 	return l, nil
 }
