@@ -29,6 +29,10 @@ func (c *sqlLock) record(ctx context.Context, l *Locks, report Report) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.session != nil {
+		if c.inside {
+			_, _ = c.session.Query(ctx, "COMMIT") // of nothing: what comes now commits by itself
+			c.inside = false
+		}
 		if primary, err := write(ctx, c.session, l.opts.Me, report); primary {
 			return err
 		}

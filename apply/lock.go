@@ -41,9 +41,15 @@ func (h Holder) String() string {
 type LockedError struct {
 	What   string // "host pg1", "cluster.orders on pg1"
 	Holder Holder
+	// Passed tells that the other one has held it since we lost it, and may have given
+	// it back.
+	Passed bool
 }
 
 func (e *LockedError) Error() string {
+	if e.Passed {
+		return fmt.Sprintf("another apply has taken the lock of %s since the connection was lost", e.What)
+	}
 	return fmt.Sprintf("another apply holds the lock of %s: %s", e.What, e.Holder)
 }
 
@@ -53,6 +59,12 @@ type Lock interface {
 	Release() error
 	// Lost is closed when it is no longer held.
 	Lost() <-chan struct{}
+	// Renewed answers when the machine was last told that its holder lives, as far as it
+	// has answered.
+	Renewed() time.Time
+	// Again takes a lock again that was lost with its connection. A *LockedError tells
+	// that another one has it, or has had it since.
+	Again(ctx context.Context) (Lock, error)
 }
 
 // HostLocker takes the lock of one machine, without waiting. A *LockedError
@@ -102,9 +114,13 @@ type Locks struct {
 	err  error
 }
 
-// AcquireLocks locks every machine that the plan touches and, by an advisory
-// lock, every primary that runs. The order is the same for everyone, by name, so
-// that two applies cannot each hold what the other waits for.
+// AcquireLocks locks every machine that the plan touches, that of each changed cluster's
+// primary, and, by an advisory lock, every primary that runs. The order is the same for
+// everyone, by name, so that two applies cannot each hold what the other waits for.
+//
+// Whoever changes a cluster has the lock of its primary's machine: while that one is held
+// nobody else can have held the advisory lock, which a restart of the primary, our own
+// step, takes away for a moment.
 func AcquireLocks(ctx context.Context, p *plan.Plan, nodes map[string]LockNode, o LockOptions) (*Locks, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -123,7 +139,7 @@ func AcquireLocks(ctx context.Context, p *plan.Plan, nodes map[string]LockNode, 
 // wanted lists what is to be taken: the machines first, then the primaries.
 func (l *Locks) wanted(p *plan.Plan) []func(context.Context) error {
 	var all []func(context.Context) error
-	for _, name := range touched(p) {
+	for _, name := range locked(p) {
 		h := &hostLock{node: name}
 		l.hosts = append(l.hosts, h)
 		all = append(all, func(ctx context.Context) error { return h.take(ctx, l) })
@@ -144,6 +160,18 @@ func touched(p *plan.Plan) []string {
 		seen[s.Node] = true
 	}
 	return slices.Sorted(maps.Keys(seen))
+}
+
+// locked answers the nodes whose machines are locked.
+func locked(p *plan.Plan) []string {
+	names := touched(p)
+	for _, c := range clusters(p) {
+		if c.primary != "" {
+			names = append(names, c.primary)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // clusters answers the clusters that the plan changes, each with its nodes and
@@ -197,8 +225,28 @@ func (l *Locks) insist(ctx context.Context, deadline time.Time, take func(contex
 	}
 }
 
-// Lost is closed when a lock that went with its connection could not be taken
-// again. A nil *Locks loses nothing.
+// Hold returns once every lock is known to be held: before each step. Its error tells that
+// one is lost, or that the caller's context is over. A nil *Locks holds nothing.
+func (l *Locks) Hold(ctx context.Context) error {
+	if l == nil {
+		return nil
+	}
+	for {
+		select {
+		case <-l.lost:
+			return l.err
+		default:
+		}
+		if !slices.ContainsFunc(l.hosts, func(h *hostLock) bool { return !h.fresh(l.opts.Now()) }) {
+			return nil
+		}
+		if err := pause(ctx, holdEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// Lost is closed when a lock is lost for good. A nil *Locks loses nothing.
 func (l *Locks) Lost() <-chan struct{} {
 	if l == nil {
 		return nil
@@ -210,27 +258,39 @@ func (l *Locks) Lost() <-chan struct{} {
 func (l *Locks) Err() error { return l.err }
 
 // keep looks after the locks, so that one which went with its connection is taken
-// again: the SQL lock after a restart of its primary, for one.
+// again where nobody else has held it: the SQL lock after a restart of its primary, for
+// one.
 func (l *Locks) keep(ctx context.Context) {
 	ctx, l.stop = context.WithCancel(ctx)
 	for _, h := range l.hosts {
-		l.kept.Go(func() { l.tend(ctx, h.renew) })
+		l.kept.Go(func() { l.tend(ctx, h.lost, h.renew) })
 	}
 	for _, c := range l.sql {
 		if c.primary != "" { // where none ran, the machines are locked, which is enough
-			l.kept.Go(func() { l.tend(ctx, c.renew) })
+			l.kept.Go(func() { l.tend(ctx, func() <-chan struct{} { return nil }, c.renew) })
 		}
 	}
 }
 
-// tend renews one lock until the end, or until somebody else has it. That it
-// cannot be renewed yet, as during a restart, is no reason to stop.
-func (l *Locks) tend(ctx context.Context, renew func(context.Context, *Locks) error) {
-	for pause(ctx, keepEvery) == nil {
-		var locked *LockedError
-		if err := renew(ctx, l); errors.As(err, &locked) {
-			l.lose(fmt.Errorf("a lock was lost with its connection: %w", err))
+// tend renews one lock until the end, or until it is lost: every keepEvery, and as soon as
+// its connection is gone.
+func (l *Locks) tend(ctx context.Context, gone func() <-chan struct{}, renew func(context.Context, *Locks) error) {
+	soon := gone()
+	for tried := soon; ; {
+		select {
+		case <-ctx.Done():
 			return
+		case <-time.After(keepEvery):
+		case <-soon:
+		}
+		if err := renew(ctx, l); err != nil && ctx.Err() == nil {
+			l.lose(fmt.Errorf("a lock was lost: %w", err))
+			return
+		}
+		if now := gone(); now != tried {
+			soon, tried = now, now
+		} else {
+			soon = nil // it could not be taken yet: it is tried again later
 		}
 	}
 }

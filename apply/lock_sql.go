@@ -10,6 +10,12 @@ import (
 )
 
 // sqlLock is the advisory lock of one cluster, held by a session on its primary.
+//
+// The server ends a session that is silent for silenceLimit, and with it the lock: a holder
+// that was cut off would keep it for as long as sshd or TCP take to notice, which may be
+// hours. PostgreSQL 14 has idle_session_timeout for that; before, the session stays in a
+// transaction, for which there is idle_in_transaction_session_timeout. That transaction is
+// between statements, read committed, and has written nothing: it holds back no vacuum.
 type sqlLock struct {
 	cluster string   // its address
 	key     int64    // of the advisory lock
@@ -18,12 +24,15 @@ type sqlLock struct {
 
 	mu      sync.Mutex
 	session Session
+	inside  bool // a transaction
 }
 
 const (
 	// keepEvery is how often a lock's session is looked after.
 	keepEvery = 2 * time.Second
 	keepLimit = 5 * time.Second
+	// silence is how long the session may be silent, several times keepEvery.
+	silenceLimit = "30s"
 	// applicationLimit is how much of an application_name PostgreSQL keeps.
 	applicationLimit = 63
 	applicationStart = "repltool apply "
@@ -47,11 +56,30 @@ func (c *sqlLock) take(ctx context.Context, l *Locks) error {
 	if err != nil {
 		return err
 	}
-	if err := c.try(ctx, s); err != nil {
+	err = c.limit(ctx, s)
+	if err == nil {
+		err = c.try(ctx, s)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: lock: %w", c.primary, errors.Join(err, s.Close()))
 	}
 	c.session = s
 	return nil
+}
+
+// limit has the server end the session when we are silent.
+func (c *sqlLock) limit(ctx context.Context, s Session) error {
+	rows, err := s.Query(ctx, "SELECT current_setting('server_version_num')::int >= 140000")
+	if err != nil {
+		return err
+	}
+	c.inside = len(rows) == 1 && rows[0][0] == "f"
+	if c.inside {
+		_, err = s.Query(ctx, "SET idle_in_transaction_session_timeout = '"+silenceLimit+"'; BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED")
+	} else {
+		_, err = s.Query(ctx, "SET idle_session_timeout = '"+silenceLimit+"'")
+	}
+	return err
 }
 
 // open opens a session that no missing standby can hold up.
@@ -109,7 +137,9 @@ func holderOf(row []string) Holder {
 	return h
 }
 
-// renew sees that the session lives, and takes the lock anew when it does not.
+// renew sees that the session lives, and takes the lock again when it does not: see
+// AcquireLocks. That it cannot be taken yet, as during a restart, is no reason to stop: the
+// machine's lock stands for it.
 func (c *sqlLock) renew(ctx context.Context, l *Locks) error {
 	ctx, cancel := context.WithTimeout(ctx, keepLimit)
 	defer cancel()
@@ -124,7 +154,11 @@ func (c *sqlLock) renew(ctx context.Context, l *Locks) error {
 		c.session = nil
 	}
 	c.mu.Unlock()
-	return c.take(ctx, l)
+	var locked *LockedError
+	if err := c.take(ctx, l); errors.As(err, &locked) {
+		return err
+	}
+	return nil
 }
 
 func (c *sqlLock) close() error {

@@ -171,14 +171,94 @@ func TestHostLockIsTakenAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		servers["pg2"].drop(nil)
-		time.Sleep(keepEvery + time.Second)
+		if err := l.Hold(t.Context()); err != nil {
+			t.Error(err)
+		}
 		if last := order.last(); last != "lock host pg2" {
-			t.Errorf("last: %q", last)
+			t.Errorf("a step may begin, and the last thing done is %q", last)
 		}
 		servers["pg2"].drop(&Holder{Who: "eve"})
 		<-l.Lost()
-		if want := "a lock was lost with its connection: pg2: lock: another apply holds the lock of host pg2: eve"; l.Err().Error() != want {
+		if want := "a lock was lost: pg2: lock: another apply holds the lock of host pg2: eve"; l.Err().Error() != want {
 			t.Errorf("got %v", l.Err())
+		}
+		if err := l.Hold(t.Context()); err == nil {
+			t.Error("held after it was lost")
+		}
+		_ = l.Release()
+	})
+}
+
+// The lock is free again, and another apply has held it in between.
+func TestLostIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, nodes, servers, _ := lockWorld()
+		l, err := AcquireLocks(t.Context(), p, nodes, LockOptions{Me: Holder{Who: "me"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		servers["pg2"].passed = true
+		servers["pg2"].drop(nil)
+		w := newWorld("pg1")
+		w.Locks = l
+		r := Run(t.Context(), planOf(sqlStep("a", "pg1", "")), w.Env, Options{})
+		wantStates(t, r, "a=not tried")
+		if r.Stopped == nil || !strings.Contains(r.Stopped.Error(), "another apply has taken the lock of host pg2 since the connection was lost") {
+			t.Errorf("stopped: %v", r.Stopped)
+		}
+		_ = l.Release()
+	})
+}
+
+// A machine that does not answer keeps steps from beginning, and ends the run in the end.
+func TestSilentMachineHoldsSteps(t *testing.T) {
+	for _, c := range []struct {
+		answers time.Duration
+		want    string
+	}{{20 * time.Second, "a=done"}, {5 * time.Minute, "a=not tried"}} {
+		synctest.Test(t, func(t *testing.T) {
+			p, nodes, servers, _ := lockWorld()
+			l, err := AcquireLocks(t.Context(), p, nodes, LockOptions{Me: Holder{Who: "me"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pg2 := servers["pg2"]
+			pg2.silent = time.Now().Add(-leaseFresh)
+			time.AfterFunc(c.answers, func() {
+				pg2.mu.Lock()
+				defer pg2.mu.Unlock()
+				pg2.silent = time.Time{}
+			})
+			w := newWorld("pg1")
+			w.Locks = l
+			began := time.Now()
+			r := Run(t.Context(), planOf(sqlStep("a", "pg1", "")), w.Env, Options{})
+			wantStates(t, r, c.want)
+			if took := time.Since(began); took < c.answers && took < holdLimit || took > holdLimit+2*keepEvery {
+				t.Errorf("after %s", took)
+			}
+			_ = l.Release()
+		})
+	}
+}
+
+// A signal while a step waits for a lock: it does not begin.
+func TestStopWhileALockIsInDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, nodes, servers, _ := lockWorld()
+		l, err := AcquireLocks(t.Context(), p, nodes, LockOptions{Me: Holder{Who: "me"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		servers["pg2"].silent = time.Now().Add(-leaseFresh)
+		w := newWorld("pg1")
+		w.Locks = l
+		stop := make(chan struct{})
+		time.AfterFunc(time.Second, func() { close(stop) })
+		r := Run(t.Context(), planOf(sqlStep("a", "pg1", "")), w.Env, Options{Stop: stop})
+		wantStates(t, r, "a=not tried")
+		if !errors.Is(r.Stopped, ErrInterrupted) {
+			t.Errorf("stopped: %v", r.Stopped)
 		}
 		_ = l.Release()
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 )
 
 // lockServer is a host and a server that keep locks as PostgreSQL does: for as
@@ -15,6 +16,8 @@ type lockServer struct {
 	name     string
 	host     *Holder
 	cut      chan struct{}           // closed when the connection that locks the host is gone
+	silent   time.Time               // since when the machine does not answer beats
+	passed   bool                    // another one has held the lock since
 	locks    map[string]*lockSession // by key
 	sessions []*lockSession
 	down     bool
@@ -48,6 +51,26 @@ type fakeLock struct {
 }
 
 func (l fakeLock) Lost() <-chan struct{} { return l.lost }
+
+func (l fakeLock) Renewed() time.Time {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if l.s.silent.IsZero() {
+		return time.Now()
+	}
+	return l.s.silent
+}
+
+// Again succeeds where nobody else has taken the lock since.
+func (l fakeLock) Again(ctx context.Context) (Lock, error) {
+	l.s.mu.Lock()
+	passed := l.s.passed
+	l.s.mu.Unlock()
+	if passed {
+		return nil, &LockedError{What: "host " + l.s.name, Passed: true}
+	}
+	return l.s.LockHost(ctx, Holder{Who: "me"})
+}
 
 // drop loses the machine's lock, as a cut connection does; another one may have it.
 func (s *lockServer) drop(other *Holder) {

@@ -140,9 +140,16 @@ func (r *run) start(ctx context.Context) {
 	}
 }
 
-// perform runs one step and tells of it.
+// errNotBegun is a step that was ready and did not begin.
+var errNotBegun = errors.New("not begun")
+
+// perform runs one step and tells of it, once every lock is known to be held.
 func (r *run) perform(ctx context.Context, t *task) {
 	s := t.step
+	if !r.mayBegin(ctx) {
+		r.finished <- outcome{task: t, err: errNotBegun}
+		return
+	}
 	r.events.emit(s, func(at At) Event { return StepStart{At: at, Why: s.Why, Kind: kind(s.Op)} })
 	began := r.env.Now()
 	err := r.do(ctx, s)
@@ -156,11 +163,38 @@ func (r *run) perform(ctx context.Context, t *task) {
 	r.finished <- o
 }
 
+// mayBegin tells, once every lock is known to be held, whether a step may begin: not when
+// a lock is lost, or the run was stopped meanwhile.
+func (r *run) mayBegin(ctx context.Context) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-r.halted:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if r.env.Locks.Hold(ctx) != nil {
+		return false
+	}
+	select {
+	case <-r.halted:
+		return false
+	default:
+		return true
+	}
+}
+
 // settle takes in a step that ended.
 func (r *run) settle(ctx context.Context, o outcome) {
 	t := o.task
-	t.state, t.err, t.took = Done, o.err, o.took
 	r.running--
+	if errors.Is(o.err, errNotBegun) { // the run is stopped: look says why
+		t.state = waiting
+		return
+	}
+	t.state, t.err, t.took = Done, o.err, o.took
 	if o.err == nil {
 		r.release(t)
 		return

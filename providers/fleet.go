@@ -38,7 +38,7 @@ func Open(t *topology.Topology, dial Dialer) *Fleet {
 	f := &Fleet{topology: t, nodes: map[string]*Node{}}
 	wants := logicalWants(t)
 	for _, n := range t.Nodes {
-		f.nodes[n.Name] = &Node{topology: n, dial: dial, inUse: make(chan struct{}, maxInUse), logical: wants[n.Name]}
+		f.nodes[n.Name] = &Node{topology: n, dial: dial, dialing: make(chan struct{}, 1), inUse: make(chan struct{}, maxInUse), logical: wants[n.Name]}
 	}
 	return f
 }
@@ -71,8 +71,9 @@ type Node struct {
 	// logical is, by database, what is asked of it while it is its cluster's primary.
 	logical map[string]*postgres.LogicalWant
 
-	dialing sync.Mutex // held while the machine is dialed
-	conn    host.Conn  // guarded by dialing
+	dialing chan struct{} // holds one element while the machine is dialed
+	conn    host.Conn     // guarded by dialing
+	reached bool          // it was reached before; guarded by mu
 
 	inUse chan struct{} // holds one element for each session that is lent out
 
@@ -92,18 +93,45 @@ func (n *Node) Host() *facts.Host {
 	return n.host
 }
 
-// Conn answers the connection to the machine, opened on first use.
+// Conn answers the connection to the machine: opened on first use, and again when it was
+// lost.
 func (n *Node) Conn(ctx context.Context) (host.Conn, error) {
-	n.dialing.Lock()
-	defer n.dialing.Unlock()
+	select {
+	case n.dialing <- struct{}{}:
+	case <-ctx.Done():
+		return nil, n.named(fmt.Errorf("wait for the connection: %w", context.Cause(ctx)))
+	}
+	defer func() { <-n.dialing }()
+	if n.conn != nil && gone(n.conn) {
+		_ = n.conn.Close() // it is lost already
+		n.conn = nil
+	}
 	if n.conn == nil {
 		conn, err := n.dial(ctx, n.topology)
 		if err != nil {
 			return nil, err
 		}
 		n.conn = conn
+		n.mu.Lock()
+		n.reached = true
+		n.mu.Unlock()
 	}
 	return n.conn, nil
+}
+
+func gone(c host.Conn) bool {
+	select {
+	case <-c.Lost():
+		return true
+	default:
+		return false
+	}
+}
+
+func (n *Node) reachedBefore() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.reached
 }
 
 func (n *Node) close() error {
@@ -112,8 +140,8 @@ func (n *Node) close() error {
 	n.idle = nil
 	n.mu.Unlock()
 	idle.end()
-	n.dialing.Lock()
-	defer n.dialing.Unlock()
+	n.dialing <- struct{}{}
+	defer func() { <-n.dialing }()
 	if n.conn == nil {
 		return nil
 	}

@@ -37,7 +37,13 @@ func (s *session) end() {
 
 // Exec runs statements as one string in one session.
 func (n *Node) Exec(ctx context.Context, database, sql string) error {
-	return n.with(ctx, database, func(db *postgres.DB) error { return db.Exec(ctx, sql) })
+	return n.with(ctx, database, func(db *postgres.DB) error {
+		err := db.Exec(ctx, sql)
+		if transient(err) && !db.Usable() && ctx.Err() == nil {
+			err = fmt.Errorf("%w; whether the statement was executed is not known, and it is not repeated: the next plan shows what it left", err)
+		}
+		return err
+	})
 }
 
 // Rows runs statements as one string and answers the last one's rows; NULL is nil.
@@ -120,10 +126,14 @@ func (n *Node) give(s *session) {
 
 // insist connects, and tries again for a while when the server is not there yet.
 func (n *Node) insist(ctx context.Context, database string) (*postgres.DB, error) {
-	deadline := time.Now().Add(patience)
+	begin := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, mostPause) {
 		db, err := n.connectVerified(ctx, database, "")
-		if err == nil || !transient(err) || time.Now().Add(pause).After(deadline) {
+		limit := patience
+		if away(err) && n.reachedBefore() {
+			limit = redialLimit
+		}
+		if err == nil || !transient(err) || time.Since(begin)+pause > limit {
 			return db, err
 		}
 		select {
@@ -137,5 +147,5 @@ func (n *Node) insist(ctx context.Context, database string) (*postgres.DB, error
 // transient tells whether connecting again may help soon.
 func transient(err error) bool {
 	var e *postgres.Error
-	return errors.As(err, &e) && e.Kind == facts.Unreachable
+	return errors.As(err, &e) && e.Kind == facts.Unreachable || away(err)
 }

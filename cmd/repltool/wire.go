@@ -84,47 +84,19 @@ func text(rows [][]*string) [][]string {
 	return out
 }
 
-func (m machine) ReadFile(ctx context.Context, path string) ([]byte, error) {
-	conn, err := m.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return conn.ReadFile(ctx, path)
-}
-
-func (m machine) WriteFile(ctx context.Context, path string, content []byte, mode uint32) error {
-	conn, err := m.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	return conn.WriteFile(ctx, path, content, mode)
-}
-
 func (m machine) RemoveFile(ctx context.Context, path string) error {
 	return m.Run(ctx, []string{"rm", "-f", "--", path}, false)
 }
 
 func (m machine) Run(ctx context.Context, argv []string, root bool) error {
-	conn, err := m.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = conn.Run(ctx, host.Command{Argv: argv, Root: root})
+	_, err := m.Node.Run(ctx, host.Command{Argv: argv, Root: root})
 	return err
 }
 
 // Job runs a detached program in the C locale: its progress is read from what it
 // prints.
 func (m machine) Job(ctx context.Context, id string, argv []string, progress func(done, total int64)) error {
-	conn, err := m.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	dir := m.Host().StateDir
-	if err := host.StartJob(ctx, conn, dir, id, argv, []string{"LC_ALL=C"}); err != nil {
-		return err
-	}
-	return host.WatchJob(ctx, conn, dir, id, func(p host.Progress) { progress(p.Done, p.Total) })
+	return m.Node.Job(ctx, id, argv, []string{"LC_ALL=C"}, func(p host.Progress) { progress(p.Done, p.Total) })
 }
 
 // LockHost locks the instance, not the whole machine: nodes of one topology may
@@ -136,14 +108,19 @@ func (m machine) LockHost(ctx context.Context, me apply.Holder) (apply.Lock, err
 	}
 	key := fmt.Sprintf("apply-%d", m.Topology().Port)
 	lock, err := host.AcquireLock(ctx, conn, m.Host().StateDir, key, me.Who+", "+me.From, 0)
+	return m.locked(lock, err)
+}
+
+// locked makes apply's lock, or its error, of the machine's.
+func (m machine) locked(lock *host.Lock, err error) (apply.Lock, error) {
 	var locked *host.LockedError
 	if errors.As(err, &locked) {
-		return nil, &apply.LockedError{What: "node " + m.Topology().Name, Holder: apply.Holder{Who: locked.Holder}}
+		return nil, &apply.LockedError{What: "node " + m.Topology().Name, Holder: apply.Holder{Who: locked.Holder}, Passed: locked.Passed}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return hostLock{lock}, nil
+	return hostLock{lock, m}, nil
 }
 
 // OpenSession opens the session that holds the SQL lock.
@@ -172,8 +149,21 @@ func lockable(machines map[string]machine) map[string]apply.LockNode {
 	return nodes
 }
 
-// hostLock is a host.Lock that gives up waiting for a machine that is gone.
-type hostLock struct{ *host.Lock }
+// hostLock is a host.Lock that gives up waiting for a machine that is gone, and finds the
+// way to it again.
+type hostLock struct {
+	*host.Lock
+	on machine
+}
+
+func (l hostLock) Again(ctx context.Context) (apply.Lock, error) {
+	conn, err := l.on.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := l.Lock.Again(ctx, conn)
+	return l.on.locked(lock, err)
+}
 
 const releaseLimit = 5 * time.Second
 

@@ -188,6 +188,9 @@ type free struct{}
 
 func (free) Release() error        { return nil }
 func (free) Lost() <-chan struct{} { return nil }
+func (free) Renewed() time.Time    { return time.Now() }
+
+func (free) Again(context.Context) (apply.Lock, error) { return free{}, nil }
 
 // Files, programs and jobs.
 func TestFilesAndPrograms(t *testing.T) {

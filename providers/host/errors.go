@@ -42,6 +42,25 @@ func (e *Error) Text() string {
 // Unwrap answers the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// ErrLost is a connection that was lost under an operation. What became of the operation
+// is not known, unless NotBegun says so.
+var ErrLost = errors.New("connection lost")
+
+// notBegun is the error of an operation of which nothing was begun.
+type notBegun struct{ error }
+
+func (e notBegun) Unwrap() error { return e.error }
+
+// MarkNotBegun marks the error of an operation of which nothing was begun: it may be tried
+// again over another connection.
+func MarkNotBegun(err error) error { return notBegun{err} }
+
+// NotBegun tells whether err is marked so.
+func NotBegun(err error) bool {
+	var mark notBegun
+	return errors.As(err, &mark)
+}
+
 // ReadError says what err is in the words of facts; nil for nil. An error that
 // nobody classified is told by what it wraps.
 func ReadError(err error) *facts.ReadError {

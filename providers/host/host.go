@@ -39,6 +39,9 @@ type Conn interface {
 	WriteFile(ctx context.Context, path string, content []byte, mode uint32) error
 	// OSUser is the user that commands run as.
 	OSUser() string
+	// Lost is closed once the connection is gone, or was closed: nothing comes over it
+	// any more. Nil: it cannot be lost.
+	Lost() <-chan struct{}
 	Close() error
 }
 

@@ -42,6 +42,9 @@ const (
 // went down.
 var ErrJobKilled = errors.New("the command ended without an exit status: it was killed, or its host went down")
 
+// ErrJobFailed is a job that is not started over: it was started before and ended badly.
+var ErrJobFailed = errors.New("it was started before and failed; plan again: the plan removes what it left")
+
 // StartJob starts argv so that it goes on when we are gone. Under an id that runs
 // the same command, or ran it to a good end, it does nothing: the caller watches
 // that one. Its directory goes before it is to be done again, and before another try of
@@ -78,7 +81,7 @@ func jobError(id, op string, err error) error {
 		case jobOther:
 			return fmt.Errorf("%s job %s: another command runs under that id: %s", op, id, strings.ReplaceAll(exit.Stderr, "\x00", " "))
 		case jobFailed:
-			return fmt.Errorf("%s job %s: it was begun before and ended badly; plan again, which tells what becomes of what it left", op, id)
+			return fmt.Errorf("%s job %s: %w", op, id, ErrJobFailed)
 		case jobAbsent:
 			return fmt.Errorf("%s job %s: %w", op, id, fs.ErrNotExist)
 		}

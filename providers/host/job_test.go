@@ -81,7 +81,7 @@ func TestJobFails(t *testing.T) {
 	if !errors.As(err, &exit) || exit.Code != 9 || exit.Stderr != "no space left" {
 		t.Errorf("got %v", err)
 	}
-	if err := host.StartJob(t.Context(), c, dir, "j", argv, nil); err == nil || !strings.Contains(err.Error(), "ended badly") {
+	if err := host.StartJob(t.Context(), c, dir, "j", argv, nil); err == nil || !strings.Contains(err.Error(), "it was started before and failed") {
 		t.Errorf("started over what it left: %v", err)
 	}
 }
@@ -227,6 +227,53 @@ func TestLock(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A lock that was lost with its connection is taken again where nobody has held it since:
+// whether the other one still has it or has given it back.
+func TestLockAgain(t *testing.T) {
+	c, dir := here(t)
+	cut := func() *host.Lock {
+		ctx, cancel := context.WithCancel(t.Context())
+		l, err := host.AcquireLock(ctx, dying{c, ctx}, dir, "k", "alice", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		<-l.Lost()
+		return l
+	}
+	first := cut()
+	again, err := first.Again(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	lost := cut()
+	other, err := host.AcquireLock(t.Context(), c, dir, "k", "bob", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var locked *host.LockedError
+	if _, err := lost.Again(t.Context(), c); !errors.As(err, &locked) || locked.Passed || !strings.HasPrefix(locked.Holder, "bob, since") {
+		t.Errorf("while another one holds it: %v", err)
+	}
+	if err := other.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lost.Again(t.Context(), c); !errors.As(err, &locked) || !locked.Passed {
+		t.Errorf("after another one held it: %v", err)
+	}
+}
+
+// dying is a connection whose commands end with a context.
+type dying struct {
+	host.Conn
+	ctx context.Context
+}
+
+func (d dying) Run(_ context.Context, c host.Command) ([]byte, error) { return d.Conn.Run(d.ctx, c) }
 
 // Of many who want it at once, one at a time has it.
 func TestLockRace(t *testing.T) {

@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -17,29 +18,46 @@ import (
 //go:embed lock.sh
 var lockText string
 
-// lockHeld is the script's exit status for a lock that somebody else holds.
-const lockHeld = 75
+// The script's exit statuses for a lock that somebody else holds, and for one that
+// somebody else held since we did.
+const (
+	lockHeld   = 75
+	lockPassed = 76
+)
 
-// lockBeat is how often a holder tells that it lives. A lock whose holder is silent
-// for lockSilence is given up by its machine: a connection that was cut without a
-// word keeps nothing.
+// lockBeat is how often a holder says that it lives. A lock whose holder is silent for
+// LockSilence is given up by its machine: a connection that was cut without a word keeps
+// nothing.
 const (
 	lockBeat    = 5 * time.Second
-	lockSilence = 30 * time.Second
+	LockSilence = 30 * time.Second
 )
 
 // Lock is held on a machine for as long as its session lives.
 type Lock struct {
+	take  taking
 	stdin *io.PipeWriter
 	lost  chan struct{}
 	err   error // why it was lost; set before lost is closed
 	once  sync.Once
+
+	mu      sync.Mutex
+	sent    []time.Time // beats that the machine has not answered
+	renewed time.Time   // when the last beat that it answered was sent
 }
 
-// LockedError is a lock that somebody else holds.
+// taking is what a lock is taken with.
+type taking struct {
+	stateDir, key, who, token string
+	timeout                   time.Duration
+	again                     bool // it was held before
+}
+
+// LockedError is a lock that somebody else holds, or has held since its holder lost it.
 type LockedError struct {
 	Key    string
 	Holder string // what the holder wrote: who, since when; "" when not known
+	Passed bool   // it was held by somebody else since; it may be free by now
 }
 
 func (e *LockedError) Error() string {
@@ -57,21 +75,38 @@ func AcquireLock(ctx context.Context, c Conn, stateDir, key, who string, timeout
 	if err := checkJobID(key); err != nil {
 		return nil, fmt.Errorf("lock %q: %w", key, err)
 	}
+	return acquire(ctx, c, taking{stateDir: stateDir, key: key, who: oneLine(who), token: rand.Text(), timeout: timeout})
+}
+
+// Again takes a lock again that was lost with its connection, over another one. A
+// *LockedError tells that somebody else has it or had it in between: then what was read
+// under the lock may no longer be so.
+func (l *Lock) Again(ctx context.Context, c Conn) (*Lock, error) {
+	t := l.take
+	t.again, t.timeout = true, 2*time.Second // somebody may only look whether it is held
+	return acquire(ctx, c, t)
+}
+
+func acquire(ctx context.Context, c Conn, t taking) (*Lock, error) {
 	in, stdin := io.Pipe()
-	out := &lockOutput{taken: make(chan struct{})}
-	l := &Lock{stdin: stdin, lost: make(chan struct{})}
+	l := &Lock{take: t, stdin: stdin, lost: make(chan struct{}), renewed: time.Now()}
+	out := &lockOutput{taken: make(chan struct{}), kept: l.kept}
 	hold, stop := context.WithCancel(context.WithoutCancel(ctx))
+	again := ""
+	if t.again {
+		again = "again"
+	}
 	go func() {
 		defer stop()
 		_, err := c.Run(hold, Command{
 			Argv: []string{
-				"sh", "-c", lockText, "sh", path.Join(stateDir, "locks"), key, oneLine(who),
-				strconv.FormatFloat(timeout.Seconds(), 'f', 2, 64), fmt.Sprint(int(lockSilence.Seconds())),
+				"sh", "-c", lockText, "sh", path.Join(t.stateDir, "locks"), t.key, t.who,
+				strconv.FormatFloat(t.timeout.Seconds(), 'f', 2, 64), fmt.Sprint(int(LockSilence.Seconds())), t.token, again,
 			},
 			Stdin: in, Stdout: out,
 		})
 		in.CloseWithError(io.ErrClosedPipe)
-		l.err = lockError(key, out.String(), err)
+		l.err = lockError(t.key, out.String(), err)
 		close(l.lost)
 	}()
 	select {
@@ -83,7 +118,7 @@ func AcquireLock(ctx context.Context, c Conn, stateDir, key, who string, timeout
 	case <-ctx.Done():
 		stdin.Close()
 		stop()
-		return nil, fmt.Errorf("lock %s: %w", key, context.Cause(ctx))
+		return nil, fmt.Errorf("lock %s: %w", t.key, context.Cause(ctx))
 	}
 }
 
@@ -95,8 +130,8 @@ func lockError(key, output string, err error) error {
 	switch {
 	case err == nil:
 		return fmt.Errorf("lock %s: %w", key, errors.New("its session ended"))
-	case errors.As(err, &exit) && exit.Code == lockHeld:
-		return &LockedError{Key: key, Holder: strings.TrimSpace(output)}
+	case errors.As(err, &exit) && (exit.Code == lockHeld || exit.Code == lockPassed):
+		return &LockedError{Key: key, Holder: strings.TrimSpace(output), Passed: exit.Code == lockPassed}
 	}
 	if exit != nil {
 		exit.Argv = []string{"lock " + key}
@@ -113,11 +148,31 @@ func (l *Lock) beat() {
 		case <-l.lost:
 			return
 		case <-ticker.C:
+			l.mu.Lock()
+			l.sent = append(l.sent, time.Now())
+			l.mu.Unlock()
 			if _, err := l.stdin.Write([]byte("x")); err != nil {
 				return
 			}
 		}
 	}
+}
+
+// kept takes in the machine's answer to the oldest beat.
+func (l *Lock) kept() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.sent) > 0 {
+		l.renewed, l.sent = l.sent[0], l.sent[1:]
+	}
+}
+
+// Renewed answers since when at the latest the machine counts the silence after which it
+// gives the lock up.
+func (l *Lock) Renewed() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.renewed
 }
 
 // Lost is closed when the lock is no longer held: released, or its connection died.
@@ -135,7 +190,12 @@ func (l *Lock) Err() error {
 
 // Release gives the lock up and waits until the machine has.
 func (l *Lock) Release(ctx context.Context) error {
-	l.once.Do(func() { l.stdin.Close() })
+	l.once.Do(func() {
+		go func() {
+			l.stdin.Write([]byte(".")) // fails where the connection is gone
+			l.stdin.Close()
+		}()
+	})
 	select {
 	case <-l.lost:
 		return nil
@@ -144,22 +204,38 @@ func (l *Lock) Release(ctx context.Context) error {
 	}
 }
 
-// lockOutput waits for the script's first word.
+// lockOutput hears the script: its first word, and its answers to beats.
 type lockOutput struct {
 	mu    sync.Mutex
 	buf   bytes.Buffer
 	taken chan struct{}
-	once  sync.Once
+	kept  func()
+	held  bool
 }
 
 func (o *lockOutput) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.buf.Write(b)
-	if strings.HasPrefix(o.buf.String(), "taken\n") {
-		o.once.Do(func() { close(o.taken) })
+	for o.next() {
 	}
 	return len(b), nil
+}
+
+// next takes in one whole line of a lock that is held.
+func (o *lockOutput) next() bool {
+	line, _, whole := strings.Cut(o.buf.String(), "\n")
+	switch {
+	case !whole || !o.held && line != "taken":
+		return false // the holder's name: the lock is not ours
+	case o.held:
+		o.kept()
+	default:
+		o.held = true
+		close(o.taken)
+	}
+	o.buf.Next(len(line) + 1)
+	return true
 }
 
 func (o *lockOutput) String() string {

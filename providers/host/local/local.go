@@ -126,6 +126,9 @@ func accountOf(u *user.User) (account, error) {
 // OSUser is the user that commands run as.
 func (c *conn) OSUser() string { return c.as.name }
 
+// Lost is nil: this machine is not lost.
+func (c *conn) Lost() <-chan struct{} { return nil }
+
 // Close does nothing: there is nothing open between two calls.
 func (c *conn) Close() error { return nil }
 

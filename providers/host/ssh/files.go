@@ -49,8 +49,11 @@ func (c *conn) withSFTP(ctx context.Context, f func(*sftp.Client) error) error {
 	}
 	err = f(client)
 	client.Close()
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, sftp.ErrSSHFxConnectionLost), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return c.failed("sftp", err)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package ssh
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -38,6 +39,14 @@ func (c *conn) keepAlive() {
 	}
 }
 
+// ended tells why a connection ended of which the server closed the other end.
+func ended(err error) error {
+	if err == nil {
+		return io.EOF
+	}
+	return err
+}
+
 // failed makes an error of a session that did not end by itself: where the
 // connection is gone, that is told instead of an EOF.
 func (c *conn) failed(op string, err error) error {
@@ -51,6 +60,6 @@ func (c *conn) failed(op string, err error) error {
 	}
 	return &host.Error{
 		Kind: facts.Unreachable, Node: c.node, Op: "ssh: " + c.target.login() + ": " + op,
-		Err: fmt.Errorf("connection lost: %w", err),
+		Err: fmt.Errorf("%w: %w", host.ErrLost, err),
 	}
 }

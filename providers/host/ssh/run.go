@@ -3,6 +3,7 @@ package ssh
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -80,7 +81,8 @@ func (p *process) cancel(ctx context.Context, watched bool, ended <-chan error, 
 
 // named puts the node before an error that does not tell it.
 func (c *conn) named(err error) error {
-	if _, ok := err.(*host.Error); ok {
+	var known *host.Error
+	if errors.As(err, &known) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", c.node, err)

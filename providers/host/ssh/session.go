@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/repltool/repltool/providers/host"
 )
 
 // session is one program's channel. x/crypto has a Session, but that one waits for
@@ -21,15 +23,16 @@ type session struct {
 	code   int           // -1: ended without one
 }
 
-// session opens a session, within the bound on their number.
+// session opens a session, within the bound on their number. Where it cannot, nothing of
+// what it was for was begun.
 func (c *conn) session(ctx context.Context) (*session, error) {
 	if err := c.slots.acquire(ctx, c.done); err != nil {
-		return nil, err
+		return nil, host.MarkNotBegun(err)
 	}
 	ch, requests, err := c.open(ctx)
 	if err != nil {
 		c.slots.release()
-		return nil, err
+		return nil, host.MarkNotBegun(err)
 	}
 	s := &session{Channel: ch, release: c.slots.release, exited: make(chan struct{}), code: -1}
 	go s.listen(requests)

@@ -31,7 +31,7 @@ func (s slots) acquire(ctx context.Context, done <-chan struct{}) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-done:
-		return errors.New("the connection is closed")
+		return fmt.Errorf("%w: no more sessions can be opened", host.ErrLost)
 	}
 }
 

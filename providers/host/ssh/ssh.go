@@ -92,6 +92,7 @@ func dial(ctx context.Context, node *topology.Node, o Options) (*conn, error) {
 	c := &conn{node: node.Name, target: t, chain: ch, slots: newSlots(), done: make(chan struct{})}
 	c.setUser(node)
 	go c.keepAlive()
+	go func() { c.end(ended(ch.client.Wait())) }()
 	return c, nil
 }
 
@@ -110,6 +111,9 @@ func (c *conn) setUser(node *topology.Node) {
 
 // OSUser is the user that commands run as.
 func (c *conn) OSUser() string { return c.osUser }
+
+// Lost is closed once the connection is gone.
+func (c *conn) Lost() <-chan struct{} { return c.done }
 
 // Close ends every session and the connection.
 func (c *conn) Close() error {
