@@ -10,7 +10,7 @@ import (
 )
 
 // A clone is pg_basebackup from the upstream into an empty directory, verified,
-// given its configuration, started, and waited for until it streams. The copy
+// given its own settings and configuration, started, and waited for until it streams. The copy
 // runs detached under a job whose directory marks the data directory as half
 // made: an apply that died is taken up where it was. A directory that holds
 // anything else is never written over; cloning again keeps it aside until the new
@@ -125,7 +125,7 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 func (s *scope) basebackup(sb *topology.Standby) []string {
 	h, b := s.found(sb.Node).Host, s.cluster.BaseBackup
 	argv := []string{
-		binary(h, "pg_basebackup"), "--pgdata", h.DataDir, "--dbname", formatConnInfo(s.connInfo(sb)),
+		binary(h, "pg_basebackup"), "--pgdata", h.DataDir, "--dbname", formatConnInfo(s.copyConn(sb)),
 		"--wal-method", "stream", "--checkpoint", b.Checkpoint, "--write-recovery-conf", "--no-password", "--progress",
 	}
 	if sb.Slot != "" {
@@ -200,6 +200,7 @@ func (s *scope) configure(d *draft, sb *topology.Standby) {
 	if s.needsConfig(n) {
 		s.takeConfig(d, n)
 	}
+	s.takeOwn(d, sb)
 	d.step(n, "write the block", s.confFile(n, s.lines(n), h.Conf.Text))
 	d.step(n, "write the block", s.hbaFile(n, h.HBA.Text))
 }
@@ -213,26 +214,5 @@ func (s *scope) startClone(d *draft, sb *topology.Standby) {
 	d.step(n, "start", control(n, h, "start"))
 	d.enable(n, h)
 	s.awaitStart(d, n)
-	if sets := s.inherited(sb); len(sets) > 0 {
-		for _, set := range sets {
-			d.sql(n, "set", set)
-		}
-		d.reload(n)
-	}
 	s.awaitStream(d, sb.Upstream, n, s.willBeSeenAs(sb))
-}
-
-// inherited are the statements that make a copy's postgresql.auto.conf its own: it
-// came from the upstream, and where that is a standby it has the upstream's slot
-// and delay.
-func (s *scope) inherited(sb *topology.Standby) []string {
-	up := s.cluster.Standby(sb.Upstream)
-	var sets []string
-	if up != nil && up.Slot != "" && sb.Slot == "" {
-		sets = append(sets, "ALTER SYSTEM RESET primary_slot_name;")
-	}
-	if sb.ApplyDelay > 0 || up != nil && up.ApplyDelay > 0 {
-		sets = append(sets, "ALTER SYSTEM SET recovery_min_apply_delay = "+literal(milliseconds(sb.ApplyDelay))+";")
-	}
-	return sets
 }

@@ -61,26 +61,32 @@ func (s *scope) wantedSyncedSlots() string {
 }
 
 // synchronizedSlots brings the list in line, after the standbys and before any slot goes.
+// A slot leaves it before its standby is cloned again or it is made again: subscribers
+// would wait for the copy, or advance on what the copy has flushed.
 func synchronizedSlots(s *scope, out *findings) {
 	n := s.cluster.Primary
-	if _, theirs := s.cluster.ParametersOf(n)[syncedSlots]; theirs || !s.atLeast(17) {
+	if !s.atLeast(17) {
 		return
 	}
 	s.checkFailover(out)
 	current, wanted := s.inForce(syncedSlots), s.wantedSyncedSlots()
-	if wanted == "" && !s.failsOver() && current != "" && !s.setBySystem(syncedSlots) {
-		return // the user's own
-	}
+	_, theirs := s.cluster.ParametersOf(n)[syncedSlots]
+	theirs = theirs || wanted == "" && !s.failsOver() && current != "" && !s.setBySystem(syncedSlots)
 	d := newDraft(Update, s.syncedSlotsAddress(), n)
-	if !sameNames(current, wanted) {
+	shrunk, leaves := s.leaveSlots(current, out)
+	d.after = s.beforeSyncedSlots()
+	switch {
+	case theirs && !leaves:
+		return // parameters compares it, or nobody does
+	case theirs, leaves && s.closes(d, s.leavingSlotsAddress(), out):
+		wanted = current
+		d.Reason = "this plan relaxes it: it is restored"
+	}
+	if leaves || !sameNames(current, wanted) {
 		d.worsen(Reload)
-		d.after = append(s.standbyAddresses(), s.nodeAddress(n), s.parametersAddress(n))
-		for _, sb := range s.cluster.Standbys {
-			d.after = append(d.after, s.address("slot", sb.Slot))
-		}
-		d.differ(syncedSlots, ptr(literal(current)), ptr(literal(wanted)), "")
+		d.differ(syncedSlots, ptr(literal(shrunk)), ptr(literal(wanted)), "")
 		set := "ALTER SYSTEM SET " + syncedSlots + " = " + literal(wanted) + ";"
-		if wanted == "" {
+		if wanted == "" || theirs && !s.setBySystem(syncedSlots) {
 			set = "ALTER SYSTEM RESET " + syncedSlots + ";"
 		}
 		d.sql(n, "set", set)
@@ -89,16 +95,78 @@ func synchronizedSlots(s *scope, out *findings) {
 	out.put(d)
 }
 
+func (s *scope) beforeSyncedSlots() []string {
+	n := s.cluster.Primary
+	after := append(s.standbyAddresses(), s.nodeAddress(n), s.parametersAddress(n), s.leavingSlotsAddress())
+	for _, sb := range s.cluster.Standbys {
+		after = append(after, s.address("slot", sb.Slot))
+	}
+	return after
+}
+
+func (s *scope) leavingSlotsAddress() string { return s.syncedSlotsAddress() + ".leaving" }
+
+// leaveSlots takes the slots out of the list in force whose standbys are copied, or which
+// are made again, and puts those changes after that. It answers the list from then on.
+func (s *scope) leaveSlots(current string, out *findings) (value string, leaves bool) {
+	if s.live() == nil || current == "" {
+		return current, false
+	}
+	var stay []string
+	var disturbing []*draft
+	for _, name := range slotNames(current) {
+		before := len(disturbing)
+		for _, d := range out.drafts {
+			if s.disturbsSlot(d, name) {
+				disturbing = append(disturbing, d)
+			}
+		}
+		if len(disturbing) == before {
+			stay = append(stay, name)
+		}
+	}
+	if len(disturbing) == 0 {
+		return current, false
+	}
+	n := s.cluster.Primary
+	d := newDraft(Update, s.leavingSlotsAddress(), n)
+	d.worsen(Reload)
+	d.closedBy = s.syncedSlotsAddress()
+	d.Reason = "subscribers must neither wait for a base backup nor advance with one"
+	d.after = []string{s.nodeAddress(n), s.parametersAddress(n)}
+	value = strings.Join(stay, ", ")
+	d.differ(syncedSlots, ptr(literal(current)), ptr(literal(value)), "")
+	d.sql(n, "leave the list", "ALTER SYSTEM SET "+syncedSlots+" = "+literal(value)+";")
+	d.reload(n)
+	d.wait(n, "value in force", "SELECT setting = "+literal(value)+" FROM pg_settings WHERE name = "+literal(syncedSlots), settleTimeout)
+	for _, other := range disturbing {
+		other.after = append(other.after, d.Address)
+	}
+	out.drafts = append(out.drafts, d)
+	return value, true
+}
+
+// disturbsSlot tells that a draft clones the slot's standby again, or makes the slot again.
+func (s *scope) disturbsSlot(d *draft, name string) bool {
+	if d.Address == s.address("slot", name) {
+		return d.Action == Replace
+	}
+	return slices.ContainsFunc(s.cluster.Standbys, func(sb *topology.Standby) bool {
+		return sb.Slot == name && d.Address == s.standbyAddress(sb.Node) && d.Impact == CopyData
+	})
+}
+
 // setBySystem tells whether a value comes from ALTER SYSTEM.
 func (s *scope) setBySystem(name string) bool {
 	return s.live() != nil && strings.HasSuffix(s.live().Settings[name].SourceFile, autoConf)
 }
 
 func sameNames(a, b string) bool {
-	split := func(text string) []string {
-		return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
-	}
-	return sameSet(split(a), split(b))
+	return sameSet(slotNames(a), slotNames(b))
+}
+
+func slotNames(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '"' })
 }
 
 // checkFailover refuses standbys that could not copy the slots.

@@ -2,8 +2,10 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -29,6 +31,25 @@ func (s *scope) syncHealth(out *findings) {
 	out.tellHealth(Error, s.syncAddress(),
 		fmt.Sprintf("Start the standbys that it names, or on %s: ALTER SYSTEM SET %s = ''; SELECT pg_reload_conf();%s", s.cluster.Primary.Name, syncNames, names),
 		"Commits on %s wait: %s is %s, which requires %s, and %s", s.cluster.Primary.Name, syncNames, literal(value), counted(set.number, "standby"), there)
+}
+
+// slotsHealth reports slots of synchronized_standby_slots without which the logical slots
+// that survive a failover stand still (PostgreSQL docs, 20.6.1).
+func (s *scope) slotsHealth(out *findings) {
+	if s.live() == nil || !slices.ContainsFunc(s.live().Slots, func(slot facts.Slot) bool { return slot.Failover && !slot.Synced }) {
+		return
+	}
+	for _, name := range slotNames(s.inForce(syncedSlots)) {
+		slot, state := s.live().Slot(name), "has no connection"
+		switch {
+		case slot == nil:
+			state = "does not exist"
+		case slot.Active:
+			continue
+		}
+		out.tellHealth(Error, s.syncedSlotsAddress(), "Start the standby that uses the slot, or take the slot out of "+syncedSlots+".",
+			"Subscribers of failover slots on %s wait: slot %s of %s %s", s.cluster.Primary.Name, ident(name), syncedSlots, state)
+	}
 }
 
 // otherNames says under which names standbys are connected that the set does not have.

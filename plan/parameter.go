@@ -103,6 +103,7 @@ func (s *scope) compareParameters(n *topology.Node, out *findings) *paramChange 
 			c.compareRemoved(name, block)
 		}
 	}
+	c.compareOwn()
 	c.reload = c.reload || c.write && !c.restart || len(c.reset) > 0 && !c.restart
 	return c
 }

@@ -18,8 +18,9 @@ func synchronous(s *scope, out *findings) {
 	d := newDraft(Update, s.syncAddress(), n)
 	wanted, current := s.syncWanted(), s.syncCurrent()
 	shrunk, leaves := s.leave(out)
+	d.after = s.beforeSync()
 	owed := s.keptAside()
-	back := leaves && (s.closes(d, out) || !s.syncReadable(out))
+	back := leaves && (s.closes(d, s.leavingAddress(), out) || !s.syncReadable(out))
 	switch {
 	case s.syncForeign() && !leaves && owed == nil:
 		return // the topology says nothing of it, and never did
@@ -41,7 +42,6 @@ func synchronous(s *scope, out *findings) {
 		out.put(d)
 		return
 	}
-	d.after = s.beforeSync()
 	if !leaves && !s.syncReadable(out) {
 		return
 	}
@@ -68,24 +68,22 @@ func (s *scope) beforeSync() []string {
 	return after
 }
 
-// closes tells that the targets relax the set and do not ask for it: d is there to
-// restore it, and brings no other into force.
-func (s *scope) closes(d *draft, out *findings) bool {
+// closes tells that the targets bring the change that relaxes, and not for itself the one
+// that d is to be: d is there to restore, and brings no other value into force.
+func (s *scope) closes(d *draft, relaxes string, out *findings) bool {
 	if len(s.targets) == 0 {
 		return false
 	}
-	probe := newDraft(Update, d.Address)
-	probe.after = s.beforeSync()
-	drafts, err := order(append(slices.Clone(out.drafts), probe))
+	drafts, err := order(append(slices.Clone(out.drafts), d))
 	if err != nil {
-		return false // told by Build
+		return false // Build reports it
 	}
 	keep := map[string]bool{}
 	for _, target := range s.targets {
 		keepUnder(drafts, target, keep)
 	}
 	require(drafts, keep)
-	return keep[s.leavingAddress()] && !keep[d.Address]
+	return keep[relaxes] && !keep[d.Address]
 }
 
 // unrelaxed answers the value in force, or the one that an apply which died left relaxed.

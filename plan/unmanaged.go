@@ -104,8 +104,12 @@ func remote(r topology.HBARule) bool {
 // without what a standby keeps there. Values may hold what must not be shown.
 func (s *scope) unmanagedParameters(n *topology.Node, out *findings) {
 	last := lastLines(s.found(n).Server)
+	ours := append(standbyOwn(), syncNames)
+	if s.failsOver() || n != s.cluster.Primary {
+		ours = append(ours, syncedSlots)
+	}
 	for _, name := range sortedKeys(last) {
-		if path.Base(last[name].File) != autoConf || slices.Contains(standbyOwn(), name) || hasLine(s.lines(n), name) || name == syncNames {
+		if path.Base(last[name].File) != autoConf || slices.Contains(ours, name) || hasLine(s.lines(n), name) {
 			continue
 		}
 		out.unmanage(noticeParameter, s.parametersAddress(n), n.Name, name+", set by ALTER SYSTEM")
