@@ -16,9 +16,11 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
 
 build: ## bin/repltool
+	@command -v $(GO) >/dev/null || { echo "make: $(GO) is not in PATH; a Go installation is often in /usr/local/go/bin"; exit 1; }
+	@[ -e bin/repltool ] || echo "Building bin/repltool; the first time takes a minute or more."
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/repltool ./cmd/repltool
 
-demo: ## a primary and two standbys on this machine, from nothing to in sync, drifted and mended
+demo: ## a primary and two standbys on this machine, from nothing to in sync, and back after drift
 	@$(SETUP) demo
 	@$(MAKE) -s build
 	@./examples/quickstart/demo.sh

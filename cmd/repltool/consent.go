@@ -56,18 +56,26 @@ func (x *application) consent(ctx context.Context, p *plan.Plan) error {
 		return nil
 	}
 	if x.o.autoApprove {
-		return x.refused(exitError, "The plan needs more than -auto-approve: nothing was done",
-			strings.Join(grave, "\n")+"\nAllow it:\n  -auto-approve -allow="+strings.Join(x.allowances(missing), ","))
+		return x.refused(exitError, "Some changes need -allow: nothing was changed",
+			strings.Join(grave, "\n")+"\nTo approve them:\n  "+x.approval(missing))
 	}
 	if x.o.json || !x.asks(x.o.common) {
-		flags := "-auto-approve"
-		if len(missing) > 0 {
-			flags += " -allow=" + strings.Join(x.allowances(missing), ",")
-		}
-		return x.refused(exitError, "Nobody is there to ask: nothing was done",
-			"Without a terminal, apply needs a yes by flag:\n  "+flags)
+		return x.refused(exitError, "No terminal to ask for approval: nothing was changed",
+			"To approve:\n  "+x.approval(missing))
 	}
 	return x.ask(ctx, p, grave)
+}
+
+// approval is the flags that approve the plan; a saved plan needs only -allow.
+func (x *application) approval(missing []string) string {
+	var flags []string
+	if x.saved == nil {
+		flags = append(flags, "-auto-approve")
+	}
+	if len(missing) > 0 {
+		flags = append(flags, "-allow="+strings.Join(x.allowances(missing), ","))
+	}
+	return strings.Join(flags, " ")
 }
 
 // grave lists the changes that -auto-approve and -allow do not cover, and the
@@ -99,9 +107,9 @@ func (x *application) allowances(missing []string) []string {
 func (x *application) ask(ctx context.Context, p *plan.Plan, grave []string) error {
 	fmt.Fprintln(x.err)
 	if len(grave) > 0 {
-		x.sayf("These go beyond what runs without a question:\n%s", strings.Join(grave, "\n"))
+		x.sayf("These changes need your approval:\n%s", strings.Join(grave, "\n"))
 	}
-	fmt.Fprintf(x.err, "Apply %s? Only yes is a yes: ", plural(len(p.Changes), "change"))
+	fmt.Fprintf(x.err, "Apply %s? Type \"yes\" to confirm: ", plural(len(p.Changes), "change"))
 	if err := x.err.Flush(); err != nil {
 		return err
 	}
@@ -111,7 +119,7 @@ func (x *application) ask(ctx context.Context, p *plan.Plan, grave []string) err
 		return err
 	}
 	if answer != "yes" {
-		x.sayf("Not applied: nothing was done.")
+		x.sayf("Not applied: nothing was changed.")
 		return exitError
 	}
 	return nil

@@ -22,6 +22,7 @@ func (a *app) driftCommand() *cobra.Command {
 		RunE:    func(c *cobra.Command, args []string) error { return a.drift(c.Context(), dirOf(args), &o) },
 	}
 	o.register(c.Flags())
+	hideLockTimeout(c.Flags())
 	return c
 }
 

@@ -28,15 +28,19 @@ type common struct {
 func (o *common) register(f *pflag.FlagSet) {
 	o.variables.register(f)
 	f.StringArrayVar(&o.targets, "target", nil, "only what is at or under `ADDRESS`, and what that needs; repeatable")
-	f.IntVar(&o.parallelism, "parallelism", 10, "read `N` nodes, and run as many steps, at a time")
+	f.IntVar(&o.parallelism, "parallelism", 10, "`N` nodes, and steps, at a time")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "give up on a node that was not read after `DURATION`")
 	f.BoolVar(&o.json, "json", false, "write JSON to stdout")
 	f.StringVar(&o.jsonInto, "json-into", "", "write the JSON to `FILE`, besides the text on stdout")
 	f.BoolVar(&o.quiet, "quiet", false, "no progress, changes without their steps, and nothing at all when in sync")
 	f.BoolVar(&o.verbose, "verbose", false, "checks and queries as well")
-	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait `DURATION` for another apply to end; only apply locks")
+	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait `DURATION` for another apply to end")
 	f.BoolVar(&o.input, "input", true, "never ask")
 }
+
+// hideLockTimeout is for verbs that take the flag, so that scripts may give it to all alike, and
+// no lock.
+func hideLockTimeout(f *pflag.FlagSet) { f.Lookup("lock-timeout").Hidden = true }
 
 func (o *common) detail() view.Detail {
 	switch {

@@ -32,6 +32,7 @@ func (a *app) planCommand() *cobra.Command {
 		RunE:    func(c *cobra.Command, args []string) error { return a.plan(c.Context(), dirOf(args), o) },
 	}
 	o.register(c.Flags())
+	hideLockTimeout(c.Flags())
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
 	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit code 2 when there are changes or drift")
 	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby, or make the subscription, at `ADDRESS` again; repeatable")

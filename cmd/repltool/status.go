@@ -31,6 +31,7 @@ func (a *app) statusCommand() *cobra.Command {
 		RunE:    func(c *cobra.Command, args []string) error { return a.status(c.Context(), dirOf(args), &o, watch) },
 	}
 	o.register(c.Flags())
+	hideLockTimeout(c.Flags())
 	c.Flags().BoolVar(&watch, "watch", false, "show it again every two seconds, until interrupted")
 	return c
 }

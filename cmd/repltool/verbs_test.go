@@ -132,7 +132,7 @@ func TestExitCodes(t *testing.T) {
 		{"drift", stand{found: unreachable()}, 1, "is it up?"},
 		{"status", stand{found: unreachable()}, 1, "incomplete"},
 		{"status -json", stand{found: unreachable()}, 1, `"complete": false`},
-		{"apply", stand{found: fresh()}, 1, "Nobody is there to ask"},
+		{"apply", stand{found: fresh()}, 1, "No terminal to ask for approval"},
 		{"apply -auto-approve", stand{found: unreachable()}, 1, "ssh: no route"},
 		{"apply -auto-approve", stand{found: fresh(), locked: busy}, 4, "alice@desk"},
 		{"apply -auto-approve", stand{found: fresh(), fail: errors.New("no: " + canary)}, 1, "Go on from here: repltool apply"},

@@ -1,10 +1,18 @@
 #!/bin/bash
-# The tour of `make demo`: plan, apply, status, no changes, a drift and its mending.
-# `demo.sh clean` stops the three servers and removes their files.
+# The tour of `make demo`: plan, apply, status, no changes, drift, and apply again.
+# `demo.sh clean` stops the three servers and removes their files. REPLTOOL_DEMO_DIR and
+# REPLTOOL_DEMO_PORT (of the first of three) let a second demo run beside another's.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dir=${REPLTOOL_DEMO_DIR:-/tmp/repltool-quickstart}
-export PATH=$PWD/bin:$PATH REPLTOOL_VAR_dir=$dir
+port=${REPLTOOL_DEMO_PORT:-54321}
+export PATH=$PWD/bin:$PATH REPLTOOL_VAR_dir=$dir REPLTOOL_VAR_port=$port
+# What a person has to set to continue with a demo that is elsewhere.
+elsewhere='' variables=''
+if [ -n "${REPLTOOL_DEMO_DIR:-}${REPLTOOL_DEMO_PORT:-}" ]; then
+  elsewhere="REPLTOOL_DEMO_DIR=$dir REPLTOOL_DEMO_PORT=$port "
+  variables="REPLTOOL_VAR_dir=$dir REPLTOOL_VAR_port=$port "
+fi
 export REPLTOOL_VAR_replicator_password=${REPLTOOL_VAR_replicator_password:-demo-$$-$RANDOM}
 topology=examples/quickstart
 
@@ -39,13 +47,15 @@ run() {
   fi
 }
 sql() { # sql NODE STATEMENT
-  local port=5432${1#pg}
-  as_owner psql -XAtq -h "$dir/$1" -p "$port" -d postgres -c "$2"
+  as_owner psql -XAtq -h "$dir/$1" -p "$((port + ${1#pg} - 1))" -d postgres -c "$2"
 }
 
 if [ "${1:-}" = clean ]; then clean; exit; fi
 if [ -e "$dir" ]; then
-  echo "demo: $dir is there already: an earlier demo runs or was left. Take it away: make demo-clean" >&2
+  owner=$(stat -c %U "$dir")
+  echo "demo: $dir exists already, made by $owner: an earlier demo that runs or was left." >&2
+  echo "  If it is yours, remove it:    ${elsewhere}make demo-clean" >&2
+  echo "  Else run yours beside it:     REPLTOOL_DEMO_DIR=/tmp/repltool-demo-$(id -un) REPLTOOL_DEMO_PORT=$((port + 10)) make demo" >&2
   exit 1
 fi
 
@@ -72,17 +82,17 @@ sql pg1 "SELECT pg_reload_conf()" >/dev/null
 sql pg1 "ALTER ROLE replicator PASSWORD 'not-what-the-topology-says'"
 sleep 0.5
 run 2 repltool drift "$topology"
-say "Apply mends it."
+say "Apply fixes it."
 run 0 repltool apply -auto-approve "$topology"
 run 0 repltool drift "$topology"
 
 cat <<END
 
 The three servers run on:
-  psql -h $dir/pg1 -p 54321 postgres    (the primary$([ "$(id -u)" = 0 ] && echo "; as the user postgres"))
+  psql -h $dir/pg1 -p $port postgres    (the primary$([ "$(id -u)" = 0 ] && echo "; as the user postgres"))
 Go on: change $topology/main.hcl (a parameter, a role, the synchronous set), then
-  export REPLTOOL_VAR_replicator_password=$REPLTOOL_VAR_replicator_password
+  export ${variables}REPLTOOL_VAR_replicator_password=$REPLTOOL_VAR_replicator_password
   bin/repltool plan $topology
 Your own servers: bin/repltool init, and docs/language.md.
-Clean up: make demo-clean
+Clean up: ${elsewhere}make demo-clean
 END

@@ -7,13 +7,19 @@ variable "dir" {
   description = "where the three data directories go"
 }
 
+variable "port" {
+  type        = number
+  default     = 54321
+  description = "the primary's port; the standbys have the next two"
+}
+
 variable "replicator_password" {
   type      = string
   sensitive = true
 }
 
 locals {
-  ports = { pg1 = 54321, pg2 = 54322, pg3 = 54323 }
+  ports = { pg1 = var.port, pg2 = var.port + 1, pg3 = var.port + 2 }
 }
 
 node "pg" {

@@ -282,17 +282,17 @@ func TestQuickstart(t *testing.T) {
 	w.unpack("../..", "examples/quickstart")
 	w.unpack(filepath.Dir(binary), filepath.Base(binary))
 	w.exec(1, "sh", "-c", "mkdir /srv/repltool/bin && mv /srv/repltool/repltool /srv/repltool/bin/")
-	out := w.exec(1, "env", "REPLTOOL_DEMO_DIR=/tmp/demo", "/srv/repltool/examples/quickstart/demo.sh")
+	out := w.exec(1, "env", "REPLTOOL_DEMO_DIR=/tmp/demo", "REPLTOOL_DEMO_PORT=54421", "/srv/repltool/examples/quickstart/demo.sh")
 	for _, word := range []string{"pg2: hello from pg1", "pg3: hello from pg1", "No changes."} {
 		if !strings.Contains(out, word) {
 			t.Errorf("the tour lacks %q:\n%s", word, out)
 		}
 	}
-	got, err := w.host(1).ExecAs(t.Context(), "postgres", "psql", "-XAtq", "-h", "/tmp/demo/pg1", "-p", "54321", "-c", senders)
+	got, err := w.host(1).ExecAs(t.Context(), "postgres", "psql", "-XAtq", "-h", "/tmp/demo/pg1", "-p", "54421", "-c", senders)
 	if want := "pg2 streaming quorum, pg3 streaming quorum"; err != nil || strings.TrimSpace(got) != want {
 		t.Errorf("got %q, want %q: %v", got, want, err)
 	}
-	w.exec(1, "env", "REPLTOOL_DEMO_DIR=/tmp/demo", "/srv/repltool/examples/quickstart/demo.sh", "clean")
+	w.exec(1, "env", "REPLTOOL_DEMO_DIR=/tmp/demo", "REPLTOOL_DEMO_PORT=54421", "/srv/repltool/examples/quickstart/demo.sh", "clean")
 	if left := w.exec(1, "sh", "-c", "ls -d /tmp/demo; pgrep postgres; true"); left != "" {
 		t.Errorf("the demo leaves %s", left)
 	}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"strings"
 
@@ -15,11 +16,11 @@ func Markdown(w io.Writer, p *plan.Plan) error {
 	v.line("### ", markdownText(Summary(p)))
 	if len(p.Changes) > 0 {
 		v.line("")
-		v.line("| wave | | address | impact |")
-		v.line("|---|---|---|---|")
+		v.line("| wave | | address | what | impact |")
+		v.line("|---|---|---|---|---|")
 	}
 	for _, c := range p.Changes {
-		v.linef("| %d | %s | %s | %s |", c.Wave, codeSpan(c.Action.Symbol()), codeSpan(c.Address), markdownText(impactText(c)))
+		v.linef("| %d | %s | %s | %s | %s |", c.Wave, codeSpan(c.Action.Symbol()), codeSpan(c.Address), markdownText(gist(c)), markdownText(impactText(c)))
 	}
 	v.line("")
 	v.line("<details><summary>Every step</summary>")
@@ -32,6 +33,32 @@ func Markdown(w io.Writer, p *plan.Plan) error {
 	v.line("")
 	v.line("</details>")
 	return v.err
+}
+
+// mostAttributes is how many differences of a change stand in its row of the table.
+const mostAttributes = 3
+
+// gist is what a change does, in a few words: "max_connections 100 -> 150".
+func gist(c plan.Change) string {
+	if len(c.Attributes) == 0 {
+		return c.Reason
+	}
+	var parts []string
+	for i, a := range c.Attributes {
+		if i == mostAttributes {
+			parts = append(parts, fmt.Sprintf("%d more", len(c.Attributes)-i))
+			break
+		}
+		text := a.Name
+		switch {
+		case a.Before != nil && a.After != nil:
+			text += " " + *a.Before + " -> " + *a.After
+		case a.After != nil:
+			text += " " + *a.After
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // DiffMarkdown writes a plan as a diff in a fence, which forges colour.
