@@ -56,6 +56,19 @@ func TestAddsNothing(t *testing.T) {
 	)
 }
 
+// What a machine answers is input: a panic over it fails the step, not the run.
+func TestPanicIsAFailedStep(t *testing.T) {
+	w := newWorld("pg1", "pg2")
+	w.nodes["pg1"].query = func(context.Context, string) ([][]string, error) { panic("slice bounds out of range") }
+	r := Run(t.Context(), planOf(
+		opStep("wait", "pg1", plan.Wait{Database: "postgres", Query: "SELECT x", What: "x", Timeout: time.Minute}),
+		sqlStep("sql", "pg2", "SELECT 1;"),
+	), w.Env, Options{})
+	if r.OK() || len(r.With(Failed)) != 1 || len(r.With(Done)) != 1 || !strings.Contains(r.Err().Error(), "slice bounds out of range") {
+		t.Errorf("failed %d, done %d: %v", len(r.With(Failed)), len(r.With(Done)), r.Err())
+	}
+}
+
 func TestFailureStaysWhereItIs(t *testing.T) {
 	w := newWorld("pg1", "pg2")
 	w.nodes["pg1"].exec = func(_ context.Context, sql string) error {

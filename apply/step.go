@@ -11,9 +11,14 @@ import (
 
 // do runs one step. Its error names the node and what was tried, and holds no
 // secret.
-func (r *run) do(ctx context.Context, s plan.Step) error {
+func (r *run) do(ctx context.Context, s plan.Step) (err error) {
+	// What a machine answers is input: a panic over it is a failed step.
+	defer func() {
+		if p := recover(); p != nil {
+			err = r.secrets.clean(s, fmt.Errorf("repltool cannot process what the node answered: %v; this is a bug in repltool, please report it with this message", p))
+		}
+	}()
 	m := r.env.Machines[s.Node]
-	var err error
 	switch op := s.Op.(type) {
 	case plan.SQL:
 		err = r.sql(ctx, m, op)

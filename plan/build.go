@@ -99,10 +99,22 @@ func buildClusters(t *topology.Topology, f facts.Facts, o Options) ([]*scope, []
 	}
 	widen(scopes)
 	for i := range scopes {
-		all.Go(func() { found[i] = buildCluster(scopes[i]) })
+		all.Go(func() { found[i] = buildGuarded(scopes[i]) })
 	}
 	all.Wait()
 	return scopes, found
+}
+
+// buildGuarded is buildCluster for a goroutine of its own: facts come from hosts, and a
+// panic over them is an error of one cluster.
+func buildGuarded(s *scope) (out *findings) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = &findings{}
+			out.fail(s.cluster.Range, "Cluster cannot be planned", "%s: repltool failed on what was read of its nodes: %v. This is a bug in repltool: please report it with this message.", s.cluster.ID, p)
+		}
+	}()
+	return buildCluster(s)
 }
 
 // buildCluster runs the preflight and, if nothing speaks against it, every kind.

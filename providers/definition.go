@@ -37,7 +37,12 @@ func (f *Fleet) define(ctx context.Context, o InspectOptions, all facts.Facts) {
 		if local.Definitions == nil {
 			local.Definitions, made[at] = map[string]facts.Definition{}, map[topology.TableName]bool{}
 		}
-		sql, tables, err := f.definition(ctx, o, sub, missing, made[at])
+		var sql string
+		var tables []topology.TableName
+		var err error
+		if failed := guarded(func() { sql, tables, err = f.definition(ctx, o, sub, missing, made[at]) }); failed != nil {
+			err = asError(failed)
+		}
 		d := facts.Definition{SQL: sql}
 		if err != nil {
 			d = facts.Definition{Error: err.Error()}

@@ -45,7 +45,10 @@ func (f *Fleet) Inspect(ctx context.Context, o InspectOptions) facts.Facts {
 	for _, c := range f.topology.Clusters {
 		for _, member := range c.Members() {
 			group.Go(func() error {
-				found := f.nodes[member.Name].inspect(ctx, f.topology, c, o.Timeout)
+				var found *facts.Node
+				if failed := guarded(func() { found = f.nodes[member.Name].inspect(ctx, f.topology, c, o.Timeout) }); failed != nil {
+					found = &facts.Node{Name: member.Name, Error: failed}
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				all.Nodes[member.Name] = found
@@ -101,7 +104,13 @@ type reading struct {
 // where it last answered or is to be expected.
 func (n *Node) readBoth(ctx context.Context, conn host.Conn, w host.Want) (*facts.Host, reading, error) {
 	guess := make(chan reading, 1)
-	go func() { guess <- n.read(ctx, n.places()[0]) }()
+	go func() {
+		var r reading
+		if failed := guarded(func() { r = n.read(ctx, n.places()[0]) }); failed != nil {
+			r = reading{err: asError(failed)}
+		}
+		guess <- r
+	}()
 	h, err := host.Discover(ctx, conn, w)
 	r := <-guess
 	if err == nil && !h.Running && r.server != nil && n.belongs(ctx, r.server, h) {
@@ -220,6 +229,10 @@ func (n *Node) belongs(ctx context.Context, s *facts.Server, h *facts.Host) bool
 // machine says more than that the server could not be reached.
 func readError(err error) *facts.ReadError {
 	var machine *host.Error
+	var panicked *panicError
+	if errors.As(err, &panicked) {
+		return panicked.is
+	}
 	if e := postgres.ReadError(err); e != nil && !errors.As(err, &machine) {
 		return e
 	}

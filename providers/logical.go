@@ -83,7 +83,7 @@ func (n *Node) readLogical(ctx context.Context, at place) map[string]*facts.Logi
 			results <- struct {
 				database string
 				found    *facts.Logical
-			}{database, n.readDatabase(ctx, at, database, *w)}
+			}{database, n.readGuarded(ctx, at, database, *w)}
 			return nil
 		})
 	}
@@ -95,6 +95,14 @@ func (n *Node) readLogical(ctx context.Context, at place) map[string]*facts.Logi
 		}
 	}
 	return all
+}
+
+// readGuarded is readDatabase for a goroutine of its own.
+func (n *Node) readGuarded(ctx context.Context, at place, database string, w postgres.LogicalWant) (found *facts.Logical) {
+	if failed := guarded(func() { found = n.readDatabase(ctx, at, database, w) }); failed != nil {
+		return &facts.Logical{Error: failed}
+	}
+	return found
 }
 
 // readDatabase reads one database; nil where there is none of that name, and on a

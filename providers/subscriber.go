@@ -76,7 +76,7 @@ func (n *Node) readAgainWith(ctx context.Context, o InspectOptions, database str
 		w = *first
 	}
 	w.Tables, w.Rows, w.Overlaps = slices.Concat(w.Tables, c.tables), c.tables, c.overlaps
-	found := n.readDatabase(ctx, n.places()[0], database, w)
+	found := n.readGuarded(ctx, n.places()[0], database, w)
 	if found == nil { // it was there a moment ago
 		found = &facts.Logical{Error: &facts.ReadError{Kind: facts.Unreachable, Text: "database " + database + " went away, or its server became a standby"}}
 	}

@@ -30,7 +30,9 @@ func (f *Fleet) lookAgain(ctx context.Context, o InspectOptions, all facts.Facts
 				continue // no copy is to be made
 			}
 			group.Go(func() error {
-				f.nodes[sb.Node.Name].lookAt(ctx, f.topology, c, dirs, o, found)
+				if failed := guarded(func() { f.nodes[sb.Node.Name].lookAt(ctx, f.topology, c, dirs, o, found) }); failed != nil {
+					found.Host, found.Error = nil, failed
+				}
 				return nil
 			})
 		}

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 )
 
 // version is set by -ldflags "-X main.version=…".
@@ -55,8 +56,14 @@ func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // run runs one command and answers its exit code.
 func run(ctx context.Context, args []string, s streams) int { return newApp(s).run(ctx, args) }
 
-func (a *app) run(ctx context.Context, args []string) int {
+func (a *app) run(ctx context.Context, args []string) (status int) {
 	defer a.flush()
+	defer func() { // Go's own exit code of a panic is 2, which says that there are changes
+		if p := recover(); p != nil {
+			a.fail(fmt.Errorf("internal error: %v\nThis is a bug in repltool: please report it with this message.\n%s", p, debug.Stack()))
+			status = int(exitError)
+		}
+	}()
 	ctx, done := a.signals.watch(ctx, a.err)
 	defer done()
 	root := a.root()

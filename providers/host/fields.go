@@ -22,13 +22,24 @@ func parseFields(out []byte, boundary string) (*fields, bool) {
 		switch {
 		case name == "dir":
 			f.dirs = append(f.dirs, text)
-		case strings.HasPrefix(name, "job.") && strings.HasSuffix(name, ".argv"):
-			f.jobs = append(f.jobs, name[len("job."):len(name)-len(".argv")])
+		default:
+			if id, ok := jobOf(name); ok {
+				f.jobs = append(f.jobs, id)
+			}
 		}
 		f.text[name] = text
 	}
 	_, whole := f.text["end"]
 	return f, whole
+}
+
+// jobOf answers the job whose command a field holds. Steps remove directories by this
+// ID, so that one which is no plain name of a file is not a job.
+func jobOf(field string) (string, bool) {
+	rest, isJob := strings.CutPrefix(field, "job.")
+	id, isArgv := strings.CutSuffix(rest, ".argv")
+	plain := id != "" && !strings.HasPrefix(id, ".") && strings.IndexFunc(id, unsafeRune) < 0 && !strings.Contains(id, "/")
+	return id, isJob && isArgv && plain
 }
 
 // line answers a field that is one line.

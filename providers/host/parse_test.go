@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 
@@ -70,8 +71,15 @@ func FuzzParseHost(f *testing.F) {
 	f.Add("x", []byte("\nB end\n"))
 	f.Add("a\n\nb\x00\xff\n", []byte("noise\nB version\n15\nB stats\n-1 x\nB job.a.argv\n\nB dir\n"))
 	f.Add("\nB", answer("version", "15", "running", "1"))
+	f.Add("", []byte("\nB version\n15\nB data\n/d\nB job.argv\nx\nB job..argv\n/d\x00\nB job.../../x.argv\n/d\x00\nB end\n"))
 	f.Fuzz(func(t *testing.T, text string, raw []byte) {
-		parseHost(raw, "B", Want{Resolve: []string{"h"}, Locale: "x"}, "u")
+		if h, err := parseHost(raw, "B", Want{Resolve: []string{"h"}, Locale: "x"}, "u"); err == nil {
+			for _, job := range h.Jobs {
+				if job.ID != path.Base(path.Clean("/"+job.ID)) {
+					t.Errorf("job %q is no name of a directory", job.ID)
+				}
+			}
+		}
 		boundary := newBoundary()
 		out := "\n" + boundary + " version\n15\n" + boundary + " conf.path\n/c\n" + boundary + " stats\n600 1 u /c\n" + boundary + " conf.text\n" + text + "\n" + boundary + " end\n"
 		h, err := parseHost([]byte(out), boundary, Want{}, "u")
