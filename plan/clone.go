@@ -43,8 +43,8 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	}
 	s.configure(d, sb)
 	s.startClone(d, sb)
-	if again || h.Aside {
-		d.remove(n, "the new one streams: remove the old one", s.oldOnes(sb)...)
+	if again || h.AsideJob != nil {
+		s.removeAside(d, n, "the new one streams: remove the old one", s.oldOnes(sb))
 	}
 	return d
 }
@@ -76,46 +76,48 @@ func markers(n *topology.Node, h *facts.Host) []string {
 	return slices.Compact(dirs)
 }
 
-// copySteps adds the copy and its check, or takes up those that an earlier apply
-// began. It is false, with an error, when what runs is of another making.
+// copySteps adds the copy and its check, or what is left to do of those that an earlier
+// apply began. It is false, with an error, where that needs a word of the user's.
 func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 	n, h := sb.Node, s.found(sb.Node).Host
 	copying := Command{Argv: s.basebackup(sb), Job: jobID(n, h, "clone"), Bytes: s.cloneBytes(sb)}
 	checking := Command{Argv: s.verify(n, h), Job: jobID(n, h, "verify")}
-	clone, verify, again := h.Job(copying.Job), h.Job(checking.Job), s.moves(n)
-	for _, job := range h.Jobs {
-		if job.Running && !slices.Equal(job.Argv, copying.Argv) && !slices.Equal(job.Argv, checking.Argv) {
-			out.finding(s.standbyAddress(n), sb.Range, "Another clone is running",
-				"%s: an earlier apply runs\n  %s\nand the topology wants\n  %s\nWait until it has ended, or end it on %s, then plan again.",
-				n.Name, strings.Join(job.Argv, " "), strings.Join(copying.Argv, " "), n.Name)
-			return false
-		}
-	}
-	whole := !again && clone.Done() && h.Data.State == facts.DataCluster && slices.Equal(clone.Argv, copying.Argv) && !verify.Failed()
-	switch {
-	case len(h.Jobs) == 0:
-	case again: // what was there is aside; only the markers are in the way
-		d.remove(n, "remove the markers of an earlier copy", markers(n, h)...)
-	case whole:
-		d.Reason = "an earlier apply made the copy: it goes on from there"
-	case clone != nil && clone.Running:
-		d.Reason = "an earlier apply began the copy and it still runs: it is taken up"
-	case h.Data.State == facts.DataCluster:
-		out.finding(s.standbyAddress(n), sb.Range, "A copy that cannot be judged",
-			"%s: an earlier apply left the marker of a copy, and %s holds a whole cluster, which may have run since. repltool removes nothing of which it is not sure. Clone it again with -replace=%s, which keeps what is there aside until the new one streams; or, if it is a good standby, remove the marker and apply:\n  rm -r %s",
-			n.Name, h.DataDir, s.standbyAddress(n), JobDir(h, copying.Job))
+	verify := h.Job(checking.Job)
+	left, why := s.leftOf(sb)
+	switch left {
+	case leftNothing:
+	case leftOther:
+		s.otherRuns(sb, why, out)
 		return false
-	default:
-		d.Reason = "an earlier apply left a half-made copy, which never ran: it is removed first"
-		if left := s.leftovers(sb); len(left) > 0 {
-			d.command(n, "remove what it left beside the data directory", removeLeftovers(h, left)...)
+	case leftStarted:
+		out.finding(s.standbyAddress(n), sb.Range, "Cannot verify the state of an earlier base backup",
+			"%s: an earlier apply was cut off while it cloned into %s, and a server has been started there since. repltool removes nothing in which a server has run. Clone it again; what is there is kept aside until the new one streams:\n  repltool apply -allow=reclone -replace=%s",
+			n.Name, h.DataDir, s.standbyAddress(n))
+		return false
+	case leftAside: // what was there is aside; only the markers are in the way
+		d.remove(n, "remove the markers of an earlier copy", markers(n, h)...)
+	case leftRunning:
+		d.Reason = why
+		if clone := h.Job(copying.Job); clone != nil {
+			copying.Argv = clone.Argv
 		}
-		d.command(n, "remove the half-made copy", removeHalfMade(h.DataDir, markers(n, h)...)...)
+	case leftWhole, leftUnjudged:
+		d.Reason = why
+		if verify.Failed() {
+			d.remove(n, "remove the record of a check that was cut off", JobDir(h, checking.Job))
+		}
+	case leftCancelled:
+		d.Reason = why
+		s.cancel(d, sb)
+		s.discard(d, sb)
+	case leftPart:
+		d.Reason = why
+		s.discard(d, sb)
 	}
-	if !whole {
+	if left != leftWhole && left != leftUnjudged {
 		d.step(n, "copy", copying)
 	}
-	if s.cluster.BaseBackup.Verify && !(whole && verify.Done()) {
+	if left == leftUnjudged || s.cluster.BaseBackup.Verify && !(left == leftWhole && verify.Done()) {
 		d.step(n, "verify the copy", checking)
 	}
 	return true

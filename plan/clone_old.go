@@ -19,7 +19,8 @@ const Aside = ".repltool-old"
 // moves tells that n's data directory goes aside for a new copy.
 func (s *scope) moves(n *topology.Node) bool {
 	h := s.found(n).Host
-	return s.replace[s.standbyAddress(n)] && h.Data.State == facts.DataCluster && !h.Making()
+	unstarted := h.Data.Unstarted && len(h.Jobs) > 0 // nothing in it is worth keeping
+	return s.replace[s.standbyAddress(n)] && h.Data.State == facts.DataCluster && !h.Making() && !unstarted
 }
 
 // movable are the directories beside the data directory that go aside with it. One that
@@ -27,7 +28,7 @@ func (s *scope) moves(n *topology.Node) bool {
 func movable(h *facts.Host) []facts.Dir {
 	var dirs []facts.Dir
 	for _, d := range h.Dirs {
-		if d.Link != "" && d.Pinned == "" && !d.Aside && d.State != facts.DataAbsent && !strings.HasSuffix(d.Path, Aside) {
+		if d.Link != "" && d.Pinned == "" && (!d.Aside || h.AsideJob != nil) && d.State != facts.DataAbsent && !strings.HasSuffix(d.Path, Aside) {
 			dirs = append(dirs, d)
 		}
 	}
@@ -47,16 +48,14 @@ func (s *scope) setAside(d *draft, sb *topology.Standby) {
 	if h.Running {
 		d.step(n, "stop", control(n, h, "stop"))
 	}
-	dirs := movable(h)
-	if len(dirs) == 0 {
-		d.command(n, "keep the old one aside", "mv", "--no-target-directory", "--", h.DataDir, h.DataDir+Aside)
-		return
+	if h.AsideJob != nil {
+		s.removeAside(d, n, "remove an older one, which an apply that was cut off left aside", asideDirs(h))
 	}
 	argv := []string{"sh", "-c", moveAside, "sh", h.DataDir}
-	for _, dir := range dirs {
+	for _, dir := range movable(h) {
 		argv = append(argv, dir.Link, dir.Path)
 	}
-	d.command(n, "keep the old one aside, with what its links lead to", argv...)
+	d.step(n, "keep the old one aside, with what its links lead to", Command{Argv: argv, Job: asideJob(n, h)})
 }
 
 // leaveFirst answers the changes by which standbys leave one that is copied: they come
@@ -120,7 +119,7 @@ func asideDirs(h *facts.Host) []string {
 func (s *scope) leftovers(sb *topology.Standby) []string {
 	h := s.found(sb.Node).Host
 	clone := h.Job(jobID(sb.Node, h, "clone"))
-	if !clone.Failed() || clone.Refused || s.moves(sb.Node) || h.Data.State == facts.DataCluster {
+	if clone == nil || clone.Refused || !s.discards(sb) {
 		return nil
 	}
 	var dirs []string
@@ -162,14 +161,17 @@ func cutMapping(word string) (from, to string, ok bool) {
 // the version's directory of a tablespace, WAL segments and what goes with them.
 func removeLeftovers(h *facts.Host, dirs []string) []string {
 	ours := fmt.Sprintf(`.*/(PG_%d_[0-9]+|[0-9A-F]{24}(\.partial)?|[0-9A-F]{8}\.history|archive_status|summaries)`, h.Version)
-	script := `[ ! -e "$1/global/pg_control" ] || exit 1; ours=$2; shift 2; for dir; do [ ! -d "$dir" ] || ` +
+	script := neverStarted + ` || exit 1; ours=$2; shift 2; for dir; do [ ! -d "$dir" ] || ` +
 		`find "$dir/" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex "$ours" -exec rm -rf -- {} + || exit; done`
 	return append([]string{"sh", "-c", script, "sh", h.DataDir, ours}, dirs...)
 }
 
-// removeHalfMade removes a data directory that has no pg_control, and what marks it.
-// Without that file nothing can have run in it; a directory that has it is left
-// alone even if it came between the plan and this step.
+// neverStarted asks whether no server was started in the directory $1: it has no
+// pg_control, or is as pg_basebackup leaves it.
+const neverStarted = `{ [ ! -e "$1/global/pg_control" ] || { [ -e "$1/backup_label" ] && [ ! -e "$1/postmaster.opts" ]; }; }`
+
+// removeHalfMade removes a data directory in which no server was started, and what marks
+// it. A directory in which one was started between the plan and this step is left alone.
 func removeHalfMade(dataDir string, others ...string) []string {
-	return append([]string{"sh", "-c", `[ ! -e "$1/global/pg_control" ] && rm -rf -- "$@"`, "sh", dataDir}, others...)
+	return append([]string{"sh", "-c", neverStarted + ` && rm -rf -- "$@"`, "sh", dataDir}, others...)
 }

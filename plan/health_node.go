@@ -23,8 +23,8 @@ func (s *scope) nodeHealth(n *topology.Node, out *findings) {
 		bad(Warning, "a restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl start "+h.Service.Unit,
 			"%s runs outside its unit %s: systemd neither watches nor stops it", n.Name, h.Service.Unit)
 	}
-	if h.Aside {
-		bad(Warning, "look at it and remove it", "%s: %s%s is left of an earlier clone", n.Name, h.DataDir, Aside)
+	if h.Aside && h.AsideJob == nil {
+		bad(Warning, "Look at it and remove it: no record says that repltool made it.", "%s: %s%s exists beside the data directory", n.Name, h.DataDir, Aside)
 	}
 	if c := h.Service.StartConf; c != "" && c != "auto" && h.Data.State == facts.DataCluster {
 		bad(Warning, fmt.Sprintf("To fix: write auto into %s on %s.", path.Join(path.Dir(h.Conf.Path), "start.conf"), n.Name),

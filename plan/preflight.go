@@ -122,10 +122,10 @@ func (s *scope) checkStandby(sb *topology.Standby, f *facts.Node, out *findings)
 		identifier = f.Server.SystemIdentifier
 	}
 	switch {
-	case s.replace[s.standbyAddress(n)] && f.Host.Aside && f.Host.Data.State == facts.DataCluster:
-		out.fail(s.rangeOf(n), "An older copy is in the way",
-			"%s: %s%s is there, from an earlier clone, and the directory of today would go to that place. Look at it and remove it:\n  rm -r %s",
-			n.Name, f.Host.DataDir, Aside, strings.Join(asideDirs(f.Host), " "))
+	case s.moves(n) && f.Host.Aside && f.Host.AsideJob == nil:
+		out.fail(s.rangeOf(n), "Name of the old data directory is in use",
+			"%s: the data directory would be moved to %s%s until the new one streams. That name exists, and no record says that repltool made it, so it is not removed. Move it to another place:\n  mv %s%s OTHER",
+			n.Name, f.Host.DataDir, Aside, f.Host.DataDir, Aside)
 	case s.recloned(n):
 		s.checkClone(sb, f, out)
 	case p.Server != nil && identifier != "" && identifier != p.Server.SystemIdentifier:

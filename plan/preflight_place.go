@@ -204,7 +204,7 @@ func (s *scope) checkPinned(sb *topology.Standby, h *facts.Host, out *findings) 
 			continue
 		}
 		why := d.Pinned
-		if why == "" && d.Aside && i > 0 {
+		if why == "" && d.Aside && i > 0 && h.AsideJob == nil {
 			why = d.Path + Aside + " is there, from an earlier clone"
 		}
 		if why != "" {

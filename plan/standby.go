@@ -73,9 +73,17 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 		d.worsen(Reload)
 		d.reload(n)
 	}
-	if d.changes("primary_") {
+	awaited := d.changes("primary_")
+	if awaited {
 		d.Effect = "the WAL receiver reconnects"
 		s.awaitStream(d, sb.Upstream, n, s.willBeSeenAs(sb))
+	}
+	if f.Host.AsideJob != nil && !f.Host.AsideJob.Running {
+		d.Reason = "an earlier apply was cut off before it removed the old data directory"
+		if !awaited {
+			s.awaitStream(d, sb.Upstream, n, s.applicationName(n))
+		}
+		s.removeAside(d, n, "it streams: remove the old data directory", asideDirs(f.Host))
 	}
 	return d
 }

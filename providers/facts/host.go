@@ -35,8 +35,11 @@ type Host struct {
 	Aside bool `json:",omitempty"`
 	// AsideDirs are what its links lead to: its pg_wal, its tablespaces.
 	AsideDirs []string `json:",omitempty"`
-	Service   Service
-	Running   bool
+	// AsideJob is the detached command that moved, or moves, it there: the record that it
+	// is repltool's to remove.
+	AsideJob *Job `json:",omitempty"`
+	Service  Service
+	Running  bool
 	// PortOwner names what else listens on the node's port; "" when free or ours.
 	PortOwner string
 	Control   *Control `json:",omitempty"`
@@ -97,6 +100,11 @@ type DataDir struct {
 	Owner   string // OS user
 	Mode    uint32 `json:",omitempty"` // permission bits, of a cluster's
 	Bytes   int64  // what it holds, where cheaply known; 0 unknown
+	// Unstarted tells of a cluster that is as pg_basebackup leaves it: backup_label is
+	// there, and postmaster.opts, which a server writes, is not.
+	Unstarted bool `json:",omitempty"`
+	// Manifest tells that backup_manifest is there: it gets its name last of all.
+	Manifest bool `json:",omitempty"`
 }
 
 // Service is how the instance is started and stopped: the first that fits.
@@ -152,6 +160,7 @@ type Job struct {
 	ID       string
 	Argv     []string
 	Running  bool
+	PID      int  `json:",omitempty"` // of its process group, while it runs
 	ExitCode *int // nil while it runs, or when it was killed
 	// Refused tells of a copy that found a directory not empty: it wrote nothing.
 	Refused bool `json:",omitempty"`

@@ -290,6 +290,7 @@ put_jobs() {
     put "job.$id.running" $running
     put "job.$id.argv"
     cat "${j}argv"
+    [ $running = 0 ] || [ ! -r "${j}pid" ] || { put "job.$id.pid" && cat "${j}pid"; }
     [ ! -r "${j}status" ] || { put "job.$id.status" && cat "${j}status"; }
     # A copy looks at its directories before it writes; it speaks English, as a job.
     ! grep -qs 'exists but is not empty' "${j}log" || put "job.$id.refused" 1
@@ -336,6 +337,10 @@ main() {
   put state_dir "$REPLTOOL"
   put data.state $STATE
   put data.version "$PGV"
+  if [ $STATE = cluster ]; then
+    [ ! -e "$DATA/backup_label" ] || [ -e "$DATA/postmaster.opts" ] || put data.unstarted 1
+    [ ! -e "$DATA/backup_manifest" ] || put data.manifest 1
+  fi
   put running $RUNNING
   put service.kind $KIND
   put service.unit "$UNIT"

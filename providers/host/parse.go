@@ -48,7 +48,8 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 	h.Version, _ = strconv.Atoi(f.line("version"))
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))
 	h.Dirs, h.AsideDirs = f.parseDirs(), linked(f.text["aside"])
-	h.Jobs = f.jobsOf(h.DataDir)
+	h.Jobs, h.AsideJob = f.jobsOf(h.DataDir)
+	h.Data.Unstarted, h.Data.Manifest = f.has("data.unstarted"), f.has("data.manifest")
 	h.Resolved = f.resolved(w.Resolve)
 	h.PublisherErrors = f.publisherErrors()
 	h.ParameterError = parameterError(f.text["parameters"])
@@ -134,9 +135,9 @@ func (f *fields) control(h *facts.Host) *Error {
 	return nil
 }
 
-// jobsOf answers the detached commands that make this data directory.
-func (f *fields) jobsOf(dataDir string) []facts.Job {
-	var all []facts.Job
+// jobsOf answers the detached commands that make this data directory, and the one that
+// moved another out of its place.
+func (f *fields) jobsOf(dataDir string) (all []facts.Job, aside *facts.Job) {
 	for _, id := range f.jobs {
 		j := facts.Job{ID: id, Running: f.line("job."+id+".running") == "1", Refused: f.has("job." + id + ".refused")}
 		j.Argv = strings.Split(strings.TrimSuffix(f.text["job."+id+".argv"], "\x00"), "\x00")
@@ -146,9 +147,16 @@ func (f *fields) jobsOf(dataDir string) []facts.Job {
 		if code, err := strconv.Atoi(f.line("job." + id + ".status")); err == nil && !j.Running {
 			j.ExitCode = &code
 		}
+		if j.Running {
+			j.PID, _ = strconv.Atoi(f.line("job." + id + ".pid"))
+		}
+		if strings.HasSuffix(id, ".aside") {
+			aside = &j
+			continue
+		}
 		all = append(all, j)
 	}
-	return all
+	return all, aside
 }
 
 // names tells whether a command's words name the directory.
