@@ -109,6 +109,8 @@ func form(kind plan.SecretForm, secret topology.Secret, scram func(string) (stri
 		return literal(verifier), err
 	case plan.FormLiteral:
 		return literal(text), nil
+	case plan.FormConnInfo:
+		return strings.ReplaceAll("'"+strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(text)+"'", "'", "''"), nil
 	case plan.FormConfig:
 		return literal(strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(text)), nil
 	case plan.FormPassfile:

@@ -2,8 +2,10 @@ package plan
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/topology"
@@ -22,12 +24,72 @@ func connKeys() []string {
 
 func formatConnInfo(c map[string]string) string {
 	var pairs []conninfo.Pair
-	for _, key := range connKeys() {
+	keys := connKeys()
+	for _, key := range append(keys, without(sortedKeys(c), keys)...) {
 		if c[key] != "" {
 			pairs = append(pairs, conninfo.Pair{Key: key, Value: c[key]})
 		}
 	}
 	return conninfo.Format(pairs)
+}
+
+// keepRest answers wanted with what a connection string has beside it: a parameter that
+// the topology does not speak of stays as it is. Those of said are the topology's also
+// where it leaves them empty.
+func keepRest(now, wanted map[string]string, said []string) map[string]string {
+	all := maps.Clone(wanted)
+	for key, value := range now {
+		if wanted[key] == "" && !slices.Contains(said, key) && !slices.Contains(secretKeys(), key) {
+			all[key] = value
+		}
+	}
+	return all
+}
+
+// keepHosts leaves the hosts of a connection string as they are, where one of them is the
+// wanted one.
+func keepHosts(now, wanted map[string]string) {
+	if namesHost(now, wanted) {
+		wanted["host"], wanted["hostaddr"], wanted["port"] = now["host"], now["hostaddr"], now["port"]
+	}
+}
+
+// alwaysSaid are the parameters that every topology speaks of.
+func alwaysSaid() []string { return []string{"host", "hostaddr", "port", "password", "passfile"} }
+
+// secretKeys are parameters that hold secrets and that a plan therefore cannot write.
+func secretKeys() []string {
+	return []string{"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
+}
+
+// lostSecrets answers those that a connection string has and that would be lost if it
+// were written again; the password is repltool's to know.
+func lostSecrets(now map[string]string) []string {
+	return kept(secretKeys(), func(key string) bool { return key != "password" && now[key] != "" })
+}
+
+// namesHost tells whether one of the hosts of a connection string, which may be several,
+// is the wanted one: by its name, or by its address in hostaddr.
+func namesHost(now, wanted map[string]string) bool {
+	if wanted["host"] == "" {
+		return false
+	}
+	hosts, addresses, ports := strings.Split(now["host"], ","), strings.Split(now["hostaddr"], ","), strings.Split(now["port"], ",")
+	at := func(list []string, i int) string {
+		if len(list) == 1 {
+			return list[0]
+		} else if i < len(list) {
+			return list[i]
+		}
+		return ""
+	}
+	for i := range max(len(hosts), len(addresses)) {
+		named := at(hosts, i) == wanted["host"] || at(addresses, i) == wanted["host"]
+		if named && cmp.Or(at(ports, i), "5432") == cmp.Or(wanted["port"], "5432") {
+			return true
+		}
+	}
+	return false
 }
 
 // connTo answers how to connect to a node of a cluster: no password, it is in the passfile.

@@ -60,6 +60,15 @@ func (d *draft) sqlIn(node *topology.Node, database, why string, statements ...s
 	d.step(node, why, SQL{Database: database, SQL: Text{Text: strings.Join(statements, "\n")}})
 }
 
+// texts adds statements, of which some hold secrets, as one transaction.
+func (d *draft) texts(node *topology.Node, database, why string, statements ...Text) {
+	var b textBuilder
+	for _, s := range statements {
+		b.append(s)
+	}
+	d.step(node, why, SQL{Database: database, SQL: b.done()})
+}
+
 // wait adds a wait for a query that must become true.
 func (d *draft) wait(node *topology.Node, what, query string, timeout time.Duration) {
 	d.step(node, what, Wait{Database: maintenance, Query: query, What: what, Timeout: timeout})

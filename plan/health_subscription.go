@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
@@ -76,40 +78,51 @@ func (s *scope) copyOneAgain(sub *topology.Subscription, name topology.TableName
 	return "To fix: take it out of the publication and apply. On " + s.cluster.Primary.Name + " " + rows + ". Put it back and apply: it is copied again."
 }
 
-// leftoverSlots are those of table copies that did not end: nobody comes back for
-// one that is not in use by a subscription that still copies.
+// leftoverSlots are those of initial table copies whose subscription is gone. Whose a slot
+// is its name tells: the subscription's OID and the subscriber's system identifier. A slot
+// of a system that is not defined in the topology, or of a subscription that exists, may
+// belong to a copy under way, though it is not active at the moment.
 func (s *scope) leftoverSlots(out *findings) {
 	n := s.cluster.Primary
 	if s.live() == nil {
 		return
 	}
 	for _, slot := range s.live().Slots {
-		if !slot.Active && isSyncSlot(slot.Name) && !s.somebodyCopies() {
+		if subscription, system, ok := copySlot(slot.Name); ok && !slot.Active && s.subscriptionGone(subscription, system) {
 			out.tellHealth(Error, s.address("slot", slot.Name), "drop it: SELECT pg_drop_replication_slot("+literal(slot.Name)+");",
-				"slot %s on %s is left of a table's copy, and holds back WAL", ident(slot.Name), n.Name)
+				"slot %s on %s is left of a table's copy, and holds back WAL: its subscription no longer exists", ident(slot.Name), n.Name)
 		}
 	}
 }
 
-// isSyncSlot tells the names that PostgreSQL gives to slots of table copies:
-// pg_OID_sync_OID_SYSTEM.
-func isSyncSlot(name string) bool {
+// copySlot reads the name that PostgreSQL gives to the slot of a table's copy:
+// pg_SUBSCRIPTION_sync_TABLE_SYSTEM.
+func copySlot(name string) (subscription int64, system string, ok bool) {
 	parts := strings.Split(name, "_")
-	return len(parts) == 5 && parts[0] == "pg" && isDigits(parts[1]) && parts[2] == "sync" && isDigits(parts[3]) && isDigits(parts[4])
+	if len(parts) != 5 || parts[0] != "pg" || parts[2] != "sync" || !isDigits(parts[3]) || !isDigits(parts[4]) {
+		return 0, "", false
+	}
+	subscription, err := strconv.ParseInt(parts[1], 10, 64)
+	return subscription, parts[4], err == nil
 }
 
 func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// somebodyCopies tells whether a subscriber of the cluster copies tables, or may.
-func (s *scope) somebodyCopies() bool {
-	for _, sub := range s.subscribers() {
-		found, unknown := s.of(sub.Cluster).logical(sub.Database)
-		is := found.Subscription(sub.Name)
-		if unknown || is != nil && is.Options.Enabled && is.Copying() > 0 {
-			return true
+// subscriptionGone tells that the subscriber of that system identifier was read, and has no
+// such subscription.
+func (s *scope) subscriptionGone(subscription int64, system string) bool {
+	read := false
+	for _, n := range s.topology.Nodes {
+		server := s.found(n).Server
+		if server == nil || server.SystemIdentifier != system {
+			continue
 		}
+		if slices.Contains(server.SubscriptionOIDs, subscription) {
+			return false
+		}
+		read = true
 	}
-	return false
+	return read
 }

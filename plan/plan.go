@@ -230,6 +230,8 @@ const (
 	FormPassfile SecretForm = "passfile"
 	// FormConfig is the text as a quoted value of postgresql.conf.
 	FormConfig SecretForm = "config"
+	// FormConnInfo is the text as a value of a connection string within an SQL string literal.
+	FormConnInfo SecretForm = "conninfo_literal"
 	// FormLiteral is the text as an SQL string literal.
 	FormLiteral SecretForm = "literal"
 )

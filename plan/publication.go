@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,12 +60,17 @@ func (s *scope) publication(p *topology.Publication, found *facts.Logical) *draf
 	case is == nil:
 		d.Action = Create
 		s.createPublication(d, p)
-	case is.AllTables != p.AllTables && !p.Lifecycle.Ignores("all_tables"):
+	case remakes(p, is):
 		s.remakePublication(d, p, is)
 	default:
 		s.alterPublication(d, p, s.move(p).without(is), found.Filters)
 	}
 	return d
+}
+
+// remakes tells whether the publication must be dropped and created again.
+func remakes(p *topology.Publication, is *facts.Publication) bool {
+	return is.AllTables != p.AllTables && !p.Lifecycle.Ignores("all_tables")
 }
 
 // databaseAddresses are what must be in order before a database is used.
@@ -95,7 +101,13 @@ func (s *scope) remakePublication(d *draft, p *topology.Publication, is *facts.P
 	d.worsen(Drop)
 	d.Reason = "PostgreSQL cannot alter whether a publication is FOR ALL TABLES: it is dropped and made in one transaction, which subscribers do not notice"
 	d.differ("all_tables", ptr(fmt.Sprint(is.AllTables)), ptr(fmt.Sprint(p.AllTables)), "")
-	d.sqlIn(s.cluster.Primary, p.Database, "make it anew", append([]string{"DROP PUBLICATION " + ident(p.Name) + ";"}, createPublicationSQL(p)...)...)
+	again := *p
+	again.Owner, again.GeneratedColumns = cmp.Or(p.Owner, is.Owner), cmp.Or(p.GeneratedColumns, is.GeneratedColumns) // what the topology leaves open stays
+	statements := append([]string{"DROP PUBLICATION " + ident(p.Name) + ";"}, createPublicationSQL(&again)...)
+	if is.Comment != "" {
+		statements = append(statements, "COMMENT ON PUBLICATION "+ident(p.Name)+" IS "+literal(is.Comment)+";")
+	}
+	d.sqlIn(s.cluster.Primary, p.Database, "make it anew", statements...)
 }
 
 func createPublicationSQL(p *topology.Publication) []string {
@@ -121,6 +133,9 @@ func createPublicationSQL(p *topology.Publication) []string {
 	}
 	if p.ViaPartitionRoot {
 		options = append(options, "publish_via_partition_root = true")
+	}
+	if p.GeneratedColumns == topology.GeneratedStored { // none is the default
+		options = append(options, "publish_generated_columns = stored")
 	}
 	if len(options) > 0 {
 		create += "\n  WITH (" + strings.Join(options, ", ") + ")"
@@ -159,7 +174,8 @@ func publicationAttributes(p *topology.Publication) []attributeText {
 		all = append(all, attributeText{"table." + t.Table.String(), memberText(t)})
 	}
 	return append(all, attributeText{"schemas", strings.Join(p.Schemas, ", ")}, attributeText{"publish", strings.Join(p.Publish, ", ")},
-		attributeText{"via_partition_root", trueText(p.ViaPartitionRoot)}, attributeText{"owner", p.Owner})
+		attributeText{"via_partition_root", trueText(p.ViaPartitionRoot)},
+		attributeText{"publish_generated_columns", p.GeneratedColumns}, attributeText{"owner", p.Owner})
 }
 
 func trueText(b bool) string {
@@ -204,6 +220,10 @@ func (s *scope) alterPublication(d *draft, p *topology.Publication, is *facts.Pu
 	if !ignores("via_partition_root") && p.ViaPartitionRoot != is.ViaPartitionRoot {
 		d.differ("via_partition_root", ptr(fmt.Sprint(is.ViaPartitionRoot)), ptr(fmt.Sprint(p.ViaPartitionRoot)), "")
 		sets = append(sets, fmt.Sprintf("%s SET (publish_via_partition_root = %t);", name, p.ViaPartitionRoot))
+	}
+	if has, wanted := cmp.Or(is.GeneratedColumns, topology.GeneratedNone), p.GeneratedColumns; wanted != "" && wanted != has && !ignores("publish_generated_columns") {
+		d.differ("publish_generated_columns", ptr(has), ptr(wanted), "")
+		sets = append(sets, name+" SET (publish_generated_columns = "+wanted+");")
 	}
 	if p.Owner != "" && p.Owner != is.Owner && !ignores("owner") {
 		d.differ("owner", ptr(is.Owner), ptr(p.Owner), "")

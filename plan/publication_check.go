@@ -31,6 +31,7 @@ func (s *scope) checkPublication(p *topology.Publication, found *facts.Logical, 
 		checkFilters(p, found, out)
 		s.checkIdentities(p, is, found, out)
 		s.checkRemake(p, is, found, out)
+		checkKnown(p, is, found, out)
 		s.checkRoots(p, is, found, out)
 	}
 	return !out.diags[before:].HasErrors()
@@ -49,6 +50,9 @@ func (s *scope) refuseNoDatabase(p *topology.Publication, out *findings) {
 }
 
 func (s *scope) checkPublicationVersion(p *topology.Publication, out *findings) {
+	if p.GeneratedColumns != "" && s.major() != 0 && !s.atLeast(18) {
+		s.tooOld(p.Range, p.ID+": publish_generated_columns", 18, out)
+	}
 	if s.atLeast(15) || s.major() == 0 {
 		return
 	}
@@ -164,6 +168,15 @@ func relationKind(kind string) string {
 
 // changesRows tells whether what needs a replica identity is published.
 func changesRows(p *topology.Publication) bool { return p.Publishes("update") || p.Publishes("delete") }
+
+// checkKnown refuses to drop and create a publication again that may have attributes
+// which repltool does not know.
+func checkKnown(p *topology.Publication, is *facts.Publication, found *facts.Logical, out *findings) {
+	if unknown := found.Unknown.Publication; found.Publication(p.Name) != nil && remakes(p, is) && len(unknown) > 0 {
+		out.fail(p.Range, "Unknown publication attributes",
+			"%s would be dropped and created again, which loses what this version of repltool does not know: %s. Change it by hand, or leave it as it is with ignore_changes = [\"all_tables\"].", p.ID, strings.Join(unknown, ", "))
+	}
+}
 
 func checkFilters(p *topology.Publication, found *facts.Logical, out *findings) {
 	for _, f := range found.Filters {

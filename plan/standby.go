@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/repltool/repltool/providers/conninfo"
@@ -23,6 +24,7 @@ func standbys(s *scope, out *findings) {
 		if !f.Complete() {
 			continue
 		}
+		s.checkSecrets(sb, out)
 		switch {
 		case s.recloned(sb.Node):
 			out.put(s.clone(sb, out))
@@ -116,7 +118,31 @@ func (s *scope) connInfo(sb *topology.Standby) map[string]string {
 	if s.copiesSlots(sb.Node) {
 		c["dbname"] = maintenance
 	}
+	server := s.found(sb.Node).Server
+	if server == nil {
+		return c
+	}
+	now := conninfo.Map(server.ConnInfo.Reveal())
+	c = keepRest(now, c, alwaysSaid())
+	if r := server.Receiver; r != nil && r.SenderHost == sb.Upstream.Address && r.SenderPort == sb.Upstream.Port {
+		keepHosts(now, c)
+	}
 	return c
+}
+
+// checkSecrets refuses to write a primary_conninfo again that has secrets which the
+// topology cannot express.
+func (s *scope) checkSecrets(sb *topology.Standby, out *findings) {
+	server := s.found(sb.Node).Server
+	if server == nil {
+		return
+	}
+	now := conninfo.Map(server.ConnInfo.Reveal())
+	if lost := lostSecrets(now); len(lost) > 0 && (s.recloned(sb.Node) || len(s.connDiffers(now, s.connInfo(sb), sb)) > 0) {
+		out.fail(s.rangeOf(sb.Node), "Connection parameter would be lost",
+			"%s: primary_conninfo changes, and has %s, a secret that the topology cannot express. Take it out of primary_conninfo (for a client certificate, use a key without a passphrase that only its owner can read), then plan again.",
+			sb.Node.Name, strings.Join(lost, ", "))
+	}
 }
 
 // connDiffers answers the keys in which a conninfo is not as wanted. A password that

@@ -96,6 +96,7 @@ func (v *subscription) change(out *findings) *draft {
 	case v.severed() == "": // else told with its slot
 		v.alter(d, out)
 	}
+	v.checkSynchronous(d, out)
 	return d
 }
 
@@ -157,8 +158,16 @@ func (v *subscription) createSteps(d *draft) {
 			options = append(options, o.sql())
 		}
 	}
-	d.sqlIn(n, v.Database, "create subscription", "CREATE SUBSCRIPTION "+ident(v.Name),
-		"  CONNECTION "+literal(formatConnInfo(v.conn())), "  PUBLICATION "+idents(v.Names()), "  WITH ("+strings.Join(options, ", ")+");")
+	var b textBuilder
+	v.connText(b.write("CREATE SUBSCRIPTION ", ident(v.Name), "\n  CONNECTION "))
+	b.write("\n  PUBLICATION ", idents(v.Names()), "\n  WITH (", strings.Join(options, ", "), ");")
+	if owner := v.keptOwner(); owner != "" {
+		b.statement("ALTER SUBSCRIPTION ", ident(v.Name), " OWNER TO ", ident(owner), ";")
+	}
+	if v.is != nil && v.is.Comment != "" {
+		b.statement("COMMENT ON SUBSCRIPTION ", ident(v.Name), " IS ", literal(v.is.Comment), ";")
+	}
+	d.step(n, "create subscription", SQL{Database: v.Database, SQL: b.done()})
 	if v.Options.Enabled {
 		v.waitReady(d, v.CopyData)
 	}
@@ -351,6 +360,7 @@ func (s *scope) goneSubscription(m row, out *findings) {
 		d.Reason += "; its tables and their rows stay"
 		d.sqlIn(n, m.in, "detach and drop", detach(m.name)...)
 		s.namePublisher(d, is)
+		s.refuseSynchronousDrop(is, out)
 	}
 	d.sql(n, "strike out", forgetObject(m))
 	out.put(d)

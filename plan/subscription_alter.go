@@ -1,42 +1,61 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 
 // alter compares a subscription that is there and mends it without a copy, except
 // of tables that it has never had.
 func (v *subscription) alter(d *draft, out *findings) {
-	var sets, disabled []string
-	name := "ALTER SUBSCRIPTION " + ident(v.Name)
 	v.rename(d)
-	ignores := v.Lifecycle.Ignores
-	if !ignores("connection") && v.connDiffers(d) {
-		sets = append(sets, name+" CONNECTION "+literal(formatConnInfo(v.conn()))+";")
+	v.alterSteps(d, v.alterations(d))
+	copies := v.refresh(d, v.relist(d, "ALTER SUBSCRIPTION "+ident(v.Name), out), out)
+	if len(d.steps) > 0 && v.wantsEnabled() {
+		v.waitReady(d, copies)
 	}
+	v.retain(d)
+}
+
+// alterations are the statements that bring connection and options in line.
+type alterations struct {
+	sets     []Text
+	disabled []string // only while it is disabled, each by itself
+	restarts bool     // a worker must start again to use them
+}
+
+func (v *subscription) alterations(d *draft) alterations {
+	a := alterations{restarts: v.renamed != ""}
+	name := "ALTER SUBSCRIPTION " + ident(v.Name)
+	ignores := v.Lifecycle.Ignores
+	reconnects := !ignores("connection") && v.connDiffers(d)
 	for _, o := range v.options() {
 		if o.same() || ignores(o.name) || o.fixed {
 			continue
 		}
 		d.differ(o.name, ptr(o.is), ptr(o.wanted), "")
-		if o.offline {
-			disabled = append(disabled, name+" SET ("+o.sql()+");")
+		if set := name + " SET (" + o.sql() + ");"; o.offline {
+			a.disabled = append(a.disabled, set)
 		} else {
-			sets = append(sets, name+" SET ("+o.sql()+");")
+			a.sets = append(a.sets, Text{Text: set})
 		}
+		a.restarts = a.restarts || !o.runtime
 	}
-	v.alterSteps(d, name, sets, disabled)
-	copies := v.refresh(d, v.relist(d, name, out), out)
-	if len(d.steps) > 0 && v.wantsEnabled() {
-		v.waitReady(d, copies)
+	if !reconnects {
+		return a
 	}
-	v.retain(d)
+	var b textBuilder
+	set := v.connText(b.write(name, " CONNECTION ")).write(";").done()
+	if v.option("password_required") == "false" { // first, or PostgreSQL asks for a password in it
+		a.sets = append(a.sets, set)
+	} else {
+		a.sets = append([]Text{set}, a.sets...)
+	}
+	a.restarts = true
+	return a
 }
 
 // retain strikes a subscription that is to outlive its block, and its slot, out of the
@@ -77,11 +96,14 @@ func (v *subscription) relist(d *draft, name string, out *findings) bool {
 	moves := v.keepsMoved() // a worker with the old list is not to see that
 	if moves {
 		d.sqlIn(n, v.Database, "no worker goes on with the old list", name+" DISABLE;")
-		v.waitStopped(d)
+		v.stopWorker(d)
 	}
 	d.sqlIn(n, v.Database, "list the publications", name+" SET PUBLICATION "+idents(v.Names())+" WITH (refresh = false);")
-	if moves {
+	switch {
+	case moves:
 		d.sqlIn(n, v.Database, "enable", name+" ENABLE;")
+	case v.wantsEnabled():
+		v.stopWorker(d)
 	}
 	return true
 }
@@ -128,20 +150,20 @@ func (v *subscription) wantsEnabled() bool {
 
 // alterSteps puts the statements around the pause that some of them need. Those on
 // failover and two_phase talk to the publisher, and run in no transaction.
-func (v *subscription) alterSteps(d *draft, name string, sets, disabled []string) {
-	n := v.scope.cluster.Primary
+func (v *subscription) alterSteps(d *draft, a alterations) {
+	n, name, sets := v.scope.cluster.Primary, "ALTER SUBSCRIPTION "+ident(v.Name), a.sets
 	enabled, wanted := v.is.Options.Enabled, v.wantsEnabled()
-	if (len(disabled) > 0 || !wanted) && enabled {
-		sets = append([]string{name + " DISABLE;"}, sets...)
+	if (len(a.disabled) > 0 || !wanted) && enabled {
+		sets = append([]Text{{Text: name + " DISABLE;"}}, sets...)
 		enabled = false
 	}
 	if len(sets) > 0 {
-		d.sqlIn(n, v.Database, "alter subscription", sets...)
+		d.texts(n, v.Database, "alter subscription", sets...)
 	}
-	if len(disabled) > 0 && v.is.Options.Enabled {
-		v.waitStopped(d)
+	if a.restarts || len(a.disabled) > 0 || wanted != v.is.Options.Enabled {
+		v.stopWorker(d)
 	}
-	for _, set := range disabled {
+	for _, set := range a.disabled {
 		d.sqlIn(n, v.Database, "alter while it is disabled", set)
 	}
 	if wanted && !enabled {
@@ -152,12 +174,19 @@ func (v *subscription) alterSteps(d *draft, name string, sets, disabled []string
 	}
 }
 
-// waitStopped waits until a subscription that was disabled has no worker.
-func (v *subscription) waitStopped(d *draft) {
-	d.step(v.scope.cluster.Primary, "its worker has stopped", Wait{
-		Database: v.Database, What: v.Name + "'s worker has stopped", Timeout: settleTimeout,
-		Query: "SELECT count(*) = 0 FROM pg_stat_subscription WHERE pid IS NOT NULL AND subname = " + literal(v.Name),
-	})
+// stopWorker ends the workers that began before the last statement, and waits until they
+// are gone: whoever works after it has read what the subscription is now. By itself a
+// worker notices a change only between two transactions, and one that waits for a lock
+// goes on with the old connection for as long as that takes. One that is ended begins its
+// transaction again.
+func (v *subscription) stopWorker(d *draft) {
+	d.sqlIn(v.scope.cluster.Primary, v.Database, "end its worker, which used the previous definition",
+		"DO $$DECLARE worker int;\nBEGIN\n"+
+			"  FOR worker IN SELECT pid FROM pg_stat_subscription WHERE pid IS NOT NULL AND relid IS NULL AND subid = (SELECT oid FROM pg_subscription\n"+
+			"    WHERE subname = "+literal(v.Name)+" AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())) LOOP\n"+
+			"    PERFORM pg_terminate_backend(worker);\n"+
+			"    WHILE EXISTS (SELECT FROM pg_stat_get_subscription(NULL) w WHERE w.pid = worker) LOOP PERFORM pg_sleep(0.05); END LOOP;\n"+
+			"  END LOOP;\nEND$$;")
 }
 
 // refresh takes up tables that were published since and lets go of those that no
@@ -220,70 +249,4 @@ func tableDelta(come, gone []topology.TableName) string {
 		parts = append(parts, few(names))
 	}
 	return join(parts...)
-}
-
-// The connection.
-
-// conn answers the wanted connection: no password, it is in the passfile.
-func (v *subscription) conn() map[string]string {
-	passfile := ""
-	if v.password().IsSet() {
-		passfile = v.scope.subscriptionPassfile(v.scope.cluster.Primary)
-	}
-	if c := v.Connection; c != nil {
-		return map[string]string{
-			"service": c.Service, "host": c.Host, "port": numberText(c.Port), "dbname": c.Database, "user": c.User,
-			"passfile": cmp.Or(passfile, c.Passfile), "connect_timeout": numberText(c.ConnectTimeout),
-			"sslmode": c.SSLMode, "sslrootcert": c.SSLRootCert, "sslcert": c.SSLCert, "sslkey": c.SSLKey,
-		}
-	}
-	c := connTo(v.publisher.cluster.Primary, v.Role.Name, v.publisher.cluster.Replication)
-	c["dbname"], c["passfile"] = v.SourceDatabase(), passfile
-	return c
-}
-
-func numberText(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprint(n)
-}
-
-// connDiffers notes the keys in which the connection is not as wanted.
-func (v *subscription) connDiffers(d *draft) bool {
-	now, wanted := conninfo.Map(v.is.ConnInfo.Reveal()), v.conn()
-	keys := connKeys()
-	for _, key := range sortedKeys(now) {
-		if !slices.Contains(keys, key) {
-			keys = append(keys, key)
-		}
-	}
-	differs := false
-	for _, key := range connDiff(now, wanted, keys) {
-		switch {
-		case (key == "passfile" || key == "password") && v.rightPassword(now["password"]):
-			continue
-		case key == "password":
-			d.differ("connection.password", ptr(topology.Redacted), nil, "")
-		default:
-			d.differ("connection."+key, optional(now, key), optional(wanted, key), "")
-		}
-		differs = true
-	}
-	return differs
-}
-
-// rightPassword tells that a connection string holds the password itself, and the
-// right one: a subscription made by hand is adopted as it is.
-func (v *subscription) rightPassword(text string) bool {
-	want := v.password()
-	return text != "" && want.IsSet() && text == want.Reveal()
-}
-
-// password is what it logs in with.
-func (v *subscription) password() topology.Secret {
-	if v.Connection != nil {
-		return v.Connection.Password
-	}
-	return v.Role.Password
 }

@@ -25,8 +25,11 @@ func (v *subscription) check(out *findings) bool {
 	if v.publisher != nil {
 		v.checkPublisher(out)
 		v.checkTables(out)
+		v.checkRowSecurity(out)
 		v.checkGap(out)
 	}
+	v.checkApplier(out)
+	v.checkConnection(out)
 	v.checkReach(out)
 	v.checkWorkers(out)
 	return !out.diags[before:].HasErrors()

@@ -16,6 +16,7 @@ type option struct {
 	number  bool // written without quotes
 	offline bool // altered only while the subscription is disabled, and in no transaction
 	fixed   bool // cannot be altered in this version
+	runtime bool // taken over by a worker that runs
 }
 
 func (o option) same() bool { return o.wanted == o.is }
@@ -47,9 +48,9 @@ func (v *subscription) allOptions() []option {
 	return []option{
 		flagOption("binary", 14, w.Binary, is.Binary, false),
 		textOption("streaming", 14, w.Streaming, is.Streaming, streaming),
-		textOption("synchronous_commit", 10, w.SynchronousCommit, is.SynchronousCommit, "off"),
+		textOption("synchronous_commit", 10, w.SynchronousCommit, is.SynchronousCommit, "off").takenOver(),
 		flagOption("two_phase", 15, w.TwoPhase, is.TwoPhase, false).alterable(v.scope.atLeast(18)),
-		flagOption("disable_on_error", 15, w.DisableOnError, is.DisableOnError, false),
+		flagOption("disable_on_error", 15, w.DisableOnError, is.DisableOnError, false).takenOver(),
 		flagOption("password_required", 16, w.PasswordRequired, is.PasswordRequired, true),
 		flagOption("run_as_owner", 16, w.RunAsOwner, is.RunAsOwner, false),
 		textOption("origin", 16, w.Origin, is.Origin, topology.OriginAny),
@@ -60,6 +61,12 @@ func (v *subscription) allOptions() []option {
 // alterable marks an option that is altered only while the subscription is disabled.
 func (o option) alterable(yes bool) option {
 	o.offline, o.fixed = yes, !yes
+	return o
+}
+
+// takenOver marks an option for which no worker has to start again.
+func (o option) takenOver() option {
+	o.runtime = true
 	return o
 }
 

@@ -109,7 +109,7 @@ func (v *subscription) publishesColumn(name topology.TableName, remote *facts.Ta
 			continue
 		}
 		if t := p.Table(name); t == nil || len(t.Columns) == 0 {
-			if !c.Generated {
+			if !c.Generated || !c.Virtual && v.publishesGenerated(p) {
 				return true
 			}
 		} else if slices.Contains(t.Columns, c.Name) {
@@ -117,6 +117,16 @@ func (v *subscription) publishesColumn(name topology.TableName, remote *facts.Ta
 		}
 	}
 	return false
+}
+
+// publishesGenerated tells whether a publication sends stored generated columns that no
+// list of columns names.
+func (v *subscription) publishesGenerated(p *topology.Publication) bool {
+	wanted := p.GeneratedColumns
+	if is := v.remote.Publication(p.Name); is != nil && (wanted == "" || p.Lifecycle.Ignores("publish_generated_columns")) {
+		wanted = is.GeneratedColumns
+	}
+	return wanted == topology.GeneratedStored
 }
 
 func shape(columns []facts.Column) string {

@@ -35,6 +35,16 @@ func (b *textBuilder) secret(s topology.Secret, form SecretForm) *textBuilder {
 	return b
 }
 
+// append writes another text, on a line of its own.
+func (b *textBuilder) append(t Text) *textBuilder {
+	b.statement()
+	for _, use := range t.Secrets {
+		use.Offset += b.text.Len()
+		b.uses = append(b.uses, use)
+	}
+	return b.write(t.Text)
+}
+
 func (b *textBuilder) done() Text { return Text{Text: b.text.String(), Secrets: b.uses} }
 
 // Fill answers the text with each secret in its place, as reveal writes it. A

@@ -157,6 +157,12 @@ func alterLogical(t *testing.T, node *facts.Node, words []string, rest, directiv
 			t.Fatal(err)
 		}
 		sub.Tables = append(sub.Tables, facts.SubscribedTable{Table: table, State: "r"})
+	case "access":
+		access := db.Access[words[2]]
+		decodeInto(t, directive, strings.TrimPrefix(text, words[2]), &access)
+		db.Access[words[2]] = access
+	case "unknown":
+		decodeInto(t, directive, text, &db.Unknown)
 	case "no-access":
 		delete(db.Access, words[2])
 	case "filter":

@@ -54,9 +54,10 @@ func (e *evaluator) decodePublication(decl *declaration, id string, scope map[st
 	b.publishedTables(p)
 	b.publish(p)
 	b.flag("via_partition_root", &p.ViaPartitionRoot)
+	b.text("publish_generated_columns", &p.GeneratedColumns, oneOf(GeneratedNone, GeneratedStored))
 	b.text("owner", &p.Owner, objectName)
 	p.Lifecycle = b.lifecycle([]string{
-		"tables", "schemas", "all_tables", "publish", "via_partition_root", "owner",
+		"tables", "schemas", "all_tables", "publish", "via_partition_root", "publish_generated_columns", "owner",
 	})
 	e.top.Publications = append(e.top.Publications, p)
 	e.publications[id] = p

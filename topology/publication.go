@@ -27,11 +27,19 @@ type Publication struct {
 	// Publish is a set of "insert", "update", "delete", "truncate", in that order.
 	Publish          []string
 	ViaPartitionRoot bool
+	// GeneratedColumns is publish_generated_columns (PostgreSQL 18); "" says nothing.
+	GeneratedColumns string
 	Owner            string // "" says nothing
 
 	Lifecycle Lifecycle
 	Range     hcl.Range
 }
+
+// The values of publish_generated_columns.
+const (
+	GeneratedNone   = "none"
+	GeneratedStored = "stored"
+)
 
 // Table answers the table of that name that the publication lists, or nil.
 func (p *Publication) Table(name TableName) *PublishedTable {

@@ -212,7 +212,7 @@ func publicationSchema() *schema {
 	return labeled([]string{"cluster", "database"},
 		[]string{
 			"for_each", "name", "tables", "schemas", "all_tables", "publish",
-			"via_partition_root", "owner",
+			"via_partition_root", "publish_generated_columns", "owner",
 		},
 		nested{"table", labeled(nil, []string{"columns", "where"})},
 		lifecycleBlock())

@@ -83,6 +83,7 @@ func forms(text string) []string {
 		strings.ReplaceAll(text, `"`, `""`), // SQL identifier, CSV
 		strings.NewReplacer(`\`, `\\`, "'", "''", "\n", `\n`, "\r", `\r`).Replace(text), // postgresql.conf, E''
 		strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(text),                         // conninfo
+		strings.NewReplacer(`\`, `\\`, "'", `\''`).Replace(text),                        // conninfo within an SQL literal
 		strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(text),                         // password file
 		strings.ReplaceAll(text, "'", `'\''`),                                           // shell, single quotes
 		strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(text),  // shell, double quotes

@@ -22,8 +22,12 @@ type Logical struct {
 	Tables []Table
 	// Filters tell of every wanted row filter what the server makes of it.
 	Filters []Filter `json:",omitempty"`
-	// Access tells, by role that subscriptions use here, what it may read.
+	// Access tells what roles may do here: those that subscriptions connect as, and
+	// the owners of this database's own subscriptions.
 	Access map[string]Access `json:",omitempty"`
+	// Unknown are the columns of pg_publication (with pg_publication_rel) and of
+	// pg_subscription that this reader does not know: attributes of a later version.
+	Unknown struct{ Publication, Subscription []string } `json:",omitzero"`
 	// Definitions hold what makes the tables that a subscriber lacks, by
 	// subscription ID: SQL text of the publisher's pg_dump (copy_schema).
 	Definitions map[string]Definition `json:",omitempty"`
@@ -45,6 +49,7 @@ type Overlap struct {
 // Where are as the server writes them. Cluster is not set.
 type Publication struct {
 	topology.Publication
+	Comment string `json:",omitempty"`
 }
 
 // Filter is what the server makes of a wanted row filter.
@@ -61,6 +66,7 @@ type Filter struct {
 type Subscription struct {
 	Name         string
 	Owner        string
+	Comment      string `json:",omitempty"`
 	Publications []string
 	Options      topology.SubscriptionOptions // every one set that the version has
 	// SlotName NONE is Options.SlotName "".
@@ -96,6 +102,11 @@ type Table struct {
 	Table      topology.TableName
 	Kind       string // pg_class.relkind: r, p, f, v, m
 	Persistent bool   // neither temporary nor unlogged
+	Owner      string `json:",omitempty"`
+	// RowSecurity and ForceRowSecurity are of ALTER TABLE … ROW LEVEL SECURITY; the
+	// latter is for the owner too.
+	RowSecurity      bool `json:",omitempty"`
+	ForceRowSecurity bool `json:",omitempty"`
 	// Root is the topmost partitioned table above it, or none. Parents are all above
 	// it, from the nearest to Root.
 	Root    *topology.TableName  `json:",omitempty"`
@@ -129,6 +140,20 @@ type Access struct {
 	// superuser may everything.
 	Schemas []string
 	Tables  []topology.TableName
+	// Lacks tells, of the owner of a subscription of this database, which privileges on
+	// tables it lacks, of those that changes are applied with.
+	Lacks []LackedPrivileges `json:",omitempty"`
+	// Restricted are the tables with row security that it is not exempt from as their
+	// owner; whether it is a superuser or has BYPASSRLS is not considered here.
+	Restricted []topology.TableName `json:",omitempty"`
+	// Becomes are the owners of tables that it may SET ROLE to.
+	Becomes []string `json:",omitempty"`
+}
+
+// LackedPrivileges are privileges on a table: SELECT, INSERT, UPDATE, DELETE, TRUNCATE.
+type LackedPrivileges struct {
+	Table      topology.TableName
+	Privileges []string
 }
 
 // Definition is SQL that makes tables, or why it could not be had.

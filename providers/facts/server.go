@@ -40,6 +40,8 @@ type Server struct {
 	Applying []SubscriptionName `json:",omitempty"`
 	// Applies are the applies of repltool that are at work on this server.
 	Applies []Apply `json:",omitempty"`
+	// SubscriptionOIDs are those of all subscriptions of all databases.
+	SubscriptionOIDs []int64 `json:",omitempty"`
 	// Logical is by database: those that the topology's publications and
 	// subscriptions of a primary name and that exist.
 	Logical map[string]*Logical `json:",omitempty"`

@@ -32,6 +32,7 @@ const controlSQL = `SELECT json_build_object(
       FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE subenabled),
     'applies', (SELECT json_agg(json_build_object('who', substr(application_name, 16), 'since', to_char(min AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')) ORDER BY min)
       FROM (SELECT application_name, min(backend_start) FROM pg_stat_activity WHERE application_name LIKE 'repltool apply %' GROUP BY 1) a),
+    'subscription_oids', (SELECT json_agg(oid::bigint ORDER BY oid) FROM pg_subscription),
     'conf_loaded', (extract(epoch FROM pg_conf_load_time()) * 1000000)::bigint)`
 
 func control() section {
@@ -46,6 +47,7 @@ func control() section {
 			Prepared         int
 			Origins          int
 			Applying         []facts.SubscriptionName
+			SubscriptionOIDs []int64 `json:"subscription_oids"`
 			Applies          []facts.Apply
 			ConfLoaded       microseconds `json:"conf_loaded"`
 		}
@@ -56,6 +58,7 @@ func control() section {
 		s.Version, _, _ = strings.Cut(row.Version, " ") // without the packager's name
 		s.Prepared, s.Origins, s.Applying = row.Prepared, row.Origins, row.Applying
 		s.Applies = row.Applies
+		s.SubscriptionOIDs = row.SubscriptionOIDs
 		s.Timeline, s.LSN, s.ConfLoaded = row.Timeline, row.LSN, float64(row.ConfLoaded)/1e6
 		return nil
 	}}

@@ -63,7 +63,7 @@ type logicalSection struct {
 }
 
 func logicalSections(major int) []logicalSection {
-	return []logicalSection{publications(major), subscriptions(major), tables(), access()}
+	return []logicalSection{publications(major), subscriptions(major), tables(), access(major), unknown()}
 }
 
 // logicalQuery is the whole query. Of what a version does not have, no name may

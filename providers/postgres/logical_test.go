@@ -158,13 +158,21 @@ func TestTables(t *testing.T) {
 func TestAccess(t *testing.T) {
 	s := logicalServer(t)
 	s.Query(t, `CREATE SCHEMA app; CREATE TABLE app.a (); CREATE TABLE app.b (); CREATE TABLE c (); CREATE ROLE nothing; CREATE ROLE reader; CREATE ROLE member IN ROLE reader; CREATE ROLE super SUPERUSER;
-		REVOKE CONNECT ON DATABASE postgres FROM public; GRANT CONNECT ON DATABASE postgres TO reader; GRANT USAGE ON SCHEMA app TO reader; GRANT SELECT ON app.b TO reader`)
-	reads := facts.Access{Connect: true, Schemas: []string{"app", "public"}, Tables: []topology.TableName{{Schema: "app", Name: "b"}}}
+		REVOKE CONNECT ON DATABASE postgres FROM public; GRANT CONNECT ON DATABASE postgres TO reader; GRANT USAGE ON SCHEMA app TO reader; GRANT SELECT ON app.b TO reader;
+		ALTER TABLE app.b ENABLE ROW LEVEL SECURITY; ALTER TABLE c OWNER TO reader; ALTER TABLE c ENABLE ROW LEVEL SECURITY; CREATE ROLE owns SUPERUSER`)
+	s.Query(t, "CREATE SUBSCRIPTION theirs CONNECTION '' PUBLICATION p WITH (connect = false, slot_name = NONE)")
+	s.Query(t, "ALTER SUBSCRIPTION theirs OWNER TO owns; ALTER ROLE owns NOSUPERUSER; GRANT SELECT, INSERT ON c TO owns")
+	a, b, c := topology.TableName{Schema: "app", Name: "a"}, topology.TableName{Schema: "app", Name: "b"}, topology.TableName{Schema: "public", Name: "c"}
+	reads := facts.Access{Connect: true, Schemas: []string{"app", "public"}, Tables: []topology.TableName{b, c}, Restricted: []topology.TableName{b}, Becomes: []string{"reader"}}
+	every := []string{"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"}
 	want := map[string]facts.Access{
-		"nothing": {Schemas: []string{"public"}}, "reader": reads, "member": reads,
-		"super": {Connect: true, Schemas: []string{"app", "public"}, Tables: []topology.TableName{{Schema: "app", Name: "a"}, {Schema: "app", Name: "b"}, {Schema: "public", Name: "c"}}},
+		"nothing": {Schemas: []string{"public"}, Restricted: []topology.TableName{b, c}}, "reader": reads, "member": reads,
+		"super": {Connect: true, Schemas: []string{"app", "public"}, Tables: []topology.TableName{a, b, c}, Becomes: []string{"postgres", "reader"}},
+		"owns": {Schemas: []string{"public"}, Tables: []topology.TableName{c}, Restricted: []topology.TableName{b, c}, Lacks: []facts.LackedPrivileges{
+			{Table: a, Privileges: every}, {Table: b, Privileges: every}, {Table: c, Privileges: every[2:]},
+		}},
 	}
-	if d := cmp.Diff(want, logical(t, s, postgres.LogicalWant{Roles: []string{"nothing", "reader", "member", "super", "nobody"}, Schemas: []string{"app", "public"}}).Access); d != "" {
+	if d := cmp.Diff(want, logical(t, s, postgres.LogicalWant{Roles: []string{"nothing", "reader", "member", "super", "nobody"}, Schemas: []string{"app", "public"}, Subscriptions: []string{"theirs"}}).Access); d != "" {
 		t.Error(d)
 	}
 }

@@ -12,7 +12,7 @@ import (
 // partitions and all, is pg_publication_tables, and is never asked. Schemas, column
 // lists and row filters are of PostgreSQL 15.
 const (
-	publicationsSQL = `SELECT json_agg(to_jsonb(p) || jsonb_build_object('owner', pg_get_userbyid(p.pubowner),
+	publicationsSQL = `SELECT json_agg(to_jsonb(p) || jsonb_build_object('owner', pg_get_userbyid(p.pubowner), 'comment', obj_description(p.oid, 'pg_publication'),
       'tables', (SELECT jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', c.relname`
 	publishedSQL = `,
           'columns', (SELECT jsonb_agg(a.attname ORDER BY a.attname) FROM unnest(r.prattrs) AS k(attnum)
@@ -35,6 +35,8 @@ type publicationRow struct {
 	Delete    bool   `json:"pubdelete"`
 	Truncate  bool   `json:"pubtruncate"`
 	ViaRoot   bool   `json:"pubviaroot"`
+	Generated string `json:"pubgencols"` // PostgreSQL 18
+	Comment   string
 	Owner     string
 	Schemas   []string
 	Tables    []struct {
@@ -61,7 +63,8 @@ func publications(major int) logicalSection {
 func (r publicationRow) publication() facts.Publication {
 	p := facts.Publication{Publication: topology.Publication{
 		Name: r.Name, AllTables: r.AllTables, Schemas: r.Schemas, ViaPartitionRoot: r.ViaRoot, Owner: r.Owner,
-	}}
+		GeneratedColumns: map[string]string{"n": topology.GeneratedNone, "s": topology.GeneratedStored}[r.Generated],
+	}, Comment: r.Comment}
 	for i, published := range []bool{r.Insert, r.Update, r.Delete, r.Truncate} {
 		if published {
 			p.Publish = append(p.Publish, topology.Operations()[i])

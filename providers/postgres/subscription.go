@@ -12,7 +12,7 @@ import (
 // (leader_pid, PostgreSQL 16), and one for every table that it copies right now
 // (relid). Statistics are of 15.
 const (
-	subscriptionsSQL = `SELECT json_agg(to_jsonb(s) || jsonb_build_object('owner', pg_get_userbyid(s.subowner),
+	subscriptionsSQL = `SELECT json_agg(to_jsonb(s) || jsonb_build_object('owner', pg_get_userbyid(s.subowner), 'comment', obj_description(s.oid, 'pg_subscription'),
       'tables', (SELECT jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', c.relname, 'state', r.srsubstate, 'slot',
           CASE WHEN r.srsubstate = 'f' THEN format('pg_%s_sync_%s_%s', s.oid, r.srrelid, (SELECT system_identifier FROM pg_control_system())) END) ORDER BY n.nspname, c.relname)
         FROM pg_subscription_rel r JOIN pg_class c ON c.oid = r.srrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.srsubid = s.oid),
@@ -28,7 +28,7 @@ const (
 
 type subscriptionRow struct {
 	Name             string `json:"subname"`
-	Owner            string
+	Owner, Comment   string
 	Publications     []string `json:"subpublications"`
 	ConnInfo         string   `json:"subconninfo"`
 	Enabled          bool     `json:"subenabled"`
@@ -71,7 +71,7 @@ func subscriptions(major int) logicalSection {
 
 func (r subscriptionRow) subscription() facts.Subscription {
 	s := facts.Subscription{
-		Name: r.Name, Owner: r.Owner, Publications: r.Publications,
+		Name: r.Name, Owner: r.Owner, Comment: r.Comment, Publications: r.Publications,
 		ConnInfo: topology.NewSecret("subscription."+r.Name+".connection", r.ConnInfo),
 		Options: topology.SubscriptionOptions{
 			Enabled: r.Enabled, SlotName: r.SlotName, Binary: r.Binary, Streaming: streaming(r.Streaming), DisableOnError: r.DisableOnError,

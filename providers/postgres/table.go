@@ -30,6 +30,7 @@ member AS MATERIALIZED (
 // deferrable. The size of a partitioned table is that of its partitions.
 const tablesSQL = `SELECT json_agg(json_build_object('schema', c.nspname, 'name', c.relname, 'kind', c.relkind,
     'persistent', c.relpersistence = 'p', 'identity', c.relreplident,
+    'owner', pg_get_userbyid(c.relowner), 'row_security', c.relrowsecurity, 'force_row_security', c.relforcerowsecurity,
     'bytes', CASE WHEN c.relkind IN ('r', 'm') THEN pg_total_relation_size(c.oid) ELSE 0 END,
     'rows', CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) > 0 ELSE false END,
     'parents', (SELECT json_agg(json_build_object('schema', n.nspname, 'name', p.relname) ORDER BY a.place)
@@ -48,6 +49,9 @@ type tableRow struct {
 	topology.TableName
 	Kind       string
 	Persistent bool
+	Owner      string
+	Row        bool `json:"row_security"`
+	Force      bool `json:"force_row_security"`
 	Identity   string
 	Bytes      int64
 	Rows       bool
@@ -64,7 +68,7 @@ func tables() logicalSection {
 
 func (r tableRow) facts() facts.Table {
 	t := facts.Table{
-		Table: r.TableName, Kind: r.Kind, Persistent: r.Persistent, Columns: r.Columns, Identity: r.Identity,
+		Table: r.TableName, Kind: r.Kind, Persistent: r.Persistent, Owner: r.Owner, RowSecurity: r.Row, ForceRowSecurity: r.Force, Columns: r.Columns, Identity: r.Identity,
 		IdentityColumns: r.Key, Bytes: r.Bytes, Rows: r.Rows, Parents: r.Parents,
 	}
 	if len(t.Parents) > 0 {
