@@ -68,6 +68,10 @@ func (s *scope) delay(n *topology.Node) time.Duration {
 // awaitFollowers waits, after a restart, for the standbys that streamed from the
 // node before it; and, when the node lowered a parameter, for their replay of that.
 func (c *paramChange) awaitFollowers(d *draft, lowering bool) {
+	if c.scope.portMoves(c.node) {
+		c.awaitReturned(d)
+		return
+	}
 	names := followers(c.found.Server)
 	c.wake(d, names)
 	longest := time.Duration(0)
@@ -87,6 +91,18 @@ func (c *paramChange) awaitFollowers(d *draft, lowering bool) {
 		return
 	}
 	awaitReplay(d, c.node, names, longest)
+}
+
+// awaitReturned waits for the standbys that look for a server on the port to which it
+// returns. The others are repointed, each by a change of its own.
+func (c *paramChange) awaitReturned(d *draft) {
+	s := c.scope
+	for _, sb := range s.repoints(c.node) {
+		if !s.repointed(sb) && !s.holdsBack(sb.Node) && !s.lost(sb.Node) {
+			d.sql(sb.Node, "reconnect at once", "SELECT pg_reload_conf();")
+			s.awaitStream(d, c.node, sb.Node, s.applicationName(sb.Node))
+		}
+	}
 }
 
 // wake makes those of a primary's standbys that commits wait for come back at once: by

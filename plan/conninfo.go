@@ -105,8 +105,15 @@ func connTo(n *topology.Node, user string, r topology.Replication) map[string]st
 func connDiff(now, wanted map[string]string, keys []string) []string {
 	defaults := map[string]string{"port": "5432", "sslmode": "prefer"}
 	return slices.DeleteFunc(keys, func(key string) bool {
-		return cmp.Or(now[key], defaults[key]) == cmp.Or(wanted[key], defaults[key])
+		return key == "host" && respelled(now, wanted) || cmp.Or(now[key], defaults[key]) == cmp.Or(wanted[key], defaults[key])
 	})
+}
+
+// respelled tells that two lead to one host that is written in two ways. libpq looks it up
+// in a password file as it is written, so that where that is ours, ours counts.
+func respelled(now, wanted map[string]string) bool {
+	ours := wanted["passfile"] != "" && now["passfile"] == wanted["passfile"]
+	return now["host"] != "" && sameHost(now["host"], wanted["host"]) && !ours
 }
 
 func portOf(conn map[string]string) int {

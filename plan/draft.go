@@ -17,6 +17,8 @@ type draft struct {
 	// closedBy is the address of the change that ends what this one begins, such as a
 	// relaxed synchronous set: a target that brings this one brings that one too.
 	closedBy string
+	// brings are addresses that a target must not leave out where this is planned.
+	brings   []string
 	restarts []string // nodes that go down and come back
 	copies   []Copy
 }

@@ -165,11 +165,16 @@ func (s *scope) takeConfig(d *draft, n *topology.Node) {
 
 // filesOfDown mends the blocks of a node that is down before it starts: a value that
 // keeps it from starting cannot be mended later. Only blocks that are there are
-// looked at, and only what the topology itself says: what is derived wants a server.
+// looked at, and only what the topology itself says: what is derived wants a server. The
+// port is written in any case: the one that it has may be taken.
 func (s *scope) filesOfDown(d *draft, n *topology.Node) {
 	h := s.found(n).Host
 	block := s.confBlock(h)
-	if lines := s.linesOfDown(n, block); block.Found && !block.is(confRevealed(lines), conftext.Last) {
+	now := s.portInForce(n)
+	if now != n.Port {
+		d.differ("port", ptr(strconv.Itoa(now)), ptr(strconv.Itoa(n.Port)), "with its start")
+	}
+	if lines := s.linesOfDown(n, block); (block.Found || now != n.Port) && !block.is(confRevealed(lines), conftext.Last) {
 		d.step(n, "write the block", s.confFile(n, lines, h.Conf.Text))
 	}
 	if rules := s.hbaBlock(h); rules.Found && !rules.is(s.hbaText(n).Text, conftext.First) {
@@ -180,8 +185,14 @@ func (s *scope) filesOfDown(d *draft, n *topology.Node) {
 // linesOfDown are the lines that the topology gives, and of those in the block the
 // ones that are repltool's own to derive.
 func (s *scope) linesOfDown(n *topology.Node, block confBlock) []line {
-	lines := s.givenLines(n)
-	for _, name := range append(hotStandby(), "listen_addresses", "port", "unix_socket_directories", syncNames) {
+	var lines []line
+	if block.Found {
+		lines = s.givenLines(n)
+	}
+	if s.ownsPort(n) {
+		lines = append(lines, line{name: "port", value: strconv.Itoa(n.Port)})
+	}
+	for _, name := range append(hotStandby(), "listen_addresses", "unix_socket_directories", syncNames) {
 		if v, there := block.value(name); there && !hasLine(lines, name) {
 			lines = append(lines, line{name: name, value: v})
 		}

@@ -27,6 +27,9 @@ func (s *scope) leave(out *findings) (value string, leaves bool) {
 		return current, false
 	}
 	stay, needed := s.staying(set, out)
+	if s.portMoves(s.cluster.Primary) {
+		stay, needed = nil, true // nobody finds it at once
+	}
 	if !needed {
 		return current, false
 	}
@@ -71,7 +74,10 @@ func (s *scope) leavingDraft(current, value string) *draft {
 	d.worsen(Reload)
 	d.closedBy = s.syncAddress()
 	d.Reason = "commits must not wait for a standby that is copied, stops, moves or leaves"
-	d.after = []string{s.nodeAddress(n), s.parametersAddress(n)}
+	d.after = []string{s.nodeAddress(n)}
+	if !s.portMoves(n) { // else nobody finds it after its restart
+		d.after = append(d.after, s.parametersAddress(n))
+	}
 	for _, sb := range s.cluster.Standbys {
 		d.after = append(d.after, s.parametersAddress(sb.Node)) // their restarts have their own
 	}
@@ -111,9 +117,9 @@ func (s *scope) streams(name string) bool {
 }
 
 // disturbs tells whether a change may keep a standby from streaming: its own, its
-// rules, its slot. The password file of a standby is none: it stands before restarts.
+// rules, its slot, its upstream's restart on another port. The password file of a standby is none: it stands before restarts.
 func (s *scope) disturbs(d *draft) bool {
-	return slices.Contains(s.standbyAddresses(), d.Address) || under(d.Address, s.cluster.ID) &&
+	return d.Address == s.portAddress() || slices.Contains(s.standbyAddresses(), d.Address) || under(d.Address, s.cluster.ID) &&
 		(strings.HasSuffix(d.Address, ".hba") || d.Action == Delete && strings.Contains(d.Address, ".slot."))
 }
 

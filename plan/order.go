@@ -95,7 +95,7 @@ func target(t *topology.Topology, scopes []*scope, drafts []*draft, targets []st
 		}
 		keepUnder(drafts, address, keep)
 	}
-	require(drafts, keep)
+	complete(drafts, keep)
 	closeOpened(drafts, keep)
 	drafts, err := order(kept(drafts, func(d *draft) bool { return keep[d.Address] }))
 	if err != nil { // cannot be: a part of an ordered set has an order
@@ -110,6 +110,21 @@ func keepUnder(drafts []*draft, target string, keep map[string]bool) {
 		if under(d.Address, target) {
 			keep[d.Address] = true
 		}
+	}
+}
+
+// complete keeps what the kept drafts require, and what they bring along, to the end.
+func complete(drafts []*draft, keep map[string]bool) {
+	for before := -1; before < len(keep); {
+		before = len(keep)
+		for _, d := range drafts {
+			if keep[d.Address] {
+				for _, address := range d.brings {
+					keep[address] = true
+				}
+			}
+		}
+		require(drafts, keep)
 	}
 }
 

@@ -239,14 +239,13 @@ func sortLines(lines []line) []line {
 // derived answers what replication needs and the topology need not say.
 func (s *scope) derived(n *topology.Node) []line {
 	var lines []line
-	host := s.found(n).Host
-	if host == nil || host.Layout != facts.LayoutDebian {
+	if s.ownsPort(n) {
 		lines = append(lines, line{name: "port", value: fmt.Sprint(n.Port), note: "of the node"})
 	}
 	if n.SocketDir != "" {
 		lines = append(lines, line{name: "unix_socket_directories", value: n.SocketDir, note: "of the node"})
 	}
-	if s.feeds(n) && !covers(s.outside(n, "listen_addresses", "localhost"), n.Address) {
+	if s.feeds(n) && !s.listensFor(n, s.outside(n, "listen_addresses", "localhost")) {
 		lines = append(lines, line{name: "listen_addresses", value: "*", note: "so that others reach it"})
 	}
 	lines = append(lines, s.slotCopyLines(n)...)
@@ -306,19 +305,6 @@ func (s *scope) outside(n *topology.Node, name, fallback string) string {
 	}
 	block := s.confBlock(f.Host)
 	return f.Server.Outside(name, f.Host.Conf.Path, block.FirstLine, block.LastLine)
-}
-
-// covers tells whether a server with these listen_addresses is reached at address.
-func covers(listen, address string) bool {
-	for _, a := range strings.Split(listen, ",") {
-		switch a = strings.TrimSpace(a); {
-		case a == "*", a == address, a == "0.0.0.0" && !strings.Contains(address, ":"), a == "::" && strings.Contains(address, ":"):
-			return true
-		case a == "localhost" && (address == "127.0.0.1" || address == "::1"):
-			return true
-		}
-	}
-	return false
 }
 
 // number answers a numeric setting in its base unit; 0 for what is no number.

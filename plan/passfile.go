@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/repltool/repltool/providers/conninfo"
@@ -13,7 +12,8 @@ import (
 
 // Passwords that servers log in with stand in password files of repltool's own
 // (PostgreSQL docs, 34.16 "The Password File"). A standby has one, with a line for
-// every other node of the cluster, so that a new upstream needs no new file.
+// every other node of the cluster, for any port, so that neither a new upstream nor
+// another port needs a new file.
 // Subscriptions log in to their publishers by a password file on the subscriber's
 // machines, one for each cluster: pg_subscription is replicated to the standbys, so
 // that the path must be one on all of them. A new password reaches the files right after
@@ -89,7 +89,7 @@ func (s *scope) subscriptionPassfileChange(n *topology.Node, wanted Text) *draft
 	file := s.found(n).Host.SubscriptionPassfile
 	for _, sub := range s.subscriptions() { // of the old password until the new one is in force
 		if c := sub.Publisher(); c != nil {
-			d.after = append(d.after, s.of(c).address("role", sub.Role.Name))
+			d.after = append(d.after, s.of(c).address("role", sub.Role.Name), s.of(c).portAddress())
 		}
 	}
 	if wanted.Text == "" {
@@ -128,6 +128,7 @@ func (s *scope) passfileUsed() bool {
 func (s *scope) subscriptionPasswords() Text {
 	var lines []passfileLine
 	seen := map[string]bool{}
+	ports := s.publisherPorts()
 	for _, sub := range s.subscriptions() {
 		v := &subscription{Subscription: sub, scope: s}
 		if c := sub.Publisher(); c != nil {
@@ -136,7 +137,7 @@ func (s *scope) subscriptionPasswords() Text {
 		if !v.password().IsSet() {
 			continue
 		}
-		if l := newPassfileLine(v); !seen[l.where] {
+		if l := newPassfileLine(v, ports); !seen[l.where] {
 			seen[l.where] = true
 			lines = append(lines, l)
 		}
@@ -162,8 +163,26 @@ type passfileLine struct {
 	password topology.Secret
 }
 
-func newPassfileLine(v *subscription) passfileLine {
+// publisherPorts are the ports on which the publishers at an address listen.
+func (s *scope) publisherPorts() map[string][]int {
+	ports := map[string][]int{}
+	for _, sub := range s.subscriptions() {
+		if c := sub.Publisher(); c != nil && !slices.Contains(ports[c.Primary.Address], c.Primary.Port) {
+			ports[c.Primary.Address] = append(ports[c.Primary.Address], c.Primary.Port)
+		} else if sub.Connection != nil {
+			ports[sub.Connection.Host] = append(ports[sub.Connection.Host], sub.Connection.Port)
+		}
+	}
+	return ports
+}
+
+// newPassfileLine is the line of a subscription. A publisher of the topology is meant
+// whatever its port, which may change, unless another one has its address.
+func newPassfileLine(v *subscription, ports map[string][]int) passfileLine {
 	c, l := v.conn(), passfileLine{password: v.password()}
+	if v.publisher != nil && len(ports[c["host"]]) == 1 {
+		c["port"] = ""
+	}
 	fields := []string{"host", "port", "dbname", "user"}
 	for i, key := range fields {
 		fields[i] = conninfo.PassField(c[key])
@@ -183,12 +202,12 @@ func (s *scope) standbyPasswords(sb *topology.Standby) Text {
 	b.write("# repltool ", s.cluster.Name, ": how ", sb.Node.Name, " logs in to its upstream\n")
 	seen := map[string]bool{}
 	for _, m := range s.cluster.Members() {
-		where := conninfo.PassField(m.Address) + ":" + strconv.Itoa(m.Port)
+		where := conninfo.PassField(m.Address)
 		if m == sb.Node || seen[where] {
 			continue
 		}
 		seen[where] = true
-		b.write(where, ":*:", conninfo.PassField(role.Name), ":").secret(role.Password, FormPassfile).write("\n")
+		b.write(where, ":*:*:", conninfo.PassField(role.Name), ":").secret(role.Password, FormPassfile).write("\n")
 	}
 	return b.done()
 }

@@ -27,6 +27,7 @@ func preflight(s *scope, out *findings) {
 		}
 		s.checkVersion(n, f, out)
 		s.checkPort(n, f, out)
+		s.checkListens(n, f, out)
 		s.checkFiles(n, f, out)
 		s.refuseLockout(n, f, out)
 		s.refuseCutOff(n, f, out)

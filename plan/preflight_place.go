@@ -15,13 +15,6 @@ import (
 // The places where a cluster is made or copied to: the port is free, and every
 // directory that a copy fills is empty or not there (PostgreSQL docs, pg_basebackup).
 
-// checkPort looks at the port of a server that is to be made, copied or started.
-func (s *scope) checkPort(n *topology.Node, f *facts.Node, out *findings) {
-	if f.Server == nil && !f.Host.Running && f.Host.PortOwner != "" {
-		out.fail(n.Range, "Port is taken", "%s: port %d is used by %s. Stop that, or set another port on the node.", n.Name, n.Port, f.Host.PortOwner)
-	}
-}
-
 // checkEmpty looks at the place where a data directory is to be made.
 func (s *scope) checkEmpty(n *topology.Node, f *facts.Node, out *findings) {
 	socket := fmt.Sprintf("%s/.s.PGSQL.%d", f.Host.SocketDir, n.Port)

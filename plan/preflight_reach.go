@@ -39,8 +39,8 @@ func (s *scope) checkReach(sb *topology.Standby, f *facts.Node, out *findings) {
 		return
 	}
 	port := strconv.Itoa(sb.Upstream.Port)
-	listens := covers(up.Server.InForce("listen_addresses"), sb.Upstream.Address) && up.Server.InForce("port") == port
-	if strings.Contains(f.Host.UpstreamError, "refused") && !listens {
+	listens := s.listensFor(sb.Upstream, up.Server.InForce("listen_addresses")) && !s.portMoves(sb.Upstream)
+	if strings.Contains(f.Host.UpstreamError, "refused") && !listens && s.listensFor(sb.Upstream, s.willListen(sb.Upstream)) {
 		return
 	}
 	out.fail(s.rangeOf(sb.Node), "Upstream cannot be reached",
@@ -59,7 +59,7 @@ func (v *subscription) checkReach(out *findings) {
 	if p := v.publisher; p != nil {
 		n := p.cluster.Primary
 		host, port, name = n.Address, strconv.Itoa(n.Port), n.Name
-		if p.live() == nil || !covers(p.live().InForce("listen_addresses"), n.Address) {
+		if p.live() == nil || p.portMoves(n) || !p.listensFor(n, p.live().InForce("listen_addresses")) && p.listensFor(n, p.willListen(n)) {
 			return
 		}
 	} else {
@@ -75,5 +75,5 @@ func (v *subscription) checkReach(out *findings) {
 // repointed tells that a standby which runs gets another address of its upstream.
 func (s *scope) repointed(sb *topology.Standby) bool {
 	now, wanted := conninfo.Map(s.found(sb.Node).Server.ConnInfo.Reveal()), s.connInfo(sb)
-	return now["host"] != wanted["host"] || portOf(now) != portOf(wanted)
+	return !sameHost(now["host"], wanted["host"]) || portOf(now) != portOf(wanted)
 }

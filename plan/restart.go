@@ -29,6 +29,7 @@ func orderRestarts(s *scope, changes []*paramChange, out *findings) {
 	}
 	if len(lowers) > 0 {
 		refusePaused(s, lowers, out)
+		refusePortToo(s, changes, lowers, out)
 	}
 	sort.SliceStable(changes, func(i, j int) bool {
 		a, b := s.depth(changes[i].node), s.depth(changes[j].node)
@@ -57,6 +58,18 @@ func refusePaused(s *scope, lowers []string, out *findings) {
 			out.fail(sb.Range, "Replay is paused",
 				"%s has paused its replay, and has to replay that %s is lowered before it restarts. Resume it on %s (SELECT pg_wal_replay_resume()), then plan again.",
 				sb.Node.Name, strings.Join(lowers, ", "), sb.Node.Name)
+		}
+	}
+}
+
+// refusePortToo refuses to lower, in one apply, what the followers of a server must replay
+// from it first, and to restart it where they do not find it.
+func refusePortToo(s *scope, changes []*paramChange, lowers []string, out *findings) {
+	for _, c := range changes {
+		if n := c.node; s.portMoves(n) && len(s.repoints(n)) > 0 {
+			out.fail(n.Range, "Another port and a lowered parameter in one apply",
+				"%s restarts on port %d in place of %d, and %s would be lowered: its standbys must replay that before they restart, and are repointed after it. Lower first, apply, then change the port.",
+				n.Name, n.Port, s.portInForce(n), strings.Join(lowers, ", "))
 		}
 	}
 }
@@ -100,6 +113,9 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft {
 		d.sql(n, "take the override away", "ALTER SYSTEM RESET "+ident(name)+";")
 	}
 	if c.restart {
+		if s.portMoves(n) {
+			d.brings = s.followThePort(n)
+		}
 		d.after = append(d.after, c.scope.loginAddresses()...)
 		c.addRestart(d, lowering)
 	} else {
@@ -137,7 +153,7 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 	}
 	d.restart(n, c.found.Host)
 	s.awaitStart(d, n)
-	if standby != nil && !s.lost(n) && (lowering || !s.holdsBack(n)) {
+	if standby != nil && !s.lost(n) && (lowering || !s.holdsBack(n)) && !s.strays(standby) {
 		s.awaitStream(d, s.followed(standby), n, s.applicationName(n)) // another upstream is another change
 	}
 	if standby != nil && relaxed != full {
@@ -148,6 +164,13 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 		d.Effect = "writes stop"
 	}
 	c.awaitFollowers(d, lowering)
+}
+
+// strays tells of a standby that does not stream, and that a later change of this plan
+// gives another upstream, address or port: its restart alone does not help.
+func (s *scope) strays(sb *topology.Standby) bool {
+	r := s.found(sb.Node).Server.Receiver
+	return s.repointed(sb) && (r == nil || r.Status != "streaming")
 }
 
 // followers are the application_names of the standbys that stream from a server, in

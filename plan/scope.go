@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -119,20 +118,6 @@ func (s *scope) describe(n *topology.Node) Node {
 		}
 	}
 	return d
-}
-
-// upstreamOf answers the node of the topology that f follows now, or nil.
-func (s *scope) upstreamOf(f *facts.Node) *topology.Node {
-	if f.Server == nil || !f.Server.InRecovery {
-		return nil
-	}
-	conn := conninfo.Map(f.Server.ConnInfo.Reveal())
-	for _, n := range s.cluster.Members() {
-		if n.Name != f.Name && conn["host"] == n.Address && portOf(conn) == n.Port {
-			return n
-		}
-	}
-	return nil
 }
 
 // followed answers the upstream of a standby as it is, not as it is wanted; where

@@ -28,6 +28,8 @@ func standbys(s *scope, out *findings) {
 		switch {
 		case s.recloned(sb.Node):
 			out.put(s.clone(sb, out))
+		case f.Server != nil && s.repointed(sb) && !s.found(sb.Upstream).Complete():
+			out.tellDrift(s.standbyAddress(sb.Node), sb.Node.Name, "not compared: %s, its upstream, could not be read, and whether it listens on port %d is unknown", sb.Upstream.Name, sb.Upstream.Port)
 		case f.Server != nil:
 			out.put(s.follow(sb))
 		default: // down: instances starts it

@@ -108,7 +108,7 @@ func (v *subscription) before() []string {
 	}
 	p := v.publisher
 	all = append(all, p.databaseAddresses(v.SourceDatabase())...)
-	all = append(all, p.ledgerAddress(), p.hbaAddress(p.cluster.Primary), p.address("role", v.Role.Name), v.grantsAddress())
+	all = append(all, p.ledgerAddress(), p.portAddress(), p.hbaAddress(p.cluster.Primary), p.address("role", v.Role.Name), v.grantsAddress())
 	all = append(all, p.address("slot", v.Options.SlotName)) // its own, or a slot block's
 	for _, pub := range v.Publications {
 		all = append(all, pub.ID)
@@ -373,7 +373,7 @@ func (s *scope) namePublisher(d *draft, is *facts.Subscription) {
 	}
 	conn := conninfo.Map(is.ConnInfo.Reveal())
 	for _, n := range s.topology.Nodes {
-		if n.Address == conn["host"] && n.Port == portOf(conn) && s.running(n) {
+		if s.running(n) && (s.leads(s.cluster.Primary, n, conn, s.portInForce(n)) || s.leads(s.cluster.Primary, n, conn, n.Port)) {
 			return
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // of tables that it has never had.
 func (v *subscription) alter(d *draft, out *findings) {
 	v.rename(d)
-	v.alterSteps(d, v.alterations(d))
+	v.alterSteps(d, v.alterations(d, out))
 	copies := v.refresh(d, v.relist(d, "ALTER SUBSCRIPTION "+ident(v.Name), out), out)
 	if len(d.steps) > 0 && v.wantsEnabled() {
 		v.waitReady(d, copies)
@@ -27,11 +27,11 @@ type alterations struct {
 	restarts bool     // a worker must start again to use them
 }
 
-func (v *subscription) alterations(d *draft) alterations {
+func (v *subscription) alterations(d *draft, out *findings) alterations {
 	a := alterations{restarts: v.renamed != ""}
 	name := "ALTER SUBSCRIPTION " + ident(v.Name)
 	ignores := v.Lifecycle.Ignores
-	reconnects := !ignores("connection") && v.connDiffers(d)
+	reconnects := !ignores("connection") && !v.astray(out) && v.connDiffers(d)
 	for _, o := range v.options() {
 		if o.same() || ignores(o.name) || o.fixed {
 			continue

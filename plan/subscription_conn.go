@@ -95,6 +95,21 @@ func (v *subscription) connDiffers(d *draft) bool {
 	return differs
 }
 
+// astray tells that the publisher was not read, and that the topology has another address
+// or port of it than the subscription: where it listens is unknown.
+func (v *subscription) astray(out *findings) bool {
+	if v.publisher == nil || v.publisher.running(v.publisher.cluster.Primary) {
+		return false
+	}
+	now, wanted := v.connNow(), v.conn()
+	if sameHost(now["host"], wanted["host"]) && portOf(now) == portOf(wanted) {
+		return false
+	}
+	out.tellDrift(v.ID, v.scope.cluster.Primary.Name, "connection not compared: %s, its publisher, could not be read, and whether it listens on port %s is unknown",
+		v.publisher.cluster.Primary.Name, wanted["port"])
+	return true
+}
+
 func redactedIf(text string) *string {
 	if text == "" {
 		return nil

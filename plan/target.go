@@ -39,6 +39,11 @@ func (s *scope) widen() {
 			s.requireLetGo(m)
 		}
 	}
+	if s.portMoves(s.cluster.Primary) {
+		for _, sub := range s.subscribers() { // they come along where the restart does
+			s.required[sub.ID] = true
+		}
+	}
 	for _, sub := range s.subscriptions() {
 		if s.targeted(sub.ID) {
 			for _, p := range sub.Publications {

@@ -81,14 +81,16 @@ func fillNode(t *testing.T, top *topology.Topology, c *topology.Cluster, n *topo
 	node := f.Nodes[n.Name]
 	h := node.Host
 	h.Data = facts.DataDir{State: facts.DataCluster, Version: h.Version, Owner: "postgres"}
-	h.Running, h.Control = true, &facts.Control{SystemIdentifier: systemIdentifier, Timeline: 1}
+	h.Running, h.Port, h.Control = true, n.Port, &facts.Control{SystemIdentifier: systemIdentifier, Timeline: 1}
 	server := &facts.Server{
-		VersionNum: h.Version*10000 + 4, Version: fmt.Sprintf("%d.4", h.Version), SystemIdentifier: systemIdentifier, Timeline: 1,
+		FileSettings: []facts.FileSetting{{File: h.Conf.Path, Line: 1, Name: "port", Value: strconv.Itoa(n.Port), Applied: true}}, // pg_createcluster's
+		VersionNum:   h.Version*10000 + 4, Version: fmt.Sprintf("%d.4", h.Version), SystemIdentifier: systemIdentifier, Timeline: 1,
 		InRecovery: n != c.Primary, LSN: "0/5000000", DataBytes: 25 << 20, ConfLoaded: 2000,
 		Settings: defaultSettings(), Databases: []facts.Database{{Database: topology.Database{Name: "postgres", Owner: "postgres", Encoding: "UTF8", Locale: "C.UTF-8"}, Bytes: 8 << 20}},
 		Ledger: &facts.Ledger{},
 	}
 	node.Server = server
+	setSetting(server, "port", strconv.Itoa(n.Port), h.Conf.Path)
 	for _, r := range c.Roles {
 		found := facts.Role{Role: *r}
 		if r.Password.IsSet() {

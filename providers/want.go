@@ -3,6 +3,7 @@ package providers
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/topology"
@@ -14,6 +15,11 @@ func want(top *topology.Topology, t *topology.Node, c *topology.Cluster) host.Wa
 		NodeName: t.Name, ClusterName: c.Name, Instance: c.Name, Port: t.Port, Version: c.Version,
 		DataDir: t.DataDir, ConfigDir: t.ConfigDir, BinDir: t.BinDir, SocketDir: t.SocketDir, Service: t.Service,
 		Parameters: map[string]string{}, Locale: c.InitDB.Locale, Encoding: c.InitDB.Encoding,
+	}
+	for _, n := range top.Nodes {
+		if other := top.Cluster(n); n != t && other != nil && n.Access == t.Access && (n.Access == topology.AccessLocal || sameName(n.Host, t.Host) || sameName(n.Address, t.Address)) {
+			w.Others = append(w.Others, host.Other{Sibling: other == c, Port: n.Port, DataDir: n.DataDir})
+		}
 	}
 	if taken(top, t, c) {
 		w.Instance, w.Taken = t.SlotName(), true
@@ -86,6 +92,8 @@ func taken(top *topology.Topology, t *topology.Node, c *topology.Cluster) bool {
 	}
 	return false
 }
+
+func sameName(a, b string) bool { return a != "" && strings.EqualFold(a, b) }
 
 // cloneDirs are the directories that a clone fills beside the data directory.
 func cloneDirs(b topology.BaseBackup) []string {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -73,6 +74,7 @@ func (e *evaluator) decodeNode(decl *declaration, id, name string, scope map[str
 	b.text("host", &n.Host, hostName)
 	n.Address = n.Host
 	b.text("address", &n.Address, hostName)
+	n.Address = canonicalAddress(n.Address)
 	b.nodeAttributes(n)
 	if inner := b.block("ssh"); inner != nil {
 		inner.ssh(&n.SSH)
@@ -84,6 +86,15 @@ func (e *evaluator) decodeNode(decl *declaration, id, name string, scope map[str
 	e.top.Nodes = append(e.top.Nodes, n)
 	e.nodes[id] = n
 	return n
+}
+
+// canonicalAddress writes an IP address in its one canonical form, so that another
+// spelling is no change; a name stays as it is.
+func canonicalAddress(text string) string {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return a.String()
+	}
+	return text
 }
 
 // applyTo fills in what the defaults block gives. Maps are copied: each node

@@ -171,6 +171,7 @@ func (b *block) connection() *Connection {
 	c := &Connection{Range: b.at}
 	b.about(c)
 	b.text("host", &c.Host, serverName)
+	c.Host = canonicalAddress(c.Host)
 	b.port(&c.Port)
 	b.text("database", &c.Database, objectName)
 	b.text("user", &c.User, objectName)

@@ -13,7 +13,8 @@ const (
 )
 
 // Host is a machine as found, with the one PostgreSQL instance on it that the
-// node names: by data_dir, else by port, else the one that would be made.
+// node names: by data_dir, else by our block, else by port, else the one that would be
+// made (discover_layout.sh).
 type Host struct {
 	Hostname string
 	OSUser   string // who owns the data directory, and whom we become
@@ -40,6 +41,9 @@ type Host struct {
 	AsideJob *Job `json:",omitempty"`
 	Service  Service
 	Running  bool
+	// Port is where the server listens, or, while it is down, what its configuration
+	// files say; 0 where there is no configuration.
+	Port int `json:",omitempty"`
 	// PortOwner names what else listens on the node's port; "" when free or ours.
 	PortOwner string
 	Control   *Control `json:",omitempty"`

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/repltool/repltool/providers/conftext"
 	"github.com/repltool/repltool/providers/facts"
 )
 
@@ -25,7 +26,9 @@ type Want struct {
 	Instance string
 	Taken    bool
 	Port     int // 0: 5432
-	Version  int // 0: the newest that is there
+	// Others are the further nodes of the topology on the machine.
+	Others  []Other
+	Version int // 0: the newest that is there
 
 	DataDir, ConfigDir, BinDir, SocketDir, Service string
 
@@ -44,6 +47,14 @@ type Want struct {
 	UpstreamPort int
 	// Publishers are where the node's subscriptions are to connect.
 	Publishers []Address
+}
+
+// Other is another node on the machine: by its data directory, or where none is said by
+// its port.
+type Other struct {
+	Sibling bool // of the same cluster
+	Port    int
+	DataDir string
 }
 
 // Address is a port of a machine.
@@ -114,6 +125,10 @@ func (w Want) script(boundary, user string) string {
 	if w.Version > 0 {
 		version = strconv.Itoa(w.Version)
 	}
+	mark := ""
+	if w.ClusterName != "" {
+		mark = conftext.MarkersOf(w.ClusterName).Begin
+	}
 	taken := ""
 	if w.Taken {
 		taken = "1"
@@ -125,6 +140,8 @@ func (w Want) script(boundary, user string) string {
 		{"W_CLUSTER", fileName(w.ClusterName)},
 		{"W_NAME", fileName(w.Instance)},
 		{"W_TAKEN", taken},
+		{"W_MARK", mark},
+		{"W_OTHERS", w.others()},
 		{"W_PORT", strconv.Itoa(port)},
 		{"W_VERSION", version},
 		{"W_DATA", clean(w.DataDir)},
@@ -137,6 +154,19 @@ func (w Want) script(boundary, user string) string {
 	}
 	s.WriteString(layoutText + cloneText + discoverText)
 	fmt.Fprintf(&s, "extra() {\n%s}\nmain </dev/null\n", w.extra())
+	return s.String()
+}
+
+// others is a line for each of them.
+func (w Want) others() string {
+	var s strings.Builder
+	for _, o := range w.Others {
+		whose := "other"
+		if o.Sibling {
+			whose = "sibling"
+		}
+		fmt.Fprintf(&s, "%s\t%d\t-%s\n", whose, o.Port, clean(o.DataDir))
+	}
 	return s.String()
 }
 

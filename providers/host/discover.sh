@@ -154,7 +154,7 @@ find_config() {
   if [ $LAYOUT != debian ] || [ -n "$W_CONF" ]; then
     set --
     for f in "$CONF/postgresql.conf" "$CONF"/conf.d/*.conf; do [ -r "$f" ] && set -- "$@" "$f"; done
-    [ $# -eq 0 ] || IFS=$tab read -r _ _ _ HBA SOCK <<EOF
+    [ $# -eq 0 ] || IFS=$tab read -r _ PORT _ HBA SOCK _ <<EOF
 $(settings "$@")
 EOF
     HBA=${HBA#-} SOCK=${SOCK#-}
@@ -224,22 +224,21 @@ ask_systemd() {
   esac
 }
 
-# find_port tells who else listens on the port.
+# find_port tells where the server listens, and who else does on the node's port.
 find_port() {
   OWNER=''
-  [ $RUNNING = 0 ] || [ "$p_port" != "$W_PORT" ] || return 0
+  if [ $RUNNING = 1 ]; then
+    PORT=$p_port
+    [ "$p_port" != "$W_PORT" ] || return 0
+  fi
   hex=$(printf ':%04X' "$W_PORT")
   uid=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v p="$hex" '$4 == "0A" && substr($2, length($2) - 4) == p { print $8; exit }')
   [ -n "$uid" ] || return 0
   u=$(id -un "$uid" 2>/dev/null) && OWNER="a program of $u" || OWNER="a program of uid $uid"
-  while IFS=$tab read -r dir port data _; do
-    [ -n "$dir" ] || continue
-    v=${dir%/*}
-    v=${v##*/}
-    data=${data#-}
-    pidfile "${data:-/var/lib/postgresql/$v/${dir##*/}}" && [ "$p_port" = "$W_PORT" ] && OWNER="PostgreSQL $v/${dir##*/}"
+  while IFS=$tab read -r d p; do
+    [ "$p" != "$W_PORT" ] || OWNER="the PostgreSQL server with the data directory $d"
   done <<EOF
-$INSTANCES
+$(servers)
 EOF
 }
 
@@ -318,6 +317,7 @@ put_control() {
 main() {
   choose
   data_state
+  find_moved
   find_bin
   find_config
   find_socket
@@ -347,6 +347,7 @@ main() {
   [ -z "$OUTSIDE" ] || put service.outside 1
   [ -z "$DISABLED" ] || put service.disabled 1
   [ -z "$START" ] || put service.start_conf "$START"
+  put port "$PORT"
   put port_owner "$OWNER"
   [ ! -e "$DATA/standby.signal" ] || put standby_signal 1
   put_control

@@ -73,7 +73,7 @@ follows() {
 put_publishers() {
   put publishers
   while [ $# -gt 1 ]; do
-    if ! grep -qsF -e "$1:$2:" "$REPLTOOL/$W_CLUSTER.subscriptions.pass"; then
+    if ! grep -qsF -e "$1:$2:" -e "$1:*:" "$REPLTOOL/$W_CLUSTER.subscriptions.pass"; then
       (
         e=$(reach "$1" "$2")
         [ -z "$e" ] || printf '%s %s %s\n' "$1" "$2" "$e"

@@ -1,10 +1,20 @@
 # Chooses the PostgreSQL instance that a node means, among Debian's, the RPM packages'
 # and a bare data directory. Part of discover.sh.
+#
+# A port does not say whose an instance is: it may change. In this order:
+#   1. data_dir: a person's word;
+#   2. the instance whose postgresql.conf has the managed block of the node's cluster,
+#      whatever its port; of several, the one on the node's port;
+#   3. the instance on the node's port;
+#   4. the only one of the wanted version that no other node of the topology has.
+# A new one is made only where none of these is there. Anything else is an error that
+# names what is there: a second, empty server never comes of a doubt.
 
 # settings FILE… answers, for each directory of files: directory, port, data
-# directory, hba_file and socket directories, as the last line that sets them says.
+# directory, hba_file and socket directories, as the last line that sets them says, and
+# whose managed block is in there: ours, or theirs, of another cluster.
 settings() {
-  awk '
+  W_MARK=$W_MARK awk '
   function value(s,  v, c, i) {
     sub(/^[ \t]*[A-Za-z_]+[ \t]*=?[ \t]*/, "", s)
     if (substr(s, 1, 1) != "\047") { sub(/[ \t\r#].*$/, "", s); return s }
@@ -20,21 +30,27 @@ settings() {
     sub(/\/(conf\.d\/)?[^\/]*$/, "", dir)
     if (!(dir in seen)) { seen[dir] = 1; order[++n] = dir }
   }
+  /^# repltool .*: begin\r?$/ {
+    sub(/\r$/, "")
+    if ($0 == ENVIRON["W_MARK"]) got[dir, "mark"] = "ours"
+    else if (got[dir, "mark"] == "") got[dir, "mark"] = "theirs"
+  }
   { key = tolower($0); sub(/^[ \t]*/, "", key); sub(/[^a-z_].*$/, "", key) }
   key == "port" || key == "data_directory" || key == "hba_file" || key == "unix_socket_directories" { got[dir, key] = value($0) }
   END {
     for (i = 1; i <= n; i++) {
       d = order[i]
       port = got[d, "port"]
-      print d "\t" (port == "" ? 5432 : port) "\t-" got[d, "data_directory"] "\t-" got[d, "hba_file"] "\t-" got[d, "unix_socket_directories"]
+      print d "\t" (port == "" ? 5432 : port) "\t-" got[d, "data_directory"] "\t-" got[d, "hba_file"] "\t-" got[d, "unix_socket_directories"] "\t-" got[d, "mark"]
     }
   }' "$@" 2>/dev/null
 }
 
-# instances answers Debian's clusters in the form of settings.
+# instances answers the clusters in Debian's and the RPM packages' places, in the form
+# of settings.
 instances() {
   set --
-  for c in /etc/postgresql/*/*/postgresql.conf; do
+  for c in /etc/postgresql/*/*/postgresql.conf /var/lib/pgsql/*/*/postgresql.conf /var/lib/pgsql/data/postgresql.conf; do
     [ -r "$c" ] || continue
     set -- "$@" "$c"
     for x in "${c%/*}"/conf.d/*.conf; do [ -r "$x" ] && set -- "$@" "$x"; done
@@ -48,12 +64,123 @@ is_debian() {
   return 1
 }
 
-# take makes a line of settings the choice.
+# servers answers the data directory and the port of every server that runs here: the
+# lock beside its socket has both (miscadmin.h).
+servers() {
+  awk '$NF ~ /\/\.s\.PGSQL\.[0-9]+$/ && !seen[$NF]++ { print $NF }' /proc/net/unix 2>/dev/null | while read -r s; do
+    [ -r "$s.lock" ] || continue
+    { read -r pid && read -r d && read -r _ && read -r p; } <"$s.lock"
+    number "$pid" && kill -0 "$pid" 2>/dev/null && printf '%s\t%s\n' "$d" "$p"
+  done
+}
+
+# instance completes a line of settings: data, v, label, run, and the port in force.
+instance() {
+  data=${data#-} hba=${hba#-} sock=${sock#-} mark=${mark#-} v=''
+  case $dir in
+    '') return 1 ;;
+    /etc/postgresql/*)
+      v=${dir%/*}
+      v=${v##*/}
+      label=$v/${dir##*/}
+      data=${data:-/var/lib/postgresql/$label}
+      ;;
+    *)
+      data=$dir label=$dir
+      [ -r "$dir/PG_VERSION" ] && read -r v <"$dir/PG_VERSION" || return 1
+      ;;
+  esac
+  run=0
+  pidfile "$data" && run=1 port=${p_port:-$port}
+  return 0
+}
+
+# take makes the instance the choice.
 take() {
-  LAYOUT=debian CONF=$1 DATA=$2 HBA=$3 SOCK=$4
-  INSTANCE=${CONF##*/}
-  V=${CONF%/*}
-  V=${V##*/}
+  LAYOUT=rpm CONF='' INSTANCE='' V=$v DATA=$data HBA=$hba SOCK=$sock PORT=$port
+  case $dir in /etc/postgresql/*) LAYOUT=debian CONF=$dir INSTANCE=${dir##*/} ;; esac
+}
+
+# claimed WHOM tells whether another node of the topology on this machine has the
+# instance: by its data_dir (data), or as well by the port of one of the same cluster
+# (sibling) or of any.
+claimed() {
+  while IFS=$tab read -r whose theirs their_data; do
+    their_data=${their_data#-}
+    [ -n "$whose" ] || continue
+    if [ -n "$their_data" ]; then
+      [ "$data" != "$their_data" ] && ! [ "$data" -ef "$their_data" ] || return 0
+    elif [ "$1" = any ] || [ "$1" = "$whose" ]; then
+      [ "$theirs" != "$port" ] || [ "$theirs" = "$W_PORT" ] || return 0
+    fi
+  done <<EOF
+$W_OTHERS
+EOF
+  return 1
+}
+
+# lacking WHOM tells whether such a node has no instance on its port: then it is unknown
+# which of the two an instance is.
+lacking() {
+  while IFS=$tab read -r whose theirs their_data; do
+    [ -n "$whose" ] && [ "$their_data" = - ] || continue
+    [ "$1" = any ] || [ "$1" = "$whose" ] || continue
+    case $PORTS in *" $theirs "*) ;; *) return 0 ;; esac
+  done <<EOF
+$W_OTHERS
+EOF
+  return 1
+}
+
+# fits WHICH tells whether the instance is one of those.
+fits() {
+  case $1 in
+    marked_port) [ "$mark" = ours ] && [ "$port" = "$W_PORT" ] && ! claimed data ;;
+    marked) [ "$mark" = ours ] && [ "$data" != "$W_DATA" ] && [ -e "$data/PG_VERSION" ] && ! claimed sibling ;;
+    port) [ "$port" = "$W_PORT" ] && ! claimed data ;;
+    rest) ! claimed any ;;
+  esac
+}
+
+# pick WHICH VERSION takes, of those, one that runs before one that does not, then the
+# newest. FOUND and RUNS count them, FOREIGN those with another cluster's block.
+pick() {
+  FOUND=0 RUNS=0 FOREIGN=0 THOSE='' PORTS=' ' best_v=0 best_run=0
+  while IFS=$tab read -r dir port data hba sock mark; do
+    instance || continue
+    PORTS="$PORTS$port "
+    [ -z "$2" ] || [ "$v" = "$2" ] || continue
+    fits "$1" || continue
+    FOUND=$((FOUND + 1)) RUNS=$((RUNS + run)) THOSE="$THOSE, $label on port $port in $data"
+    [ "$mark" != theirs ] || FOREIGN=$((FOREIGN + 1))
+    [ "$best_v" = 0 ] || [ $run -gt $best_run ] || { [ $run = $best_run ] && number "$v" && [ "$v" -gt "$best_v" ]; } || continue
+    take
+    best_run=$run best_v=$v
+  done <<EOF
+$INSTANCES
+EOF
+  THOSE=${THOSE#, }
+  [ $FOUND != 0 ]
+}
+
+# find_instance chooses without data_dir. What is on the node's port and has another
+# version than the wanted one is the node's all the same: what is wrong is its version.
+find_instance() {
+  pick marked_port "$W_VERSION" || pick marked_port '' && return
+  if pick marked ''; then
+    { [ $FOUND = 1 ] || [ $RUNS = 1 ]; } && ! lacking sibling && return
+    unclear 'has the managed block of this cluster'
+  fi
+  pick port "$W_VERSION" || pick port '' && return
+  pick rest "$W_VERSION" || return 1
+  [ $FOUND = 1 ] && [ $FOREIGN = 0 ] && ! lacking any && return
+  unclear 'is there'
+}
+
+# unclear says that it is unknown which instance is meant.
+unclear() {
+  fail data "no PostgreSQL cluster on this machine is on port $W_PORT, and which one is meant is not clear; what $1: $THOSE" \
+    "Set the node's port to that of the cluster that is meant, or data_dir to its data directory. For a new cluster beside it set data_dir to a directory of its own."
 }
 
 # configured tells whether an instance has its files. A directory without them is one
@@ -71,56 +198,13 @@ debian_new() {
   INSTANCE=main
   [ -z "$W_TAKEN" ] && ! configured "/etc/postgresql/$V/main" || INSTANCE=$W_NAME
   [ -n "$INSTANCE" ] && ! configured "/etc/postgresql/$V/$INSTANCE" ||
-    fail data "the clusters $V/main and $V/$W_NAME are there and neither has port $W_PORT" "Set the node's port to that of the cluster that is meant, or data_dir for a new one."
+    fail data "the cluster $V/${INSTANCE:-main} is there; it cannot be read, or belongs to another node, or is not on port $W_PORT" "Set the node's port to that of the cluster that is meant. For a new one set data_dir to /var/lib/postgresql/$V/NAME."
   DATA=/var/lib/postgresql/$V/$INSTANCE CONF=/etc/postgresql/$V/$INSTANCE HBA='' SOCK=''
 }
 
-# debian_find chooses the instance with the node's port: one that runs before one
-# that does not, then the newest. Where none has the wanted version and another runs on
-# that port it is that one: what is wrong is its version.
-debian_find() {
-  debian_port "$W_VERSION" || { [ -n "$W_VERSION" ] && debian_port '' && pidfile "$DATA"; } || debian_new
-}
-
-# debian_port VERSION looks through the instances.
-debian_port() {
-  found_run=0 found_v=0
-  while IFS=$tab read -r dir port data hba sock; do
-    [ -n "$dir" ] || continue
-    v=${dir%/*}
-    v=${v##*/}
-    data=${data#-}
-    data=${data:-/var/lib/postgresql/$v/${dir##*/}}
-    run=0
-    pidfile "$data" && run=1 port=${p_port:-$port}
-    [ "${port:-5432}" = "$W_PORT" ] || continue
-    [ -z "$1" ] || [ "$v" = "$1" ] || continue
-    [ "$found_v" = 0 ] || [ $run -gt $found_run ] || { [ $run = $found_run ] && number "$v" && [ "$v" -gt "$found_v" ]; } || continue
-    take "$dir" "$data" "${hba#-}" "${sock#-}"
-    found_run=$run found_v=$v
-  done <<EOF
-$INSTANCES
-EOF
-  [ "$found_v" != 0 ]
-}
-
-# rpm_find chooses like debian_find, among /var/lib/pgsql/V/*.
-rpm_find() {
-  LAYOUT=rpm
-  for c in /var/lib/pgsql/*/*/postgresql.conf /var/lib/pgsql/data/postgresql.conf; do
-    [ -r "$c" ] || continue
-    dir=${c%/*} v=''
-    read -r v <"$dir/PG_VERSION" || continue
-    [ -z "$W_VERSION" ] || [ "$v" = "$W_VERSION" ] || continue
-    IFS=$tab read -r _ port _ <<EOF
-$(settings "$c")
-EOF
-    pidfile "$dir" && port=${p_port:-$port}
-    [ "${port:-5432}" = "$W_PORT" ] || continue
-    V=$v DATA=$dir
-    return
-  done
-  V=$W_VERSION
+# rpm_new does the same in /var/lib/pgsql.
+rpm_new() {
+  LAYOUT=rpm V=$W_VERSION
   [ -n "$V" ] || { newest /usr/pgsql-*/bin/postgres; V=$best; }
   if [ -z "$V" ]; then # the distribution's own package
     DATA=/var/lib/pgsql/data
@@ -128,19 +212,18 @@ EOF
     DATA=/var/lib/pgsql/$V/data
   fi
   [ -z "$W_TAKEN" ] && [ ! -e "$DATA/PG_VERSION" ] || [ -z "$W_NAME" ] || DATA=${DATA%/*}/$W_NAME
-  [ ! -e "$DATA/PG_VERSION" ] || fail data "$DATA is a cluster with another port than $W_PORT" "Set the node's port to that of the cluster, or data_dir for a new one."
+  [ ! -e "$DATA/PG_VERSION" ] ||
+    fail data "$DATA is a cluster; it cannot be read, or belongs to another node, or is not on port $W_PORT" "Set the node's port to that of the cluster that is meant, or data_dir for a new one."
 }
 
 # by_data chooses what data_dir is.
 by_data() {
   LAYOUT=bare DATA=$W_DATA
-  while IFS=$tab read -r dir port data hba sock; do
-    data=${data#-}
-    [ -n "$dir" ] || continue
-    v=${dir%/*}
-    data=${data:-/var/lib/postgresql/${v##*/}/${dir##*/}}
+  while IFS=$tab read -r dir port data hba sock mark; do
+    instance || continue
     [ "$data" = "$DATA" ] || [ "$data" -ef "$DATA" ] || continue
-    take "$dir" "$DATA" "${hba#-}" "${sock#-}"
+    data=$DATA
+    take
     return
   done <<EOF
 $INSTANCES
@@ -158,16 +241,41 @@ EOF
   esac
 }
 
+# elsewhere refuses a data_dir without a cluster while the cluster's own instance is in
+# another place: in one of the packages', or where a server runs.
+elsewhere() {
+  INSTANCES="$INSTANCES
+$(servers | while IFS=$tab read -r d _; do settings "$d/postgresql.conf"; done)"
+  those=$(pick marked '' && ! lacking sibling && printf '%s' "$THOSE") || return 0
+  fail data "data_dir is $W_DATA, where no cluster is, and the managed block of this cluster is elsewhere: $those" \
+    "Set data_dir to that data directory. To move one, stop its server, move it by hand, then set data_dir. For a new cluster beside it take the block out of the other's postgresql.conf first."
+}
+
+# find_moved finds a server that runs with the instance's files and another data
+# directory than they say: data_directory was changed since it started.
+find_moved() {
+  [ $RUNNING = 0 ] && [ -n "$CONF" ] && [ -e "$CONF/postgresql.conf" ] || return 0
+  while IFS=$tab read -r d p; do
+    [ -n "$d" ] && grep -qsF -e "config_file=$CONF/postgresql.conf" "$d/postmaster.opts" || continue
+    DATA=$d
+    data_state
+    return
+  done <<EOF
+$(servers)
+EOF
+}
+
 # choose finds the instance that the node means.
 choose() {
-  LAYOUT='' INSTANCE='' V='' BIN='' DATA='' CONF='' HBA='' SOCK='' PGV=''
+  LAYOUT='' INSTANCE='' PORT='' V='' BIN='' DATA='' CONF='' HBA='' SOCK='' PGV=''
   INSTANCES=$(instances)
   if [ -n "$W_DATA" ]; then
     by_data
+    [ -e "$DATA/PG_VERSION" ] || elsewhere
   elif is_debian; then
-    debian_find
+    find_instance || debian_new
   elif [ -d /var/lib/pgsql ]; then
-    rpm_find
+    find_instance || rpm_new
   elif [ -n "$(installed)" ] || [ -n "$W_BIN" ]; then
     fail data "no data directory is known: this machine has neither Debian's nor the RPM layout" "Set data_dir."
   else

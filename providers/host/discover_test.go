@@ -146,7 +146,7 @@ func TestDiscoverCluster(t *testing.T) {
 	check(t, "passfile mode", h.Passfile.Mode, 0o600)
 	w := m.want()
 	w.DataDir += "2"
-	check(t, "port owner", m.discover(w).PortOwner, "a program of "+m.conn.OSUser())
+	check(t, "port owner", m.discover(w).PortOwner, "the PostgreSQL server with the data directory "+m.dir+"/data")
 	m.run(m.bin+"/pg_ctl", "-D", m.dir+"/data", "-m", "immediate", "stop")
 	check(t, "running", m.discover(m.want()).Running, false)
 }

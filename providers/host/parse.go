@@ -46,6 +46,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		}
 	}
 	h.Version, _ = strconv.Atoi(f.line("version"))
+	h.Port, _ = strconv.Atoi(f.line("port"))
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))
 	h.Dirs, h.AsideDirs = f.parseDirs(), linked(f.text["aside"])
 	h.Jobs, h.AsideJob = f.jobsOf(h.DataDir)
