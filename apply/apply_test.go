@@ -221,6 +221,30 @@ func TestStopAfterTheLastStep(t *testing.T) {
 	}
 }
 
+// The first signal leaves a detached program at once: it runs on by itself. A statement is
+// let to its end.
+func TestFirstSignalLeavesJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("pg1", "pg2")
+		w.nodes["pg1"].exec = func(ctx context.Context, _ string) error { return sleep(ctx, time.Minute) }
+		w.nodes["pg2"].watch = func(ctx context.Context, _ func(int64, int64)) error { <-ctx.Done(); return ctx.Err() }
+		stop := make(chan struct{})
+		time.AfterFunc(time.Second, func() { close(stop) })
+		began := time.Now()
+		r := Run(t.Context(), planOf(sqlStep("a", "pg1", ""),
+			opStep("b", "pg2", plan.Command{Argv: []string{"x"}, Job: "clone"}), sqlStep("c", "pg2", "", "a", "b")), w.Env, Options{Stop: stop})
+		wantStates(t, r, "a=done b=cut off c=not tried(b)")
+		if left := r.MayStillRun(); len(left) != 1 || left[0].Step.ID != "b" || left[0].Took != time.Second || time.Since(began) != time.Minute {
+			t.Errorf("left: %+v, after %s", left, time.Since(began))
+		}
+		for _, e := range w.events.events {
+			if failed, ok := e.(StepFailed); ok && (!failed.CutOff || !failed.MayStillRun) {
+				t.Errorf("told as a failure: %+v", failed)
+			}
+		}
+	})
+}
+
 func TestSecondSignalLeavesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("pg1", "pg2")
@@ -236,7 +260,7 @@ func TestSecondSignalLeavesAtOnce(t *testing.T) {
 		if got := len(r.MayStillRun()); got != 2 {
 			t.Errorf("%d may still run", got)
 		}
-		if text := r.Steps[1].Err.Error(); !strings.Contains(text, "job clone goes on without us") {
+		if text := r.Steps[1].Err.Error(); !strings.Contains(text, "job clone keeps running on pg2, and the next apply follows it") {
 			t.Errorf("error: %s", text)
 		}
 		seen := len(w.events.events)

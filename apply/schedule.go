@@ -157,8 +157,10 @@ func (r *run) perform(ctx context.Context, t *task) {
 	if err == nil {
 		r.events.emit(s, func(at At) Event { return StepDone{At: at, Took: o.took} })
 	} else {
-		cut := ctx.Err() != nil && goesOn(s.Op)
-		r.events.emit(s, func(at At) Event { return StepFailed{At: at, Took: o.took, Err: err, MayStillRun: cut} })
+		cut := ctx.Err() != nil || errors.Is(err, errHalted)
+		r.events.emit(s, func(at At) Event {
+			return StepFailed{At: at, Took: o.took, Err: err, CutOff: cut, MayStillRun: cut && goesOn(s.Op)}
+		})
 	}
 	r.finished <- o
 }

@@ -19,10 +19,10 @@ const (
 )
 
 // errHopeless is a wait whose query says "failed": it cannot come true any more.
-var errHopeless = errors.New("it cannot come true any more")
+var errHopeless = errors.New("the condition can no longer be met")
 
 // errHalted is a wait that a signal ended.
-var errHalted = errors.New("not waited for any longer: the run was stopped")
+var errHalted = errors.New("the run was stopped")
 
 // wait asks until the answer is true. A server that restarts refuses
 // connections for a while: that is an answer like "not yet".
@@ -30,17 +30,12 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 	if op.Timeout <= 0 {
 		op.Timeout = r.opts.StepTimeout
 	}
-	ctx, halt := context.WithCancelCause(ctx)
-	defer halt(nil)
-	left := newPatience(op, halt)
+	ctx, leave := r.whileNotHalted(ctx)
+	defer leave()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	left := newPatience(op, end)
 	defer left.timer.Stop()
-	go func() { // a wait changes nothing: it need not be waited for
-		select {
-		case <-r.halted:
-			halt(errHalted)
-		case <-ctx.Done():
-		}
-	}()
 	began, every := r.env.Now(), pollFirst
 	r.waiting(s, op, 0, "")
 	for last := ""; ; every = min(every*3/2, pollMost) {

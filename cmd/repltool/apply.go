@@ -30,7 +30,7 @@ func (a *app) applyCommand() *cobra.Command {
 		Long: "Plan, ask, and do what was planned. A saved plan runs exactly as saved, without a\n" +
 			"question, or is refused as stale. -auto-approve or a saved plan alone runs what is\n" +
 			"online, reloads, and copies into empty places; the rest needs -allow as well, or a\n" +
-			"yes at the prompt. The first Ctrl-C lets running steps end, the second leaves at once.",
+			"yes at the prompt. The first Ctrl-C lets running steps end and leaves base\nbackups running, the second leaves at once.",
 		Example: "  repltool apply\n  repltool apply main.plan\n  repltool apply -auto-approve -allow=restart",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.apply(c.Context(), args, &o)

@@ -62,7 +62,7 @@ func (x *application) next(r apply.Report) string {
 	if r.OK() {
 		return "See it: " + x.command(append([]string{"status"}, words...)...)
 	}
-	return "Go on from here: " + x.command(append([]string{"apply"}, words...)...)
+	return "Resume with: " + x.command(append([]string{"apply"}, words...)...)
 }
 
 func reportCode(r apply.Report, p *plan.Plan) error {

@@ -49,7 +49,7 @@ func (s *signals) take(cancel context.CancelFunc, w io.Writer) {
 	s.count++
 	if s.graceful && s.count == 1 {
 		close(s.stop)
-		s.tell(w, "Interrupted: running steps end, nothing new starts. Once more leaves at once.")
+		s.tell(w, "Interrupted: steps that are running end, base backups are left running, and nothing new starts. Ctrl-C again leaves at once.")
 		return
 	}
 	cancel()

@@ -135,7 +135,7 @@ func TestExitCodes(t *testing.T) {
 		{"apply", stand{found: fresh()}, 1, "No terminal to ask for approval"},
 		{"apply -auto-approve", stand{found: unreachable()}, 1, "ssh: no route"},
 		{"apply -auto-approve", stand{found: fresh(), locked: busy}, 4, "alice@desk"},
-		{"apply -auto-approve", stand{found: fresh(), fail: errors.New("no: " + canary)}, 1, "Go on from here: repltool apply"},
+		{"apply -auto-approve", stand{found: fresh(), fail: errors.New("no: " + canary)}, 1, "Resume with: repltool apply"},
 		{"apply -auto-approve -json", stand{found: fresh()}, 0, `"type":"summary"`},
 		{"apply -auto-approve a.plan", stand{found: fresh()}, 0, "See it: repltool status"},
 		{"apply -auto-approve a.plan", stand{found: unreachable()}, 1, "No node could be read"},
@@ -204,7 +204,7 @@ func TestInterrupted(t *testing.T) {
 	if code := a.run(t.Context(), []string{"apply", "-auto-approve"}); code != int(exitInterrupted) {
 		t.Errorf("exit code %d\n%s%s", code, &out, &err)
 	}
-	if len(s.ran) != 1 || !strings.Contains(out.String(), "Not tried") || !strings.Contains(err.String(), "Once more leaves at once") {
+	if len(s.ran) != 1 || !strings.Contains(out.String(), "Not done") || !strings.Contains(err.String(), "Ctrl-C again leaves at once") {
 		t.Errorf("ran %q\n%s%s", s.ran, &out, &err)
 	}
 }

@@ -71,6 +71,7 @@ func (e *Events) Observe(event apply.Event) {
 		e.write("step_done", at.Time, o)
 	case apply.StepFailed:
 		o["took"], o["error"], o["may_still_run"] = event.Took.Seconds(), event.Err.Error(), event.MayStillRun
+		o["cut_off"] = event.CutOff
 		e.write("step_failed", at.Time, o)
 	case apply.Gate:
 		o["what"], o["else"], o["timeout"] = event.What, event.Else, event.Timeout.Seconds()

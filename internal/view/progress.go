@@ -128,6 +128,10 @@ func (v *Progress) Observe(event apply.Event) {
 		v.done++
 		v.end(at, event.Took, nil)
 	case apply.StepFailed:
+		if event.CutOff { // the report says what became of it
+			v.forget(at)
+			return
+		}
 		v.end(at, event.Took, event.Err)
 	}
 }
@@ -178,6 +182,11 @@ func (v *Progress) activity(step string) *activity {
 }
 
 // end writes the line of a step's end; live, that of a change's end.
+// forget takes a step off the screen.
+func (v *Progress) forget(at apply.At) {
+	v.running = slices.DeleteFunc(v.running, func(a *activity) bool { return a.at.Step == at.Step })
+}
+
 func (v *Progress) end(at apply.At, took time.Duration, err error) {
 	a := v.activity(at.Step)
 	if a == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/repltool/repltool/apply"
 	"github.com/repltool/repltool/plan"
@@ -19,9 +20,8 @@ func Report(w io.Writer, s Style, p *plan.Plan, r apply.Report, next string) err
 		return v.err
 	}
 	v.results(v.red("Failed"), r.With(apply.Failed))
-	v.results(v.red("Cut off"), r.With(apply.CutOff))
-	v.notTried(r)
 	v.stillRunning(r.MayStillRun())
+	v.notTried(r)
 	v.line(v.bold(outcome(p, r)))
 	if next != "" {
 		v.line(next)
@@ -41,32 +41,44 @@ func (p *printer) results(title string, results []apply.Result) {
 	}
 }
 
-// notTried lists, by change, what was not begun and why.
+// notTried lists, by change, what needs a step that failed, and in one line what was only
+// not come to.
 func (p *printer) notTried(r apply.Report) {
-	var seen []string
-	for _, s := range r.With(apply.NotTried) {
-		if slices.Contains(seen, s.Step.Address) {
+	var seen, open []string
+	for _, s := range r.Steps {
+		if s.State != apply.NotTried && s.State != apply.CutOff || slices.Contains(seen, s.Step.Address) {
 			continue
 		}
 		seen = append(seen, s.Step.Address)
+		if !failedFirst(r, s) {
+			open = append(open, s.Step.Address)
+			continue
+		}
 		what := s.Step.Address
 		if i := slices.IndexFunc(r.Steps, func(first apply.Result) bool { return first.Step.Address == what }); r.Steps[i].Step.ID != s.Step.ID {
 			what += ", from " + s.Step.ID + " on"
 		}
-		if s.Because != "" {
-			what += ": it needs " + s.Because
-		}
-		p.line(p.yellow("Not tried: "), Clean(what))
+		p.line(p.yellow("Not tried: "), Clean(what+": it needs "+s.Because))
+	}
+	if len(open) > 0 {
+		p.line(p.yellow("Not done: "), Clean(strings.Join(open, ", ")))
 	}
 }
 
+// failedFirst tells that what kept a step from being tried is a failure, not the end of
+// the run.
+func failedFirst(r apply.Report, s apply.Result) bool {
+	return slices.ContainsFunc(r.With(apply.Failed), func(f apply.Result) bool { return f.Step.ID == s.Because })
+}
+
+// stillRunning tells what goes on where it was started.
 func (p *printer) stillRunning(results []apply.Result) {
 	for _, r := range results {
-		what := r.Step.Why
 		if c, ok := r.Step.Op.(plan.Command); ok && c.Job != "" {
-			what += ", job " + c.Job
+			p.line(p.yellow("Still running"), Clean(fmt.Sprintf(" on %s: %s, job %s; the next apply follows it to its end", r.Step.Node, r.Step.Why, c.Job)))
+			continue
 		}
-		p.line(p.red("May still run"), Clean(" on "+r.Step.Node+": "+what))
+		p.line(p.red("May still run"), Clean(" on "+r.Step.Node+": "+r.Step.Why+"; the next plan shows what it left"))
 	}
 }
 
@@ -82,10 +94,11 @@ func outcome(p *plan.Plan, r apply.Report) string {
 		return fmt.Sprintf("%s · %s in %s", text, count(len(r.Steps), "step"), took)
 	}
 	text := fmt.Sprintf("Applied in part: %d of %s done", doneChanges(p, r), count(len(p.Changes), "change"))
-	for _, state := range []apply.State{apply.Failed, apply.CutOff, apply.NotTried} {
-		if n := len(r.With(state)); n > 0 {
-			text += fmt.Sprintf(" · %s %s", count(n, "step"), state)
-		}
+	if n := len(r.With(apply.Failed)); n > 0 {
+		text += fmt.Sprintf(" · %s failed", count(n, "step"))
+	}
+	if n := len(r.With(apply.NotTried)); n > 0 && r.Stopped == nil {
+		text += fmt.Sprintf(" · %s not tried", count(n, "step"))
 	}
 	if r.Stopped != nil {
 		text += " · " + oneLine(r.Stopped.Error())
