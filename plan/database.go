@@ -29,12 +29,34 @@ func databases(s *scope, out *findings) {
 func (s *scope) goneDatabase(m row) *draft {
 	found := s.live().Database(m.name)
 	d := s.gone(m.address, s.cluster.Primary, found != nil)
+	d.after = append(d.after, s.usersOf(m.name)...)
 	if found != nil {
 		d.Reason += ": " + bytesText(found.Bytes) + " of data go"
 		d.sql(s.cluster.Primary, "drop database", "DROP DATABASE "+ident(m.name)+";")
 	}
 	d.sql(s.cluster.Primary, "strike out", forget(s.withParameters(m)...))
 	return d
+}
+
+// usersOf answers what leaves a database before it is dropped, which PostgreSQL refuses
+// as long as a subscription is in it or a logical slot of it is active; one that is not
+// active it would drop too (PostgreSQL docs, "DROP DATABASE").
+func (s *scope) usersOf(database string) []string {
+	all := s.partnerAddresses()
+	for _, m := range s.managed("publication") {
+		if m.in == database {
+			all = append(all, s.goneAddress(m))
+		}
+	}
+	for _, m := range s.managed("slot") {
+		all = append(all, s.address("slot", m.name), m.address)
+	}
+	for _, db := range s.cluster.Databases {
+		if db.Template == database {
+			all = append(all, s.address("database", db.Name))
+		}
+	}
+	return all
 }
 
 func (s *scope) database(db *topology.Database, out *findings) *draft {
@@ -44,7 +66,7 @@ func (s *scope) database(db *topology.Database, out *findings) *draft {
 	if db.Owner != "" {
 		d.after = append(d.after, s.address("role", db.Owner))
 	}
-	if db.Template != "" {
+	if db.Template != "" && !s.drops(db.Template) { // one that leaves is dropped after it
 		d.after = append(d.after, s.address("database", db.Template))
 	}
 	switch {

@@ -39,14 +39,32 @@ func (s *scope) subscribers() []*topology.Subscription {
 
 // subscriptionAddresses are those of every subscription, wanted or on its way out.
 func (s *scope) subscriptionAddresses() []string {
-	var all []string
-	for _, sub := range s.topology.Subscriptions {
-		all = append(all, sub.ID)
-	}
+	all := subscriptionIDs(s.topology)
 	for _, c := range s.topology.Clusters {
 		for _, m := range s.of(c).managed("subscription") {
 			all = append(all, s.of(c).goneAddress(m))
 		}
+	}
+	return all
+}
+
+// partnerAddresses are those of the subscriptions that have to do with the cluster, and
+// of all that leave: whose publisher a subscription was that left the topology, nothing
+// says any more.
+func (s *scope) partnerAddresses() []string {
+	var all []string
+	for _, sub := range s.topology.Subscriptions {
+		if sub.Cluster == s.cluster || sub.Publisher() == s.cluster {
+			all = append(all, sub.ID)
+		}
+	}
+	return append(all, without(s.subscriptionAddresses(), subscriptionIDs(s.topology))...)
+}
+
+func subscriptionIDs(t *topology.Topology) []string {
+	var all []string
+	for _, sub := range t.Subscriptions {
+		all = append(all, sub.ID)
 	}
 	return all
 }

@@ -128,28 +128,73 @@ func localeEncoding(locale string) string {
 	return topology.Encoding(codeset)
 }
 
-// checkDrops refuses to drop a role that the server would not let go.
+// checkDrops refuses to drop what the server would not let go, or what others still use.
 func (s *scope) checkDrops(out *findings) {
 	for _, m := range s.managed("role") {
-		name, found := m.name, s.live().Role(m.name)
-		if s.cluster.Role(name) != nil || found == nil {
-			continue
+		if s.cluster.Role(m.name) == nil && s.live().Role(m.name) != nil {
+			s.checkDropRole(s.live().Role(m.name), out)
 		}
-		var where []string
-		for _, db := range found.NeededBy {
-			switch {
-			case s.drops(db), s.changesOwner(db, name):
-			case db == "":
-				where = append(where, "objects that all databases share")
-			default:
-				where = append(where, "database "+ident(db))
-			}
+	}
+	for _, m := range s.managed("database") {
+		if s.drops(m.name) && s.live().Database(m.name) != nil {
+			s.checkDropDatabase(m.name, out)
 		}
-		if where != nil {
-			out.fail(s.cluster.Range, "Role cannot be dropped",
-				"Role %s left the topology, and it still owns something or has privileges: %s. In each of them run, as a superuser,\n  REASSIGN OWNED BY %s TO postgres; DROP OWNED BY %s;\nor take the role into the topology again.",
-				ident(name), strings.Join(where, ", "), ident(name), ident(name))
+	}
+}
+
+// checkDropRole refuses to drop a role that owns something. Its privileges alone are
+// revoked with it.
+func (s *scope) checkDropRole(found *facts.Role, out *findings) {
+	var where []string
+	for _, db := range found.NeededBy {
+		switch {
+		case s.drops(db), found.Owns[db] <= s.letsGo(found.Name, db):
+		case db == "":
+			where = append(where, "objects that all databases share")
+		default:
+			where = append(where, "database "+ident(db))
 		}
+	}
+	if where != nil {
+		out.fail(s.cluster.Range, "Role cannot be dropped",
+			"Role %s left the topology, and it still owns objects, or row security policies name it: %s. In each of them run, as a superuser,\n  REASSIGN OWNED BY %s TO postgres; DROP OWNED BY %s;\nor take the role into the topology again.",
+			ident(found.Name), strings.Join(where, ", "), ident(found.Name), ident(found.Name))
+	}
+}
+
+// checkDropDatabase refuses to drop a database that the topology still uses, or in which
+// there is what repltool did not make and the server would refuse or drop along.
+func (s *scope) checkDropDatabase(name string, out *findings) {
+	var users []string
+	for _, p := range s.publications() {
+		if p.Database == name {
+			users = append(users, p.ID)
+		}
+	}
+	for _, sub := range s.subscriptions() {
+		if sub.Database == name {
+			users = append(users, sub.ID)
+		}
+	}
+	for _, sub := range s.live().Applying {
+		if o := (object{"subscription", sub.Name, sub.Database}); sub.Database == name && !s.isOurs(o) && !s.wantsSubscription(sub.Database, sub.Name) {
+			users = append(users, "subscription "+ident(sub.Name)+", which is not defined in the topology")
+		}
+	}
+	for _, slot := range s.live().Slots {
+		switch wanted := slotWanted(s.wantedSlots(), s.cluster.Primary, slot.Name); {
+		case slot.Database != name:
+		case wanted:
+			users = append(users, "slot "+ident(slot.Name))
+		case !s.isOurs(object{"slot", slot.Name, s.cluster.Primary.Name}):
+			users = append(users, "replication slot "+ident(slot.Name)+", which is not defined in the topology")
+		case slot.Active && s.userOf(slot.Name) == "":
+			users = append(users, fmt.Sprintf("replication slot %s, in use by process %d", ident(slot.Name), slot.ActivePID))
+		}
+	}
+	if len(users) > 0 {
+		out.fail(s.cluster.Range, "Database is in use",
+			"Database %s left the topology, and these still use it: %s. Remove them first, or add to %s\n  database %q {}", ident(name), few(users), s.cluster.ID, name)
 	}
 }
 

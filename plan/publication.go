@@ -303,6 +303,11 @@ func (s *scope) gonePublication(m row, out *findings) {
 	n, there := s.cluster.Primary, found.Publication(m.name) != nil
 	d := s.gone(s.goneAddress(m), n, there)
 	d.after = append(d.after, s.subscriptionAddresses()...)
+	for _, slot := range s.managed("slot") { // one that decodes for it goes first
+		if !slices.ContainsFunc(s.wantedSlots(), func(w wantedSlot) bool { return w.Name == slot.name }) {
+			d.after = append(d.after, s.address("slot", slot.name))
+		}
+	}
 	if there {
 		d.sqlIn(n, m.in, "drop publication", "DROP PUBLICATION "+ident(m.name)+";")
 	}

@@ -197,10 +197,68 @@ func (s *scope) goneRole(m row) *draft {
 			d.after = append(d.after, s.address("role", r.Name)) // the membership is one row of both
 		}
 	}
+	d.after = append(d.after, s.partnerAddresses()...) // which log in as it, or are owned by it
+	for _, p := range s.publications() {
+		d.after = append(d.after, p.ID) // its owner may change first
+	}
+	for _, p := range s.managed("publication") {
+		d.after = append(d.after, s.goneAddress(p))
+	}
 	if there {
+		s.dropPrivileges(d, m.name)
 		d.sql(s.cluster.Primary, "drop role", "DROP ROLE "+ident(m.name)+";", forget(s.withParameters(m)...))
 	} else {
 		d.sql(s.cluster.Primary, "strike out", forget(s.withParameters(m)...))
 	}
 	return d
+}
+
+// dropPrivileges takes back what was granted to a role that owns nothing: as long as it
+// has a privilege, PostgreSQL refuses to drop it. What it may have come to own since the
+// plan stays, with another owner (PostgreSQL docs, 22.4 "Dropping Roles").
+func (s *scope) dropPrivileges(d *draft, name string) {
+	needed := s.live().Role(name).NeededBy
+	for _, db := range needed {
+		switch {
+		case s.drops(db), db == "" && slices.Contains(needed, maintenance):
+			continue
+		case db == "":
+			db = maintenance // what all databases share goes with those of any
+		}
+		d.sqlIn(s.cluster.Primary, db, "revoke its privileges", "REASSIGN OWNED BY "+ident(name)+" TO CURRENT_USER;", "DROP OWNED BY "+ident(name)+";")
+	}
+}
+
+// letsGo counts what of the objects that a role owns in a database this plan drops or
+// gives to another owner; "" stands for what is in no database.
+func (s *scope) letsGo(role, database string) int {
+	n := 0
+	if s.changesOwner(database, role) {
+		n++
+	}
+	for _, name := range s.readDatabases() {
+		found := s.live().Logical[name]
+		for _, p := range found.Publications {
+			if name == database && p.Owner == role && s.publicationLeaves(name, p.Name, role) {
+				n++
+			}
+		}
+		for _, sub := range found.Subscriptions {
+			o := object{"subscription", sub.Name, name}
+			if database == "" && sub.Owner == role && s.isOurs(o) && !s.wantsSubscription(name, sub.Name) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// publicationLeaves tells whether a publication is dropped, or taken from its owner.
+func (s *scope) publicationLeaves(database, name, owner string) bool {
+	for _, p := range s.publications() {
+		if p.Database == database && p.Name == name {
+			return p.Owner != "" && p.Owner != owner && !p.Lifecycle.Ignores("owner")
+		}
+	}
+	return s.isOurs(object{"publication", name, database})
 }

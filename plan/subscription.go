@@ -185,6 +185,9 @@ func (v *subscription) remake(d *draft) {
 	if v.renamed != "" {
 		v.scope.writeName(d, "subscription", v.ID, v.Database, v.Name)
 	}
+	if v.publisher != nil {
+		v.scope.dropSyncSlots(d, v.publisher.cluster.Primary, v.is)
+	}
 	if v.publisher != nil && v.CreateSlot {
 		v.dropSlotSteps(d)
 		p := v.publisher
@@ -223,7 +226,18 @@ func detach(name string) []string {
 	return []string{s + " DISABLE;", s + " SET (slot_name = NONE);", "DROP SUBSCRIPTION " + ident(name) + ";"}
 }
 
-// dropSlotSteps drop the old slot, and those of copies that did not end.
+// dropSyncSlots drops the slots of table copies that a detached subscription leaves on
+// its publisher: nothing comes back for them (PostgreSQL docs, "DROP SUBSCRIPTION").
+func (s *scope) dropSyncSlots(d *draft, on *topology.Node, is *facts.Subscription) {
+	if is.OID == 0 || is.Copying() == 0 {
+		return
+	}
+	these := fmt.Sprintf("slot_name ~ '^pg_%d_sync_[0-9]+_%s$'", is.OID, s.live().SystemIdentifier)
+	d.wait(on, "slots of its table copies are free", "SELECT count(*) = 0 FROM pg_replication_slots WHERE active AND "+these, streamTimeout)
+	d.sql(on, "drop slots of its table copies", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "+these+";")
+}
+
+// dropSlotSteps drop the old slot.
 func (v *subscription) dropSlotSteps(d *draft) {
 	p := v.publisher.cluster.Primary
 	name := v.is.Options.SlotName
@@ -281,14 +295,15 @@ func (v *subscription) waitReady(d *draft, copies bool) {
 }
 
 // copyProgress is the query for how far the copies of all tables have come: their
-// states, and below these the bytes under way (PostgreSQL docs, 27.4.3 "COPY Progress
-// Reporting"; 13 has none, and tells the size of what it writes).
+// states, of which each counts as more bytes than any table has, and the bytes under way
+// (PostgreSQL docs, 27.4.3 "COPY Progress Reporting"; 13 has none, and tells the size of
+// what it writes).
 func (v *subscription) copyProgress() string {
 	bytes := "(SELECT coalesce(sum(bytes_processed), 0) FROM pg_stat_progress_copy WHERE datname = current_database() AND command = 'COPY FROM')"
 	if !v.scope.atLeast(14) {
 		bytes = "coalesce(sum(pg_relation_size(r.srrelid)) FILTER (WHERE r.srsubstate = 'd'), 0)"
 	}
-	return "SELECT coalesce(sum(array_position(ARRAY['i', 'd', 'f', 's', 'r'], r.srsubstate::text)), 0) * 1e12 + " + bytes + ",\n" +
+	return "SELECT coalesce(sum(array_position(ARRAY['i', 'd', 'f', 's', 'r'], r.srsubstate::text)), 0) * 1e15 + " + bytes + ",\n" +
 		"  pg_size_pretty(" + bytes + ") || ' under way'\n" +
 		"FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE s.subname = " + literal(v.Name)
 }
@@ -359,23 +374,36 @@ func (s *scope) goneSubscription(m row, out *findings) {
 	if is != nil {
 		d.Reason += "; its tables and their rows stay"
 		d.sqlIn(n, m.in, "detach and drop", detach(m.name)...)
-		s.namePublisher(d, is)
+		s.cleanPublisher(d, is)
 		s.refuseSynchronousDrop(is, out)
 	}
 	d.sql(n, "strike out", forgetObject(m))
 	out.put(d)
 }
 
-// namePublisher says where a slot stays behind that no plan can drop now.
-func (s *scope) namePublisher(d *draft, is *facts.Subscription) {
-	if is.Options.SlotName == "" {
-		return
-	}
+// publisherOf answers the node of the topology that a subscription connects to, where it
+// can be reached; else nil.
+func (s *scope) publisherOf(is *facts.Subscription) *topology.Node {
 	conn := conninfo.Map(is.ConnInfo.Reveal())
 	for _, n := range s.topology.Nodes {
 		if s.running(n) && (s.leads(s.cluster.Primary, n, conn, s.portInForce(n)) || s.leads(s.cluster.Primary, n, conn, n.Port)) {
-			return
+			return n
 		}
 	}
-	d.Reason += fmt.Sprintf("; slot %s stays on its publisher %s: drop it there, it holds back WAL", ident(is.Options.SlotName), conn["host"])
+	return nil
+}
+
+// cleanPublisher drops the slots of table copies on the publisher, and says where slots
+// stay behind that no plan can drop now.
+func (s *scope) cleanPublisher(d *draft, is *facts.Subscription) {
+	if n := s.publisherOf(is); n != nil {
+		s.dropSyncSlots(d, n, is)
+		return
+	}
+	if is.Options.SlotName != "" {
+		d.Reason += fmt.Sprintf("; slot %s stays on its publisher %s: drop it there, it holds back WAL", ident(is.Options.SlotName), conninfo.Map(is.ConnInfo.Reveal())["host"])
+	}
+	if is.Copying() > 0 {
+		d.Reason += fmt.Sprintf("; so do the slots of its table copies, pg_%d_sync_…", is.OID)
+	}
 }

@@ -65,6 +65,7 @@ type Filter struct {
 // Subscription is a row of pg_subscription with what its workers say.
 type Subscription struct {
 	Name         string
+	OID          int64 // by which the slots of its table copies are named
 	Owner        string
 	Comment      string `json:",omitempty"`
 	Publications []string

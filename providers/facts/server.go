@@ -142,6 +142,9 @@ type Role struct {
 	// NeededBy names the databases that it owns, or where it owns something or has
 	// privileges: it cannot be dropped before those. "" stands for what is in none.
 	NeededBy []string `json:",omitempty"`
+	// Owns counts, by the same names, what it has beyond privileges: objects that it owns
+	// and policies that name it.
+	Owns map[string]int `json:",omitempty"`
 }
 
 // Grant is a membership in a role.

@@ -18,7 +18,7 @@ func rolesSQL() string {
     'name', r.rolname, 'login', r.rolcanlogin, 'replication', r.rolreplication, 'superuser', r.rolsuper,
     'createdb', r.rolcreatedb, 'createrole', r.rolcreaterole, 'inherit', r.rolinherit, 'bypassrls', r.rolbypassrls, 'bootstrap', r.oid = 10,
     'connection_limit', r.rolconnlimit, 'valid_until', ` + utc("r.rolvaliduntil") + `, 'verifier', r.rolpassword,
-    'memberships', m.all, 'config', c.setconfig, 'needed_by', n.databases, 'in_database', b.all) ORDER BY r.rolname)
+    'memberships', m.all, 'config', c.setconfig, 'needed_by', n.databases, 'owns', n.owns, 'in_database', b.all) ORDER BY r.rolname)
   FROM pg_authid r
   LEFT JOIN (
     SELECT a.member, json_agg(json_build_object('role', g.rolname, 'grantor',
@@ -27,9 +27,11 @@ func rolesSQL() string {
     WHERE coalesce((o->>'inherit_option')::bool, true) OR coalesce((o->>'set_option')::bool, true)
     GROUP BY a.member) m ON m.member = r.oid
   LEFT JOIN (
-    SELECT refobjid, json_agg(DISTINCT coalesce(d.datname, '')) AS databases
-    FROM pg_shdepend s LEFT JOIN pg_database d ON d.oid = CASE WHEN s.classid = 'pg_database'::regclass THEN s.objid ELSE s.dbid END
-    WHERE refclassid = 'pg_authid'::regclass AND s.classid <> 'pg_auth_members'::regclass
+    SELECT refobjid, json_agg(name ORDER BY name) AS databases, json_object_agg(name, owned) FILTER (WHERE owned > 0) AS owns
+    FROM (SELECT refobjid, coalesce(d.datname, '') AS name, count(*) FILTER (WHERE s.deptype NOT IN ('a', 'i')) AS owned
+      FROM pg_shdepend s LEFT JOIN pg_database d ON d.oid = CASE WHEN s.classid = 'pg_database'::regclass THEN s.objid ELSE s.dbid END
+      WHERE refclassid = 'pg_authid'::regclass AND s.classid <> 'pg_auth_members'::regclass
+      GROUP BY 1, 2) one
     GROUP BY refobjid) n ON n.refobjid = r.oid
   LEFT JOIN (
     SELECT setrole, json_object_agg(d.datname, setconfig) AS all
@@ -51,6 +53,7 @@ type roleRow struct {
 	ValidUntil      string `json:"valid_until"`
 	Memberships     []struct{ Role, Grantor string }
 	NeededBy        []string `json:"needed_by"`
+	Owns            map[string]int
 	Config          []string
 	InDatabase      map[string][]string `json:"in_database"`
 	Verifier        *string
@@ -64,7 +67,7 @@ func roles() section {
 }
 
 func (r roleRow) role() facts.Role {
-	role := facts.Role{NeededBy: r.NeededBy, Bootstrap: r.Bootstrap, Role: topology.Role{
+	role := facts.Role{NeededBy: r.NeededBy, Owns: r.Owns, Bootstrap: r.Bootstrap, Role: topology.Role{
 		Name: r.Name, Login: r.Login, Replication: r.Replication, Superuser: r.Superuser, CreateDB: r.CreateDB,
 		CreateRole: r.CreateRole, Inherit: r.Inherit, BypassRLS: r.BypassRLS, ConnectionLimit: r.ConnectionLimit,
 		ValidUntil: r.ValidUntil, Parameters: parameters(r.Config),

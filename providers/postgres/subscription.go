@@ -27,6 +27,7 @@ const (
 )
 
 type subscriptionRow struct {
+	OID              int64  `json:"oid,string"`
 	Name             string `json:"subname"`
 	Owner, Comment   string
 	Publications     []string `json:"subpublications"`
@@ -71,7 +72,7 @@ func subscriptions(major int) logicalSection {
 
 func (r subscriptionRow) subscription() facts.Subscription {
 	s := facts.Subscription{
-		Name: r.Name, Owner: r.Owner, Comment: r.Comment, Publications: r.Publications,
+		Name: r.Name, OID: r.OID, Owner: r.Owner, Comment: r.Comment, Publications: r.Publications,
 		ConnInfo: topology.NewSecret("subscription."+r.Name+".connection", r.ConnInfo),
 		Options: topology.SubscriptionOptions{
 			Enabled: r.Enabled, SlotName: r.SlotName, Binary: r.Binary, Streaming: streaming(r.Streaming), DisableOnError: r.DisableOnError,
