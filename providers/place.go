@@ -63,21 +63,50 @@ func (n *Node) connectVerified(ctx context.Context, database, application string
 		return n.connect(ctx, place{}, t)
 	}
 	var errs []error
-	for _, p := range n.places() {
-		db, err := n.connect(ctx, p, t)
-		if err == nil {
-			err = n.verify(ctx, db)
-		}
+	places := n.places()
+	for _, p := range places {
+		db, err := n.connectTo(ctx, p, t)
 		if err == nil {
 			return db, nil
 		}
 		errs = append(errs, err)
+	}
+	if db := n.connectMoved(ctx, places, t); db != nil {
+		return db, nil
 	}
 	// Of two reasons the one is told that waiting may mend.
 	if len(errs) > 1 && transient(errs[1]) && !transient(errs[0]) {
 		return nil, errs[1]
 	}
 	return nil, errs[0]
+}
+
+// connectTo opens a session at that place, if the node's own server is there.
+func (n *Node) connectTo(ctx context.Context, p place, t postgres.Target) (*postgres.DB, error) {
+	db, err := n.connect(ctx, p, t)
+	if err != nil {
+		return nil, err
+	}
+	return db, n.verify(ctx, db)
+}
+
+// connectMoved opens a session where the server says that it listens, if that is
+// elsewhere: its port is neither that of the topology nor where it answered last. It is
+// nil where there is none.
+func (n *Node) connectMoved(ctx context.Context, tried []place, t postgres.Target) *postgres.DB {
+	h := n.Host()
+	if h == nil || h.DataDir == "" || ctx.Err() != nil {
+		return nil
+	}
+	at, err := n.listens(ctx, h.DataDir)
+	if err != nil || slices.Contains(tried, at) {
+		return nil
+	}
+	db, err := n.connectTo(ctx, at, t)
+	if err != nil {
+		return nil // why the places that were to be expected do not answer says more
+	}
+	return db
 }
 
 // connect opens a session at that place, or as the node's sql block says.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -106,7 +107,8 @@ func (m machine) LockHost(ctx context.Context, me apply.Holder) (apply.Lock, err
 	if err != nil {
 		return nil, err
 	}
-	key := fmt.Sprintf("apply-%d", m.Topology().Port)
+	sum := sha256.Sum256([]byte(m.Host().DataDir)) // and not its port, which may change
+	key := fmt.Sprintf("apply-%x", sum[:8])
 	lock, err := host.AcquireLock(ctx, conn, m.Host().StateDir, key, me.Who+", "+me.From, 0)
 	return m.locked(lock, err)
 }

@@ -52,6 +52,8 @@ type world struct {
 	env []string
 	// sinks is all that the program wrote, for the grep of secrets.
 	sinks bytes.Buffer
+	// subscribes adds a subscription to what ports writes.
+	subscribes bool
 }
 
 // newWorld boots hosts for one test. Worlds are networks of their own: tests run side

@@ -23,7 +23,7 @@ func TestLostConnections(t *testing.T) {
 	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/pg2.clone/log ]")
 	for i := range 2 {
 		w.exec(i+1, "sh", "-c", "kill -9 $(pgrep -f '^sshd: admin')")
-		w.until(i+1, "! flock -n /var/lib/postgresql/.repltool/locks/apply-5432 true")
+		w.until(i+1, "! flock -n /var/lib/postgresql/.repltool/locks/apply-* true")
 	}
 	w.write("main.hcl", strings.Replace(both, "  role ", "  role \"extra\" {}\n  role ", 1))
 	w.says(w.must(4, "apply", "-auto-approve", "-target=cluster.main.role.extra"), "lock")
