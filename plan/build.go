@@ -121,7 +121,9 @@ func buildGuarded(s *scope) (out *findings) {
 func buildCluster(s *scope) *findings {
 	out := &findings{}
 	preflight(s, out)
-	if out.diags.HasErrors() {
+	refused := out.diags.HasErrors()
+	s.checkLimits(out) // told with what else speaks against the plan
+	if refused {
 		return out
 	}
 	health(s, out)

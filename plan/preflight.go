@@ -47,8 +47,6 @@ func preflight(s *scope, out *findings) {
 	s.checkParameters(out)
 	s.checkObjects(out)
 	s.checkHotStandby(out)
-	s.checkSenders(out)
-	s.checkSlots(out)
 }
 
 func (s *scope) rangeOf(n *topology.Node) hcl.Range {

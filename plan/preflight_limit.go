@@ -9,27 +9,6 @@ import (
 
 // Limits of a server that its standbys need.
 
-// checkSenders refuses a topology whose standbys do not fit their upstream's
-// max_wal_senders: one each, and one more for a clone.
-func (s *scope) checkSenders(out *findings) {
-	for _, up := range s.cluster.Members() {
-		standbys, clones := 0, 0
-		for _, sb := range s.cluster.Standbys {
-			if sb.Upstream == up {
-				standbys++
-				if s.recloned(sb.Node) {
-					clones = 1
-				}
-			}
-		}
-		limit, at := s.limit(up, "max_wal_senders")
-		if need := standbys + clones; standbys > 0 && limit >= 0 && need > limit {
-			out.fail(at, "Too few WAL senders",
-				"%s: standbys that follow it: %d. It needs max_wal_senders = %d at least, one each and one for copies; it has %d. Set it in parameters.", up.Name, standbys, need, limit)
-		}
-	}
-}
-
 // checkHotStandby refuses a standby that would have less of a hot-standby parameter
 // than its primary: it does not start, or stops its replay.
 func (s *scope) checkHotStandby(out *findings) {
@@ -50,27 +29,6 @@ func (s *scope) checkHotStandby(out *findings) {
 	}
 }
 
-// checkSlots refuses slots that do not fit into max_replication_slots of their server,
-// beside those that are there.
-func (s *scope) checkSlots(out *findings) {
-	for _, n := range s.cluster.Members() {
-		missing, there := 0, 0
-		for _, w := range s.wantedSlots() {
-			if w.on == n && s.foundSlot(n, w.Name) == nil {
-				missing++
-			}
-		}
-		if f := s.found(n); f.Server != nil && !s.recloned(n) {
-			there = len(f.Server.Slots)
-		}
-		limit, at := s.limit(n, "max_replication_slots")
-		if need := there + missing; missing > 0 && limit >= 0 && need > limit {
-			out.fail(at, "Too few replication slots",
-				"%s: replication slots that are there: %d, to be made: %d. It needs max_replication_slots = %d at least; it has %d. Set it in parameters.", n.Name, there, missing, need, limit)
-		}
-	}
-}
-
 // limit answers such a parameter of n as it will be, and where it is set; -1 unknown.
 func (s *scope) limit(n *topology.Node, name string) (int, hcl.Range) {
 	at, value := s.rangeOfParameter(n, name), ""
@@ -84,6 +42,9 @@ func (s *scope) limit(n *topology.Node, name string) (int, hcl.Range) {
 		value = bootValue(name)
 	default:
 		return -1, at
+	}
+	if value == "" {
+		return -1, at // of another version
 	}
 	return int(number(facts.Setting{}, value)), at
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -31,7 +30,6 @@ func (v *subscription) check(out *findings) bool {
 	v.checkApplier(out)
 	v.checkConnection(out)
 	v.checkReach(out)
-	v.checkWorkers(out)
 	return !out.diags[before:].HasErrors()
 }
 
@@ -160,7 +158,6 @@ func (v *subscription) checkGap(out *findings) {
 // checkPublisher looks at what the publisher needs to send changes at all.
 func (v *subscription) checkPublisher(out *findings) {
 	v.publisher.checkWALLevel(v.Range, v.ID, out)
-	v.publisher.checkLogicalSenders(v.Subscription, out)
 }
 
 // checkWALLevel refuses what decodes WAL that has not enough in it.
@@ -168,36 +165,6 @@ func (s *scope) checkWALLevel(at hcl.Range, who string, out *findings) {
 	if level := s.willBe("wal_level"); level != "logical" && level != "" {
 		out.fail(at, "wal_level is too low", "%s needs wal_level = logical, and %s has %s. Write in %s\n  parameters = { wal_level = \"logical\" }\nwhich takes a restart of %s.",
 			who, s.cluster.Primary.Name, level, s.cluster.ID, s.cluster.Primary.Name)
-	}
-}
-
-// checkLogicalSenders compares slots and WAL senders with those who want them; the
-// last subscription of a publisher tells. A first copy takes one more of each.
-func (s *scope) checkLogicalSenders(sub *topology.Subscription, out *findings) {
-	all := s.subscribers()
-	if all[len(all)-1] != sub {
-		return
-	}
-	slots := 1
-	for _, w := range s.wantedSlots() {
-		if w.on == s.cluster.Primary {
-			slots++
-		}
-	}
-	senders := len(all) + 1
-	for _, sb := range s.cluster.Standbys {
-		if sb.Upstream == s.cluster.Primary {
-			senders++
-		}
-	}
-	for _, need := range []struct {
-		name string
-		n    int
-	}{{"max_replication_slots", slots}, {"max_wal_senders", senders}} {
-		if has := s.willBe(need.name); has != "" && number(facts.Setting{}, has) < float64(need.n) {
-			out.fail(sub.Range, "Too few for all subscribers", "%s has %s = %s, and its standbys, slots and %s want %d at least. Set it in parameters of %s.",
-				s.cluster.Primary.Name, need.name, has, counted(len(all), "subscription"), need.n, s.cluster.ID)
-		}
 	}
 }
 
@@ -224,45 +191,9 @@ func (s *scope) willHave(n *topology.Node, name string) string {
 func bootValue(name string) string {
 	return map[string]string{
 		"wal_level": "replica", "max_replication_slots": "10", "max_wal_senders": "10",
-		"max_logical_replication_workers": "4", "max_worker_processes": "8",
+		"max_logical_replication_workers": "4", "max_worker_processes": "8", "max_sync_workers_per_subscription": "2",
+		"max_prepared_transactions": "0", "max_parallel_apply_workers_per_subscription": "2", "max_active_replication_origins": "10",
 	}[name]
-}
-
-// checkWorkers compares the subscriptions of a server, also those that the topology
-// does not name, with the processes that it may start: one each that is enabled, and
-// room to copy one table. The last of the cluster's tells.
-func (v *subscription) checkWorkers(out *findings) {
-	all, server := v.scope.subscriptions(), v.scope.live()
-	if all[len(all)-1] != v.Subscription {
-		return
-	}
-	workers, others, say := 0, v.scope.otherSubscriptions(), out.warn
-	for _, sub := range all {
-		if sub.Options.Enabled {
-			workers++
-		}
-		if sub.Options.Enabled && (server == nil || !slices.Contains(server.Applying, facts.SubscriptionName{Database: sub.Database, Name: sub.Name})) {
-			say = out.fail // its worker would wait for another one's end
-		}
-	}
-	origins := "max_replication_slots"
-	if v.scope.atLeast(18) {
-		origins = "max_active_replication_origins"
-	}
-	who := counted(len(all), "subscription")
-	if others > 0 {
-		who += fmt.Sprintf(" and %d that the topology does not name", others)
-	}
-	for _, need := range []struct {
-		name string
-		n    int
-	}{{"max_logical_replication_workers", workers + others + 1}, {"max_worker_processes", workers + others + 2}, {origins, len(all) + others + 1}} {
-		has := v.scope.willBe(need.name)
-		if has != "" && number(facts.Setting{}, has) < float64(need.n) {
-			say(v.Range, "Too few workers", "%s has %s = %s, and its %s want %d at least. Set it in parameters.",
-				v.scope.cluster.Primary.Name, need.name, has, who, need.n)
-		}
-	}
 }
 
 // otherSubscriptions counts those of the server that have a worker and that neither the

@@ -29,6 +29,14 @@ func (e *Error) Error() string { return e.Op + ": " + cause(e.Err) }
 // Unwrap answers the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// ServerHint answers the HINT that the server gave, or "".
+func (e *Error) ServerHint() string {
+	if pg := serverError(e.Err); pg != nil {
+		return pg.Hint
+	}
+	return ""
+}
+
 // Permanent tells that doing the same again fails in the same way: the statement
 // itself is wrong, or is not allowed.
 func (e *Error) Permanent() bool {
