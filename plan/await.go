@@ -3,8 +3,11 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/repltool/repltool/providers/conninfo"
+	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -32,12 +35,81 @@ func catchingUp(n *topology.Node) *Progress {
 		"  'received ' || coalesce(pg_last_wal_receive_lsn()::text, 'nothing yet') || ', replayed ' || pg_last_wal_replay_lsn()"}
 }
 
-// awaitStream waits until a standby streams from up, under that name.
+// awaitStream waits until a standby streams from up, under that name: where the server
+// of up is a new one, and nobody is connected to it from before.
 func (s *scope) awaitStream(d *draft, up, n *topology.Node, name string) {
 	d.step(up, n.Name+" streaming", Wait{
 		Database: maintenance, Query: streaming(name, 0), What: n.Name + " streaming",
 		Timeout: streamTimeout + s.delay(n), Progress: catchingUp(n),
 	})
+}
+
+// awaitReceiver waits until a standby streams by its own account: over a connection with
+// these parameters, and not over one that it had before.
+func (s *scope) awaitReceiver(d *draft, n *topology.Node, conn map[string]string, slot string) {
+	d.step(n, n.Name+" streaming", Wait{
+		Database: maintenance, Query: receiving(conn, slot), What: n.Name + " streaming",
+		Timeout: streamTimeout + s.delay(n), Progress: catchingUp(n),
+	})
+}
+
+// awaitNewReceiver is awaitReceiver on a server that has just started: it had no
+// connection before.
+func (s *scope) awaitNewReceiver(d *draft, n *topology.Node) { s.awaitReceiver(d, n, nil, "") }
+
+// receiverKeys are the connection parameters that a WAL receiver shows as they were given.
+func receiverKeys() []string {
+	return []string{"host", "port", "user", "passfile", applicationKey, "sslmode", "sslrootcert", "sslcert", "sslkey"}
+}
+
+// shownAs answers how each parameter of a connection stands in what the receiver shows.
+func shownAs(conn map[string]string) []string {
+	var all []string
+	for _, key := range receiverKeys() {
+		if conn[key] != "" {
+			all = append(all, " "+key+"="+conn[key]+" ")
+		}
+	}
+	return all
+}
+
+// receiving is the query, for the standby, that is true once its WAL receiver streams with
+// these parameters and from that slot. A receiver keeps its connection for as long as
+// there is WAL to replay: that the parameters are set says nothing (PostgreSQL's
+// StartupRequestWalReceiverRestart).
+func receiving(conn map[string]string, slot string) string {
+	q := "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'"
+	for _, text := range shownAs(conn) {
+		q += "\n  AND strpos(' ' || conninfo || ' ', " + literal(text) + ") > 0"
+	}
+	if slot != "" {
+		q += "\n  AND slot_name = " + literal(slot)
+	}
+	return q + ")"
+}
+
+// outdated tells what of a standby's connection is not what its settings say; "" for
+// nothing: a receiver that was not replaced yet, or that nobody has made reconnect.
+func outdated(server *facts.Server) string {
+	r := server.Receiver
+	if r == nil || r.Status != "streaming" || r.ConnInfo == "" {
+		return ""
+	}
+	conn := conninfo.Map(server.ConnInfo.Reveal())
+	shown := " " + r.ConnInfo + " "
+	for _, text := range shownAs(conn) {
+		if !strings.Contains(shown, text) {
+			key, _, _ := strings.Cut(strings.TrimSpace(text), "=")
+			return key
+		}
+	}
+	if conn[applicationKey] == "" && conn["service"] == "" && strings.Contains(shown, " "+applicationKey+"=") {
+		return applicationKey
+	}
+	if slot := server.Settings["primary_slot_name"].Value; slot != "" && slot != r.SlotName {
+		return "slot"
+	}
+	return ""
 }
 
 // holdsBack tells of a standby whose replay is delayed or paused. A WAL receiver that
@@ -72,25 +144,20 @@ func (c *paramChange) awaitFollowers(d *draft, lowering bool) {
 		c.awaitReturned(d)
 		return
 	}
-	names := followers(c.found.Server)
-	c.wake(d, names)
+	nodes := c.scope.followers(c.node)
+	c.wake(d, nodes)
 	longest := time.Duration(0)
-	for _, name := range names {
-		n := c.scope.memberNamed(name)
-		if n != nil && !lowering && c.scope.holdsBack(n) {
-			continue
-		}
-		if n != nil {
-			c.scope.awaitStream(d, c.node, n, name)
+	var names []string
+	for _, n := range nodes {
+		names = append(names, c.scope.applicationName(n))
+		if lowering || !c.scope.holdsBack(n) {
+			c.scope.awaitStream(d, c.node, n, c.scope.applicationName(n))
 			longest = max(longest, c.scope.delay(n))
-		} else {
-			d.wait(c.node, name+" streaming", streaming(name, 0), streamTimeout)
 		}
 	}
-	if !lowering || len(names) == 0 {
-		return
+	if lowering && len(names) > 0 {
+		awaitReplay(d, c.node, names, longest)
 	}
-	awaitReplay(d, c.node, names, longest)
 }
 
 // awaitReturned waits for the standbys that look for a server on the port to which it
@@ -108,13 +175,13 @@ func (c *paramChange) awaitReturned(d *draft) {
 // wake makes those of a primary's standbys that commits wait for come back at once: by
 // themselves they try every wal_retrieve_retry_interval, and commits hang until then. A
 // reload ends that pause (PostgreSQL docs, 20.6.3 "Standby Servers").
-func (c *paramChange) wake(d *draft, names []string) {
+func (c *paramChange) wake(d *draft, nodes []*topology.Node) {
 	if c.node != c.scope.cluster.Primary {
 		return
 	}
 	set, _ := parseSync(c.scope.syncCurrent())
-	for _, name := range names {
-		if n := c.scope.memberNamed(name); n != nil && c.scope.running(n) && !c.scope.recloned(n) && set.has(name) {
+	for _, n := range nodes {
+		if set.has(c.scope.applicationName(n)) {
 			d.sql(n, "commits wait for it: reconnect at once", "SELECT pg_reload_conf();")
 		}
 	}
@@ -141,7 +208,7 @@ func (c *paramChange) awaitLowered(d *draft, restarting map[string]bool) {
 		return
 	}
 	up, name := c.scope.followed(sb), c.scope.applicationName(c.node)
-	if server := c.scope.found(up).Server; !restarting[up.Name] || server == nil || !slices.Contains(followers(server), name) {
+	if !restarting[up.Name] || !slices.Contains(c.scope.followers(up), c.node) {
 		awaitReplay(d, up, []string{name}, c.scope.delay(c.node))
 	}
 }

@@ -66,17 +66,23 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 	}
 	all.diags = append(all.diags, nothingRead(p.Nodes)...)
 	drafts, err := order(all.drafts)
+	var diags hcl.Diagnostics
 	if err != nil {
-		return p, append(all.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No order of changes", Detail: err.Error()})
+		p.Complete = false
+		diags = hcl.Diagnostics{{Severity: hcl.DiagError, Summary: cycleSummary, Detail: err.Error()}}
+	} else {
+		drafts, diags = target(t, scopes, drafts, o.Targets)
+		diags = append(diags, refuseDestroy(t, drafts)...)
 	}
-	drafts, diags := target(t, scopes, drafts, o.Targets)
-	diags = append(diags, refuseDestroy(t, drafts)...)
 	p.fill(drafts)
 	p.Drift, p.Unmanaged, p.Health = notNil(all.drift), notNil(all.unmanaged), notNil(all.health)
 	p.Summary.Unchanged = all.unchanged
 	p.Fingerprint = p.fingerprint()
 	return p, append(all.diags, diags...)
 }
+
+// cycleSummary is of an error that no facts and no topology are to bring about.
+const cycleSummary = "Dependency cycle (a bug in repltool)"
 
 // nothingRead is an error where no machine could be read: such a plan says nothing.
 func nothingRead(nodes []Node) hcl.Diagnostics {

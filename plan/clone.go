@@ -25,7 +25,7 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	}
 	d := newDraft(action, s.standbyAddress(n), n)
 	d.after = append(s.upstreamAddresses(sb), s.earlierClone(sb)...)
-	d.after = append(d.after, s.nodeAddress(n))
+	d.after = append(d.after, s.nodeAddress(n), s.basebackupAddress(n), s.parametersAddress(s.followed(sb)))
 	d.after = append(d.after, s.leaveFirst(sb, out)...)
 	d.worsen(CopyData)
 	size := s.cloneBytes(sb)
@@ -114,7 +114,8 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 		d.Reason = why
 		s.discard(d, sb)
 	}
-	if left != leftWhole && left != leftUnjudged {
+	finished := left == leftRunning && s.finishFirst(sb, copying, out)
+	if left != leftWhole && left != leftUnjudged && !finished {
 		d.step(n, "copy", copying)
 	}
 	if left == leftUnjudged || s.cluster.BaseBackup.Verify && !(left == leftWhole && verify.Done()) {
@@ -216,5 +217,5 @@ func (s *scope) startClone(d *draft, sb *topology.Standby) {
 	d.step(n, "start", control(n, h, "start"))
 	d.enable(n, h)
 	s.awaitStart(d, n)
-	s.awaitStream(d, sb.Upstream, n, s.willBeSeenAs(sb))
+	s.awaitNewReceiver(d, n)
 }

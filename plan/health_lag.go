@@ -93,5 +93,9 @@ func (s *scope) senderOf(sb *topology.Standby, upstream *topology.Node) *facts.S
 	if server := s.found(sb.Node).Server; server != nil {
 		slot = server.Settings["primary_slot_name"].Value
 	}
-	return s.found(upstream).Server.SenderTo(slot, s.applicationName(sb.Node))
+	sender := s.found(upstream).Server.SenderTo(slot, s.applicationName(sb.Node))
+	if sender != nil && sender.Copies() {
+		return nil // it holds the slot for the standby's base backup, and serves no standby
+	}
+	return sender
 }

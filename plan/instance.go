@@ -223,10 +223,7 @@ func (s *scope) start(n *topology.Node) *draft {
 	d.step(n, "start", control(n, h, "start"))
 	s.awaitStart(d, n)
 	if sb != nil && s.running(sb.Upstream) && !s.lost(n) {
-		d.step(n, n.Name+" streaming", Wait{
-			Database: maintenance, Query: "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')",
-			What: n.Name + " streaming", Timeout: streamTimeout + s.delay(n), Progress: catchingUp(n),
-		})
+		s.awaitNewReceiver(d, n)
 	}
 	return d
 }

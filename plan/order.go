@@ -46,7 +46,7 @@ func level(d *draft, byAddress map[string]*draft, path []string) error {
 		return nil
 	}
 	if i := slices.Index(path, d.Address); i >= 0 {
-		return fmt.Errorf("these changes wait for each other: %s", strings.Join(append(path[i:], d.Address), " → "))
+		return fmt.Errorf("These changes wait for each other: %s. Nothing is planned. -target=ADDRESS plans one of them alone.", strings.Join(append(path[i:], d.Address), " → "))
 	}
 	path = append(path, d.Address)
 	wave := 1
@@ -99,7 +99,7 @@ func target(t *topology.Topology, scopes []*scope, drafts []*draft, targets []st
 	closeOpened(drafts, keep)
 	drafts, err := order(kept(drafts, func(d *draft) bool { return keep[d.Address] }))
 	if err != nil { // cannot be: a part of an ordered set has an order
-		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "No order of changes", Detail: err.Error()})
+		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: cycleSummary, Detail: err.Error()})
 	}
 	return drafts, diags
 }

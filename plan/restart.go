@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -30,6 +31,7 @@ func orderRestarts(s *scope, changes []*paramChange, out *findings) {
 	if len(lowers) > 0 {
 		refusePaused(s, lowers, out)
 		refusePortToo(s, changes, lowers, out)
+		refuseCopying(s, lowers, out)
 	}
 	sort.SliceStable(changes, func(i, j int) bool {
 		a, b := s.depth(changes[i].node), s.depth(changes[j].node)
@@ -151,10 +153,11 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 		d.Effect = "commits do not wait for " + n.Name + " meanwhile"
 		s.relax(d, "commits must not wait for "+n.Name, relaxed, full)
 	}
+	s.awaitBackups(d, n)
 	d.restart(n, c.found.Host)
 	s.awaitStart(d, n)
-	if standby != nil && !s.lost(n) && (lowering || !s.holdsBack(n)) && !s.strays(standby) {
-		s.awaitStream(d, s.followed(standby), n, s.applicationName(n)) // another upstream is another change
+	if standby != nil && !s.lost(n) && !s.lockedOut(standby) && (lowering || !s.holdsBack(n)) && !s.strays(standby) {
+		s.awaitNewReceiver(d, n)
 	}
 	if standby != nil && relaxed != full {
 		s.awaitSet(d, n, full)
@@ -173,17 +176,39 @@ func (s *scope) strays(sb *topology.Standby) bool {
 	return s.repointed(sb) && (r == nil || r.Status != "streaming")
 }
 
-// followers are the application_names of the standbys that stream from a server, in
-// order: neither subscriptions, which replay no parameters, nor a running backup,
-// which does not come back.
-func followers(server *facts.Server) []string {
-	seen := map[string]bool{}
-	for _, sender := range server.Senders {
-		if sender.State == "streaming" && sender.ApplicationName != "pg_basebackup" && !decodes(server, sender) {
-			seen[sender.ApplicationName] = true
+// followers are the standbys of the cluster that stream from n and are to stream from it
+// after this plan or go on their own way behind it. Only they are waited for: who left the
+// topology, or was never in it, may have no way back in (its rule and its password may
+// have changed in this very plan); one that is cloned again is stopped in it.
+func (s *scope) followers(n *topology.Node) []*topology.Node {
+	server := s.found(n).Server
+	if server == nil {
+		return nil
+	}
+	var nodes []*topology.Node
+	for _, sb := range s.cluster.Standbys {
+		up := s.upstreamOf(s.found(sb.Node))
+		if s.recloned(sb.Node) || !s.running(sb.Node) || s.lockedOut(sb) || up != nil && up != n {
+			continue
+		}
+		w := s.senderOf(sb, n)
+		if w != nil && w.State == "streaming" && !w.Copies() && !decodes(server, *w) {
+			nodes = append(nodes, sb.Node)
 		}
 	}
-	return sortedKeys(seen)
+	slices.SortFunc(nodes, func(a, b *topology.Node) int { return strings.Compare(s.applicationName(a), s.applicationName(b)) })
+	return nodes
+}
+
+// lockedOut tells of a standby that logs in in another way after this plan: with its
+// connection as it is it may not come back.
+func (s *scope) lockedOut(sb *topology.Standby) bool {
+	f := s.found(sb.Node)
+	if f.Server == nil || !f.Server.InRecovery {
+		return false
+	}
+	diffs := s.connDiffers(conninfo.Map(f.Server.ConnInfo.Reveal()), s.connInfo(sb), sb)
+	return slices.Contains(diffs, "passfile") || slices.Contains(diffs, "user")
 }
 
 // decodes tells that a WAL sender serves a logical slot.

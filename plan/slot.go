@@ -163,6 +163,12 @@ func (s *scope) goneSlot(m row, n *topology.Node, moves bool, out *findings) {
 		out.unchanged++
 		return
 	}
+	if user := s.heldBy(m.name); found != nil && found.Active && user != nil {
+		out.tellHealth(Warning, address, "Run SELECT pg_wal_replay_resume() on "+user.Name+", then apply again.",
+			"slot %s on %s is no longer wanted, but %s, whose replay is paused, uses it until then: it stays", ident(m.name), n.Name, user.Name)
+		out.unchanged++
+		return
+	}
 	d := s.gone(address, n, found != nil)
 	d.after = append(append(d.after, s.syncAddress(), s.syncedSlotsAddress()), s.standbyAddresses()...)
 	d.after = append(d.after, s.subscriptionAddresses()...)
@@ -186,6 +192,16 @@ func (s *scope) goneSlot(m row, n *topology.Node, moves bool, out *findings) {
 	out.put(d)
 }
 
+// heldBy answers the standby that uses a slot and keeps it while its replay is paused; or nil.
+func (s *scope) heldBy(slot string) *topology.Node {
+	for _, sb := range s.cluster.Standbys {
+		if sb.Slot == slot && !s.recloned(sb.Node) && s.paused(sb.Node) {
+			return sb.Node
+		}
+	}
+	return nil
+}
+
 // freeSlot waits until nobody uses a slot.
 func (s *scope) freeSlot(d *draft, n *topology.Node, name string) {
 	longest := time.Duration(0)
@@ -194,7 +210,7 @@ func (s *scope) freeSlot(d *draft, n *topology.Node, name string) {
 			longest = s.delay(sb.Node) // a delayed standby moves once it has replayed what it has
 		}
 	}
-	d.wait(n, "slot "+name+" is free", "SELECT NOT active FROM pg_replication_slots WHERE slot_name = "+literal(name), streamTimeout+longest)
+	d.wait(n, "slot "+name+" is free", "SELECT NOT EXISTS (SELECT FROM pg_replication_slots WHERE active AND slot_name = "+literal(name)+")", streamTimeout+longest)
 }
 
 // lost tells whether a standby's slot has lost WAL that it needs: it cannot go on, if

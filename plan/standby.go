@@ -31,7 +31,9 @@ func standbys(s *scope, out *findings) {
 		case f.Server != nil && s.repointed(sb) && !s.found(sb.Upstream).Complete():
 			out.tellDrift(s.standbyAddress(sb.Node), sb.Node.Name, "not compared: %s, its upstream, could not be read, and whether it listens on port %d is unknown", sb.Upstream.Name, sb.Upstream.Port)
 		case f.Server != nil:
+			s.refusePausedName(sb, out)
 			out.put(s.follow(sb))
+			s.tellOutdated(sb, out)
 		default: // down: instances starts it
 		}
 		if s.lost(sb.Node) && !s.recloned(sb.Node) {
@@ -46,7 +48,7 @@ func standbys(s *scope, out *findings) {
 func (s *scope) follow(sb *topology.Standby) *draft {
 	n, f := sb.Node, s.found(sb.Node)
 	d := newDraft(Update, s.standbyAddress(n), n)
-	d.after = append(s.upstreamAddresses(sb), s.parametersAddress(n), s.standbyPassfileAddress(n))
+	d.after = append(s.upstreamAddresses(sb), s.parametersAddress(n), s.standbyPassfileAddress(n), s.parametersAddress(s.followed(sb)))
 	if len(f.Host.Jobs) > 0 && !f.Host.Making() {
 		d.Reason = "it runs: the marker of an earlier copy goes"
 		d.remove(n, "it runs: take the marker away", markers(n, f.Host)...)
@@ -59,37 +61,97 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 	}
 	if len(diffs) > 0 {
 		sets = append(sets, "ALTER SYSTEM SET primary_conninfo = "+literal(formatConnInfo(wanted))+";")
+		now = wanted
 	}
-	for _, p := range []struct{ name, value string }{
-		{"primary_slot_name", sb.Slot},
-		{"recovery_min_apply_delay", milliseconds(sb.ApplyDelay)},
-	} {
-		setting := f.Server.Settings[p.name]
-		if current := f.Server.InForce(p.name); !same(setting, current, p.value) {
-			d.differ(p.name, ptr(withUnit(setting, current)), ptr(withUnit(setting, p.value)), "")
-			sets = append(sets, "ALTER SYSTEM SET "+p.name+" = "+literal(p.value)+";")
-		}
+	sets = append(sets, s.setDiffers(d, n, "primary_slot_name", sb.Slot)...)
+	delay := s.setDiffers(d, n, "recovery_min_apply_delay", milliseconds(sb.ApplyDelay))
+	if s.appliesLate(n) || sb.ApplyDelay == 0 {
+		sets, delay = append(sets, delay...), nil
 	}
-	for _, set := range sets {
-		d.sql(n, "set", set)
-	}
-	if len(sets) > 0 {
-		d.worsen(Reload)
-		d.reload(n)
-	}
-	awaited := d.changes("primary_")
-	if awaited {
-		d.Effect = "the WAL receiver reconnects"
-		s.awaitStream(d, sb.Upstream, n, s.willBeSeenAs(sb))
-	}
+	d.set(n, sets)
+	awaited := s.reconnect(d, sb, now)
+	d.set(n, delay) // last: a standby that delays its replay keeps its connection
 	if f.Host.AsideJob != nil && !f.Host.AsideJob.Running {
 		d.Reason = "an earlier apply was cut off before it removed the old data directory"
 		if !awaited {
-			s.awaitStream(d, sb.Upstream, n, s.applicationName(n))
+			s.awaitReceiver(d, n, nil, "")
 		}
 		s.removeAside(d, n, "it streams: remove the old data directory", asideDirs(f.Host))
 	}
 	return d
+}
+
+// setDiffers notes a parameter that is not as wanted, and answers the statement that sets it.
+func (s *scope) setDiffers(d *draft, n *topology.Node, name, wanted string) []string {
+	setting, current := s.found(n).Server.Settings[name], s.found(n).Server.InForce(name)
+	if same(setting, current, wanted) {
+		return nil
+	}
+	d.differ(name, ptr(withUnit(setting, current)), ptr(withUnit(setting, wanted)), "")
+	return []string{"ALTER SYSTEM SET " + name + " = " + literal(wanted) + ";"}
+}
+
+// set runs statements that set parameters, and makes the server take them.
+func (d *draft) set(n *topology.Node, sets []string) {
+	if len(sets) == 0 {
+		return
+	}
+	for _, set := range sets {
+		d.sql(n, "set", set)
+	}
+	d.worsen(Reload)
+	d.reload(n)
+}
+
+// appliesLate tells that a standby delays its replay now.
+func (s *scope) appliesLate(n *topology.Node) bool {
+	const name = "recovery_min_apply_delay"
+	server := s.found(n).Server
+	return number(server.Settings[name], server.InForce(name)) > 0
+}
+
+// reconnect waits until the WAL receiver has the connection that is set. A receiver that
+// runs keeps its own until replay has used up what is there: a standby that is paused has
+// it until it is resumed, and one that delays its replay is made to let go of it.
+func (s *scope) reconnect(d *draft, sb *topology.Standby, conn map[string]string) (awaited bool) {
+	n, stale := sb.Node, outdated(s.found(sb.Node).Server)
+	switch {
+	case !d.changes("primary_") && (stale == "" || s.paused(n)):
+		return false
+	case s.paused(n):
+		d.Effect = "the WAL receiver reconnects once replay is resumed"
+		return false
+	case !d.changes("primary_"):
+		d.Reason = "its WAL receiver still has the connection from before " + stale + " was changed"
+		d.worsen(Reload)
+		d.reload(n)
+	}
+	d.Effect = "the WAL receiver reconnects"
+	if s.appliesLate(n) && sb.ApplyDelay > 0 {
+		d.Effect += " once it has replayed what it has received"
+		d.sql(n, "a delayed standby would keep its connection for as long as WAL comes in", "SELECT pg_terminate_backend(pid) FROM pg_stat_wal_receiver;")
+		return false
+	}
+	s.awaitReceiver(d, n, conn, sb.Slot)
+	return true
+}
+
+// refusePausedName refuses to give a paused standby the name that commits are to wait for.
+func (s *scope) refusePausedName(sb *topology.Standby, out *findings) {
+	n := sb.Node
+	if s.paused(n) && slices.Contains(s.syncMembers(), n) && s.applicationName(n) != n.Name {
+		out.fail(sb.Range, "Replay is paused",
+			"%s is to be a synchronous standby under the name %s, and is connected as %s until its replay goes on. Resume it on %s (SELECT pg_wal_replay_resume()), then plan again.",
+			n.Name, n.Name, s.applicationName(n), n.Name)
+	}
+}
+
+// tellOutdated reports a paused standby that keeps an old connection.
+func (s *scope) tellOutdated(sb *topology.Standby, out *findings) {
+	n := sb.Node
+	if stale := outdated(s.found(n).Server); stale != "" && s.paused(n) {
+		out.tellDrift(s.standbyAddress(n), n.Name, "%s still has the connection from before %s was changed, and reconnects once its replay is resumed: run SELECT pg_wal_replay_resume() on %s", n.Name, stale, n.Name)
+	}
 }
 
 // upstreamAddresses are what must be in order before a standby connects.

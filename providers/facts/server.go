@@ -203,8 +203,12 @@ type Sender struct {
 
 // Receiver is the standby's own view.
 type Receiver struct {
-	PID          int
-	Status       string // "" when no receiver runs
+	PID    int
+	Status string // "" when no receiver runs
+	// ConnInfo is what the process that runs is connected with, which may be older than
+	// primary_conninfo: as the server shows it, defaults filled in, values without quotes,
+	// passwords struck out. "" when it may not be seen.
+	ConnInfo     string `json:",omitempty"`
 	SenderHost   string
 	SenderPort   int
 	SlotName     string

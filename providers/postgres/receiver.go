@@ -11,7 +11,7 @@ import (
 // comes of clocks that differ.
 const receiverSQL = `SELECT CASE WHEN pg_is_in_recovery() THEN json_build_object(
     'pid', r.pid, 'status', r.status, 'sender_host', r.sender_host, 'sender_port', r.sender_port,
-    'slot_name', r.slot_name, 'received_tli', r.received_tli,
+    'slot_name', r.slot_name, 'conninfo', r.conninfo, 'received_tli', r.received_tli,
     'receive_lsn', pg_last_wal_receive_lsn(), 'replay_lsn', pg_last_wal_replay_lsn(),
     'replay_paused', pg_is_wal_replay_paused(),
     'replay_delay', CASE WHEN pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()
@@ -24,9 +24,10 @@ func receiver() section {
 		var row *struct {
 			PID          int
 			Status       string
-			SenderHost   string        `json:"sender_host"`
-			SenderPort   int           `json:"sender_port"`
-			SlotName     string        `json:"slot_name"`
+			SenderHost   string `json:"sender_host"`
+			SenderPort   int    `json:"sender_port"`
+			SlotName     string `json:"slot_name"`
+			ConnInfo     string
 			ReceivedTLI  int           `json:"received_tli"`
 			ReceiveLSN   string        `json:"receive_lsn"`
 			ReplayLSN    string        `json:"replay_lsn"`
@@ -37,7 +38,7 @@ func receiver() section {
 			return err
 		}
 		s.Receiver = &facts.Receiver{
-			PID: row.PID, Status: row.Status, SenderHost: row.SenderHost, SenderPort: row.SenderPort, SlotName: row.SlotName,
+			PID: row.PID, Status: row.Status, SenderHost: row.SenderHost, SenderPort: row.SenderPort, SlotName: row.SlotName, ConnInfo: row.ConnInfo,
 			ReceivedTLI: row.ReceivedTLI, ReceiveLSN: row.ReceiveLSN, ReplayLSN: row.ReplayLSN,
 			ReplayPaused: row.ReplayPaused, Backlog: facts.Behind(row.ReplayLSN, row.ReceiveLSN), ReplayDelay: row.ReplayDelay.duration(),
 		}
