@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/repltool/repltool/plan"
 )
@@ -13,7 +14,11 @@ func (r *run) command(ctx context.Context, m Machine, s plan.Step, op plan.Comma
 	ctx, cancel := limit(ctx, op.Timeout)
 	defer cancel()
 	if op.Job != "" {
-		return explain(ctx, r.job(ctx, m, s, op))
+		err := explain(ctx, r.job(ctx, m, s, op))
+		if err != nil && op.Remedy != "" && strings.Contains(err.Error(), "no pg_hba.conf entry") {
+			return fmt.Errorf("%w\n%s", err, op.Remedy)
+		}
+		return err
 	}
 	err := explain(ctx, m.Run(ctx, op.Argv, op.Root))
 	if err != nil && op.Remedy != "" {

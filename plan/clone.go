@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -80,7 +81,7 @@ func markers(n *topology.Node, h *facts.Host) []string {
 // apply began. It is false, with an error, where that needs a word of the user's.
 func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 	n, h := sb.Node, s.found(sb.Node).Host
-	copying := Command{Argv: s.basebackup(sb), Job: jobID(n, h, "clone"), Bytes: s.cloneBytes(sb)}
+	copying := Command{Argv: s.basebackup(sb), Job: jobID(n, h, "clone"), Bytes: s.cloneBytes(sb), Remedy: s.admit(sb)}
 	checking := Command{Argv: s.verify(n, h), Job: jobID(n, h, "verify")}
 	verify := h.Job(checking.Job)
 	left, why := s.leftOf(sb)
@@ -122,6 +123,14 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 		d.step(n, "verify the copy", checking)
 	}
 	return true
+}
+
+// admit is what to do where the upstream refuses the standby's address.
+func (s *scope) admit(sb *topology.Standby) string {
+	up, role := sb.Upstream.Name, s.cluster.Replication.Role.Name
+	return fmt.Sprintf("%s lets in the addresses of its rules: %s is %s in the topology, and connects from another address, as behind address translation. Let in the one that %s names, in %s:\n"+
+		"  hba {\n    type     = %q\n    database = \"replication\"\n    user     = %q\n    address  = \"ADDRESS/32\"\n    method   = %q\n  }",
+		up, sb.Node.Name, sb.Node.Address, up, s.cluster.ID, s.replicationType(), role, s.cluster.Replication.Method)
 }
 
 // basebackup is the command line of the copy.

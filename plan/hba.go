@@ -123,11 +123,27 @@ func (s *scope) peerAddresses(n *topology.Node) []string {
 func (s *scope) addressesOf(n *topology.Node, nodes []*topology.Node) []string {
 	set := map[string]bool{}
 	for _, m := range nodes {
-		for _, a := range s.resolve(n, m.Address) {
+		for _, a := range append(s.resolve(n, m.Address), s.sources(m, n)...) {
 			set[netip.PrefixFrom(a, a.BitLen()).String()] = true
 		}
 	}
 	return sortedKeys(set)
+}
+
+// sources answers the addresses from which m connects to n, as its routes have it: they
+// need not be the address where others reach m.
+func (s *scope) sources(m, n *topology.Node) []netip.Addr {
+	h := s.found(m).Host
+	if h == nil || m == n {
+		return nil
+	}
+	var all []netip.Addr
+	for _, a := range s.resolve(m, n.Address) {
+		if source, err := netip.ParseAddr(h.Sources[a.String()]); err == nil && !source.IsUnspecified() {
+			all = append(all, source.Unmap())
+		}
+	}
+	return all
 }
 
 // resolve answers the addresses of a name as n sees it.

@@ -29,6 +29,12 @@ func want(top *topology.Topology, t *topology.Node, c *topology.Cluster) host.Wa
 			w.Resolve = append(w.Resolve, m.Address)
 		}
 	}
+	w.Routes = routes(top, t, c)
+	for _, a := range w.Routes {
+		if !slices.Contains(w.Resolve, a) {
+			w.Resolve = append(w.Resolve, a)
+		}
+	}
 	for name, p := range c.ParametersOf(t) {
 		if !p.Secret.IsSet() { // it would be seen in the list of processes
 			w.Parameters[name] = p.Value
@@ -74,6 +80,26 @@ func peers(top *topology.Topology, t *topology.Node, c *topology.Cluster) []*top
 		}
 	}
 	return nodes
+}
+
+// routes are the addresses to which t connects, or would as a standby of another member
+// or as the primary: the members of its cluster and its publishers.
+func routes(top *topology.Topology, t *topology.Node, c *topology.Cluster) []string {
+	var all []string
+	add := func(n *topology.Node) {
+		if n != t && n.Address != "" && !slices.Contains(all, n.Address) {
+			all = append(all, n.Address)
+		}
+	}
+	for _, m := range c.Members() {
+		add(m)
+	}
+	for _, sub := range top.Subscriptions {
+		if p := sub.Publisher(); sub.Cluster == c && p != nil {
+			add(p.Primary)
+		}
+	}
+	return all
 }
 
 // taken tells that an earlier node has the usual place of a new instance: it is on

@@ -77,6 +77,9 @@ type Host struct {
 	// Resolved holds the addresses of the other nodes' names, as this host sees
 	// them. A name that did not resolve is absent.
 	Resolved map[string][]string `json:",omitempty"`
+	// Sources are, by the address of another node, the address from which this machine
+	// connects there. One that is not known is absent.
+	Sources map[string]string `json:",omitempty"`
 	// ParameterError is what the server's binary says of the wanted parameters,
 	// asked when no server runs; "" when it accepts them.
 	ParameterError string `json:",omitempty"`

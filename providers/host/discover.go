@@ -34,6 +34,8 @@ type Want struct {
 
 	// Resolve are names to be resolved on the machine.
 	Resolve []string
+	// Routes are names and addresses that the machine connects to.
+	Routes []string
 	// Parameters are asked of the server's binary when no server runs. They are
 	// seen in the machine's list of processes for a moment: leave secrets out.
 	Parameters map[string]string
@@ -188,8 +190,12 @@ func (w Want) extra() string {
 		}
 		s.WriteString("\n")
 	}
+	s.WriteString("resolved=''\n")
 	if names := w.names(); len(names) > 0 {
-		fmt.Fprintf(&s, "put resolved\nresolve %s\n", QuoteAll(names))
+		fmt.Fprintf(&s, "put resolved\nresolved=$(resolve %s)\nprintf '%%s\\n' \"$resolved\"\n", QuoteAll(names))
+	}
+	if len(w.Routes) > 0 {
+		fmt.Fprintf(&s, "put_sources %s\n", QuoteAll(w.Routes))
 	}
 	if len(w.Parameters) > 0 {
 		fmt.Fprintf(&s, "[ $RUNNING = 1 ] || p=$(%s 2>&1 >/dev/null) || put parameters \"$p\"\n", w.ask())

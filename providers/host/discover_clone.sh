@@ -84,6 +84,35 @@ put_publishers() {
   wait
 }
 
+# put_sources HOST… puts from which address this machine connects to others: a line for
+# each of their addresses, with ours as /proc/net/udp has it. A connected UDP socket has
+# one, and sends nothing.
+put_sources() {
+  command -v bash >/dev/null || return 0
+  a=''
+  for h; do
+    case $h in
+      *:*) a="$a $h" ;;
+      *[!0-9.]*) ;; # a name
+      *) a="$a $h" ;;
+    esac
+    while read -r name rest; do
+      [ "$name" != "$h" ] || a="$a $rest"
+    done <<EOF
+$resolved
+EOF
+  done
+  put sources
+  bash -c '
+    for a; do
+      { exec 3<>"/dev/udp/$a/9"; } 2>/dev/null || continue
+      inode=$(readlink /proc/$$/fd/3)
+      while read -r _ ours _ _ _ _ _ _ _ i _; do
+        [ "socket:[$i]" != "$inode" ] || echo "$a $ours"
+      done < <(cat /proc/net/udp /proc/net/udp6 2>/dev/null)
+    done' bash $a
+}
+
 # reach HOST PORT prints why a port does not answer.
 reach() {
   command -v bash >/dev/null || return 0

@@ -52,6 +52,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 	h.Jobs, h.AsideJob = f.jobsOf(h.DataDir)
 	h.Data.Unstarted, h.Data.Manifest = f.has("data.unstarted"), f.has("data.manifest")
 	h.Resolved = f.resolved(w.Resolve)
+	h.Sources = parseSources(f.text["sources"])
 	h.PublisherErrors = f.publisherErrors()
 	h.ParameterError = parameterError(f.text["parameters"])
 	if lacked := strings.Fields(f.line("lacked")); len(lacked) > 0 {

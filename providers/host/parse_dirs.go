@@ -1,6 +1,9 @@
 package host
 
 import (
+	"encoding/binary"
+	"encoding/hex"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -45,4 +48,30 @@ func linked(text string) []string {
 		}
 	}
 	return dirs
+}
+
+// parseSources reads lines of an address and a local address of /proc/net/udp: its
+// four-byte words in the machine's order, and the port.
+func parseSources(text string) map[string]string {
+	sources := map[string]string{}
+	for line := range strings.Lines(text) {
+		to, ours, _ := strings.Cut(strings.TrimSpace(line), " ")
+		words, _, _ := strings.Cut(ours, ":")
+		bytes, err := hex.DecodeString(words)
+		if err != nil || len(bytes)%4 != 0 {
+			continue
+		}
+		for i := 0; i < len(bytes); i += 4 {
+			word := binary.BigEndian.Uint32(bytes[i:])
+			binary.NativeEndian.PutUint32(bytes[i:], word)
+		}
+		address, ok := netip.AddrFromSlice(bytes)
+		if dest, err := netip.ParseAddr(to); ok && err == nil {
+			sources[dest.Unmap().String()] = address.Unmap().String()
+		}
+	}
+	if len(sources) == 0 {
+		return nil
+	}
+	return sources
 }

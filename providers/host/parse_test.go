@@ -139,3 +139,11 @@ func TestFileName(t *testing.T) {
 		}
 	}
 }
+
+func TestSources(t *testing.T) {
+	got := parseSources("10.77.2.11 0C024D0A:8A3F\nfd00::11 000000FD000000000000000012000000:0009\n10.0.0.9 nonsense\nx 0C024D0A:1\n")
+	want := map[string]string{"10.77.2.11": "10.77.2.12", "fd00::11": "fd00::12"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
