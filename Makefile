@@ -10,7 +10,7 @@ N           ?= 3
 SUITE       ?= bookworm
 SETUP       := ./internal/lab/setup.sh
 
-.PHONY: help build demo demo-clean test test-versions check lab lab-down bench golden clean
+.PHONY: help build demo demo-clean test test-versions faults check lab lab-down bench golden clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -36,6 +36,10 @@ test: ## every test; needs root for the lab's hosts
 test-versions: ## the loop, and every option of logical replication, on PostgreSQL 13, 15, 17 and 18
 	@$(SETUP) test
 	REPLTOOL_TEST_SUITES=all $(GO) test -timeout 60m -run 'TestVersions|TestLogicalVersions|TestLogicalOptions' -v ./internal/e2e
+
+faults: ## kill, SSH cut, dropped packets, frozen host, crash, full disk: each at every step; an hour or more
+	@$(SETUP) test
+	REPLTOOL_TEST_FAULTS=all $(GO) test -timeout 5h -run 'TestFaults' -v ./internal/e2e
 
 check: ## vet, staticcheck, gofumpt, import directions
 	$(GO) vet ./...

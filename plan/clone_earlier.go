@@ -149,7 +149,7 @@ func (s *scope) otherRuns(sb *topology.Standby, why string, out *findings) {
 // cancelJob ends the process group of a job that runs, and waits until it has ended. The
 // lock, not the number, says that it runs.
 const cancelJob = `flock --nonblock --shared "$1/lock" true || ` +
-	`{ read -r pid <"$1/pid" && kill -TERM -- "-$pid" && flock --shared --wait 60 "$1/lock" true; }`
+	`{ read -r pid <"$1/pid" && kill -s TERM -- "-$pid" && flock --shared --wait 60 "$1/lock" true; }`
 
 // cancel ends the jobs that run for sb.
 func (s *scope) cancel(d *draft, sb *topology.Standby) {

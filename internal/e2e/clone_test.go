@@ -166,6 +166,13 @@ func (r running) wait() (int, string) {
 	return r.cmd.ProcessState.ExitCode(), r.out.String()
 }
 
+func (r running) signal(s syscall.Signal) {
+	r.w.t.Helper()
+	if err := r.cmd.Process.Signal(s); err != nil {
+		r.w.t.Fatal(err)
+	}
+}
+
 func (r running) kill() {
 	r.w.t.Helper()
 	if err := r.cmd.Process.Signal(syscall.SIGKILL); err != nil {

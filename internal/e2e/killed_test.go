@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -10,117 +9,60 @@ import (
 	"github.com/repltool/repltool/internal/lab"
 )
 
-// TestKilled ends applies by kill -9 at one moment after another: each next one
-// sees what is there and goes on from it, and the last one ends in sync.
-func TestKilled(t *testing.T) {
-	w := newWorld(t, lab.Options{Hosts: 3})
-	w.topology(synchronous)
-	for _, after := range []time.Duration{300, 800, 1200, 1800, 2500, 2500, 3200, 600, 1500, 4000} {
-		if r := w.killedAfter(after * time.Millisecond); strings.Contains(r, "panic") {
-			t.Fatal(r)
-		}
-		r := w.run("plan", "-detailed-exitcode")
-		if r.code == 0 {
-			break
-		}
-		if r.code != 2 && r.code != 3 {
-			t.Fatalf("after a kill at %v ms, plan says %d\n%s\n%s", int64(after), r.code, r.stdout, r.stderr)
-		}
-	}
-	for range 3 { // a node that was down is compared once it is up
-		if r := w.run("apply", "-auto-approve", "-allow=restart,drop", "-lock-timeout=30s"); r.code == 0 {
-			break
-		}
-	}
-	w.settled()
-	w.inSync()
-	for i := 1; i <= 3; i++ {
-		if out := w.exec(i, "sh", "-c", "ls /var/lib/postgresql/.repltool/jobs /var/lib/postgresql/.repltool/initial 2>/dev/null; ls -d /var/lib/postgresql/15/main.* 2>/dev/null; true"); strings.Contains(out, "pg") {
-			t.Errorf("pg%d: left behind: %s", i, out)
-		}
-	}
-	w.noSecrets()
-}
-
-// killedAfter starts an apply, kills it, and answers what it said.
-func (w *world) killedAfter(d time.Duration) string {
-	w.t.Helper()
-	var out strings.Builder
-	c := exec.CommandContext(w.t.Context(), binary, "apply", "-auto-approve", "-allow=restart", "-lock-timeout=30s")
-	c.Dir, c.Env, c.Stdout, c.Stderr = w.dir, w.env, &out, &out
-	if err := c.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	time.Sleep(d)
-	_ = c.Process.Signal(syscall.SIGKILL) // it may have ended
-	_ = c.Wait()
-	w.sinks.WriteString(out.String())
-	return out.String()
-}
-
-// TestInterrupted: the first signal lets running steps end and starts no other.
-func TestInterrupted(t *testing.T) {
-	w := newWorld(t, lab.Options{Hosts: 3})
-	w.topology(synchronous)
-	var out strings.Builder
-	c := exec.CommandContext(t.Context(), binary, "apply", "-auto-approve")
-	c.Dir, c.Env, c.Stdout, c.Stderr = w.dir, w.env, &out, &out
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(1500 * time.Millisecond)
-	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	_ = c.Wait() // the exit code tells
-	if code := c.ProcessState.ExitCode(); code != 130 {
-		t.Errorf("exit code %d, want 130\n%s", code, out.String())
-	}
-	w.must(0, "apply", "-auto-approve")
-	w.inSync()
-	w.settled()
-}
-
-// TestSecondSignal: the second signal leaves at once, and the next apply goes on.
-func TestSecondSignal(t *testing.T) {
+// TestSignals: the first signal leaves a base backup running and ends the apply at once;
+// the second leaves whatever runs. The next apply goes on, also with another max_rate; a
+// backup with other options is named with its process, and cancelled by -replace.
+func TestSignals(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
-	w.topology("  parameters = { shared_buffers = \"16MB\" }\n")
-	var out strings.Builder
-	c := exec.CommandContext(t.Context(), binary, "apply", "-auto-approve")
-	c.Dir, c.Env, c.Stdout, c.Stderr = w.dir, w.env, &out, &out
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(2 * time.Second) // in the middle of a start, which takes more than two
-	for range 2 {
-		if err := c.Process.Signal(syscall.SIGINT); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	w.topology("  parameters = { shared_buffers = \"16MB\" }\n  basebackup { max_rate = \"1M\" }\n")
+	slow := w.read("main.hcl")
+	first := w.start("apply", "-auto-approve")
+	first.until("cluster.main.standby.pg2: copy\n")
+	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/pg2.clone/log ]")
 	begin := time.Now()
-	_ = c.Wait() // the exit code tells
-	if code, took := c.ProcessState.ExitCode(), time.Since(begin); code != 130 || took > 8*time.Second {
-		t.Errorf("exit code %d after %s\n%s", code, took, out.String())
+	first.signal(syscall.SIGTERM)
+	code, out := first.wait()
+	if code != 130 || time.Since(begin) > 15*time.Second || !strings.Contains(out, "Still running on pg2: copy, job pg2.clone") || !strings.Contains(out, "Resume with: ") {
+		t.Errorf("exit code %d after %s\n%s", code, time.Since(begin), out)
 	}
-	w.must(0, "apply", "-auto-approve", "-lock-timeout=30s")
+	// Another rate is the same backup; another WAL directory is not.
+	w.write("main.hcl", strings.Replace(slow, `max_rate = "1M"`, "", 1))
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "it still runs: it is followed to its end", "--max-rate 1M")
+	w.write("main.hcl", strings.Replace(slow, `max_rate = "1M"`, `wal_dir = "/var/lib/postgresql/wal/main"`, 1))
+	w.exec(2, "install", "-d", "-o", "postgres", "/var/lib/postgresql/wal")
+	pid := strings.TrimSpace(w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/pg2.clone/pid"))
+	w.says(w.must(1, "plan"), "process "+pid, "--waldir was not set", "-replace=cluster.main.standby.pg2")
+	w.must(0, "apply", "-auto-approve", "-replace=cluster.main.standby.pg2")
+	w.expect(1, "SELECT application_name || ' ' || state FROM pg_stat_replication", "pg2 streaming")
+	w.exec(2, "sh", "-c", "! kill -0 "+pid+" 2>/dev/null && readlink /var/lib/postgresql/15/main/pg_wal | grep -x /var/lib/postgresql/wal/main")
 	w.settled()
+
+	// Twice: it leaves at once, whatever runs.
+	w.write("main.hcl", strings.Replace(w.read("main.hcl"), "16MB", "17MB", 1))
+	second := w.start("apply", "-auto-approve", "-allow=restart")
+	second.until("pg2.parameters: restart")
+	begin = time.Now()
+	second.signal(syscall.SIGINT)
+	second.until("Interrupted:")
+	second.signal(syscall.SIGINT)
+	if code, out := second.wait(); code != 130 || time.Since(begin) > 30*time.Second {
+		t.Errorf("exit code %d after %s\n%s", code, time.Since(begin), out)
+	}
+	w.must(0, "apply", "-auto-approve", "-allow=restart", "-lock-timeout=1m")
+	w.settled()
+	w.noSecrets()
 }
 
 // TestTwoApplies: the second is told who holds the lock, and changes nothing.
 func TestTwoApplies(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
 	w.topology("  parameters = { shared_buffers = \"16MB\" }\n")
-	c := exec.CommandContext(t.Context(), binary, "apply", "-auto-approve")
-	c.Dir, c.Env = w.dir, w.env
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(1500 * time.Millisecond)
+	first := w.start("apply", "-auto-approve")
+	first.until("make the cluster\n")
 	r := w.must(4, "apply", "-auto-approve")
 	w.says(r, "lock")
-	if err := c.Wait(); err != nil {
-		t.Errorf("the first apply: %v", err)
+	if code, out := first.wait(); code != 0 {
+		t.Errorf("the first apply: exit code %d\n%s", code, out)
 	}
 	w.settled()
 }
