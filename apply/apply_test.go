@@ -24,7 +24,7 @@ func TestAddsNothing(t *testing.T) {
 		}
 		return [][]string{{"t"}}, nil
 	}
-	rest, err := plan.HashRest([]byte("local all all peer\n"), "orders")
+	rest, err := plan.HashRest([]byte("local all all peer\n"), plan.Block{Name: "orders"})
 	if err != nil {
 		t.Fatal(err)
 	}

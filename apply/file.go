@@ -61,7 +61,7 @@ func (r *run) content(old before, op plan.File) (string, error) {
 	if op.Block.First {
 		place = conftext.First
 	}
-	whole, err := conftext.ReplaceBlock(string(old.content), op.Block.Name, text, place)
+	whole, err := conftext.RenameBlock(string(old.content), op.Block.Earlier, op.Block.Name, text, place)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", op.Path, err)
 	}
@@ -96,7 +96,7 @@ func (b before) matches(op plan.File) error {
 	}
 	hash, err := plan.HashFile(b.content), error(nil)
 	if op.Block != nil {
-		hash, err = plan.HashRest(b.content, op.Block.Name)
+		hash, err = plan.HashRest(b.content, *op.Block)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", op.Path, err)

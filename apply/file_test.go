@@ -92,7 +92,7 @@ func TestFileEqualIsChecked(t *testing.T) {
 func TestFileReplaces(t *testing.T) {
 	block := &plan.Block{Name: "orders"}
 	ours := "# repltool orders: begin\nx = 1\n# repltool orders: end\n"
-	rest, err := plan.HashRest([]byte("user\n"+ours), "orders")
+	rest, err := plan.HashRest([]byte("user\n"+ours), plan.Block{Name: "orders"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,13 +44,10 @@ func (s *scope) addresses() []string {
 
 // ledgerAddresses are those of what repltool made, the topology may have it or not.
 func (s *scope) ledgerAddresses() []string {
-	if s.live() == nil || s.live().Ledger == nil {
-		return nil
-	}
 	var all []string
-	for _, m := range s.live().Ledger.Managed {
-		if under(m.Address, s.cluster.ID) {
-			all = append(all, m.Address, s.addressOfRow(m.Address))
+	for _, r := range s.ledgerRows() {
+		if under(r.address, s.cluster.ID) {
+			all = append(all, r.address, s.addressOfRow(r.address))
 		}
 	}
 	return all

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/providers/conftext"
@@ -8,33 +9,74 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// confBlock is the marked block of a file as found.
+// confBlock is the marked block of a file as found. A cluster that was renamed may have
+// several: those under its earlier names count as its own, and go with the next write.
 type confBlock struct {
-	conftext.Block
-	text, cluster string
+	text    string
+	cluster *topology.Cluster
+	parts   []namedBlock // the oldest name first
 }
 
-func blockOf(text, cluster string) confBlock {
-	b, _ := conftext.FindBlock(text, cluster) // a broken block is an error of the preflight
-	return confBlock{Block: b, text: text, cluster: cluster}
+type namedBlock struct {
+	name string
+	conftext.Block
+}
+
+func blockOf(text string, c *topology.Cluster) confBlock {
+	b := confBlock{text: text, cluster: c}
+	for _, name := range slices.Backward(append([]string{c.Name}, c.Earlier...)) {
+		if part, _ := conftext.FindBlock(text, name); part.Found { // a broken block is an error of the preflight
+			b.parts = append(b.parts, namedBlock{name, part})
+		}
+	}
+	return b
 }
 
 // confBlock is repltool's block in postgresql.conf as found, hbaBlock in pg_hba.conf.
-func (s *scope) confBlock(h *facts.Host) confBlock { return blockOf(h.Conf.Text, s.cluster.Name) }
-func (s *scope) hbaBlock(h *facts.Host) confBlock  { return blockOf(h.HBA.Text, s.cluster.Name) }
+func (s *scope) confBlock(h *facts.Host) confBlock { return blockOf(h.Conf.Text, s.cluster) }
+func (s *scope) hbaBlock(h *facts.Host) confBlock  { return blockOf(h.HBA.Text, s.cluster) }
 
-// is tells whether the block has that body and stands in its place.
+func (b confBlock) found() bool { return len(b.parts) > 0 }
+
+// renamed tells whether a part of it stands under an earlier name of the cluster.
+func (b confBlock) renamed() bool {
+	return slices.ContainsFunc(b.parts, func(part namedBlock) bool { return part.name != b.cluster.Name })
+}
+
+// is tells whether the block has that body and stands in its place, under its name.
 func (b confBlock) is(body string, place conftext.Place) bool {
-	after, err := conftext.ReplaceBlock(b.text, b.cluster, body, place)
+	after, err := conftext.RenameBlock(b.text, b.cluster.Earlier, b.cluster.Name, body, place)
 	return err == nil && after == b.text
 }
 
 // has tells whether a line of the file is in the block.
-func (b confBlock) has(line int) bool { return b.Found && b.FirstLine < line && line < b.LastLine }
+func (b confBlock) has(line int) bool {
+	return slices.ContainsFunc(b.parts, func(part namedBlock) bool { return part.FirstLine < line && line < part.LastLine })
+}
+
+// body is what is in force of it: of two values the later one.
+func (b confBlock) body() string {
+	var text strings.Builder
+	for _, part := range b.parts {
+		text.WriteString(part.Body)
+	}
+	return text.String()
+}
+
+// firstLine is where it begins; 0 for none.
+func (b confBlock) firstLine() int {
+	first := 0
+	for _, part := range b.parts {
+		if first == 0 || part.FirstLine < first {
+			first = part.FirstLine
+		}
+	}
+	return first
+}
 
 func (b confBlock) value(name string) (string, bool) {
 	value, ok := "", false
-	for _, s := range conftext.ParseConf(b.Body) {
+	for _, s := range conftext.ParseConf(b.body()) {
 		if conftext.SameName(s.Name, name) {
 			value, ok = s.Value, true
 		}
@@ -44,8 +86,10 @@ func (b confBlock) value(name string) (string, bool) {
 
 func (b confBlock) names() []string {
 	var names []string
-	for _, s := range conftext.ParseConf(b.Body) {
-		names = append(names, strings.ToLower(s.Name))
+	for _, s := range conftext.ParseConf(b.body()) {
+		if name := strings.ToLower(s.Name); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	return names
 }
@@ -90,10 +134,10 @@ func (s *scope) confFile(n *topology.Node, lines []line, was string) File {
 // blockFile completes the write of a block: its name, the diff, what it replaces, and
 // the check, where there is a server to ask.
 func (s *scope) blockFile(n *topology.Node, op File, was string) File {
-	op.Block.Name, op.Database = s.cluster.Name, maintenance
-	op.Diff = blockDiff(s.cluster.Name, blockOf(was, s.cluster.Name), op.Content)
+	op.Block.Name, op.Block.Earlier, op.Database = s.cluster.Name, s.cluster.Earlier, maintenance
+	op.Diff = blockDiff(s.cluster.Name, blockOf(was, s.cluster), op.Content)
 	if was != "" && !s.recloned(n) {
-		op.Replaces, _ = HashRest([]byte(was), s.cluster.Name) // a broken block fails the preflight
+		op.Replaces, _ = HashRest([]byte(was), *op.Block) // a broken block fails the preflight
 	}
 	if !s.running(n) || s.recloned(n) {
 		op.Check, op.Database = "", ""
@@ -117,8 +161,8 @@ func waitsForRestart(f *facts.Server, fs facts.FileSetting) bool {
 // blockDiff shows what becomes of a block, markers included.
 func blockDiff(name string, was confBlock, wanted Text) string {
 	before := ""
-	if was.Found {
-		before = marked(name, hideSensitive(was.Body))
+	for _, part := range was.parts {
+		before += marked(part.name, hideSensitive(part.Body))
 	}
 	return linesDiff(before, marked(name, wanted.Text))
 }

@@ -57,6 +57,7 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 		Targets: o.Targets, Replace: o.Replace, Variables: o.Variables,
 	}
 	all := &findings{}
+	t = keepSlotNames(t, f, o)
 	all.diags = append(all.diags, checkReplace(t, o.Replace)...)
 	scopes, found := buildClusters(t, f, o)
 	for i, s := range scopes {

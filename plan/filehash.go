@@ -16,11 +16,10 @@ func HashFile(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// HashRest is the digest of a file without our block of that name, for
-// File.Replaces: what a user wrote around the block. A block that is not whole,
-// or there twice, is an error.
-func HashRest(content []byte, blockName string) (string, error) {
-	rest, err := conftext.ReplaceBlock(string(content), blockName, "", conftext.Last)
+// HashRest is the digest of a file without our block, for File.Replaces: what a user
+// wrote around it. A block that is not whole, or there twice, is an error.
+func HashRest(content []byte, block Block) (string, error) {
+	rest, err := conftext.RenameBlock(string(content), block.Earlier, block.Name, "", conftext.Last)
 	if err != nil {
 		return "", err
 	}

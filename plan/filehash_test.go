@@ -13,7 +13,7 @@ func TestHashRest(t *testing.T) {
 		"other body":    "one\n# repltool a: begin\ny\nz\n# repltool a: end\ntwo\n",
 	}
 	for name, text := range same {
-		if got, err := HashRest([]byte(text), "a"); err != nil || got != rest {
+		if got, err := HashRest([]byte(text), Block{Name: "a"}); err != nil || got != rest {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
@@ -24,11 +24,11 @@ func TestHashRest(t *testing.T) {
 		"two blocks": block + block,
 	}
 	for name, text := range bad {
-		if got, err := HashRest([]byte(text), "a"); err == nil {
+		if got, err := HashRest([]byte(text), Block{Name: "a"}); err == nil {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	if got, err := HashRest([]byte(block), "b"); err != nil || got != HashFile([]byte(block)) {
+	if got, err := HashRest([]byte(block), Block{Name: "b"}); err != nil || got != HashFile([]byte(block)) {
 		t.Errorf("another's block is the user's text: %s, %v", got, err)
 	}
 }

@@ -45,6 +45,13 @@ func golden(t *testing.T, file string) {
 	f := converged(t, top)
 	if live, ok := parts["live.hcl"]; ok { // the world fits another topology
 		f = converged(t, loadText(t, live))
+		for _, line := range strings.Split(strings.TrimSpace(parts["found"]), "\n") { // a node has another name in the topology
+			if was, is, ok := strings.Cut(line, " "); ok {
+				f.Nodes[is] = f.Nodes[was]
+				f.Nodes[is].Name = is
+				delete(f.Nodes, was)
+			}
+		}
 		for _, n := range top.Nodes {
 			if c := top.Cluster(n); f.Nodes[n.Name] == nil && c != nil {
 				f.Nodes[n.Name] = emptyNode(top, c, n)

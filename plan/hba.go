@@ -44,7 +44,7 @@ func hbaRules(s *scope, out *findings) {
 }
 
 func hbaReason(block confBlock, wanted string) string {
-	if !block.Found || block.Body != wanted {
+	if !block.found() || block.renamed() || block.body() != wanted {
 		return "" // the diff tells
 	}
 	return "the first match wins, and above the block stands " + ruleAbove(block)
@@ -54,7 +54,7 @@ func hbaReason(block confBlock, wanted string) string {
 // those are secrets.
 func ruleAbove(block confBlock) string {
 	lines := conftext.ParseHBA(block.text)
-	if len(lines) == 0 || lines[0].Line >= block.FirstLine {
+	if len(lines) == 0 || lines[0].Line >= block.firstLine() {
 		return "something else"
 	}
 	l := lines[0]

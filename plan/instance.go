@@ -174,10 +174,10 @@ func (s *scope) filesOfDown(d *draft, n *topology.Node) {
 	if now != n.Port {
 		d.differ("port", ptr(strconv.Itoa(now)), ptr(strconv.Itoa(n.Port)), "with its start")
 	}
-	if lines := s.linesOfDown(n, block); (block.Found || now != n.Port) && !block.is(confRevealed(lines), conftext.Last) {
+	if lines := s.linesOfDown(n, block); (block.found() || now != n.Port) && !block.is(confRevealed(lines), conftext.Last) {
 		d.step(n, "write the block", s.confFile(n, lines, h.Conf.Text))
 	}
-	if rules := s.hbaBlock(h); rules.Found && !rules.is(s.hbaText(n).Text, conftext.First) {
+	if rules := s.hbaBlock(h); rules.found() && !rules.is(s.hbaText(n).Text, conftext.First) {
 		d.step(n, "write the block", s.hbaFile(n, h.HBA.Text))
 	}
 }
@@ -186,7 +186,7 @@ func (s *scope) filesOfDown(d *draft, n *topology.Node) {
 // ones that are repltool's own to derive.
 func (s *scope) linesOfDown(n *topology.Node, block confBlock) []line {
 	var lines []line
-	if block.Found {
+	if block.found() {
 		lines = s.givenLines(n)
 	}
 	if s.ownsPort(n) {

@@ -33,6 +33,8 @@ func ledger(s *scope, out *findings) {
 	d.after = []string{s.nodeAddress(s.cluster.Primary)}
 	if s.live() == nil || s.live().Ledger == nil {
 		d.sql(s.cluster.Primary, "write down what repltool makes", ledgerDDL)
+	} else {
+		s.renameRows(d)
 	}
 	out.put(d)
 }
@@ -84,13 +86,10 @@ func parseObject(text string) object {
 
 // managed answers the ledger's rows of one kind in this cluster.
 func (s *scope) managed(kind string) []row {
-	if s.live() == nil || s.live().Ledger == nil {
-		return nil
-	}
 	var rows []row
-	for _, m := range s.live().Ledger.Managed {
-		if o := parseObject(m.Object); o.kind == kind && under(m.Address, s.cluster.ID) {
-			rows = append(rows, row{m.Address, o})
+	for _, r := range s.ledgerRows() {
+		if r.kind == kind && under(r.address, s.cluster.ID) {
+			rows = append(rows, r.row)
 		}
 	}
 	return rows

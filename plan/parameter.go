@@ -147,7 +147,7 @@ func (c *paramChange) waiting(l line, setting facts.Setting) string {
 	if setting.Context == "postmaster" {
 		when = "restart"
 	}
-	return withUnit(setting, c.found.Server.Outside(l.name, "", 0, 0)) + " at the next " + when
+	return withUnit(setting, c.found.Server.Outside(l.name, "", nil)) + " at the next " + when
 }
 
 const autoConf = "postgresql.auto.conf"
@@ -173,7 +173,7 @@ func (c *paramChange) compareRemoved(name string, block confBlock) {
 		return
 	}
 	current := c.found.Server.InForce(name)
-	after := c.found.Server.Outside(name, c.found.Host.Conf.Path, block.FirstLine, block.LastLine)
+	after := c.found.Server.Outside(name, c.found.Host.Conf.Path, block.has)
 	if !same(setting, current, after) {
 		c.differ(name, after, withUnit(setting, after), "no longer in the topology")
 	}
@@ -304,7 +304,7 @@ func (s *scope) outside(n *topology.Node, name, fallback string) string {
 		return fallback
 	}
 	block := s.confBlock(f.Host)
-	return f.Server.Outside(name, f.Host.Conf.Path, block.FirstLine, block.LastLine)
+	return f.Server.Outside(name, f.Host.Conf.Path, block.has)
 }
 
 // number answers a numeric setting in its base unit; 0 for what is no number.

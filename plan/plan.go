@@ -264,6 +264,8 @@ type File struct {
 type Block struct {
 	Name  string `json:"name"`  // in the markers: the cluster's name
 	First bool   `json:"first"` // its place: first line of the file, else last
+	// Earlier are names that the cluster had: blocks under those go in the same edit.
+	Earlier []string `json:"earlier,omitempty"`
 }
 
 // Command runs a program as the node's OS user.

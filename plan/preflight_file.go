@@ -13,7 +13,7 @@ import (
 // checkFiles refuses files that are not as a block can be put in.
 func (s *scope) checkFiles(n *topology.Node, f *facts.Node, out *findings) {
 	for _, file := range []facts.File{f.Host.Conf, f.Host.HBA} {
-		if _, err := conftext.FindBlock(file.Text, s.cluster.Name); err != nil {
+		if _, err := conftext.RenameBlock(file.Text, s.cluster.Earlier, s.cluster.Name, "", conftext.Last); err != nil {
 			out.finding(s.nodeAddress(n), s.rangeOf(n), "Broken block", "%s: %s: %s. Mend the markers by hand, then plan again.", n.Name, file.Path, err)
 		}
 	}

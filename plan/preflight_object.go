@@ -188,7 +188,7 @@ func (s *scope) checkDropDatabase(name string, out *findings) {
 			users = append(users, "slot "+ident(slot.Name))
 		case !s.isOurs(object{"slot", slot.Name, s.cluster.Primary.Name}):
 			users = append(users, "replication slot "+ident(slot.Name)+", which is not defined in the topology")
-		case slot.Active && s.userOf(slot.Name) == "":
+		case slot.Active && !s.leavesSlot(s.cluster.Primary, slot.Name):
 			users = append(users, fmt.Sprintf("replication slot %s, in use by process %d", ident(slot.Name), slot.ActivePID))
 		}
 	}

@@ -133,8 +133,10 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft {
 // reason tells why there is work though no value differs.
 func (c *paramChange) reason() string {
 	switch {
-	case c.write && !c.scope.confBlock(c.found.Host).Found:
+	case c.write && !c.scope.confBlock(c.found.Host).found():
 		return "the block is not there yet; no value changes"
+	case c.write && c.scope.confBlock(c.found.Host).renamed():
+		return "the block gets the cluster's new name; no value changes"
 	case c.write:
 		return "the block was edited or moved; no value changes"
 	default:

@@ -25,6 +25,7 @@ type scope struct {
 	targets  []string
 	required map[string]bool // publications and subscriptions beside the targets
 	inApply  bool
+	renames  bool // the topology has moved blocks
 }
 
 // targeted tells whether an object that stands beside the clusters is to be planned: it
@@ -34,7 +35,7 @@ func (s *scope) targeted(address string) bool {
 }
 
 func newScope(t *topology.Topology, c *topology.Cluster, f facts.Facts, o Options) *scope {
-	s := &scope{topology: t, cluster: c, facts: f, replace: map[string]bool{}, targets: o.Targets, inApply: o.InApply}
+	s := &scope{topology: t, cluster: c, facts: f, replace: map[string]bool{}, targets: o.Targets, inApply: o.InApply, renames: anyMoved(t)}
 	for _, address := range o.Replace {
 		s.replace[address] = true
 	}

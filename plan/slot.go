@@ -157,7 +157,7 @@ func (s *scope) goneSlot(m row, n *topology.Node, moves bool, out *findings) {
 	if found != nil && found.Synced {
 		found = nil // its primary's, on a node that was the primary once
 	}
-	if found != nil && found.Active && s.userOf(m.name) == "" {
+	if found != nil && found.Active && !s.leavesSlot(n, m.name) {
 		out.tellHealth(Warning, address, "stop the standby that uses it, then apply again",
 			"slot %s on %s is no longer wanted, but in use by process %d: it stays", ident(m.name), n.Name, found.ActivePID)
 		out.unchanged++
@@ -183,6 +183,11 @@ func (s *scope) goneSlot(m row, n *topology.Node, moves bool, out *findings) {
 		if !moves && found.Type == topology.SlotPhysical {
 			d.Reason += "; the data directory of who used it stays as it is"
 		}
+		for _, sb := range s.cluster.Standbys {
+			if sb.Slot != "" && sb.Slot != m.name && s.slotInUse(sb, n) == m.name {
+				d.Reason = sb.Node.Name + " uses slot " + ident(sb.Slot) + " instead"
+			}
+		}
 		if found.Active {
 			s.freeSlot(d, n, m.name)
 		}
@@ -206,7 +211,7 @@ func (s *scope) heldBy(slot string) *topology.Node {
 func (s *scope) freeSlot(d *draft, n *topology.Node, name string) {
 	longest := time.Duration(0)
 	for _, sb := range s.cluster.Standbys {
-		if sb.Slot == name {
+		if sb.Slot == name || s.slotInUse(sb, n) == name {
 			longest = s.delay(sb.Node) // a delayed standby moves once it has replayed what it has
 		}
 	}
@@ -224,15 +229,24 @@ func (s *scope) lost(n *topology.Node) bool {
 	return slot != nil && slot.WALStatus == "lost"
 }
 
-// userOf answers the standby whose slot has that name: one whose upstream changes
-// in this plan leaves its old slot by itself.
-func (s *scope) userOf(slot string) string {
+// leavesSlot tells whether whoever uses a slot leaves it in this plan: a standby that gets
+// another upstream or another slot, or a subscription that is dropped.
+func (s *scope) leavesSlot(n *topology.Node, slot string) bool {
 	for _, sb := range s.cluster.Standbys {
-		if sb.Slot == slot {
-			return sb.Node.Name
+		if sb.Slot == slot || s.slotInUse(sb, n) == slot {
+			return true
 		}
 	}
-	return s.leavingSubscription(slot)
+	return s.leavingSubscription(slot) != ""
+}
+
+// slotInUse answers the slot of n that a standby uses now, or "".
+func (s *scope) slotInUse(sb *topology.Standby, n *topology.Node) string {
+	f := s.found(sb.Node)
+	if f.Server == nil || !f.Server.InRecovery || s.followed(sb) != n {
+		return ""
+	}
+	return f.Server.InForce("primary_slot_name")
 }
 
 func (s *scope) standbyAddresses() []string {

@@ -16,6 +16,7 @@ import (
 func synchronous(s *scope, out *findings) {
 	n := s.cluster.Primary
 	d := newDraft(Update, s.syncAddress(), n)
+	d.after = []string{s.ledgerAddress()}
 	wanted, current := s.syncWanted(), s.syncCurrent()
 	shrunk, leaves := s.leave(out)
 	d.after = s.beforeSync()
@@ -291,7 +292,7 @@ func (s *scope) syncFile(wanted string) File {
 	}
 	op := s.confFile(n, lines, was)
 	before := s.lines(n)
-	if v, ok := blockOf(was, s.cluster.Name).value(syncNames); ok {
+	if v, ok := blockOf(was, s.cluster).value(syncNames); ok {
 		before = withLine(before, line{name: syncNames, value: v})
 	}
 	op.Diff = linesDiff(confText(before).Text, confText(lines).Text)

@@ -12,7 +12,7 @@ import (
 // want is what the topology says of a node and asks about its machine.
 func want(top *topology.Topology, t *topology.Node, c *topology.Cluster) host.Want {
 	w := host.Want{
-		NodeName: t.Name, ClusterName: c.Name, Instance: c.Name, Port: t.Port, Version: c.Version,
+		NodeName: t.Name, ClusterName: c.Name, EarlierNames: c.Earlier, Instance: c.Name, Port: t.Port, Version: c.Version,
 		DataDir: t.DataDir, ConfigDir: t.ConfigDir, BinDir: t.BinDir, SocketDir: t.SocketDir, Service: t.Service,
 		Parameters: map[string]string{}, Locale: c.InitDB.Locale, Encoding: c.InitDB.Encoding,
 	}

@@ -13,6 +13,8 @@ type Cluster struct {
 	Name string
 	// ID is the address: cluster.orders or cluster.orders["eu"].
 	ID string
+	// Earlier are the names that it had, by moved blocks, the latest first.
+	Earlier []string
 
 	Version  int // 0: that of the binaries
 	Primary  *Node

@@ -60,6 +60,8 @@ func (e *evaluator) declareBlock(block *hcl.Block) {
 		}
 	case "defaults":
 		e.declare(&declaration{kind: "defaults", block: block, at: block.DefRange})
+	case "moved":
+		e.movedBlocks = append(e.movedBlocks, block)
 	case "variable":
 		e.declareLabeled("var", block)
 	default:

@@ -90,6 +90,7 @@ func (b *block) word(name string, to *string, allowed ...string) {
 // slot and that gives none.
 func (b *block) subscriptionSlot(s *Subscription) {
 	if b.has("slot_name") {
+		s.namesSlot = true
 		b.text("slot_name", &s.Options.SlotName, slotName)
 		return
 	}

@@ -39,6 +39,8 @@ type evaluator struct {
 	marked       map[string]bool // texts that sensitive() was called with
 	shown        map[string]bool // texts that nonsensitive() was called with
 	hidden       []hcl.Range     // texts of sensitive values in the files
+	movedBlocks  []*hcl.Block
+	moves        []moved
 }
 
 func newEvaluator(dir string, in Inputs, src *sources) *evaluator {
@@ -89,6 +91,7 @@ func (e *evaluator) run() {
 	sort.Slice(e.top.Clusters, func(i, j int) bool { return e.top.Clusters[i].Name < e.top.Clusters[j].Name })
 	sort.Slice(e.top.Publications, func(i, j int) bool { return e.top.Publications[i].ID < e.top.Publications[j].ID })
 	sort.Slice(e.top.Subscriptions, func(i, j int) bool { return e.top.Subscriptions[i].ID < e.top.Subscriptions[j].ID })
+	e.readMoved()
 	e.validate()
 }
 

@@ -23,6 +23,8 @@ type Node struct {
 	Name string
 	// ID is the address in the topology: node.pg1 or node.pg["pg1"].
 	ID string
+	// Earlier are the names that it had, by moved blocks, the latest first.
+	Earlier []string
 
 	Host     string
 	Address  string // where other nodes reach its PostgreSQL

@@ -15,7 +15,8 @@ import (
 type Publication struct {
 	// ID is the address: publication.orders or publication.orders["eu"].
 	ID       string
-	Name     string // in PostgreSQL
+	Earlier  []string // addresses that it had, by moved blocks, the latest first
+	Name     string   // in PostgreSQL
 	Cluster  *Cluster
 	Database string
 

@@ -128,6 +128,7 @@ func rootSchema() *schema {
 		{"cluster", clusterSchema()},
 		{"publication", publicationSchema()},
 		{"subscription", subscriptionSchema()},
+		{"moved", movedSchema()},
 	}}
 }
 

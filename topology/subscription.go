@@ -26,7 +26,8 @@ const (
 type Subscription struct {
 	// ID is the address: subscription.orders or subscription.orders["eu"].
 	ID       string
-	Name     string // in PostgreSQL
+	Earlier  []string // addresses that it had, by moved blocks, the latest first
+	Name     string   // in PostgreSQL
 	Cluster  *Cluster
 	Database string
 
@@ -54,7 +55,12 @@ type Subscription struct {
 
 	Lifecycle Lifecycle
 	Range     hcl.Range
+
+	namesSlot bool
 }
+
+// NamesSlot tells whether slot_name is written, and not derived from the name.
+func (s *Subscription) NamesSlot() bool { return s.namesSlot }
 
 // SubscriptionOptions are what pg_subscription holds, wanted or found. A pointer
 // that is nil and a text that is "" say nothing: PostgreSQL's default of that

@@ -15,6 +15,7 @@ package conftext
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -120,6 +121,32 @@ func ReplaceBlock(text, name, body string, place Place) (string, error) {
 	// The missing end of the last line goes to the end of the new last line, so
 	// that taking the block away gives the old bytes back.
 	return rest + eol + strings.TrimSuffix(block, eol), nil
+}
+
+// RenameBlock is ReplaceBlock for a cluster that had other names: blocks under those
+// are taken away in the same edit.
+func RenameBlock(text string, earlier []string, name, body string, place Place) (string, error) {
+	for _, was := range earlier {
+		rest, err := ReplaceBlock(text, was, "", place)
+		if err != nil {
+			return "", err
+		}
+		text = rest
+	}
+	return ReplaceBlock(text, name, body, place)
+}
+
+// BlockNames answers the names of all blocks that begin in a text, in order.
+func BlockNames(text string) []string {
+	var names []string
+	for line := range strings.Lines(text) {
+		name, marked := strings.CutPrefix(strings.TrimSpace(line), "# repltool ")
+		name, begins := strings.CutSuffix(name, ": begin")
+		if marked && begins && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // without cuts the block out.

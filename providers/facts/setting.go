@@ -14,11 +14,11 @@ func (s *Server) InForce(name string) string {
 	}
 }
 
-// Outside answers the value that a setting would have without the lines begin
-// to end (from 1, inclusive) of that file; begin 0 leaves nothing out.
-func (s *Server) Outside(name, file string, begin, end int) string {
+// Outside answers the value that a setting would have without the lines of that file
+// that leave answers true for; nil leaves nothing out.
+func (s *Server) Outside(name, file string, leave func(line int) bool) string {
 	return s.fromFiles(name, s.Settings[name], func(f FileSetting) bool {
-		return f.File != file || begin == 0 || f.Line < begin || f.Line > end
+		return f.File != file || leave == nil || !leave(f.Line)
 	})
 }
 

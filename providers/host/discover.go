@@ -21,6 +21,8 @@ import (
 type Want struct {
 	NodeName    string
 	ClusterName string
+	// EarlierNames are names that the cluster had.
+	EarlierNames []string
 	// Instance names a new instance where the layout's usual place is taken; Taken
 	// tells that another node of the topology takes it.
 	Instance string
@@ -127,9 +129,11 @@ func (w Want) script(boundary, user string) string {
 	if w.Version > 0 {
 		version = strconv.Itoa(w.Version)
 	}
-	mark := ""
-	if w.ClusterName != "" {
-		mark = conftext.MarkersOf(w.ClusterName).Begin
+	var marks []string
+	for _, name := range append([]string{w.ClusterName}, w.EarlierNames...) {
+		if name != "" {
+			marks = append(marks, conftext.MarkersOf(name).Begin)
+		}
 	}
 	taken := ""
 	if w.Taken {
@@ -142,7 +146,7 @@ func (w Want) script(boundary, user string) string {
 		{"W_CLUSTER", fileName(w.ClusterName)},
 		{"W_NAME", fileName(w.Instance)},
 		{"W_TAKEN", taken},
-		{"W_MARK", mark},
+		{"W_MARK", strings.Join(marks, "\n")},
 		{"W_OTHERS", w.others()},
 		{"W_PORT", strconv.Itoa(port)},
 		{"W_VERSION", version},

@@ -32,7 +32,7 @@ settings() {
   }
   /^# repltool .*: begin\r?$/ {
     sub(/\r$/, "")
-    if ($0 == ENVIRON["W_MARK"]) got[dir, "mark"] = "ours"
+    if (index("\n" ENVIRON["W_MARK"] "\n", "\n" $0 "\n")) got[dir, "mark"] = "ours"
     else if (got[dir, "mark"] == "") got[dir, "mark"] = "theirs"
   }
   { key = tolower($0); sub(/^[ \t]*/, "", key); sub(/[^a-z_].*$/, "", key) }
