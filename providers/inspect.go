@@ -3,6 +3,8 @@ package providers
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -167,11 +169,24 @@ func (n *Node) judge(ctx context.Context, found *facts.Node, r reading) {
 			h.Running = false // what runs is initdb's own: it answers nobody
 			return
 		}
-		found.ServerError = readError(r.err)
+		found.ServerError = n.listensElsewhere(readError(r.err), h)
 		return
 	}
 	found.Server = r.server
 	n.settle(r.at, h)
+}
+
+// listensElsewhere adds to why a server cannot be asked through the sql block that it
+// listens on another port: without a session there, no plan can change that.
+func (n *Node) listensElsewhere(e *facts.ReadError, h *facts.Host) *facts.ReadError {
+	sql := n.topology.SQL
+	if e == nil || sql == nil || sql.Service != "" || h.Port == 0 || sql.Port == h.Port {
+		return e
+	}
+	told := *e
+	told.Hint = strings.TrimSpace(fmt.Sprintf("%s\nThe server listens on port %d, and the topology connects to port %d. Write port = %d on the node; or change port in postgresql.conf and restart it by hand, or take out the sql block to have the port changed by a plan.",
+		e.Hint, h.Port, sql.Port, h.Port))
+	return &told
 }
 
 // forget keeps the machine and no place of its server.

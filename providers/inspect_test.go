@@ -169,3 +169,16 @@ func TestInspectDown(t *testing.T) {
 	}
 	_ = primary
 }
+
+// TestListensElsewhere: through an sql block a server on another port is not found, and the
+// reason names that port.
+func TestListensElsewhere(t *testing.T) {
+	refused := &facts.ReadError{Kind: facts.Unreachable, Text: "connection refused", Hint: "is it up?"}
+	n := &Node{topology: &topology.Node{Name: "pg1", Port: 5444, SQL: &topology.SQL{Host: "pg1", Port: 5444}}}
+	if e := n.listensElsewhere(refused, &facts.Host{Port: 5432}); !strings.Contains(e.Hint, "listens on port 5432") || !strings.Contains(e.Hint, "port = 5432") {
+		t.Errorf("the hint is %q", e.Hint)
+	}
+	if e := n.listensElsewhere(refused, &facts.Host{Port: 5444}); e.Hint != refused.Hint {
+		t.Errorf("the hint is %q", e.Hint)
+	}
+}

@@ -166,7 +166,11 @@ func TestDiscoverJob(t *testing.T) {
 	if err := host.StartJob(t.Context(), m.conn, m.dir+"/.repltool", "clone", argv, nil); err != nil {
 		t.Fatal(err)
 	}
-	check(t, "job", m.discover(w).Jobs, []facts.Job{{ID: "clone", Argv: argv, Running: true}})
+	running := m.discover(w).Jobs
+	if len(running) != 1 || running[0].PID <= 0 {
+		t.Fatalf("jobs: %+v", running)
+	}
+	check(t, "job", running, []facts.Job{{ID: "clone", Argv: argv, Running: true, PID: running[0].PID}})
 	host.WatchJob(t.Context(), m.conn, m.dir+"/.repltool", "clone", nil)
 	code := 4
 	check(t, "job", m.discover(w).Jobs, []facts.Job{{ID: "clone", Argv: argv, ExitCode: &code}})
