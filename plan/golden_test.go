@@ -206,7 +206,7 @@ func compactOp(op Op) string {
 	case File:
 		return op.Path + "\n" + strings.TrimSuffix(op.Diff, "\n")
 	case Command:
-		return strings.Join(op.Argv, " ")
+		return strings.Replace(strings.Join(op.Argv, " "), startCheck, "START_CHECK", 1)
 	case Wait:
 		kind := "wait: "
 		if op.Gate {

@@ -17,8 +17,25 @@ import (
 // 21.1 "The pg_hba.conf File").
 
 // A rule that the server understands and cannot serve yet (hostssl without SSL) has
-// an error, and a type; it stops nothing.
-const hbaErrors = `SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL AND type IS NULL`
+// an error, and a type; it stops nothing. A line that it cannot read has no type, and for
+// some errors (RADIUS servers) no error text either: success is a type, not the lack of
+// an error. A file without any rule is refused as well.
+const hbaErrors = `SELECT line_number, coalesce(error, 'the server does not accept this line; its log has the reason') AS reason FROM pg_hba_file_rules WHERE type IS NULL
+UNION ALL SELECT NULL, 'the file has no rule' WHERE NOT EXISTS (SELECT FROM pg_hba_file_rules)`
+
+// hbaLoaded is true once the server has read pg_hba.conf since it was written, and finds
+// no error in it: that a reload was asked for says neither. A file that a skewed clock
+// dates into the future counts as read.
+const hbaLoaded = "SELECT CASE WHEN EXISTS (" + hbaErrors + `) THEN 'failed'
+  WHEN modification < pg_conf_load_time() OR modification > clock_timestamp() THEN 't' ELSE 'f' END,
+  (SELECT string_agg(concat_ws(' ', 'line', line_number, reason), '; ') FROM (` + hbaErrors + `) e)
+FROM pg_stat_file(current_setting('hba_file'))`
+
+// reloadRules makes the server read pg_hba.conf, and waits until it has.
+func (d *draft) reloadRules(n *topology.Node) {
+	d.reload(n)
+	d.wait(n, "rules in force", hbaLoaded, settleTimeout)
+}
 
 func hbaRules(s *scope, out *findings) {
 	for _, n := range s.cluster.Members() {
@@ -33,10 +50,10 @@ func hbaRules(s *scope, out *findings) {
 		case !block.is(wanted.Text, conftext.First):
 			d.Reason = hbaReason(block, wanted.Text)
 			d.step(n, "write the block", s.hbaFile(n, f.Host.HBA.Text))
-			d.reload(n)
+			d.reloadRules(n)
 		case f.Host.HBA.Modified > f.Server.ConfLoaded:
 			d.Reason = "the server has not read the file since it was last written"
-			d.reload(n)
+			d.reloadRules(n)
 		}
 		out.put(d)
 	}

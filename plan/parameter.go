@@ -104,6 +104,7 @@ func (s *scope) compareParameters(n *topology.Node, out *findings) *paramChange 
 		}
 	}
 	c.compareOwn()
+	c.tellPending(out)
 	c.reload = c.reload || c.write && !c.restart || len(c.reset) > 0 && !c.restart
 	return c
 }

@@ -149,6 +149,7 @@ func (c *paramChange) addRestart(d *draft, lowering bool) {
 	s, n := c.scope, c.node
 	d.worsen(Restart)
 	d.restarts = append(d.restarts, n.Name)
+	s.checkStart(d, n)
 	standby := s.cluster.Standby(n)
 	relaxed, full := s.relaxed(n)
 	if standby != nil && relaxed != full {

@@ -65,7 +65,7 @@ func remedy(n *topology.Node, h *facts.Host, verb string) string {
 	case h.Layout != facts.LayoutDebian:
 		log = path.Join(h.StateDir, n.Name+".log")
 	}
-	return n.Name + " did not come up: " + log + " says why. If it is a value of the topology, mend it there and apply again: the file is written before " + n.Name + " starts."
+	return n.Name + " did not come up: " + log + " says why. Fix the value that it names and apply again: in the topology, whose values are written before " + n.Name + " starts, or in the server's files if the topology does not set it."
 }
 
 const (

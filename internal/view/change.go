@@ -194,6 +194,9 @@ func (v *planView) command(indent string, op plan.Command) {
 	argv := make([]string, len(op.Argv))
 	for i, arg := range op.Argv {
 		argv[i] = Clean(arg)
+		if first, rest, script := strings.Cut(argv[i], "\n"); script && v.opts.Detail != Verbose {
+			argv[i] = fmt.Sprintf("%s … (%d more lines, shown with -verbose)", first, strings.Count(strings.TrimSpace(rest), "\n")+1)
+		}
 	}
 	v.block(indent, prompt+shellLine(argv, v.width()-len(indent)-len(prompt)))
 }

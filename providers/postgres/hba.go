@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"encoding/json"
 	"net"
 	"strconv"
@@ -37,8 +38,8 @@ func hba() section {
 
 func (r hbaRow) rule() facts.HBARule {
 	rule := facts.HBARule{File: r.File, Line: r.Line}
-	if r.Type == "" {
-		rule.Error = r.Error
+	if r.Type == "" { // for some errors the server gives no text
+		rule.Error = cmp.Or(r.Error, "the server does not accept this line; its log has the reason")
 	}
 	rule.Type, rule.Database, rule.User, rule.Method = r.Type, r.Database, r.User, r.Method
 	rule.Address = cidr(r.Address, r.Netmask)

@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/repltool/repltool/internal/lab"
+)
+
+// TestPendingRestart leaves on a primary what keeps a server from starting, and applies a
+// change that restarts it: the apply stops before the server goes down, whatever it is,
+// and a rule that the server refuses without a word is found before it counts.
+func TestPendingRestart(t *testing.T) {
+	w := newWorld(t, lab.Options{Hosts: 1})
+	w.topology("  parameters = { max_connections = 90 }\n")
+	w.must(0, "apply", "-auto-approve")
+	const conf = "/etc/postgresql/15/main/conf.d/dba.conf"
+	const started = "SELECT pg_postmaster_start_time()"
+	w.topology("  parameters = { max_connections = 95 }\n")
+	for _, c := range []struct{ line, says string }{
+		{"shared_preload_libraries = 'nosuch'", "there is no nosuch"},
+		{"shared_buffers = '900GB'", "shared_buffers takes"},
+		{"huge_pages = on", "huge_pages = on"},
+		{"ssl_cert_file = '/etc/nosuch.pem'", "ssl_cert_file"},
+		{"listen_addresses = 'no.such.name.invalid'", "does not resolve"},
+		{"superuser_reserved_connections = 95", "leaves nothing"},
+		{"wal_level = minimal", "max_wal_senders"},
+		{"hba_file = '/etc/nosuch.conf'", "value would break the node"},
+		{"unix_socket_directories = '/nosuch'", "value would break the node"},
+	} {
+		w.exec(1, "sh", "-c", `echo "$1" >"$2"; chown postgres "$2"`, "sh", c.line, conf)
+		before := w.sql(1, started)
+		w.says(w.must(1, "apply", "-auto-approve", "-allow=restart"), c.says)
+		if after := w.sql(1, started); after != before {
+			t.Errorf("%s: the server was restarted", c.line)
+		}
+	}
+	w.exec(1, "sh", "-c", `echo "max_worker_processes = 11" >"$1"`, "sh", conf)
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "max_worker_processes", "this restart puts it into force", conf)
+	w.must(0, "apply", "-auto-approve", "-allow=restart")
+	if got := w.sql(1, "SHOW max_worker_processes"); got != "11" {
+		t.Errorf("max_worker_processes is %s", got)
+	}
+	w.settled()
+
+	// PostgreSQL 15 says nothing of why: the row is all NULLs.
+	w.topology(`  parameters = { max_connections = 95 }
+  hba {
+    type = "host"
+    database = "all"
+    user = "all"
+    address = "10.9.9.9/32"
+    method = "radius"
+    options = { radiusservers = "no.such.host.invalid", radiussecrets = "x" }
+  }
+`)
+	w.says(w.must(1, "apply", "-auto-approve"), "the server refuses it")
+	if rules := w.sql(1, "SELECT count(*) FROM pg_hba_file_rules WHERE type IS NULL"); rules != "0" {
+		t.Errorf("the refused rule is still in the file: %s", rules)
+	}
+	w.exec(1, "sh", "-c", `echo 'host all all 10.9.9.9/32 radius radiusservers="no.such.host.invalid" radiussecrets="x"' >>/etc/postgresql/15/main/pg_hba.conf`)
+	w.topology("  parameters = { max_connections = 95 }\n")
+	if r := w.must(1, "plan"); !strings.Contains(r.stdout+r.stderr, "the server does not accept this") {
+		t.Errorf("a line that the server refuses is not seen:\n%s%s", r.stdout, r.stderr)
+	}
+	w.exec(1, "sed", "-i", "$d", "/etc/postgresql/15/main/pg_hba.conf")
+	w.must(0, "apply", "-auto-approve")
+	w.settled()
+	w.noSecrets()
+}
