@@ -20,6 +20,7 @@ func (s *scope) checkFiles(n *topology.Node, f *facts.Node, out *findings) {
 	if f.Server == nil || s.recloned(n) {
 		return
 	}
+	s.checkLocked(n, f.Host, out)
 	block := s.confBlock(f.Host)
 	for _, fs := range f.Server.FileSettings {
 		if fs.Error != "" && !waitsForRestart(f.Server, fs) && !(fs.File == f.Host.Conf.Path && block.has(fs.Line)) {
@@ -34,6 +35,29 @@ func (s *scope) checkFiles(n *topology.Node, f *facts.Node, out *findings) {
 			out.finding(s.nodeAddress(n), s.rangeOf(n), "The server's files have an error",
 				"%s: %s, line %d: %s. As long as it is there the server keeps its old rules on reload and does not start again. Mend that line first.",
 				n.Name, cmp.Or(r.File, f.Host.HBA.Path), r.Line, r.Error)
+		}
+	}
+}
+
+// checkLocked refuses, before the first change anywhere, to write a file that cannot be
+// replaced; one that stays as it is may be locked.
+func (s *scope) checkLocked(n *topology.Node, h *facts.Host, out *findings) {
+	lines := s.lines(n)
+	conf := s.confBlock(h)
+	if v, ok := conf.value(syncNames); ok && n == s.cluster.Primary {
+		lines = withLine(lines, line{name: syncNames, value: v})
+	}
+	_, broken := conftext.FindBlock(h.Conf.Text, s.cluster.Name)
+	for _, file := range []struct {
+		facts.File
+		same bool
+	}{
+		{h.Conf, broken != nil || conf.is(confRevealed(lines), conftext.Last) && (n != s.cluster.Primary || s.syncCurrent() == s.syncWanted())},
+		{h.HBA, s.hbaBlock(h).is(s.hbaText(n).Text, conftext.First)},
+	} {
+		if file.Locked != "" && !file.same {
+			out.fail(s.rangeOf(n), "File cannot be replaced",
+				"%s: %s is to be changed, and repltool writes a new file and renames it over the old one, as %s: %s. Then plan again.", n.Name, file.Path, h.OSUser, file.Locked)
 		}
 	}
 }

@@ -95,6 +95,8 @@ type File struct {
 	Owner  string
 	// Modified is when the file was last written, in seconds since 1970.
 	Modified float64
+	// Locked is why repltool cannot replace it, with the way out; "" when it can.
+	Locked string `json:",omitempty"`
 }
 
 // SecretFile is a file whose text must not be shown.

@@ -72,6 +72,8 @@ var (
 	layoutText string
 	//go:embed discover_clone.sh
 	cloneText string
+	//go:embed discover_trust.sh
+	trustText string
 	//go:embed discover.sh
 	discoverText string
 )
@@ -158,7 +160,7 @@ func (w Want) script(boundary, user string) string {
 	} {
 		fmt.Fprintf(&s, "%s=%s\n", v[0], Quote(v[1]))
 	}
-	s.WriteString(layoutText + cloneText + discoverText)
+	s.WriteString(layoutText + cloneText + trustText + discoverText)
 	fmt.Fprintf(&s, "extra() {\n%s}\nmain </dev/null\n", w.extra())
 	return s.String()
 }

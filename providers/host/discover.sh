@@ -246,6 +246,7 @@ EOF
 readable() {
   F=/dev/null
   [ -e "$1" ] || return 0
+  [ -f "$1" ] || fail data "$1 is not a regular file" "Look at it on that machine: ls -l $1"
   [ -r "$1" ] || fail privilege "$1 cannot be read as $W_USER" "Let $W_USER read it."
   F=$1
 }
@@ -325,6 +326,7 @@ main() {
   find_port
   REPLTOOL=${HOME:-/var/tmp}/.repltool
   [ $LAYOUT != bare ] || REPLTOOL=${DATA%/*}/.repltool
+  trusted "$REPLTOOL"
   read -r name </proc/sys/kernel/hostname || name=$(uname -n)
   put hostname "$name"
   put layout $LAYOUT
@@ -352,6 +354,8 @@ main() {
   [ ! -e "$DATA/standby.signal" ] || put standby_signal 1
   put_control
   put_files
+  put_locked conf "$CONF/postgresql.conf"
+  put_locked hba "$HBA"
   put_jobs "$REPLTOOL"
   extra
   put end

@@ -226,3 +226,51 @@ func TestDiscoverOddNames(t *testing.T) {
 		t.Error("a name was run")
 	}
 }
+
+// What is repltool's own is used only where nobody else could have made it: a link, a
+// FIFO, a directory that others can write are refused, by the search and by the lock.
+func TestStateDirectoryIsOurs(t *testing.T) {
+	m := newMachine(t)
+	m.initdb()
+	state := m.dir + "/.repltool"
+	other := m.dir + "/other"
+	for name, make := range map[string][]string{
+		"is a symbolic link":                {"sh", "-c", `mkdir -p "$1/locks" && echo canary >"$2" && ln -s "$2" "$1/locks/apply-1"`, "sh", state, other},
+		"is neither a file nor a directory": {"sh", "-c", `mkdir -p "$1/jobs/x" && mkfifo "$1/jobs/x/argv"`, "sh", state},
+		"can be written by other users":     {"sh", "-c", `mkdir -p "$1/jobs" && chmod 777 "$1/jobs"`, "sh", state},
+	} {
+		m.run("rm", "-rf", state)
+		m.run(make...)
+		_, err := host.Discover(t.Context(), m.conn, m.want())
+		if e := host.ReadError(err); e == nil || e.Kind != facts.BadData || !strings.Contains(e.Text, name) || !strings.Contains(e.Hint, " -- "+state) && !strings.Contains(e.Hint, "-w -- ") {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+	m.run("rm", "-rf", state)
+	m.run("sh", "-c", `mkdir -p "$1/locks" && ln -s "$2" "$1/locks/apply-1"`, "sh", state, other)
+	if _, err := host.AcquireLock(t.Context(), m.conn, state, "apply-1", "me", 0); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		t.Errorf("the lock was taken through a link: %v", err)
+	}
+	if got := strings.TrimSpace(m.run("cat", other)); got != "canary" {
+		t.Errorf("the file that the link names holds %q", got)
+	}
+}
+
+// A managed file that cannot be replaced says so when it is read.
+func TestLockedFile(t *testing.T) {
+	m := newMachine(t)
+	m.initdb()
+	if h := m.discover(m.want()); h.Conf.Locked != "" || h.HBA.Locked != "" {
+		t.Errorf("locked: %q, %q", h.Conf.Locked, h.HBA.Locked)
+	}
+	real := m.dir + "/data/postgresql.conf"
+	m.run("mkdir", m.dir+"/etc")
+	m.run("mv", real, m.dir+"/etc/postgresql.conf")
+	m.run("ln", "-s", m.dir+"/etc/postgresql.conf", real)
+	if err := os.Chown(m.dir+"/etc", 0, 0); err != nil {
+		t.Skip("only root gives a directory away")
+	}
+	if h := m.discover(m.want()); !strings.Contains(h.Conf.Locked, "cannot write the directory "+m.dir+"/etc") {
+		t.Errorf("locked: %q", h.Conf.Locked)
+	}
+}

@@ -3,6 +3,9 @@ umask 077
 d=$1 n=$2
 shift 2
 mkdir -p "$d" || exit 1
+for p in "${d%/jobs/*}" "${d%/*}" "$d" "$d/lock" "$d/log" "$d/argv" "$d/status"; do
+  [ ! -L "$p" ] && { [ ! -e "$p" ] || [ -O "$p" ]; } || { echo "$p is a symbolic link or belongs to another user: repltool does not use it" >&2; exit 1; }
+done
 exec 9>>"$d/lock"
 flock -n 9 || { sleep 0.3 && flock -n 9; } || { # somebody may only have looked
   [ "$(printf '%s\0' "$@" | cksum)" = "$(cksum <"$d/argv.all")" ] && exit 0

@@ -5,6 +5,9 @@
 # the lock writes another one, and nobody has held it meanwhile.
 umask 077
 mkdir -p "$1" || exit 1
+for p in "${1%/*}" "$1" "$1/$2"; do
+  [ ! -L "$p" ] && { [ ! -e "$p" ] || [ -O "$p" ]; } || { echo "$p is a symbolic link or belongs to another user: repltool does not use it" >&2; exit 1; }
+done
 f=$1/$2
 exec 9>>"$f" || exit 1
 flock -n 9 || { case $4 in 0.00) false ;; *) flock -w "$4" 9 ;; esac } || {

@@ -75,7 +75,7 @@ func (f *fields) file(name string) facts.File {
 	if is == nil {
 		return facts.File{Path: path}
 	}
-	return facts.File{Path: path, Exists: true, Text: f.text[name+".text"], Mode: is.mode, Owner: is.owner, Modified: is.modified}
+	return facts.File{Path: path, Exists: true, Locked: f.line(name + ".locked"), Text: f.text[name+".text"], Mode: is.mode, Owner: is.owner, Modified: is.modified}
 }
 
 type stat struct {
