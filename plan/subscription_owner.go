@@ -127,10 +127,25 @@ func (v *subscription) applierProblems(tables []topology.TableName) []applierPro
 		all = append(all, applierProblem{
 			"Missing privileges on the subscriber",
 			fmt.Sprintf("the owner of the subscription, %s, cannot SET ROLE to %s, who owns %s on %s, and changes are applied as that role: replication stops", role, idents(owners), fewTables(foreign), here),
-			"Grant the membership." + in + "GRANT " + idents(owners) + " TO " + role + ";\nor set run_as_owner = true and grant the privileges on the tables.",
+			v.membershipFix(owners, foreign, in),
 		})
 	}
 	return all
+}
+
+// membershipFix says how the owner of the subscription may apply changes of tables that
+// others own: as their member, but never as one of a superuser.
+func (v *subscription) membershipFix(owners []string, tables []topology.TableName, in string) string {
+	role := ident(v.owner())
+	grants := "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON TABLE " + tableIdents(tables) + " TO " + role + ";"
+	superuser := func(name string) bool {
+		r := v.scope.live().Role(name)
+		return r == nil || r.Superuser
+	}
+	if slices.ContainsFunc(owners, superuser) {
+		return "Set run_as_owner = true and grant the privileges on the tables." + in + grants
+	}
+	return "Grant the membership." + in + "GRANT " + idents(owners) + " TO " + role + ";\nor set run_as_owner = true and grant the privileges on the tables:\n  " + grants
 }
 
 // lacks answers the privileges that applying the published operations takes and that the

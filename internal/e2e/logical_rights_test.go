@@ -1,0 +1,185 @@
+package e2e
+
+import (
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestLogicalRights: what a subscription may read, write, connect with and take, on both
+// sides. What would lose rows or stop replication is refused at plan; what was refused
+// works after the way out that the message names.
+func TestLogicalRights(t *testing.T) {
+	for _, suite := range suites() {
+		t.Run(suite, func(t *testing.T) {
+			p := newPair(t, suite)
+			p.declare("")
+			p.must(0, "apply", "-auto-approve")
+			p.in(1, "shop", shopTables)
+			p.in(2, "dw", shopTables)
+			p.slotOfAnother()
+			p.rowSecurity()
+			p.connectionKept()
+			p.newWorker()
+			p.noSecrets()
+		})
+	}
+}
+
+const publishCustomers = `
+publication "orders" {
+  cluster  = cluster.orders
+  database = "shop"
+  tables   = ["customers"]
+}
+subscription "orders" {
+  cluster      = cluster.warehouse
+  database     = "dw"
+  publications = [publication.orders]
+}
+`
+
+// slotOfAnother: a subscription that the topology does not know is disabled, and its slot
+// has the name that ours would have. It gets every row afterwards.
+func (p *pair) slotOfAnother() {
+	p.t.Helper()
+	p.in(2, "postgres", "CREATE DATABASE theirs")
+	p.in(2, "theirs", shopTables)
+	p.in(1, "shop", "CREATE ROLE theirs LOGIN REPLICATION; CREATE PUBLICATION theirs FOR TABLE customers; GRANT SELECT ON customers TO theirs")
+	p.exec(1, "sh", "-c", "echo 'host shop theirs "+p.host(2).Addr+"/32 trust' | tee -a /etc/postgresql/*/main/pg_hba.conf")
+	p.in(1, "shop", "SELECT pg_reload_conf()")
+	p.in(2, "theirs", "CREATE SUBSCRIPTION orders CONNECTION 'host="+p.host(1).Addr+" dbname=shop user=theirs' PUBLICATION theirs")
+	p.expectIn(2, "theirs", "SELECT srsubstate FROM pg_subscription_rel WHERE srrelid = 'customers'::regclass", "r")
+	p.in(2, "theirs", "ALTER SUBSCRIPTION orders DISABLE")
+	p.expectIn(1, "shop", "SELECT active FROM pg_replication_slots", "f")
+	p.in(1, "shop", "INSERT INTO customers SELECT n, 'while they are away' FROM generate_series(1, 100) n")
+
+	p.declare(publishCustomers)
+	p.says(p.must(1, "plan"), "Replication slot already exists", "create_slot = false")
+	p.must(1, "apply", "-auto-approve")
+	p.declare(p.ours(""))
+	p.must(0, "apply", "-auto-approve")
+	p.alike("customers", "true")
+	p.in(2, "theirs", "ALTER SUBSCRIPTION orders ENABLE")
+	p.expectIn(2, "theirs", "SELECT count(*) FROM customers", "100")
+	p.in(2, "theirs", "ALTER SUBSCRIPTION orders DISABLE")
+	p.in(2, "theirs", "ALTER SUBSCRIPTION orders SET (slot_name = NONE)")
+	p.in(2, "theirs", "DROP SUBSCRIPTION orders")
+	p.expectIn(1, "shop", "SELECT active FROM pg_replication_slots WHERE slot_name = 'orders'", "f")
+	p.in(1, "shop", "SELECT pg_drop_replication_slot('orders')")
+	p.in(1, "shop", "DROP PUBLICATION theirs; DROP OWNED BY theirs; DROP ROLE theirs")
+	p.exec(1, "sh", "-c", "sed -i '/ theirs .*trust$/d' /etc/postgresql/*/main/pg_hba.conf")
+	p.in(1, "shop", "SELECT pg_reload_conf()")
+	p.in(2, "postgres", "DROP DATABASE theirs")
+}
+
+// ours is publishCustomers with a slot name of its own.
+func (p *pair) ours(more string) string {
+	return strings.Replace(publishCustomers, "publications = [publication.orders]", "publications = [publication.orders]\n  slot_name    = \"ours\"\n"+more, 1)
+}
+
+// rowSecurity: policies would hide rows from the initial copy. The plan says so, and a
+// copy that meets them all the same fails in place of lacking rows.
+func (p *pair) rowSecurity() {
+	p.t.Helper()
+	p.in(1, "shop", "INSERT INTO items SELECT n, n FROM generate_series(1, 300) n; ALTER TABLE items ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON items USING (id % 3 = 0)")
+	items := strings.Replace(p.ours(""), `["customers"]`, `["customers", "items"]`, 1)
+	p.declare(items)
+	p.says(p.must(1, "plan"), "Row security on a published table", "bypassrls = true")
+	p.expectIn(2, "dw", "SELECT count(*) FROM items", "0")
+
+	p.in(1, "shop", "GRANT SELECT ON items TO replicator; ALTER PUBLICATION orders ADD TABLE items")
+	p.in(2, "dw", "ALTER SUBSCRIPTION orders REFRESH PUBLICATION")
+	p.eventuallyLogs(1, "query would be affected by row-level security policy")
+	p.expectIn(2, "dw", "SELECT count(*) FROM items", "0")
+
+	p.declare(items)
+	p.write("main.hcl", strings.Replace(p.read("main.hcl"), "replication = true", "replication = true\n    bypassrls   = true", 1))
+	p.must(0, "apply", "-auto-approve")
+	p.expectIn(2, "dw", "SELECT count(*) FROM items", "300")
+	p.alike("items", "true")
+	p.settled()
+	p.write("main.hcl", strings.Replace(p.read("main.hcl"), "\n    bypassrls   = true", "", 1))
+	p.says(p.must(2, "plan", "-detailed-exitcode"), "Row security on a published table")
+	p.in(1, "shop", "ALTER TABLE items DISABLE ROW LEVEL SECURITY")
+	p.declare(items)
+	p.must(0, "apply", "-auto-approve")
+	p.settled()
+}
+
+func (p *pair) eventuallyLogs(i int, text string) {
+	p.t.Helper()
+	p.exec(i, "sh", "-c", `for n in $(seq 300); do grep -q -- "$0" /var/log/postgresql/*.log && exit 0; sleep 0.1; done; exit 1`, text)
+}
+
+// connectionKept: what the topology does not speak of stays in CONNECTION, and a commit
+// that waits for the subscription by its application_name does not hang.
+func (p *pair) connectionKept() {
+	p.t.Helper()
+	p.in(2, "dw", "DO $$BEGIN EXECUTE format('ALTER SUBSCRIPTION orders CONNECTION %L', (SELECT subconninfo FROM pg_subscription) || ' application_name=evapp connect_timeout=10 keepalives_idle=30'); END$$")
+	p.expectIn(1, "shop", "SELECT application_name FROM pg_stat_replication", "evapp")
+	p.in(1, "shop", "ALTER SYSTEM SET synchronous_standby_names = 'evapp'")
+	p.in(1, "shop", "SELECT pg_reload_conf()")
+	p.expectIn(1, "shop", "SELECT sync_state FROM pg_stat_replication", "sync")
+	p.settled()
+	p.in(1, "shop", "INSERT INTO customers VALUES (201, 'committed')")
+	p.write("main.hcl", strings.Replace(p.read("main.hcl"), "slot_name ", "binary       = true\n  slot_name ", 1))
+	p.says(p.must(0, "apply", "-auto-approve"), "Subscription is a synchronous standby")
+	p.in(1, "shop", "INSERT INTO customers VALUES (202, 'committed')")
+	p.expectIn(2, "dw", "SELECT subconninfo LIKE '%keepalives_idle=30%' FROM pg_subscription", "t")
+	p.in(1, "shop", "ALTER SYSTEM RESET synchronous_standby_names")
+	p.in(1, "shop", "SELECT pg_reload_conf()")
+	p.settled()
+}
+
+// newWorker: "follows" is told only of a worker that began after the change. The one of
+// before waits for a lock, and would go on with the old connection for as long as that
+// is held.
+func (p *pair) newWorker() {
+	p.t.Helper()
+	const hold = "BEGIN; LOCK TABLE customers IN SHARE MODE; SELECT pg_sleep(600)"
+	locked := make(chan struct{})
+	go func() {
+		defer close(locked)
+		_, _ = p.host(2).SQLOn(p.t.Context(), 5432, "dw", hold) // it is ended below
+	}()
+	p.expectIn(2, "dw", "SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND granted AND relation = 'customers'::regclass", "1")
+	p.in(1, "shop", "INSERT INTO customers VALUES (301, 'behind a lock')")
+	p.expectIn(2, "dw", "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'customers'::regclass", "1")
+	worker := p.in(2, "dw", "SELECT pid FROM pg_stat_subscription WHERE relid IS NULL AND pid IS NOT NULL")
+
+	connects := p.read("main.hcl")
+	refused := strings.NewReplacer("cluster \"orders\" {\n", "cluster \"orders\" {\n  replication { role = \"replicator\" }\n", "  database \"shop\" {}", "  role \"limited\" {\n    replication      = true\n    password         = var.password\n    valid_until      = \"2020-01-01\"\n  }\n  database \"shop\" {}",
+		"slot_name ", "role         = \"limited\"\n  slot_name ").Replace(connects)
+	p.write("main.hcl", refused)
+	apply := exec.CommandContext(p.t.Context(), binary, "apply", "-auto-approve")
+	var out strings.Builder
+	apply.Dir, apply.Env, apply.Stdout, apply.Stderr = p.dir, p.env, &out, &out
+	if err := apply.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := p.host(2).Exec(p.t.Context(), "sh", "-c", `for n in $(seq 300); do grep -q "password authentication failed for user" /var/log/postgresql/*.log && exit 0; sleep 0.1; done; exit 1`); err != nil {
+		p.t.Errorf("no worker has tried the new connection: %v\n%s", err, out.String())
+	}
+	if err := apply.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatal(err)
+	}
+	_ = apply.Wait() // the exit code tells
+	if code := apply.ProcessState.ExitCode(); code != 130 {
+		p.t.Errorf("apply of a connection that nobody can log in by: exit code %d, want 130\n%s", code, out.String())
+	}
+	p.must(2, "drift")
+	p.write("main.hcl", strings.Replace(refused, "role         = \"limited\"", "role         = \"replicator\"", 1))
+	p.must(0, "apply", "-auto-approve") // while the table is still locked
+	if now := p.in(2, "dw", "SELECT pid FROM pg_stat_subscription WHERE relid IS NULL AND received_lsn IS NOT NULL"); now == worker || now == "" {
+		p.t.Errorf("worker %q before the change, %q after it", worker, now)
+	}
+	p.in(2, "dw", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE%'")
+	<-locked
+	p.alike("customers", "true")
+	p.in(1, "shop", "DROP OWNED BY limited") // what was granted to it stays
+	p.write("main.hcl", connects)
+	p.must(0, "apply", "-auto-approve", "-allow=drop")
+	p.settled()
+}
