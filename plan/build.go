@@ -135,6 +135,7 @@ func buildCluster(s *scope) *findings {
 	}
 	health(s, out)
 	unmanaged(s, out)
+	foreign(s, out)
 	if s.live() == nil && !s.fresh() {
 		if s.primary().Complete() {
 			instances(s, out) // it is down: what it holds is seen once it is up

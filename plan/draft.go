@@ -38,8 +38,12 @@ func (d *draft) worsen(i Impact) {
 	}
 }
 
-// differ notes one difference; pointers are nil where the attribute is absent.
+// differ notes one difference; pointers are nil where the attribute is absent. Two equal
+// values are none, but for secrets, which look alike.
 func (d *draft) differ(name string, before, after *string, note string) {
+	if before != nil && after != nil && *before == *after && *before != topology.Redacted {
+		return
+	}
 	d.Attributes = append(d.Attributes, Attribute{Name: name, Before: before, After: after, Note: note})
 }
 

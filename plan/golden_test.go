@@ -136,6 +136,13 @@ func always(t *testing.T, top *topology.Topology, f facts.Facts, o Options, p *P
 	if first.String() != round.String() {
 		t.Error("the plan changes when it is encoded and decoded")
 	}
+	for _, c := range p.Changes {
+		for _, a := range c.Attributes {
+			if a.Before != nil && a.After != nil && *a.Before == *a.After && *a.Before != topology.Redacted {
+				t.Errorf("%s: %s changes from %q to the same value", c.Address, a.Name, *a.Before)
+			}
+		}
+	}
 	done := map[string]bool{}
 	for _, s := range p.Steps {
 		for _, id := range s.Requires {

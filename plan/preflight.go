@@ -33,6 +33,7 @@ func preflight(s *scope, out *findings) {
 		s.refuseCutOff(n, f, out)
 		s.checkTLS(n, f, out)
 		s.checkResolved(n, out)
+		s.checkPassfiles(n, f, out)
 		switch sb := s.cluster.Standby(n); {
 		case f.Host.Data.State == facts.DataForeign && len(f.Host.Jobs) == 0:
 			out.fail(s.rangeOf(n), "Data directory is not empty",

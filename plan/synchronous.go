@@ -16,10 +16,9 @@ import (
 func synchronous(s *scope, out *findings) {
 	n := s.cluster.Primary
 	d := newDraft(Update, s.syncAddress(), n)
-	d.after = []string{s.ledgerAddress()}
 	wanted, current := s.syncWanted(), s.syncCurrent()
 	shrunk, leaves := s.leave(out)
-	d.after = s.beforeSync()
+	d.after = append(s.beforeSync(), s.ledgerAddress())
 	owed := s.keptAside()
 	back := leaves && (s.closes(d, s.leavingAddress(), out) || !s.syncReadable(out))
 	switch {
@@ -49,6 +48,9 @@ func synchronous(s *scope, out *findings) {
 	d.worsen(Reload)
 	d.Effect = s.syncEffect(back)
 	d.differ(syncNames, ptr(literal(shrunk)), ptr(literal(wanted)), "")
+	if len(d.Attributes) == 0 && d.Reason == "" {
+		d.Reason = "the same value is written into the managed block"
+	}
 	s.gates(d, current, shrunk, wanted, out)
 	s.writeSync(d, wanted, leaves)
 	d.reload(n)

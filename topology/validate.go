@@ -15,6 +15,7 @@ import (
 func (e *evaluator) validate() {
 	e.checkNames()
 	e.checkEndpoints()
+	e.checkInstances()
 	e.checkDataDirs()
 	e.checkMembership()
 	for _, c := range e.top.Clusters {
@@ -58,6 +59,22 @@ func (e *evaluator) checkEndpoints() {
 			continue
 		}
 		seen[endpoint] = n
+	}
+}
+
+// checkInstances refuses two nodes that are one instance under two addresses: one machine,
+// one port, and no two data directories that would tell them apart.
+func (e *evaluator) checkInstances() {
+	for i, n := range e.top.Nodes {
+		for _, first := range e.top.Nodes[:i] {
+			same := n.Host != "" && strings.EqualFold(n.Host, first.Host) && n.Access == first.Access && n.Port == first.Port &&
+				n.SSH.Port == first.SSH.Port && n.SSH.ProxyJump == first.SSH.ProxyJump && !strings.EqualFold(n.Address, first.Address)
+			if same && (n.DataDir == "" || first.DataDir == "") {
+				e.add(problem(e.places.of(n, "host", n.Range), "Two nodes with one instance",
+					"%s and %s (at %s) are both port %d on host %s, which is one PostgreSQL instance. Give one of them another host or port, or give each its data_dir.",
+					n.ID, first.ID, where(first.Range), n.Port, n.Host))
+			}
+		}
 	}
 }
 
