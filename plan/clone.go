@@ -21,10 +21,14 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	n, h := sb.Node, s.found(sb.Node).Host
 	again := s.moves(n)
 	action := Create
-	if again {
+	lost := len(s.traces(n)) > 0
+	if again || lost {
 		action = Replace
 	}
 	d := newDraft(action, s.standbyAddress(n), n)
+	if lost {
+		d.Reason = "the data that were there before are lost: cloned again because of -replace"
+	}
 	d.after = append(s.upstreamAddresses(sb), s.earlierClone(sb)...)
 	d.after = append(d.after, s.nodeAddress(n), s.basebackupAddress(n), s.parametersAddress(s.followed(sb)))
 	d.after = append(d.after, s.leaveFirst(sb, out)...)
@@ -33,6 +37,10 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	d.Effect = copyNote(size)
 	d.copies = []Copy{{Node: n.Name, Bytes: size}}
 	d.differ("upstream", nil, ptr(sb.Upstream.Name), "")
+	// Before all else: from now on what is there is the job's.
+	if !again && h.Job(jobID(n, h, "clone")) == nil {
+		d.note(n, h, jobID(n, h, "clone"), s.toCopy(sb)...)
+	}
 	if s.cluster.Replication.Role.Password.IsSet() {
 		d.passfile(n, h.Passfile, s.standbyPasswords(sb))
 	}
@@ -69,12 +77,13 @@ func JobDir(h *facts.Host, id string) string { return path.Join(h.StateDir, "job
 // markers are the directories of all jobs that make or made the data directory of n,
 // and of those that this plan starts.
 func markers(n *topology.Node, h *facts.Host) []string {
-	dirs := []string{JobDir(h, jobID(n, h, "clone")), JobDir(h, jobID(n, h, "verify"))}
+	clone := JobDir(h, jobID(n, h, "clone"))
+	dirs := []string{JobDir(h, jobID(n, h, "verify"))}
 	for _, job := range h.Jobs {
 		dirs = append(dirs, JobDir(h, job.ID))
 	}
 	slices.Sort(dirs)
-	return slices.Compact(dirs)
+	return append(without(slices.Compact(dirs), []string{clone}), clone) // last: it marks the data directory
 }
 
 // copySteps adds the copy and its check, or what is left to do of those that an earlier
@@ -87,6 +96,9 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 	left, why := s.leftOf(sb)
 	switch left {
 	case leftNothing:
+		if s.moves(n) {
+			d.note(n, h, copying.Job, s.toCopy(sb)...)
+		}
 	case leftOther:
 		s.otherRuns(sb, why, out)
 		return false
@@ -97,6 +109,7 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 		return false
 	case leftAside: // what was there is aside; only the markers are in the way
 		d.remove(n, "remove the markers of an earlier copy", markers(n, h)...)
+		d.note(n, h, copying.Job, s.toCopy(sb)...)
 	case leftRunning:
 		d.Reason = why
 		if clone := h.Job(copying.Job); clone != nil {

@@ -58,6 +58,8 @@ func (s *scope) leftOf(sb *topology.Standby) (left earlier, why string) {
 		return leftRunning, "an earlier apply started the base backup, and it still runs: it is followed to its end"
 	case s.moves(n):
 		return leftAside, ""
+	case h.Data.State != facts.DataCluster && clone != nil && clone.Argv == nil:
+		return leftPart, "an earlier apply ended before the base backup began"
 	case h.Data.State != facts.DataCluster:
 		return leftPart, "an earlier apply left part of a base backup, in which no server was started: it is removed first"
 	case !h.Data.Unstarted:
@@ -165,13 +167,22 @@ func (s *scope) cancel(d *draft, sb *topology.Standby) {
 	}
 }
 
-// discard removes what an earlier apply left, and its record.
+// discard removes what an earlier apply left, by its record, and records anew what the
+// next one fills.
 func (s *scope) discard(d *draft, sb *topology.Standby) {
 	n, h := sb.Node, s.found(sb.Node).Host
+	job := jobID(n, h, "clone")
+	clone := h.Job(job)
+	if len(h.Jobs) > 1 || clone == nil {
+		d.remove(n, "remove the record of its check", without(markers(n, h), []string{JobDir(h, job)})...)
+	}
 	if left := s.leftovers(sb); len(left) > 0 {
 		d.command(n, "remove what it left beside the data directory", removeLeftovers(h, left)...)
 	}
-	d.command(n, "remove it", removeHalfMade(h.DataDir, markers(n, h)...)...)
+	if clone != nil {
+		d.removeHalfMade(n, h, "remove it", clone)
+	}
+	d.note(n, h, job, s.toCopy(sb)...)
 }
 
 // asideJob names the job that moves the standby that is cloned again out of the way. Its

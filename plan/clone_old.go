@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
@@ -114,64 +113,35 @@ func asideDirs(h *facts.Host) []string {
 }
 
 // leftovers are the directories beside the data directory in which a copy that was cut
-// off may have left files: those that its command names, and, for what no mapping names,
-// the upstream's own. A copy that found one of them not empty wrote to none.
+// off may have left files: those that its record names. A copy that found one of them not
+// empty wrote to none.
 func (s *scope) leftovers(sb *topology.Standby) []string {
 	h := s.found(sb.Node).Host
 	clone := h.Job(jobID(sb.Node, h, "clone"))
 	if clone == nil || clone.Refused || !s.discards(sb) {
 		return nil
 	}
-	var dirs []string
-	for i, word := range clone.Argv {
-		if i == 0 {
-			continue
-		}
-		switch clone.Argv[i-1] {
-		case "--waldir":
-			dirs = append(dirs, word)
-		case "--tablespace-mapping":
-			if _, to, ok := cutMapping(word); ok {
-				dirs = append(dirs, to)
-			}
-		}
-	}
-	_, spaces := s.source(sb)
-	for _, t := range spaces {
-		if s.cluster.BaseBackup.TablespaceMapping[t.Location] == "" {
-			dirs = append(dirs, t.Location)
-		}
-	}
-	slices.Sort(dirs)
-	return slices.Compact(dirs)
+	return without(clone.Absent, []string{h.DataDir, h.ConfigDir})
 }
 
-// cutMapping parts an argument of --tablespace-mapping.
-func cutMapping(word string) (from, to string, ok bool) {
-	for i := range len(word) {
-		if word[i] == '=' && (i == 0 || word[i-1] != '\\') {
-			unescape := strings.NewReplacer(`\=`, "=")
-			return unescape.Replace(word[:i]), unescape.Replace(word[i+1:]), true
-		}
+// toCopy are the directories that the copy for a standby fills.
+func (s *scope) toCopy(sb *topology.Standby) []string {
+	h := s.found(sb.Node).Host
+	var dirs []string
+	for _, p := range s.places(sb) {
+		dirs = append(dirs, p.dir)
 	}
-	return "", "", false
+	if s.needsConfig(sb.Node) && h.ConfigDir != h.DataDir {
+		dirs = append(dirs, h.ConfigDir)
+	}
+	return dirs
 }
 
 // removeLeftovers empties directories of what pg_basebackup puts there and nothing else:
 // the version's directory of a tablespace, WAL segments and what goes with them.
 func removeLeftovers(h *facts.Host, dirs []string) []string {
 	ours := fmt.Sprintf(`.*/(PG_%d_[0-9]+|[0-9A-F]{24}(\.partial)?|[0-9A-F]{8}\.history|archive_status|summaries)`, h.Version)
-	script := neverStarted + ` || exit 1; ours=$2; shift 2; for dir; do [ ! -d "$dir" ] || ` +
+	script := neverStarted + `ours=$2; shift 2; for dir; do [ ! -d "$dir" ] || ` +
 		`find "$dir/" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex "$ours" -exec rm -rf -- {} + || exit; done`
 	return append([]string{"sh", "-c", script, "sh", h.DataDir, ours}, dirs...)
-}
-
-// neverStarted asks whether no server was started in the directory $1: it has no
-// pg_control, or is as pg_basebackup leaves it.
-const neverStarted = `{ [ ! -e "$1/global/pg_control" ] || { [ -e "$1/backup_label" ] && [ ! -e "$1/postmaster.opts" ]; }; }`
-
-// removeHalfMade removes a data directory in which no server was started, and what marks
-// it. A directory in which one was started between the plan and this step is left alone.
-func removeHalfMade(dataDir string, others ...string) []string {
-	return append([]string{"sh", "-c", neverStarted + ` && rm -rf -- "$@"`, "sh", dataDir}, others...)
 }

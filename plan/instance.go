@@ -50,9 +50,12 @@ func (s *scope) create() *draft {
 	d.differ("version", nil, ptr(strconv.Itoa(h.Version)), "")
 	d.differ("data_dir", nil, ptr(h.DataDir), "")
 	making := Command{Argv: s.initdb(n, h), Job: jobID(n, h, "init")}
-	if job := h.Job(making.Job); job.Failed() {
-		d.Reason = "an earlier apply left a half-made cluster, which never ran: it is removed first"
-		d.command(n, "remove the half-made cluster", removeHalfMade(h.DataDir, halfMade(h, making.Job)[1:]...)...)
+	if job := h.Job(making.Job); job == nil || job.Failed() {
+		if job != nil {
+			d.Reason = "an earlier apply left a half-made cluster, which never ran: it is removed first"
+			d.removeHalfMade(n, h, "remove the half-made cluster", job)
+		}
+		d.note(n, h, making.Job, s.toMake(h)...)
 		d.step(n, "make the cluster", making)
 	} else if !job.Done() || h.Data.State != facts.DataCluster {
 		d.step(n, "make the cluster", making)
@@ -68,13 +71,12 @@ func (s *scope) create() *draft {
 	return d
 }
 
-// halfMade are the directories that a dead initdb may have left, and its marker.
-func halfMade(h *facts.Host, job string) []string {
-	dirs := []string{h.DataDir}
-	if h.ConfigDir != h.DataDir {
-		dirs = append(dirs, h.ConfigDir)
+// toMake are the directories that initdb or pg_createcluster makes.
+func (s *scope) toMake(h *facts.Host) []string {
+	if h.ConfigDir == h.DataDir || h.Layout != facts.LayoutDebian {
+		return []string{h.DataDir}
 	}
-	return append(dirs, JobDir(h, job))
+	return []string{h.DataDir, h.ConfigDir}
 }
 
 func (s *scope) removeInitMarker(d *draft) {

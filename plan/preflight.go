@@ -34,10 +34,13 @@ func preflight(s *scope, out *findings) {
 		s.checkTLS(n, f, out)
 		s.checkResolved(n, out)
 		s.checkPassfiles(n, f, out)
+		s.checkMounted(n, f, out)
+		s.checkLinks(n, f, out)
+		s.checkTraces(n, f, out)
 		switch sb := s.cluster.Standby(n); {
-		case f.Host.Data.State == facts.DataForeign && len(f.Host.Jobs) == 0:
+		case f.Host.Data.State == facts.DataForeign && !f.Host.WasAbsent(f.Host.DataDir):
 			out.fail(s.rangeOf(n), "Data directory is not empty",
-				"%s: %s holds files that are no PostgreSQL cluster. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)
+				"%s: %s holds files that are no PostgreSQL cluster, and no record of an earlier apply says that it was empty before. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)
 		case sb != nil:
 			s.checkStandby(sb, f, out)
 			s.checkClusterNames(sb, out)
@@ -97,7 +100,7 @@ func (s *scope) checkPrimary(n *topology.Node, f *facts.Node, out *findings) {
 	case f.Host.Job(jobID(n, f.Host, "init")).Failed() && f.Host.Data.State == facts.DataCluster && f.Server == nil:
 		out.finding(s.nodeAddress(n), n.Range, "A cluster that was not made to its end",
 			"%s: the command that made %s ended badly, and whether the cluster ever ran cannot be told. If nothing in it is of use, remove it by hand:\n  rm -rf %s",
-			n.Name, f.Host.DataDir, strings.Join(halfMade(f.Host, jobID(n, f.Host, "init")), " "))
+			n.Name, f.Host.DataDir, strings.Join(append(s.toMake(f.Host), JobDir(f.Host, jobID(n, f.Host, "init"))), " "))
 	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal:
 		out.finding(s.cluster.ID, s.cluster.Range, "The primary is a standby",
 			"%s is down, and its data directory is that of a standby (standby.signal). Name the live primary in the topology.", n.Name)
@@ -134,7 +137,7 @@ func (s *scope) checkStandby(sb *topology.Standby, f *facts.Node, out *findings)
 			n.Name, f.Host.DataDir, identifier, s.cluster.Primary.Name, p.Server.SystemIdentifier, s.standbyAddress(n))
 	case f.Server == nil && !f.Host.StandbySignal:
 		out.finding(s.nodeAddress(n), s.rangeOf(n), "Not a standby",
-			"%s is down, and its data directory %s has no standby.signal: it would start as a primary. If it was one, clone it again with -replace=%s.", n.Name, f.Host.DataDir, s.standbyAddress(n))
+			"%s is down, and its data directory %s has no standby.signal: it would start as a primary. %s", n.Name, f.Host.DataDir, s.ifPrimary(sb))
 	case f.Server != nil && p.Server != nil && f.Server.Timeline > p.Server.Timeline:
 		out.finding(s.nodeAddress(n), s.rangeOf(n), "Timelines have parted",
 			"%s is on timeline %d, and its primary %s on %d: it has seen a promotion that the primary has not. Clone it again with -replace=%s, or name the right primary.",
@@ -142,6 +145,14 @@ func (s *scope) checkStandby(sb *topology.Standby, f *facts.Node, out *findings)
 	case f.Server != nil && s.repointed(sb):
 		s.checkReach(sb, f, out)
 	}
+}
+
+// ifPrimary is what to do about a standby that may have been a primary.
+func (s *scope) ifPrimary(sb *topology.Standby) string {
+	if s.live() == nil {
+		return fmt.Sprintf("If it was one, it may have the newest data of the cluster: write primary = %s. Do not remove or replace it before you know.", sb.Node.ID)
+	}
+	return fmt.Sprintf("If it was one, clone it again with -replace=%s.", s.standbyAddress(sb.Node))
 }
 
 // checkReplace refuses -replace of what is no standby.

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
@@ -31,6 +33,14 @@ func primaries(s *scope, out *findings) {
 			out.finding(c.ID, c.Range, "Two live primaries",
 				"%s and %s are both primaries of the system %s: data written to one are not on the other. Nothing is changed. Find out which one clients write to, stop the other, then clone it again with -replace=%s.standby.NODE.",
 				c.Primary.Name, n.Name, p.Server.SystemIdentifier, c.ID)
+		case p.Server == nil && s.ofThisCluster(n):
+			out.finding(c.ID, c.Range, "Another node is the primary",
+				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has taken its place, write that in the topology:\n  primary = %s\nand leave %s out of it until its machine is back; then list it in standbys and clone it again with -replace=%s.",
+				n.Name, s.found(n).Server.SystemIdentifier, s.found(n).Server.Timeline, c.Primary.Name, s.why(p), n.Name, n.ID, c.Primary.Name, s.standbyAddress(c.Primary))
+		case p.Server == nil:
+			out.finding(c.ID, c.Range, "Another node is the primary",
+				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has the data of this cluster, write that in the topology:\n  primary = %s\nIf it is another cluster, leave it as it is and give the node another data_dir and port.",
+				n.Name, s.found(n).Server.SystemIdentifier, s.found(n).Server.Timeline, c.Primary.Name, s.why(p), n.Name, n.ID)
 		case s.replace[s.standbyAddress(n)]:
 		default:
 			out.finding(s.nodeAddress(n), s.rangeOf(n), "A cluster of somebody else's",
@@ -38,10 +48,44 @@ func primaries(s *scope, out *findings) {
 				n.Name, c.Primary.Name, s.found(n).Host.DataDir, s.found(n).Server.SystemIdentifier)
 		}
 	}
-	if len(live) == 0 && p.Server != nil && p.Server.InRecovery {
+	if unread := s.unread(); len(live) == 0 && p.Server != nil && p.Server.InRecovery && len(unread) > 0 {
+		out.finding(c.ID, c.Range, "The primary is a standby",
+			"%s is in recovery, and %s could not be read: the primary may be there. Nothing is changed. Promote no node before you know. Read those nodes first, or name the live primary in the topology.",
+			c.Primary.Name, strings.Join(unread, ", "))
+	} else if len(live) == 0 && p.Server != nil && p.Server.InRecovery {
 		out.finding(c.ID, c.Range, "The primary is a standby",
 			"%s is in recovery, and no node of the topology is a primary. Nothing is changed. Name the live primary in the topology, or promote %s.", c.Primary.Name, c.Primary.Name)
 	}
+}
+
+// ofThisCluster tells of a live primary that it is of this cluster: it has the cluster's block,
+// repltool's ledger of it, or has been promoted.
+func (s *scope) ofThisCluster(n *topology.Node) bool {
+	f := s.found(n)
+	ledger := f.Server.Ledger != nil && slices.ContainsFunc(f.Server.Ledger.Managed, func(m facts.Managed) bool { return under(m.Address, s.cluster.ID) })
+	return ledger || f.Server.Timeline > 1 || f.Host != nil && s.confBlock(f.Host).found()
+}
+
+// why tells why nothing is known of a server that should be the primary.
+func (s *scope) why(p *facts.Node) string {
+	switch {
+	case !p.Complete():
+		return "could not be read"
+	case s.fresh():
+		return "has no cluster"
+	}
+	return "is down"
+}
+
+// unread names the members that could not be read, or not in full.
+func (s *scope) unread() []string {
+	var names []string
+	for _, n := range s.cluster.Members() {
+		if !s.found(n).Complete() {
+			names = append(names, n.Name)
+		}
+	}
+	return names
 }
 
 // checkStillPrimary refuses to start a primary that is down while a standby may have
@@ -78,15 +122,26 @@ func timeline(f *facts.Node) int {
 	return t
 }
 
-// checkNoHeirs refuses to make a new primary while standbys hold data: they are
-// of another cluster, perhaps the one whose primary was lost.
+// checkNoHeirs refuses to create a new primary while standbys hold data, or may: they are
+// of another cluster, perhaps the one whose primary was lost. -replace does not help: what
+// it would move aside may be the only copy.
 func (s *scope) checkNoHeirs(n *topology.Node, out *findings) {
 	for _, sb := range s.cluster.Standbys {
 		f := s.found(sb.Node)
-		if f.Host != nil && f.Host.Data.State == facts.DataCluster && !s.recloned(sb.Node) {
+		switch {
+		case !f.Complete():
+			out.finding(s.cluster.ID, s.cluster.Range, "A standby could not be read",
+				"%s has no cluster, and %s could not be read: it may hold the data of this one. A new primary is not created before that is known, with -target neither. Make %s readable; or, if its machine is new as well, leave it out of standbys until it is there.",
+				n.Name, sb.Node.Name, sb.Node.Name)
+		case f.Host.Data.State == facts.DataCluster && !sameSystem(s.primary(), f):
 			out.finding(s.cluster.ID, s.cluster.Range, "The primary has no data, but a standby has",
 				"%s has no cluster, and %s holds one in %s. A new primary would have another system identifier, and the data of %s would not be in it. If %s has the data to keep, name it as the primary.",
 				n.Name, sb.Node.Name, f.Host.DataDir, sb.Node.Name, sb.Node.Name)
 		}
 	}
+}
+
+// sameSystem tells whether the data directories of two nodes are of one cluster.
+func sameSystem(a, b *facts.Node) bool {
+	return a.Host.Control != nil && b.Host != nil && b.Host.Control != nil && a.Host.Control.SystemIdentifier == b.Host.Control.SystemIdentifier
 }

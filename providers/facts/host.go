@@ -31,6 +31,13 @@ type Host struct {
 	SocketDir string
 
 	Data DataDir
+	// ConfigState is what ConfigDir holds where it is not DataDir and no cluster is there.
+	ConfigState DataState `json:",omitempty"`
+	// ServerLog is the log that pg_ctl wrote for this node's server; "" when there is none.
+	ServerLog string `json:",omitempty"`
+	// Unmounted are the file systems that belong on the way to a directory of the cluster
+	// and are not mounted; asked only when no server runs.
+	Unmounted []Mount `json:",omitempty"`
 	// Aside tells that the directory of an earlier clone waits beside the data
 	// directory, under its name and ".repltool-old".
 	Aside bool `json:",omitempty"`
@@ -156,6 +163,13 @@ type Disk struct {
 	Total int64
 }
 
+// Mount is a mount point on which nothing is mounted.
+type Mount struct {
+	Point  string
+	Source string // what says that something belongs there: "/etc/fstab"
+	Dir    string // the directory of the cluster that is below it
+}
+
 // Dir answers the directory of that path, or nil.
 func (h *Host) Dir(path string) *Dir {
 	return find(h.Dirs, func(d *Dir) bool { return d.Path == path })
@@ -169,6 +183,9 @@ type Job struct {
 	Running  bool
 	PID      int  `json:",omitempty"` // of its process group, while it runs
 	ExitCode *int // nil while it runs, or when it was killed
+	// Absent are the directories that did not exist or were empty when the job was begun:
+	// what they hold is the job's.
+	Absent []string `json:",omitempty"`
 	// Refused tells of a copy that found a directory not empty: it wrote nothing.
 	Refused bool `json:",omitempty"`
 }
@@ -181,6 +198,12 @@ func (h *Host) Job(id string) *Job {
 // Making tells that a detached command is at work on the data directory.
 func (h *Host) Making() bool {
 	return slices.ContainsFunc(h.Jobs, func(j Job) bool { return j.Running })
+}
+
+// WasAbsent tells whether a job recorded that the directory did not exist or was empty
+// when the job was begun.
+func (h *Host) WasAbsent(dir string) bool {
+	return slices.ContainsFunc(h.Jobs, func(j Job) bool { return slices.Contains(j.Absent, dir) })
 }
 
 // Done tells that it ended well.

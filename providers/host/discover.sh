@@ -73,6 +73,16 @@ no_binaries() {
     "Install PostgreSQL$v there, or set bin_dir."
 }
 
+# missing ends the search unless the path does not exist: a file system that does not
+# answer, or fails, reads like an empty one.
+missing() {
+  e=$(LC_ALL=C stat -- "$1" 2>&1)
+  case $e in
+    *'No such file or directory' | *'Not a directory') ;;
+    *) fail read "it is not known whether $1 exists: $e" "Check the file system on that machine." ;;
+  esac
+}
+
 # look tells whether a path can be looked at; up is its nearest ancestor.
 look() {
   up=$1
@@ -81,6 +91,7 @@ look() {
     up=${up:-/}
   done
   [ "$up" = "$1" ] || [ -x "$up" ] || [ ! -d "$up" ] || fail privilege "$up cannot be looked into as $W_USER, so that it is not known whether $1 is there" "Let $W_USER into $up, or set os_user to its owner."
+  [ "$up" = "$1" ] || missing "$1"
 }
 
 # holds tells what a directory holds: HELD is absent, empty or foreign.
@@ -260,8 +271,8 @@ put_files() {
   put pass.path "$REPLTOOL/$W_NODE.pass"
   put subscriptions.path "$REPLTOOL/$W_CLUSTER.subscriptions.pass"
   put stats
-  stat -L -c '%a %.9Y %U %n' -- "$DATA" "$CONF/postgresql.conf" "$HBA" \
-    "$REPLTOOL/$W_NODE.pass" "$REPLTOOL/$W_CLUSTER.subscriptions.pass" 2>/dev/null
+  LC_ALL=C stat -L -c '%a %.9Y %U %n' -- "$DATA" "$CONF/postgresql.conf" "$HBA" \
+    "$REPLTOOL/$W_NODE.pass" "$REPLTOOL/$W_CLUSTER.subscriptions.pass" 2>&1
   readable "$REPLTOOL/$W_NODE.pass" && pass=$F
   readable "$REPLTOOL/$W_CLUSTER.subscriptions.pass" && subs=$F
   readable "$HBA" && hba=$F
@@ -282,14 +293,15 @@ SUBSCRIPTIONS
 # put_jobs puts what detached commands are known.
 put_jobs() {
   for j in "$1"/jobs/*/; do
-    [ -r "${j}argv" ] || continue
+    [ -r "${j}argv" ] || [ -r "${j}absent" ] || continue
     id=${j%/}
     id=${id##*/}
     running=0
     [ ! -e "${j}lock" ] || flock -n -s "${j}lock" true || running=1
     put "job.$id.running" $running
     put "job.$id.argv"
-    cat "${j}argv"
+    [ ! -r "${j}argv" ] || cat "${j}argv"
+    [ ! -r "${j}absent" ] || { put "job.$id.absent" && cat "${j}absent"; }
     [ $running = 0 ] || [ ! -r "${j}pid" ] || { put "job.$id.pid" && cat "${j}pid"; }
     [ ! -r "${j}status" ] || { put "job.$id.status" && cat "${j}status"; }
     # A copy looks at its directories before it writes; it speaks English, as a job.
@@ -338,6 +350,7 @@ main() {
   put socket "$SOCK"
   put state_dir "$REPLTOOL"
   put data.state $STATE
+  [ $STATE = cluster ] || [ "$CONF" = "$DATA" ] || { holds "$CONF" && put config.state $HELD; }
   put data.version "$PGV"
   if [ $STATE = cluster ]; then
     [ ! -e "$DATA/backup_label" ] || [ -e "$DATA/postmaster.opts" ] || put data.unstarted 1
@@ -356,6 +369,7 @@ main() {
   put_files
   put_locked conf "$CONF/postgresql.conf"
   put_locked hba "$HBA"
+  [ ! -e "$REPLTOOL/$W_NODE.log" ] || put log "$REPLTOOL/$W_NODE.log"
   put_jobs "$REPLTOOL"
   extra
   put end

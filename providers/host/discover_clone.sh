@@ -49,6 +49,29 @@ EOF
 "*) ;; *) put_dir "$d" '' ;; esac
   done
   [ ! -e "$DATA.repltool-old" ] || { put aside && links "$DATA.repltool-old"; }
+  [ $RUNNING = 1 ] || put_mounts "$@"
+}
+
+# put_mounts DIRECTORY… puts what is mounted, what is to be mounted, and the true paths of
+# the data directory, what its links lead to, and the directories asked about.
+put_mounts() {
+  put mounts
+  cat /proc/self/mounts 2>/dev/null
+  put fstab
+  cat /etc/fstab 2>/dev/null
+  put mount_units
+  sed -n 's/^Where=//p' /etc/systemd/system/*.mount /usr/local/lib/systemd/system/*.mount /usr/lib/systemd/system/*.mount 2>/dev/null
+  set -- "$@" "$DATA"
+  while IFS=$tab read -r _ dir; do
+    [ -z "$dir" ] || set -- "$@" "$dir"
+  done <<EOF
+$l
+EOF
+  put places
+  for d; do
+    t=$(readlink -m -- "$d") || t=$d
+    printf '%s\0%s\0' "$d" "$t"
+  done
 }
 
 # put_reach HOST PORT tells why the upstream's port does not answer, where a copy is to

@@ -178,6 +178,34 @@ func TestDiscoverJob(t *testing.T) {
 	check(t, "another's job", m.discover(w).Jobs, nil)
 }
 
+// What tells that a cluster was there: a record without a command, the server's log.
+func TestDiscoverTraces(t *testing.T) {
+	m := newMachine(t)
+	w := m.want()
+	m.run("sh", "-c", `mkdir -p "$1/.repltool/jobs/pg1.clone" && printf '%s\0/wal\0' "$1/data" >"$1/.repltool/jobs/pg1.clone/absent" && touch "$1/.repltool/pg1.log"`, "sh", m.dir)
+	h := m.discover(w)
+	check(t, "jobs", h.Jobs, []facts.Job{{ID: "pg1.clone", Absent: []string{w.DataDir, "/wal"}}})
+	check(t, "failed", h.Jobs[0].Failed(), true)
+	check(t, "log", h.ServerLog, m.dir+"/.repltool/pg1.log")
+	w.DataDir += "2"
+	check(t, "another's", m.discover(w).Jobs, nil)
+	w.ConfigDir = m.dir + "/etc"
+	check(t, "no configuration", m.discover(w).ConfigState, facts.DataAbsent)
+	m.run("sh", "-c", `mkdir -p "$1/etc/conf.d" && touch "$1/etc/conf.d/own.conf"`, "sh", m.dir)
+	check(t, "configuration", m.discover(w).ConfigState, facts.DataForeign)
+}
+
+// A path that the system cannot answer about is not one that does not exist.
+func TestDiscoverUnknown(t *testing.T) {
+	m := newMachine(t)
+	w := m.want()
+	w.DataDir = m.dir + "/" + strings.Repeat("x", 300) // ENAMETOOLONG; an I/O error and a stale NFS handle go the same way
+	_, err := host.Discover(t.Context(), m.conn, w)
+	if e := host.ReadError(err); e == nil || e.Kind != facts.ReadFailed || !strings.Contains(e.Text, "not known whether") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestDiscoverRefuses(t *testing.T) {
 	m := newMachine(t)
 	for name, tc := range map[string]struct {

@@ -24,6 +24,9 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 			Err: errors.New(f.line("error.text")), Hint: f.line("error.hint"),
 		}
 	}
+	if e := f.unknown(); e != "" {
+		return nil, &Error{Kind: facts.ReadFailed, Node: w.NodeName, Op: "discover", Err: errors.New(e), Hint: "Check the file system on that machine."}
+	}
 	h := &facts.Host{
 		Hostname: f.line("hostname"), OSUser: user, StateDir: f.line("state_dir"),
 		Layout: facts.Layout(f.line("layout")), Instance: f.line("instance"),
@@ -39,6 +42,8 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		StandbySignal:        f.has("standby_signal"),
 		Aside:                f.has("aside"), UpstreamError: f.line("unreached"),
 	}
+	h.ConfigState, h.ServerLog = facts.DataState(f.line("config.state")), f.line("log")
+	h.Unmounted = f.unmounted()
 	if is := f.stat(h.DataDir); is != nil {
 		h.Data.Owner = is.owner
 		if h.Data.State == facts.DataCluster {
@@ -98,6 +103,17 @@ func (f *fields) stat(path string) *stat {
 	return nil
 }
 
+// unknown answers why it cannot be said whether a file exists; "" where it can for all.
+func (f *fields) unknown() string {
+	for line := range strings.Lines(f.text["stats"]) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "stat: ") && !strings.HasSuffix(line, "No such file or directory") && !strings.HasSuffix(line, "Not a directory") {
+			return line
+		}
+	}
+	return ""
+}
+
 func (f *fields) secretFile(name, node string) facts.SecretFile {
 	file := f.file(name)
 	secret := facts.SecretFile{Path: file.Path, Exists: file.Exists, Mode: file.Mode, Owner: file.Owner}
@@ -142,8 +158,8 @@ func (f *fields) control(h *facts.Host) *Error {
 func (f *fields) jobsOf(dataDir string) (all []facts.Job, aside *facts.Job) {
 	for _, id := range f.jobs {
 		j := facts.Job{ID: id, Running: f.line("job."+id+".running") == "1", Refused: f.has("job." + id + ".refused")}
-		j.Argv = strings.Split(strings.TrimSuffix(f.text["job."+id+".argv"], "\x00"), "\x00")
-		if !names(j.Argv, dataDir) {
+		j.Argv, j.Absent = words(f.text["job."+id+".argv"]), words(f.text["job."+id+".absent"])
+		if !names(j.Argv, dataDir) && !slices.Contains(j.Absent, dataDir) {
 			continue
 		}
 		if code, err := strconv.Atoi(f.line("job." + id + ".status")); err == nil && !j.Running {
@@ -159,6 +175,14 @@ func (f *fields) jobsOf(dataDir string) (all []facts.Job, aside *facts.Job) {
 		all = append(all, j)
 	}
 	return all, aside
+}
+
+// words parts texts that end with a zero byte.
+func words(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
 }
 
 // names tells whether a command's words name the directory.
