@@ -199,7 +199,36 @@ func (s *scope) linesOfDown(n *topology.Node, block confBlock) []line {
 			lines = append(lines, line{name: name, value: v})
 		}
 	}
+	if s.cluster.Standby(n) != nil && s.live() != nil && block.Found {
+		lines = s.raiseDown(n, block, lines)
+	}
 	return sortLines(lines)
+}
+
+// raiseDown gives a standby that is down no less of the hot-standby parameters than it has
+// in its block and than its primary has now: it may not have replayed yet that they were
+// lowered, and does not start with less than what it replays. They are lowered once it is up.
+func (s *scope) raiseDown(n *topology.Node, block confBlock, lines []line) []line {
+	for _, name := range hotStandby() {
+		setting := s.live().Settings[name]
+		has := setting.Boot
+		for _, f := range conftext.ParseConf(s.found(n).Host.Conf.Text) { // the block is its last part
+			if conftext.SameName(f.Name, name) {
+				has = f.Value
+			}
+		}
+		if given, is := s.cluster.ParametersOf(n)[name]; is {
+			has = given.Value
+		}
+		need := s.live().InForce(name)
+		if v, there := block.value(name); there && number(setting, v) > number(setting, need) {
+			need = v
+		}
+		if number(setting, need) > number(setting, has) {
+			lines = withLine(lines, line{name: name, value: need})
+		}
+	}
+	return lines
 }
 
 // passfileOfDown mends the passfile of a standby that is down, where it has one.

@@ -288,13 +288,21 @@ func (s *scope) minimums(n *topology.Node) []line {
 	return lines
 }
 
-// onPrimary answers what a parameter of a live primary will be.
+// onPrimary answers what a parameter of a live primary will be after this plan: one that
+// leaves the block has the value of the other files then.
 func (s *scope) onPrimary(name string) string {
-	p, given := s.cluster.ParametersOf(s.cluster.Primary)[name]
-	if given && !fixed(s.live().Settings[name]) {
+	n := s.cluster.Primary
+	p, given := s.cluster.ParametersOf(n)[name]
+	switch _, ours := s.confBlock(s.primary().Host).value(name); {
+	case fixed(s.live().Settings[name]):
+		return s.live().InForce(name)
+	case given:
 		return p.Value
+	case ours:
+		return s.outside(n, name, s.live().InForce(name))
+	default:
+		return s.live().InForce(name)
 	}
-	return s.live().InForce(name)
 }
 
 // outside answers the value that n has without our block; fallback where there
