@@ -22,7 +22,7 @@ func (s *scope) applicationName(n *topology.Node) string {
 	if f.Server == nil {
 		return n.Name
 	}
-	return seenAs(conninfo.Map(f.Server.ConnInfo.Reveal())[applicationKey], f.Server.InForce("cluster_name"))
+	return f.Server.SeenAs()
 }
 
 // seenAs is the name of a WAL receiver: what its connection string says, else

@@ -46,16 +46,20 @@ func lagOf(s *Standing, c *topology.Cluster, f facts.Facts) {
 		s.Slot = sb.Slot
 	}
 	var sender *facts.Sender
+	name := s.Node
+	if server != nil {
+		name = server.SeenAs()
+	}
 	for _, m := range c.Members() {
 		if up := serverOf(f, m.Name); up != nil && m.Name != s.Node && sender == nil {
-			sender = up.SenderTo(s.Slot, s.Node)
+			sender = up.SenderTo(s.Slot, name)
 		}
 	}
 	switch {
 	case sender != nil:
 		s.State, s.Sync, s.LagBytes, s.LagTime = sender.State, sender.SyncState, sender.LagBytes, inSeconds(sender.ReplayLag)
 		lag.sender(sender)
-		if n := f.Nodes[s.Node]; n != nil && n.Host != nil && !n.Host.Running {
+		if n := f.Nodes[s.Node]; sender.Copies() || n != nil && n.Host != nil && !n.Host.Running {
 			s.State = "copying" // the stream is its base backup's
 		}
 	case server == nil:

@@ -1,9 +1,18 @@
 package facts
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
+
+	"github.com/repltool/repltool/providers/conninfo"
 )
+
+// SeenAs is the name under which a standby is seen by its upstream: what its connection
+// string says, else cluster_name, else walreceiver.
+func (s *Server) SeenAs() string {
+	return cmp.Or(conninfo.Map(s.ConnInfo.Reveal())["application_name"], s.InForce("cluster_name"), "walreceiver")
+}
 
 // BaseBackup is the application_name of a base backup's connections.
 const BaseBackup = "pg_basebackup"
