@@ -199,7 +199,7 @@ func (s *scope) linesOfDown(n *topology.Node, block confBlock) []line {
 			lines = append(lines, line{name: name, value: v})
 		}
 	}
-	if s.cluster.Standby(n) != nil && s.live() != nil && block.Found {
+	if s.cluster.Standby(n) != nil && s.live() != nil && block.found() {
 		lines = s.raiseDown(n, block, lines)
 	}
 	return sortLines(lines)
