@@ -66,20 +66,26 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 		all.add(found[i])
 	}
 	all.diags = append(all.diags, nothingRead(p.Nodes)...)
-	drafts, err := order(all.drafts)
-	var diags hcl.Diagnostics
-	if err != nil {
-		p.Complete = false
-		diags = hcl.Diagnostics{{Severity: hcl.DiagError, Summary: cycleSummary, Detail: err.Error()}}
-	} else {
-		drafts, diags = target(t, scopes, drafts, o.Targets)
-		diags = append(diags, refuseDestroy(t, drafts)...)
-	}
+	drafts, diags := p.order(all.drafts, func(sorted []*draft) ([]*draft, hcl.Diagnostics) {
+		return target(t, scopes, sorted, o.Targets)
+	})
+	diags = append(diags, refuseDestroy(t, drafts)...)
 	p.fill(drafts)
 	p.Drift, p.Unmanaged, p.Health = notNil(all.drift), notNil(all.unmanaged), notNil(all.health)
 	p.Summary.Unchanged = all.unchanged
 	p.Fingerprint = p.fingerprint()
 	return p, append(all.diags, diags...)
+}
+
+// order sorts the drafts and narrows them. Where they have no order the plan is one of
+// nothing, and whole all the same: a program reads it, and the diagnostic.
+func (p *Plan) order(drafts []*draft, narrow func([]*draft) ([]*draft, hcl.Diagnostics)) ([]*draft, hcl.Diagnostics) {
+	sorted, err := order(drafts)
+	if err != nil {
+		p.Complete = false
+		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: cycleSummary, Detail: "Nothing is planned: " + err.Error() + "."}}
+	}
+	return narrow(sorted)
 }
 
 // cycleSummary is of an error that no facts and no topology are to bring about.

@@ -46,7 +46,7 @@ func level(d *draft, byAddress map[string]*draft, path []string) error {
 		return nil
 	}
 	if i := slices.Index(path, d.Address); i >= 0 {
-		return fmt.Errorf("These changes wait for each other: %s. Nothing is planned. -target=ADDRESS plans one of them alone.", strings.Join(append(path[i:], d.Address), " → "))
+		return fmt.Errorf("these changes wait for each other: %s", strings.Join(append(path[i:], d.Address), " → "))
 	}
 	path = append(path, d.Address)
 	wave := 1

@@ -218,3 +218,15 @@ func (g *generator) target(top *topology.Topology) string {
 	n := fmt.Sprintf("pg%d", 1+g.r.IntN(g.nodes))
 	return pick(g, "cluster.main.standby."+n, "cluster.main.node."+n, "cluster.main.synchronous", "cluster.main.role.replicator")
 }
+
+// TestCycle: an error of the order leaves a plan that encodes whole, with nothing in it.
+func TestCycle(t *testing.T) {
+	a, b := newDraft(Update, "a"), newDraft(Update, "b")
+	a.after, b.after = []string{"b"}, []string{"a"}
+	p := &Plan{}
+	drafts, diags := p.order([]*draft{a, b}, func(d []*draft) ([]*draft, hcl.Diagnostics) { return d, nil })
+	p.fill(drafts)
+	if len(drafts) != 0 || !diags.HasErrors() || p.Complete || p.Changes == nil || p.Steps == nil {
+		t.Errorf("%v %v %+v", drafts, diags, p)
+	}
+}
