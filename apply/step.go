@@ -32,7 +32,16 @@ func (r *run) do(ctx context.Context, s plan.Step) (err error) {
 	if err == nil {
 		return nil
 	}
-	return r.secrets.clean(s, err)
+	return r.secrets.clean(s, hinted(err))
+}
+
+// hinted adds the HINT of a server's error, which is often the way out.
+func hinted(err error) error {
+	var server interface{ ServerHint() string }
+	if errors.As(err, &server) && server.ServerHint() != "" {
+		return fmt.Errorf("%w (HINT: %s)", err, server.ServerHint())
+	}
+	return err
 }
 
 func kind(op plan.Op) string {

@@ -12,6 +12,10 @@ import (
 // "Security"). One subscription's come after the other's: two GRANTs on one object at
 // the same time are an error ("tuple concurrently updated").
 
+// tablesAtATime bounds the tables of one transaction that may as well be several: each
+// may be a lock.
+const tablesAtATime = 1000
+
 func (v *subscription) grantsAddress() string { return v.ID + ".grants" }
 
 func (v *subscription) grants(out *findings) {
@@ -48,8 +52,12 @@ func (v *subscription) grants(out *findings) {
 	if len(schemas) > 0 {
 		grants = append(grants, "GRANT USAGE ON SCHEMA "+idents(schemas)+" TO "+role+";")
 	}
-	if len(tables) > 0 {
-		grants = append(grants, "GRANT SELECT ON TABLE "+tableIdents(tables)+" TO "+role+";")
+	for i, some := range slices.Collect(slices.Chunk(tables, tablesAtATime)) {
+		if i > 0 { // each piece holds by itself, and the next plan goes on after it
+			d.sqlIn(p.cluster.Primary, v.SourceDatabase(), "grant", grants...)
+			grants = nil
+		}
+		grants = append(grants, "GRANT SELECT ON TABLE "+tableIdents(some)+" TO "+role+";")
 	}
 	if len(grants) > 0 {
 		d.Reason = "role " + role + " reads what it copies"

@@ -45,7 +45,7 @@ func (s *scope) slotHealth(n *topology.Node, out *findings) {
 		switch {
 		case slot.WALStatus == "lost" && slot.Type == topology.SlotLogical:
 			if !s.subscribersSlot(slot.Name) { // of which the subscription tells
-				bad(Error, "its client has to begin anew: drop the slot and make another", "slot %s on %s has lost WAL that it needs", ident(slot.Name), n.Name)
+				bad(Error, s.recreateSlot(n, slot.Name), "slot %s on %s has lost WAL that it needs", ident(slot.Name), n.Name)
 			}
 		case slot.WALStatus == "lost":
 			bad(Error, s.wayOut(n, slot.Name), "slot %s on %s has lost WAL that it needs", ident(slot.Name), n.Name)
@@ -55,6 +55,17 @@ func (s *scope) slotHealth(n *topology.Node, out *findings) {
 			bad(Warning, "it is lost at the next checkpoint unless its user catches up: "+slotHint(slot), "slot %s on %s is beyond max_slot_wal_keep_size", ident(slot.Name), n.Name)
 		}
 	}
+}
+
+// recreateSlot says how to recreate a logical slot that is no subscription's.
+func (s *scope) recreateSlot(n *topology.Node, name string) string {
+	drop := "SELECT pg_drop_replication_slot(" + literal(name) + ")"
+	for _, slot := range s.cluster.PermanentSlots {
+		if slot.Name == name && n == s.cluster.Primary {
+			return "The slot cannot be recovered. To fix: stop its client, recreate the slot with -replace=" + s.address("slot", name) + ", and re-initialize the client."
+		}
+	}
+	return "The slot cannot be recovered. To fix: stop its client, drop the slot on " + n.Name + " (" + drop + "), and re-initialize the client with another."
 }
 
 // wayOut tells what to do about a slot that has lost WAL.

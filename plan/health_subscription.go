@@ -16,17 +16,23 @@ func subscriptionHealth(s *scope, out *findings) {
 	for _, sub := range s.subscriptions() {
 		found, _ := s.logical(sub.Database)
 		if is := found.Subscription(sub.Name); is != nil {
-			s.oneSubscriptionHealth(sub.ID, is, out)
+			causes := s.subscription(sub, found).mismatches(out)
+			s.oneSubscriptionHealth(sub.ID, is, causes, out)
 			s.cutOffCopies(sub, is, out)
+			s.subscriptionLag(sub, is, out)
 		}
 	}
 	s.leftoverSlots(out)
 }
 
-func (s *scope) oneSubscriptionHealth(address string, is *facts.Subscription, out *findings) {
+func (s *scope) oneSubscriptionHealth(address string, is *facts.Subscription, causes []string, out *findings) {
 	n := s.cluster.Primary.Name
 	bad := func(severity Severity, hint, format string, args ...any) {
 		out.tellHealth(severity, address, hint, format, args...)
+	}
+	likely := ""
+	if len(causes) > 0 {
+		likely = ". Likely cause: " + few(causes)
 	}
 	failures := ""
 	if is.ApplyErrors+is.SyncErrors > 0 {
@@ -35,13 +41,13 @@ func (s *scope) oneSubscriptionHealth(address string, is *facts.Subscription, ou
 	copying := is.Copying()
 	switch {
 	case !is.Options.Enabled && failures != "" && isOn(is.Options.DisableOnError):
-		bad(Error, "the log of "+n+" has the error: mend its cause, then enable it by apply", "%s was disabled by an error%s", is.Name, failures)
+		bad(Error, "the log of "+n+" has the error: mend its cause, then enable it by apply"+likely, "%s was disabled by an error%s", is.Name, failures)
 	case !is.Options.Enabled:
 		bad(Warning, "its slot holds back WAL on the publisher", "%s is disabled", is.Name)
 	case is.Worker == nil:
-		bad(Error, "the log of "+n+" says why: the publisher cannot be reached, or a row cannot be applied", "%s has no worker that applies%s", is.Name, failures)
+		bad(Error, "the log of "+n+" says why: the publisher cannot be reached, or a row cannot be applied"+likely, "%s has no worker that applies%s", is.Name, failures)
 	case copying > 0 && is.Worker.Syncing == 0 || copying > 0 && is.SyncErrors > 0:
-		bad(Error, "the log of "+n+" says why", "%s: %d of %s are not copied%s", is.Name, copying, counted(len(is.Tables), "table"), failures)
+		bad(Error, "the log of "+n+" says why"+likely, "%s: %d of %s are not copied%s", is.Name, copying, counted(len(is.Tables), "table"), failures)
 	case copying > 0:
 		bad(Warning, "", "%s: %d of %s are still being copied", is.Name, copying, counted(len(is.Tables), "table"))
 	}

@@ -162,6 +162,9 @@ func checkReplace(t *topology.Topology, addresses []string) hcl.Diagnostics {
 		for _, sb := range c.Standbys {
 			all = append(all, c.ID+".standby."+sb.Node.Name)
 		}
+		for _, slot := range c.PermanentSlots {
+			all = append(all, c.ID+".slot."+slot.Name)
+		}
 	}
 	for _, sub := range t.Subscriptions {
 		all = append(all, sub.ID)
@@ -171,7 +174,7 @@ func checkReplace(t *topology.Topology, addresses []string) hcl.Diagnostics {
 		if !slices.Contains(all, a) {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError, Summary: "Nothing to replace",
-				Detail: fmt.Sprintf("-replace=%s: the topology has no standby and no subscription of that address. Write cluster.NAME.standby.NODE or subscription.NAME.%s", a, near(a, all)),
+				Detail: fmt.Sprintf("-replace=%s: the topology has no standby, slot block or subscription of that address. Write cluster.NAME.standby.NODE, cluster.NAME.slot.SLOT or subscription.NAME.%s", a, near(a, all)),
 			})
 		}
 	}

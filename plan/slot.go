@@ -70,7 +70,12 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 	found := s.foundSlot(w.on, w.Name)
 	s.checkKind(w, found, out)
 	s.checkStandbySlot(w, found, out)
-	spent := found != nil && s.spent(w, found)
+	replaced := found != nil && w.by == nil && w.fed == nil && s.replace[d.Address]
+	if replaced && found.Active {
+		out.fail(w.Range, "Slot is in use", "slot %s on %s is in use by process %d. Stop its client before -replace=%s, which drops the slot and creates another.", ident(w.Name), w.on.Name, found.ActivePID, d.Address)
+		return d
+	}
+	spent := replaced || found != nil && s.spent(w, found)
 	if found != nil && !spent || !s.mayMake(w) {
 		s.cameAlong(d, w, found)
 		return d
@@ -80,6 +85,10 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 		if found.WALStatus == "lost" {
 			d.Reason = "it has lost WAL that its user needs"
 			d.differ("wal_status", ptr("lost"), ptr("reserved"), "")
+		}
+		if replaced {
+			d.Reason = "recreated by -replace: its client has to start again from what it reads by itself"
+			d.worsen(Drop)
 		}
 		s.freeSlot(d, w.on, w.Name)
 		d.sql(w.on, "drop slot", "SELECT pg_drop_replication_slot("+literal(w.Name)+");")

@@ -24,6 +24,7 @@ func (v *subscription) check(out *findings) bool {
 	if v.publisher != nil {
 		v.checkPublisher(out)
 		v.checkTables(out)
+		v.checkLocks(out)
 		v.checkRowSecurity(out)
 		v.checkGap(out)
 	}
@@ -193,6 +194,7 @@ func bootValue(name string) string {
 		"wal_level": "replica", "max_replication_slots": "10", "max_wal_senders": "10",
 		"max_logical_replication_workers": "4", "max_worker_processes": "8", "max_sync_workers_per_subscription": "2",
 		"max_prepared_transactions": "0", "max_parallel_apply_workers_per_subscription": "2", "max_active_replication_origins": "10",
+		"max_locks_per_transaction": "64", "max_connections": "100", "autovacuum_max_workers": "3",
 	}[name]
 }
 

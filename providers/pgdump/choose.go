@@ -28,7 +28,13 @@ var (
 	parts = []string{"DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "INDEX", "STATISTICS"}
 	// left stay behind: they do not fire or hold where changes are applied, or name
 	// roles (PostgreSQL docs, 29.12 "Configuration Settings", session_replication_role).
-	left = []string{"TRIGGER", "RULE", "POLICY", "ROW SECURITY"}
+	left = []string{"TRIGGER", "RULE", "POLICY", "ROW SECURITY", "VIEW", "MATERIALIZED VIEW"}
+	// beside are objects that belong to no table. They are told where all tables of the
+	// database come, which is how one moves a database.
+	beside = []string{
+		"VIEW", "MATERIALIZED VIEW", "FUNCTION", "PROCEDURE", "AGGREGATE", "SEQUENCE", "EXTENSION", "TYPE", "DOMAIN", "FOREIGN TABLE",
+		"EVENT TRIGGER", "OPERATOR", "CAST", "COLLATION", "TEXT SEARCH CONFIGURATION", "TEXT SEARCH DICTIONARY", "SERVER",
+	}
 )
 
 // chooser walks from the wanted tables to what they need.
@@ -228,11 +234,15 @@ func (w *chooser) write(entries []Entry) string {
 	return strings.Join(slices.Concat(w.leftBehind(entries), schemas, statements, last), "\n")
 }
 
-// leftBehind says what of the chosen tables is not made.
+// leftBehind says what of the chosen tables is not made, and, where all tables of the
+// database come, what else of it is not.
 func (w *chooser) leftBehind(entries []Entry) []string {
+	whole := !slices.ContainsFunc(entries, func(e Entry) bool { return e.Kind == "TABLE" && !w.chosen[e.ID] && !w.There[e.Object] })
 	var all []string
 	for _, e := range entries {
-		if slices.Contains(left, e.Kind) && w.count(&e, "TABLE", w.isChosen) > 0 {
+		ofTable := slices.Contains(left, e.Kind) && w.count(&e, "TABLE", w.isChosen) > 0
+		ofDatabase := whole && slices.Contains(beside, e.Kind) && !w.chosen[e.ID] && !w.There[e.Object]
+		if ofTable || ofDatabase {
 			all = append(all, "-- left out: "+strings.ToLower(e.Kind)+" "+e.Label)
 		}
 	}

@@ -1,0 +1,64 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/repltool/repltool/topology"
+)
+
+// Tables are created in one transaction, so that a table is never there without its keys,
+// and are subscribed to in one. Each is locked until the end of it, and so is each index,
+// sequence and TOAST table: more than the lock table of the subscriber holds is "out of
+// shared memory", however often it is tried (PostgreSQL docs, 19.12 "Lock Management").
+
+// checkLocks compares the locks that the subscription takes at one time with what the
+// subscriber can hold, before anything is made on the publisher.
+func (v *subscription) checkLocks(out *findings) {
+	s, n := v.scope, v.scope.cluster.Primary
+	tables := v.publishedTables()
+	if come, _ := v.tableChanges(); v.is != nil && !v.remade() && len(come) == 0 {
+		return
+	}
+	need := max(len(tables), locksOf(v.definition().SQL))
+	perTransaction, at := s.limit(n, "max_locks_per_transaction")
+	holders := s.lockHolders(n)
+	if perTransaction < 0 || holders <= 0 || need <= perTransaction*holders {
+		return
+	}
+	enough := need*11/10/holders + 1 // others lock something too
+	out.fail(at, "Too few locks", "%s takes %d locks in one transaction on %s for %s, and its max_locks_per_transaction = %d makes room for %d. Write in parameters of %s, which takes a restart of %s,\n  max_locks_per_transaction = %d",
+		v.ID, need, n.Name, counted(len(tables), "table"), perTransaction, perTransaction*holders, s.cluster.ID, n.Name, enough)
+}
+
+// lockHolders is how many processes and prepared transactions the lock table is made for.
+func (s *scope) lockHolders(n *topology.Node) int {
+	sum := 1
+	for _, name := range []string{"max_connections", "max_prepared_transactions", "max_worker_processes", "max_wal_senders", "autovacuum_max_workers"} {
+		if limit, _ := s.limit(n, name); limit > 0 {
+			sum += limit
+		}
+	}
+	return sum
+}
+
+// locksOf counts what pg_dump's statements create and lock: of a table itself, its TOAST
+// table and that one's index; sequences and indexes, also those of constraints.
+func locksOf(sql string) int {
+	n := 0
+	for _, what := range []struct {
+		words string
+		locks int
+	}{
+		{"CREATE TABLE ", 3},
+		{"CREATE SEQUENCE ", 1},
+		{"SEQUENCE NAME ", 1},
+		{"CREATE INDEX ", 1},
+		{"CREATE UNIQUE INDEX ", 1},
+		{" PRIMARY KEY (", 1},
+		{" UNIQUE (", 1},
+		{" EXCLUDE USING ", 1},
+	} {
+		n += strings.Count(sql, what.words) * what.locks
+	}
+	return n
+}
