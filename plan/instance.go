@@ -256,5 +256,17 @@ func (s *scope) start(n *topology.Node) *draft {
 	if sb != nil && s.running(sb.Upstream) && !s.lost(n) {
 		s.awaitNewReceiver(d, n)
 	}
+	s.wakeFollowers(d, n)
 	return d
+}
+
+// wakeFollowers makes the standbys of a server that was down reconnect at once: commits may
+// wait for them. They are not waited for: one that cannot come back is a finding of the next
+// plan, which compares what the server runs with.
+func (s *scope) wakeFollowers(d *draft, n *topology.Node) {
+	for _, sb := range s.cluster.Standbys {
+		if m := sb.Node; s.upstreamOf(s.found(m)) == n && !s.recloned(m) {
+			d.sql(m, "reconnect at once", "SELECT pg_reload_conf();")
+		}
+	}
 }
