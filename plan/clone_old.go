@@ -113,12 +113,12 @@ func asideDirs(h *facts.Host) []string {
 }
 
 // leftovers are the directories beside the data directory in which a copy that was cut
-// off may have left files: those that its record names. A copy that found one of them not
-// empty wrote to none.
+// off may have left files: those that its record names. A copy that was not begun, or that
+// found one of them not empty, wrote to none.
 func (s *scope) leftovers(sb *topology.Standby) []string {
 	h := s.found(sb.Node).Host
 	clone := h.Job(jobID(sb.Node, h, "clone"))
-	if clone == nil || clone.Refused || !s.discards(sb) {
+	if clone == nil || clone.Argv == nil || clone.Refused || !s.discards(sb) {
 		return nil
 	}
 	return without(clone.Absent, []string{h.DataDir, h.ConfigDir})

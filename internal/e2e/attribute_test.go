@@ -147,11 +147,12 @@ func (w *world) takenOut() {
 	w.expect(1, "SELECT count(*) FROM pg_database WHERE datname = 'copy'", "0")
 	w.settled()
 
-	w.sql(1, "GRANT CREATE ON DATABASE postgres TO app")
+	w.sql(1, "GRANT CREATE ON DATABASE postgres TO app") // goes with the role
+	w.sql(1, "CREATE SCHEMA theirs AUTHORIZATION app")
 	w.topology("")
 	r := w.must(1, "plan")
 	w.says(r, "Role cannot be dropped", "REASSIGN OWNED BY")
-	w.sql(1, "REVOKE CREATE ON DATABASE postgres FROM app")
+	w.sql(1, "DROP SCHEMA theirs")
 	w.must(1, "apply", "-auto-approve")
 	w.must(0, "apply", "-auto-approve", "-allow=drop")
 	w.expect(1, "SELECT string_agg(rolname, ',' ORDER BY rolname) FROM pg_roles WHERE rolname !~ '^pg_'", "boss,extra,postgres,replicator")

@@ -50,7 +50,7 @@ func TestCopyElsewhere(t *testing.T) {
 	w.exec(2, "sh", "-c", "ls /mnt/ts/sales/PG_15_* /srv/wal/main/0000*")
 	w.exec(2, "touch", "/srv/wal/main/precious", "/mnt/ts/precious", "/srv/wal/precious")
 	w.says(w.must(2, "plan", "-detailed-exitcode"), "an earlier apply left part of a base backup, in which no server was started: it is removed first", "/mnt/ts/sales", "/srv/wal/main", "/srv/ts/plain")
-	w.says(w.must(1, "apply", "-auto-approve"), "exists but is not empty")
+	w.says(w.must(1, "apply", "-auto-approve"), "/srv/wal/main is not empty")
 	w.says(w.must(1, "plan"), "Directory is not empty", "/srv/wal/main", "main.hcl")
 	if out := w.exec(2, "sh", "-c", "ls -A /srv/wal/main /mnt/ts /mnt/ts/sales /srv/wal"); out != "/mnt/ts:\nprecious\nsales\n\n/mnt/ts/sales:\n\n/srv/wal:\nmain\nprecious\n\n/srv/wal/main:\nprecious\n" {
 		t.Errorf("left:\n%s", out)
