@@ -26,6 +26,7 @@ func (e *evaluator) validate() {
 	e.checkDecoding()
 	e.checkUnused()
 	e.checkEmptyPublications()
+	e.checkEmpty()
 }
 
 // checkNames: application_name is compared without regard to case, so names
