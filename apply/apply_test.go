@@ -308,3 +308,21 @@ func TestManySteps(t *testing.T) {
 		t.Errorf("20,000 steps took %v", took)
 	}
 }
+
+// refused is an error of a server that gave a HINT.
+type refused struct{}
+
+func (refused) Error() string      { return "out of shared memory" }
+func (refused) ServerHint() string { return "You might need to increase max_locks_per_transaction." }
+
+// The HINT of a server is shown, once, however deep its error is.
+func TestHintOfAServer(t *testing.T) {
+	w := newWorld("pg1")
+	w.nodes["pg1"].exec = func(context.Context, string) error { return fmt.Errorf("execute: %w", refused{}) }
+	r := Run(t.Context(), planOf(sqlStep("a", "pg1", "CREATE TABLE t ()")), w.Env, Options{})
+	wantStates(t, r, "a=failed")
+	text := r.Err().Error()
+	if !strings.Contains(text, "out of shared memory") || strings.Count(text, "HINT: You might need to increase max_locks_per_transaction.") != 1 {
+		t.Errorf("got %q", text)
+	}
+}

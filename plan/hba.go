@@ -44,6 +44,7 @@ func hbaRules(s *scope, out *findings) {
 		}
 		d := newDraft(Update, s.hbaAddress(n), n)
 		d.worsen(Reload)
+		d.after = s.leavingSubscribers()
 		f := s.found(n)
 		wanted, block := s.hbaText(n), s.hbaBlock(f.Host)
 		switch {
@@ -58,6 +59,26 @@ func hbaRules(s *scope, out *findings) {
 		out.put(d)
 	}
 	s.warnShadowed(out)
+}
+
+// leavingSubscribers are the subscriptions to the cluster that this plan drops: the rule
+// that lets one in goes after it.
+func (s *scope) leavingSubscribers() []string {
+	var all []string
+	for _, c := range s.topology.Clusters {
+		of := s.of(c)
+		for _, m := range of.managed("subscription") {
+			found, _ := of.logical(m.in)
+			is := found.Subscription(m.name)
+			if is == nil || of.wantsSubscription(m.in, m.name) {
+				continue
+			}
+			if n := of.publisherOf(is); n == nil || slices.Contains(s.cluster.Members(), n) {
+				all = append(all, of.goneAddress(m))
+			}
+		}
+	}
+	return all
 }
 
 func hbaReason(block confBlock, wanted string) string {

@@ -55,15 +55,21 @@ func (s *scope) checkLimits(out *findings) {
 	}
 }
 
-// checkLimit is an error where this plan adds to what does not fit, and a warning else.
+// checkLimit is an error where this plan adds to what does not fit. Where it adds nothing,
+// what exists and does not fit is a finding, and a missing reserve a warning.
 func (s *scope) checkLimit(n *topology.Node, summary, name, what string, d demand, out *findings) {
 	limit, at := s.limit(n, name)
 	if limit < 0 || d.sum() <= limit {
 		return
 	}
 	say := out.warn
-	if d.come > 0 || d.now {
+	switch {
+	case d.come > 0 || d.now:
 		say = out.fail
+	case d.there > limit:
+		out.tellHealth(Error, s.parametersAddress(n), fmt.Sprintf("Write in parameters of %s\n  %s = %d", s.cluster.ID, name, d.sum()),
+			"%s has %s = %d and needs %d %s (%s)", n.Name, name, limit, d.sum(), what, d)
+		return
 	}
 	say(at, summary, "%s has %s = %d and needs %d %s (%s). Write in parameters of %s\n  %s = %d", n.Name, name, limit, d.sum(), what, d, s.cluster.ID, name, d.sum())
 }

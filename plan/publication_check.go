@@ -193,7 +193,7 @@ func checkFilters(p *topology.Publication, found *facts.Logical, out *findings) 
 
 // checkIdentities refuses to begin to publish UPDATE or DELETE of a table that has no
 // replica identity, since from then on it takes none; of one that is published
-// already it warns.
+// already it reports it, also where the identity was dropped since.
 func (s *scope) checkIdentities(p *topology.Publication, is *facts.Publication, found *facts.Logical, out *findings) {
 	if !changesRows(p) {
 		return
@@ -225,8 +225,7 @@ func (s *scope) checkIdentities(p *topology.Publication, is *facts.Publication, 
 			"%s: once published, the publisher would refuse every UPDATE and DELETE of %s. %s", p.ID, few(breaks), ways)
 	}
 	if len(bare) > 0 {
-		out.warn(rangeOfTable(p, bare[0]), "Table without replica identity",
-			"%s: %s refuses every UPDATE and DELETE of %s. %s", p.ID, s.cluster.Primary.Name, few(bare), ways)
+		out.tellHealth(Error, p.ID, ways, "%s refuses every UPDATE and DELETE of %s: published, and without replica identity", s.cluster.Primary.Name, few(bare))
 	}
 }
 

@@ -52,9 +52,12 @@ func (v *subscription) checkShape(name topology.TableName, local *facts.Table, o
 	}
 }
 
-// checkFilled warns of columns that must have a value and get none; a trigger of the
-// subscriber's may give it.
+// checkFilled warns of columns that must have a value and get none, unless a trigger of
+// the subscriber's may give it.
 func (v *subscription) checkFilled(name topology.TableName, local *facts.Table, published []facts.Column, out *findings) {
+	if local.Fills {
+		return
+	}
 	var empty []string
 	for _, c := range local.Columns {
 		sent := slices.ContainsFunc(published, func(p facts.Column) bool { return p.Name == c.Name })

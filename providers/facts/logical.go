@@ -119,6 +119,9 @@ type Table struct {
 	// DELETE cannot be published.
 	IdentityColumns []string
 	Bytes           int64 // pg_total_relation_size; of a partitioned table, 0
+	// Fills tells of a BEFORE INSERT trigger that fires for rows that replication brings,
+	// and may give values to columns that are not published.
+	Fills bool `json:",omitempty"`
 	// Rows tells whether there may be any: of a table that is subscribed to, whether its
 	// file has room for some.
 	Rows bool `json:",omitempty"`

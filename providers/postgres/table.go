@@ -31,6 +31,7 @@ member AS MATERIALIZED (
 const tablesSQL = `SELECT json_agg(json_build_object('schema', c.nspname, 'name', c.relname, 'kind', c.relkind,
     'persistent', c.relpersistence = 'p', 'identity', c.relreplident,
     'owner', pg_get_userbyid(c.relowner), 'row_security', c.relrowsecurity, 'force_row_security', c.relforcerowsecurity,
+    'fills', EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgenabled IN ('R', 'A') AND g.tgtype & 7 = 7),
     'bytes', CASE WHEN c.relkind IN ('r', 'm') THEN pg_total_relation_size(c.oid) ELSE 0 END,
     'rows', CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) > 0 ELSE false END,
     'parents', (SELECT json_agg(json_build_object('schema', n.nspname, 'name', p.relname) ORDER BY a.place)
@@ -53,6 +54,7 @@ type tableRow struct {
 	Row        bool `json:"row_security"`
 	Force      bool `json:"force_row_security"`
 	Identity   string
+	Fills      bool
 	Bytes      int64
 	Rows       bool
 	Parents    []topology.TableName
@@ -69,7 +71,7 @@ func tables() logicalSection {
 func (r tableRow) facts() facts.Table {
 	t := facts.Table{
 		Table: r.TableName, Kind: r.Kind, Persistent: r.Persistent, Owner: r.Owner, RowSecurity: r.Row, ForceRowSecurity: r.Force, Columns: r.Columns, Identity: r.Identity,
-		IdentityColumns: r.Key, Bytes: r.Bytes, Rows: r.Rows, Parents: r.Parents,
+		IdentityColumns: r.Key, Fills: r.Fills, Bytes: r.Bytes, Rows: r.Rows, Parents: r.Parents,
 	}
 	if len(t.Parents) > 0 {
 		t.Root = &t.Parents[len(t.Parents)-1]
