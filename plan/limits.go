@@ -37,6 +37,7 @@ func (s *scope) checkLimits(out *findings) {
 		s.checkLimit(n, "Too few replication slots", "max_replication_slots", "replication slots", s.slotDemand(n), out)
 		s.checkLimit(n, "Too few WAL senders", "max_wal_senders", "WAL senders", s.senderDemand(n), out)
 	}
+	s.checkMinimal(out)
 	n := s.cluster.Primary
 	if len(s.plannedSubscriptions()) == 0 {
 		return
@@ -53,6 +54,31 @@ func (s *scope) checkLimits(out *findings) {
 	for _, sub := range s.plannedSubscriptions() {
 		s.checkOptionLimits(sub, out)
 	}
+}
+
+// checkMinimal refuses wal_level = minimal under standbys and publications: the limits
+// that it would have to be 0 with are not what is to be fixed. What a subscription needs
+// of its publisher is compared with the subscription.
+func (s *scope) checkMinimal(out *findings) {
+	const name = "wal_level"
+	n := s.cluster.Primary
+	if !s.running(n) && !s.willRun(n) || s.willHave(n, name) != "minimal" {
+		return
+	}
+	standbys, publications := len(s.cluster.Standbys), len(s.publications())
+	level, who, why := "replica", counted(standbys, "standby"), "WAL of that level cannot be replayed on a standby, and no base backup can be taken"
+	switch {
+	case standbys == 0 && (publications == 0 || len(s.subscribers()) > 0):
+		return
+	case standbys == 0:
+		who, why = counted(publications, "publication"), "changes cannot be decoded from WAL of that level"
+	}
+	if publications > 0 {
+		level = "logical"
+	}
+	out.fail(s.rangeOfParameter(n, name), "wal_level is too low",
+		"%s has wal_level = minimal and %s: %s. Write in parameters of %s\n  wal_level = %q",
+		n.Name, who, why, s.cluster.ID, level)
 }
 
 // checkLimit is an error where this plan adds to what does not fit. Where it adds nothing,

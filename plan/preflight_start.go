@@ -81,6 +81,7 @@ func (s *scope) walLevelFaults(n *topology.Node, server *facts.Server) []*paramF
 	switch {
 	case len(needs) > 0:
 		return s.noStart(n, name, "it holds %s (%s), and would not start again with wal_level = %s. Leave wal_level as it is until they are gone.", counted(len(needs), "slot"), few(needs), level)
+	case level == "minimal" && len(s.cluster.Standbys) > 0: // it is too low (checkWALLevel)
 	case level == "minimal" && s.numberOf(n, "max_wal_senders") > 0:
 		return s.noStart(n, name, "wal_level = minimal wants max_wal_senders = 0 as well.")
 	case level == "minimal" && s.willHave(n, "archive_mode") != "off":
