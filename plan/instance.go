@@ -142,8 +142,14 @@ func (s *scope) initialConfig(n *topology.Node) *draft {
 	d := newDraft(Create, s.nodeAddress(n), n)
 	d.Reason = "its first configuration files, made aside by initdb: the data come from the copy"
 	d.remove(n, "take away what an earlier apply left", initialDir(n, h))
-	d.command(n, "make the files", binary(h, "initdb"), "--pgdata", initialDir(n, h), "--locale", o.Locale, "--encoding", o.Encoding,
-		"--auth-local", "peer", "--auth-host", o.Auth, "--no-sync")
+	argv := []string{
+		binary(h, "initdb"), "--pgdata", initialDir(n, h), "--locale", o.Locale, "--encoding", o.Encoding,
+		"--auth-local", "peer", "--auth-host", o.Auth, "--no-sync",
+	}
+	if size := s.walSegment(); size > 0 && size != 16 { // min_wal_size and max_wal_size fit it then
+		argv = append(argv, "--wal-segsize", strconv.Itoa(size))
+	}
+	d.command(n, "make the files", argv...)
 	return d
 }
 

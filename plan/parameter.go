@@ -252,6 +252,7 @@ func (s *scope) derived(n *topology.Node) []line {
 	lines = append(lines, s.slotCopyLines(n)...)
 	if s.cluster.Standby(n) != nil {
 		lines = append(lines, s.minimums(n)...)
+		lines = append(lines, s.walSizes(n)...)
 	}
 	return lines
 }
