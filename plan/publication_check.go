@@ -31,6 +31,7 @@ func (s *scope) checkPublication(p *topology.Publication, found *facts.Logical, 
 		checkFilters(p, found, out)
 		s.checkIdentities(p, is, found, out)
 		s.checkRemake(p, is, found, out)
+		s.checkPublicationLocks(p, is, out)
 		checkKnown(p, is, found, out)
 		s.checkRoots(p, is, found, out)
 	}

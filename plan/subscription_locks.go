@@ -1,8 +1,10 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -14,12 +16,25 @@ import (
 // checkLocks compares the locks that the subscription takes at one time with what the
 // subscriber can hold, before anything is made on the publisher.
 func (v *subscription) checkLocks(out *findings) {
-	s, n := v.scope, v.scope.cluster.Primary
 	tables := v.publishedTables()
 	if come, _ := v.tableChanges(); v.is != nil && !v.remade() && len(come) == 0 {
 		return
 	}
-	need := max(len(tables), locksOf(v.definition().SQL))
+	v.scope.checkLockTable(v.ID, len(tables), max(len(tables), locksOf(v.definition().SQL)), out)
+}
+
+// checkPublicationLocks does the same for a publication: each table that is listed in it
+// is locked while it is added.
+func (s *scope) checkPublicationLocks(p *topology.Publication, is *facts.Publication, out *findings) {
+	n := len(kept(p.Tables, func(t topology.PublishedTable) bool {
+		return !slices.ContainsFunc(is.Tables, func(has topology.PublishedTable) bool { return has.Table == t.Table })
+	}))
+	s.checkLockTable(p.ID, n, n, out)
+}
+
+// checkLockTable compares the locks of one transaction with the lock table of the primary.
+func (s *scope) checkLockTable(who string, tables, need int, out *findings) {
+	n := s.cluster.Primary
 	perTransaction, at := s.limit(n, "max_locks_per_transaction")
 	holders := s.lockHolders(n)
 	if perTransaction < 0 || holders <= 0 || need <= perTransaction*holders {
@@ -27,7 +42,7 @@ func (v *subscription) checkLocks(out *findings) {
 	}
 	enough := need*11/10/holders + 1 // others lock something too
 	out.fail(at, "Too few locks", "%s takes %d locks in one transaction on %s for %s, and its max_locks_per_transaction = %d makes room for %d. Write in parameters of %s, which takes a restart of %s,\n  max_locks_per_transaction = %d",
-		v.ID, need, n.Name, counted(len(tables), "table"), perTransaction, perTransaction*holders, s.cluster.ID, n.Name, enough)
+		who, need, n.Name, counted(tables, "table"), perTransaction, perTransaction*holders, s.cluster.ID, n.Name, enough)
 }
 
 // lockHolders is how many processes and prepared transactions the lock table is made for.

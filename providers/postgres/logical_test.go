@@ -117,6 +117,10 @@ func TestTables(t *testing.T) {
 		CREATE TABLE app.f (a int, b text); ALTER TABLE app.f REPLICA IDENTITY FULL;
 		CREATE TABLE app.i (a int PRIMARY KEY, b int NOT NULL UNIQUE); ALTER TABLE app.i REPLICA IDENTITY USING INDEX i_b_key;
 		CREATE TABLE app.n (a int PRIMARY KEY); ALTER TABLE app.n REPLICA IDENTITY NOTHING;
+		CREATE FUNCTION app.fill() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+		CREATE TRIGGER fill BEFORE INSERT ON app.d FOR EACH ROW EXECUTE FUNCTION app.fill(); ALTER TABLE app.d ENABLE ALWAYS TRIGGER fill;
+		CREATE TRIGGER fill BEFORE INSERT ON app.f FOR EACH ROW EXECUTE FUNCTION app.fill();
+		CREATE TRIGGER fill AFTER INSERT ON app.i FOR EACH ROW EXECUTE FUNCTION app.fill(); ALTER TABLE app.i ENABLE REPLICA TRIGGER fill;
 		CREATE TABLE app.late (a int PRIMARY KEY DEFERRABLE);
 		CREATE TABLE app.bare (a int);
 		CREATE UNLOGGED TABLE app.u (a int); CREATE VIEW app.v AS SELECT 1 AS a; CREATE MATERIALIZED VIEW app.m AS SELECT 1 AS a; CREATE SEQUENCE app.s;
@@ -146,6 +150,11 @@ func TestTables(t *testing.T) {
 		t.Error(d)
 	}
 	l := logical(t, s, postgres.LogicalWant{All: true})
+	for name, want := range map[string]bool{"d": true, "f": false, "i": false} {
+		if got := l.Table(topology.TableName{Schema: "app", Name: name}).Fills; got != want {
+			t.Errorf("trigger that fills app.%s: %t", name, got)
+		}
+	}
 	if l.Table(topology.TableName{Schema: "app", Name: "m"}) != nil || l.Table(public("child")[0]) == nil || len(l.Tables) != 12 {
 		t.Errorf("of all tables: %q", brief(l))
 	}
