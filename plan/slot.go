@@ -149,6 +149,7 @@ func (s *scope) goneSlots(wanted []wantedSlot, out *findings) {
 		case n != nil && (slotWanted(wanted, n, m.name) || s.droppedWithRemake(m.name)):
 		case n == nil || !s.running(n) && !s.recloned(n):
 			out.tellUnmanaged(m.address, m.in, "slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", ident(m.name), m.in, m.in)
+		case s.tellKept(n, m.name, out):
 		default:
 			moves := slices.ContainsFunc(wanted, func(w wantedSlot) bool { return w.Name == m.name })
 			s.goneSlot(m, n, moves, out)

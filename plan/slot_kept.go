@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// The slot of a subscription that left the topology is dropped only where it is known
+// that no subscription goes on with it: the ledger says that repltool created the slot,
+// not that nobody uses it. An inactive slot may belong to a subscription that is
+// disabled, or whose server is down; without it that one lacks rows for good.
+
+// tellKept reports a logical slot that is not wanted any more and that stays.
+func (s *scope) tellKept(n *topology.Node, slot string, out *findings) bool {
+	found := s.foundSlot(n, slot)
+	if found == nil || found.Type != topology.SlotLogical || found.Synced {
+		return false
+	}
+	for _, c := range s.topology.Clusters {
+		why, hint := s.of(c).keeps(n, slot)
+		if why != "" {
+			out.tellHealth(Warning, s.address("slot", slot), hint, "slot %s on %s is not defined in the topology any more, but %s: it stays", ident(slot), n.Name, why)
+			out.unchanged++
+			return true
+		}
+	}
+	return false
+}
+
+// keeps answers why a slot of another server is, or may be, used by a subscription of
+// this cluster that the plan does not drop, and what to do; or "".
+func (s *scope) keeps(n *topology.Node, slot string) (why, hint string) {
+	if s.live() == nil {
+		if s.fresh() {
+			return "", ""
+		}
+		return "the subscriptions of " + s.cluster.Primary.Name + " could not be read, and one may use it", "Apply again once " + s.cluster.Primary.Name + " can be read."
+	}
+	for _, database := range slices.Sorted(maps.Keys(s.live().Logical)) {
+		found, unknown := s.logical(database)
+		if unknown {
+			return "database " + ident(database) + " on " + s.cluster.Primary.Name + " could not be read, and a subscription there may use it", "Apply again once the database can be read."
+		}
+		for i := range found.Subscriptions {
+			if is := &found.Subscriptions[i]; s.remains(is, database) && is.Options.SlotName == slot && s.publisherOf(is) == n {
+				return "subscription " + ident(is.Name) + " in database " + ident(database) + " on " + s.cluster.Primary.Name + " uses it and is not dropped",
+					"Write the subscription's block again, or drop it: ALTER SUBSCRIPTION … DISABLE, SET (slot_name = NONE), DROP SUBSCRIPTION; then apply again."
+			}
+		}
+	}
+	return "", ""
+}
+
+// remains tells whether a subscription is neither the topology's nor dropped by this plan.
+func (s *scope) remains(is *facts.Subscription, database string) bool {
+	if s.wantsSubscription(database, is.Name) {
+		return false
+	}
+	for _, m := range s.managed("subscription") {
+		if m.in == database && m.name == is.Name {
+			return !s.targeted(s.addressOfRow(m.address))
+		}
+	}
+	return true
+}
