@@ -49,6 +49,7 @@ func preflight(s *scope, out *findings) {
 		}
 	}
 	s.checkParameters(out)
+	s.checkLocales(out)
 	s.checkObjects(out)
 	s.checkHotStandby(out)
 }

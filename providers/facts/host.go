@@ -90,6 +90,8 @@ type Host struct {
 	// ParameterError is what the server's binary says of the wanted parameters,
 	// asked when no server runs; "" when it accepts them.
 	ParameterError string `json:",omitempty"`
+	// Locales are those that the operating system has, as it writes them; none: unknown.
+	Locales []string `json:",omitempty"`
 	// Locale tells whether the wanted initdb locale exists; only asked when no
 	// cluster is there.
 	LocaleMissing bool `json:",omitempty"`

@@ -209,9 +209,7 @@ func (w Want) extra() string {
 	if names := libraries(w.Parameters["shared_preload_libraries"]); len(names) > 0 {
 		fmt.Fprintf(&s, "put_lacked %s\n", QuoteAll(names))
 	}
-	if !alwaysThere(w.Locale) {
-		s.WriteString("[ $STATE = cluster ] || { put locales && locale -a; }\n")
-	}
+	s.WriteString("! command -v locale >/dev/null || { put locales && locale -a; }\n")
 	return s.String()
 }
 

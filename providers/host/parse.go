@@ -63,7 +63,8 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 	if lacked := strings.Fields(f.line("lacked")); len(lacked) > 0 {
 		h.LackedLibraries = lacked
 	}
-	h.LocaleMissing = f.has("locales") && !hasLocale(f.text["locales"], w.Locale)
+	h.Locales = strings.Fields(f.text["locales"])
+	h.LocaleMissing = h.Data.State != facts.DataCluster && !alwaysThere(w.Locale) && f.has("locales") && !hasLocale(f.text["locales"], w.Locale)
 	if h.Version == 0 {
 		return nil, &Error{Kind: facts.BadData, Node: w.NodeName, Op: "discover", Err: fmt.Errorf("%s/postgres does not tell its version", h.BinDir)}
 	}

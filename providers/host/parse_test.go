@@ -43,6 +43,7 @@ func TestParseHost(t *testing.T) {
 		Conf:     facts.File{Path: "/c", Exists: true, Mode: 0o640, Owner: "postgres", Modified: 12.5},
 		Jobs:     []facts.Job{{ID: "1", Argv: []string{"pg_basebackup", "-D", "/d"}, ExitCode: &code}},
 		Resolved: map[string][]string{"h": {"10.0.0.1", "10.0.0.2"}, "10.0.0.9": {"10.0.0.9"}}, ParameterError: "invalid value\nHINT: try on",
+		Locales: []string{"C", "en_US.utf8"},
 		Control: &facts.Control{SystemIdentifier: "77", Timeline: 3, State: "in production"},
 	}
 	h.Conf.Text = ""

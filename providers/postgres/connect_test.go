@@ -182,12 +182,13 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A standby that takes no connections says the same as a server that starts up.
+// A standby without hot_standby says the same as a server that starts up, but for the
+// detail.
 func TestNotYet(t *testing.T) {
 	primary := pgtest.Start(t, pgtest.Options{})
 	standby := primary.Standby(t, "cold", "", "hot_standby = off")
 	_, err := postgres.Connect(t.Context(), standby.Dial, target(standby))
-	if e := postgres.ReadError(err); e == nil || e.Kind != facts.Unreachable || !strings.Contains(e.Text, "57P03") {
+	if e := postgres.ReadError(err); e == nil || e.Kind != facts.ReadFailed || !strings.Contains(e.Text, "57P03") || !strings.Contains(e.Hint, "hot_standby = on") {
 		t.Errorf("%v", err)
 	}
 }

@@ -44,11 +44,25 @@ func (e *Error) Permanent() bool {
 	if pg == nil || len(pg.Code) < 2 {
 		return false
 	}
+	if noHotStandby(pg) || lacksLocale(pg) {
+		return true
+	}
 	switch pg.Code[:2] {
 	case "0A", "22", "42":
 		return true
 	}
 	return false
+}
+
+// noHotStandby tells of a standby that accepts no connections for as long as it is one.
+func noHotStandby(pg *pgconn.PgError) bool {
+	return pg.Code == "57P03" && pg.Detail == "Hot standby mode is disabled."
+}
+
+// lacksLocale tells of a database whose locale the machine does not have: the error has
+// no code of its own, and its detail names the C function in every language.
+func lacksLocale(pg *pgconn.PgError) bool {
+	return pg.Code == "XX000" && strings.Contains(pg.Detail, "setlocale()")
 }
 
 // ReadError says what err is in the words of facts; nil for an error that did not
@@ -108,6 +122,12 @@ func cause(err error) string {
 // classify tells what a server's refusal means for a reading (PostgreSQL docs,
 // appendix A "PostgreSQL Error Codes").
 func classify(pg *pgconn.PgError) (facts.ErrorKind, string) {
+	switch {
+	case noHotStandby(pg):
+		return facts.ReadFailed, "It replays WAL, and accepts no connections before a promotion. Set hot_standby = on in its postgresql.conf, or remove the line, and restart it by hand."
+	case lacksLocale(pg):
+		return facts.ReadFailed, "Install the locale on that machine (package locales or a language pack; localedef), and restart the server by hand."
+	}
 	switch pg.Code {
 	case "28000", "28P01":
 		return facts.AuthFailed, pg.Hint

@@ -1,0 +1,111 @@
+package plan
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// Locales come from the operating system of each machine. A server lets nobody into a
+// database whose LC_COLLATE or LC_CTYPE it does not have, and does not start with such an
+// lc_messages, lc_monetary, lc_numeric or lc_time (PostgreSQL docs, 24.1 "Locale Support").
+
+// checkLocales refuses clones and databases in locales that a machine lacks. Where a
+// server runs without them already, it is a finding.
+func (s *scope) checkLocales(out *findings) {
+	if s.live() == nil {
+		return
+	}
+	for _, n := range s.cluster.Members() {
+		h := s.found(n).Host
+		if h == nil || len(h.Locales) == 0 {
+			continue
+		}
+		now, come := s.lacked(h, s.localesOfDatabases()), s.lacked(h, s.localesToCome())
+		if s.recloned(n) {
+			come, now = s.lacked(h, slices.Concat(s.localesOfDatabases(), s.localesToCome(), s.localesOfFiles(n))), nil
+		}
+		if len(come) > 0 {
+			out.fail(s.rangeOf(n), "Locale is missing", "%s does not have the locale %s, which %s needs: nobody could connect to a database in it there. Install it on that machine: the package locales or a language pack, or as root\n%s",
+				n.Name, strings.Join(come, ", "), s.cluster.ID, localedef(come))
+		}
+		if len(now) > 0 && s.running(n) {
+			out.tellHealth(Error, s.nodeAddress(n), "Install it on that machine (the package locales or a language pack, or as root\n"+localedef(now)+"\n), and restart the server by hand.",
+				"%s does not have the locale %s of databases of %s: nobody can connect to them there", n.Name, strings.Join(now, ", "), s.cluster.ID)
+		}
+	}
+}
+
+// localesOfDatabases are those of the primary's databases, of which also those of other
+// providers have an LC_COLLATE and an LC_CTYPE of the operating system.
+func (s *scope) localesOfDatabases() []string {
+	var all []string
+	for _, db := range s.live().Databases {
+		all = append(all, strings.Split(db.Locale, "/")...)
+	}
+	return all
+}
+
+// localesToCome are those of databases that this plan makes.
+func (s *scope) localesToCome() []string {
+	var all []string
+	for _, db := range s.cluster.Databases {
+		if db.Locale != "" && s.live().Database(db.Name) == nil {
+			all = append(all, db.Locale)
+		}
+	}
+	return all
+}
+
+// localesOfFiles are those of the configuration files of a clone: of those that initdb
+// makes for it, or of its primary's where they come with the data.
+func (s *scope) localesOfFiles(n *topology.Node) []string {
+	h := s.found(n).Host
+	switch {
+	case s.needsConfig(n):
+		return []string{s.cluster.InitDB.Locale}
+	case path.Dir(h.Conf.Path) != h.DataDir:
+		return nil
+	}
+	var all []string
+	for _, name := range []string{"lc_messages", "lc_monetary", "lc_numeric", "lc_time"} {
+		if _, given := s.cluster.ParametersOf(n)[name]; !given {
+			all = append(all, s.live().InForce(name))
+		}
+	}
+	return all
+}
+
+// lacked answers those of the locales that the machine does not have, each once.
+func (s *scope) lacked(h *facts.Host, locales []string) []string {
+	var all []string
+	for _, l := range locales {
+		builtIn := l == "" || slices.Contains([]string{"C", "POSIX"}, strings.ToUpper(l))
+		if !builtIn && !slices.ContainsFunc(h.Locales, func(has string) bool { return sameLocale(has, l) }) {
+			all = append(all, l)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// localedef are the commands that make locales.
+func localedef(locales []string) string {
+	var lines []string
+	for _, l := range locales {
+		name, modifier, _ := strings.Cut(l, "@")
+		language, codeset, _ := strings.Cut(name, ".")
+		if modifier != "" {
+			language += "@" + modifier
+		}
+		if codeset == "" {
+			codeset = "ISO-8859-1"
+		}
+		lines = append(lines, fmt.Sprintf("  localedef -i %s -f %s %s", language, codeset, l))
+	}
+	return strings.Join(lines, "\n")
+}
