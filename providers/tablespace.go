@@ -2,6 +2,7 @@ package providers
 
 import (
 	"context"
+	"path"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -12,10 +13,11 @@ import (
 )
 
 // A tablespace that no mapping names is copied to the directory that it has on the
-// upstream. Which that is, only the upstream tells: the machine of a standby that is
-// to be cloned is looked at once more then, and of no other.
+// upstream, and a copied file may name libraries. Which they are, only the upstream tells:
+// the machine of a standby that is to be cloned is looked at once more then, and of no
+// other.
 
-// lookAgain looks at such machines with those directories.
+// lookAgain looks at such machines with those directories and libraries.
 func (f *Fleet) lookAgain(ctx context.Context, o InspectOptions, all facts.Facts) {
 	var group errgroup.Group
 	group.SetLimit(o.Parallelism)
@@ -23,14 +25,15 @@ func (f *Fleet) lookAgain(ctx context.Context, o InspectOptions, all facts.Facts
 		for _, sb := range c.Standbys {
 			found := all.Nodes[sb.Node.Name]
 			dirs := unmapped(c, sb, all)
-			if len(dirs) == 0 || found.Host == nil || found.Server != nil || found.ServerError != nil || found.Host.Running {
+			libraries := carriedLibraries(c, sb, all)
+			if len(dirs) == 0 && libraries == "" || found.Host == nil || found.Server != nil || found.ServerError != nil || found.Host.Running {
 				continue
 			}
 			if found.Host.Data.State == facts.DataCluster && len(found.Host.Jobs) == 0 {
 				continue // no copy is to be made
 			}
 			group.Go(func() error {
-				if failed := guarded(func() { f.nodes[sb.Node.Name].lookAt(ctx, f.topology, c, dirs, o, found) }); failed != nil {
+				if failed := guarded(func() { f.nodes[sb.Node.Name].lookAt(ctx, f.topology, c, dirs, libraries, o, found) }); failed != nil {
 					found.Host, found.Error = nil, failed
 				}
 				return nil
@@ -59,11 +62,32 @@ func unmapped(c *topology.Cluster, sb *topology.Standby, all facts.Facts) []stri
 	return dirs
 }
 
-func (n *Node) lookAt(ctx context.Context, t *topology.Topology, c *topology.Cluster, dirs []string, o InspectOptions, found *facts.Node) {
+// carriedLibraries answers the libraries that a server which the standby is copied from
+// preloads by a file in its data directory: the copy does so too.
+func carriedLibraries(c *topology.Cluster, sb *topology.Standby, all facts.Facts) string {
+	const name = "shared_preload_libraries"
+	if _, given := c.ParametersOf(sb.Node)[name]; given {
+		return ""
+	}
+	for _, n := range []*topology.Node{sb.Upstream, c.Primary} {
+		found := all.Nodes[n.Name]
+		if found == nil || found.Server == nil || found.Host == nil {
+			continue
+		}
+		if s := found.Server.Settings[name]; path.Dir(s.SourceFile) == found.Host.DataDir {
+			return s.Value
+		}
+		return ""
+	}
+	return ""
+}
+
+func (n *Node) lookAt(ctx context.Context, t *topology.Topology, c *topology.Cluster, dirs []string, libraries string, o InspectOptions, found *facts.Node) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	w := want(t, n.topology, c)
 	w.Dirs = slices.Compact(slices.Sorted(slices.Values(append(w.Dirs, dirs...))))
+	w.Libraries = libraries
 	conn, err := n.Conn(ctx)
 	if err == nil {
 		var h *facts.Host

@@ -64,7 +64,7 @@ type Host struct {
 	// not answer this machine; of those only that no subscription here has used yet.
 	PublisherErrors map[string]string `json:",omitempty"`
 
-	// LackedLibraries are those of the wanted shared_preload_libraries of which
+	// LackedLibraries are those of the shared_preload_libraries, wanted or copied, of which
 	// PostgreSQL's library directory has no file.
 	LackedLibraries []string `json:",omitempty"`
 

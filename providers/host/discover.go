@@ -41,6 +41,8 @@ type Want struct {
 	// Parameters are asked of the server's binary when no server runs. They are
 	// seen in the machine's list of processes for a moment: leave secrets out.
 	Parameters map[string]string
+	// Libraries is a further list of libraries that the server is to load.
+	Libraries string
 	// Locale and Encoding are initdb's.
 	Locale, Encoding string
 	// Dirs are further directories that a copy fills: a WAL directory, tablespaces.
@@ -206,7 +208,7 @@ func (w Want) extra() string {
 	if len(w.Parameters) > 0 {
 		fmt.Fprintf(&s, "[ $RUNNING = 1 ] || p=$(%s 2>&1 >/dev/null) || put parameters \"$p\"\n", w.ask())
 	}
-	if names := libraries(w.Parameters["shared_preload_libraries"]); len(names) > 0 {
+	if names := libraries(w.Parameters["shared_preload_libraries"] + "," + w.Libraries); len(names) > 0 {
 		fmt.Fprintf(&s, "put_lacked %s\n", QuoteAll(names))
 	}
 	s.WriteString("! command -v locale >/dev/null || { put locales && locale -a; }\n")
