@@ -61,7 +61,7 @@ func (r *run) content(old before, op plan.File) (string, error) {
 	if op.Block.First {
 		place = conftext.First
 	}
-	whole, err := conftext.RenameBlock(string(old.content), op.Block.Earlier, op.Block.Name, text, place)
+	whole, err := conftext.RenameBlock(conftext.DropLines(string(old.content), op.Block.Drop), op.Block.Earlier, op.Block.Name, text, place)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", op.Path, err)
 	}

@@ -42,7 +42,7 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 		d.note(n, h, jobID(n, h, "clone"), s.toCopy(sb)...)
 	}
 	if s.cluster.Replication.Role.Password.IsSet() {
-		d.passfile(n, h.Passfile, s.standbyPasswords(sb))
+		s.writePassfile(d, n, h.Passfile, s.standbyPasswords(sb))
 	}
 	if again {
 		s.setAside(d, sb)

@@ -19,7 +19,7 @@ func HashFile(content []byte) string {
 // HashRest is the digest of a file without our block, for File.Replaces: what a user
 // wrote around it. A block that is not whole, or there twice, is an error.
 func HashRest(content []byte, block Block) (string, error) {
-	rest, err := conftext.RenameBlock(string(content), block.Earlier, block.Name, "", conftext.Last)
+	rest, err := conftext.RenameBlock(conftext.DropLines(string(content), block.Drop), block.Earlier, block.Name, "", conftext.Last)
 	if err != nil {
 		return "", err
 	}

@@ -240,8 +240,8 @@ func (s *scope) raiseDown(n *topology.Node, block confBlock, lines []line) []lin
 // passfileOfDown mends the passfile of a standby that is down, where it has one.
 func (s *scope) passfileOfDown(d *draft, sb *topology.Standby) {
 	file, wanted := s.found(sb.Node).Host.Passfile, s.standbyPasswords(sb)
-	if s.cluster.Replication.Role.Password.IsSet() && file.Exists && !s.passfileFits(file, wanted) {
-		d.passfile(sb.Node, file, wanted)
+	if s.cluster.Replication.Role.Password.IsSet() && file.Exists && !s.passfileFits(sb.Node, file, wanted) {
+		s.writePassfile(d, sb.Node, file, wanted)
 	}
 }
 

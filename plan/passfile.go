@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/providers/conninfo"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -62,14 +61,14 @@ func (s *scope) standbyPassfile(sb *topology.Standby) *draft {
 	d.after = []string{s.address("role", s.cluster.Replication.Role.Name)}
 	now := conninfo.Map(f.Server.ConnInfo.Reveal())
 	adopted := s.hasPassword(now, n) && len(s.connDiffers(now, s.connInfo(sb), sb)) == 0 // it has its password there, and needs no file
-	if adopted || s.passfileFits(f.Host.Passfile, wanted) {
+	if adopted || s.passfileFits(n, f.Host.Passfile, wanted) {
 		return d
 	}
 	if !f.Host.Passfile.Exists {
 		d.Action = Create
 	}
 	d.Reason = "how " + n.Name + " logs in to its upstream"
-	d.passfile(n, f.Host.Passfile, wanted)
+	s.writePassfile(d, n, f.Host.Passfile, wanted)
 	return d
 }
 
@@ -77,7 +76,7 @@ func passfiles(s *scope, out *findings) {
 	wanted := s.subscriptionPasswords()
 	for _, n := range s.cluster.Members() {
 		f := s.found(n)
-		if f.Host == nil || wanted.Text == "" && (!f.Host.SubscriptionPassfile.Exists || s.passfileUsed()) {
+		if f.Host == nil || wanted.Text == "" && (!s.ownsPart(n, f.Host.SubscriptionPassfile) || s.passfileUsed()) {
 			continue
 		}
 		out.put(s.subscriptionPassfileChange(n, wanted))
@@ -96,17 +95,17 @@ func (s *scope) subscriptionPassfileChange(n *topology.Node, wanted Text) *draft
 		d.Action = Delete
 		d.Reason = "no subscription logs in by a password any more"
 		d.after = append(d.after, s.subscriptionAddresses()...)
-		d.command(n, "remove the passfile", "rm", "-f", "--", file.Path)
+		s.removePassfile(d, n, file)
 		return d
 	}
-	if s.passfileFits(file, wanted) {
+	if s.passfileFits(n, file, wanted) {
 		return d
 	}
 	if !file.Exists {
 		d.Action = Create
 	}
 	d.Reason = "how subscriptions log in to their publishers"
-	d.passfile(n, file, wanted)
+	s.writePassfile(d, n, file, wanted)
 	return d
 }
 
@@ -210,15 +209,4 @@ func (s *scope) standbyPasswords(sb *topology.Standby) Text {
 		b.write(where, ":*:*:", conninfo.PassField(role.Name), ":").secret(role.Password, FormPassfile).write("\n")
 	}
 	return b.done()
-}
-
-// passfile adds the write of a password file.
-func (d *draft) passfile(n *topology.Node, file facts.SecretFile, wanted Text) {
-	d.step(n, "write the passfile", File{Path: file.Path, Content: wanted, Mode: 0o600, Diff: linesDiff("", wanted.Text)})
-}
-
-// passfileFits tells whether a password file is as wanted.
-func (s *scope) passfileFits(file facts.SecretFile, wanted Text) bool {
-	text, err := wanted.Fill(func(u SecretUse) (string, error) { return conninfo.PassField(s.topology.Secrets[u.Ref].Reveal()), nil })
-	return err == nil && file.Exists && file.Mode == 0o600 && file.Text.Reveal() == text
 }

@@ -262,10 +262,13 @@ type File struct {
 
 // Block is a marked block of a file.
 type Block struct {
-	Name  string `json:"name"`  // in the markers: the cluster's name
+	Name  string `json:"name"`  // in the markers: the cluster's name; in a password file the data directory
 	First bool   `json:"first"` // its place: first line of the file, else last
 	// Earlier are names that the cluster had: blocks under those go in the same edit.
 	Earlier []string `json:"earlier,omitempty"`
+	// Drop are beginnings of lines outside any block that go in the same edit: those of a
+	// password file that an earlier version of repltool wrote.
+	Drop []string `json:"drop,omitempty"`
 }
 
 // Command runs a program as the node's OS user.

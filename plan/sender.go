@@ -39,7 +39,7 @@ func (s *scope) standbyName(sb *topology.Standby) string {
 		return n.Name
 	}
 	has := conninfo.Map(f.Server.ConnInfo.Reveal())[applicationKey]
-	if has == facts.BaseBackup || s.recloned(n) && !s.setNames(s.applicationName(n)) {
+	if has == facts.BaseBackup || slices.Contains(n.Earlier, has) && !s.setNames(has) || s.recloned(n) && !s.setNames(s.applicationName(n)) {
 		return n.Name
 	}
 	return has

@@ -95,7 +95,7 @@ func fillSubscription(t *testing.T, top *topology.Topology, f facts.Facts, sub *
 	}
 	for _, n := range sub.Cluster.Members() {
 		h := f.Nodes[n.Name].Host
-		h.SubscriptionPassfile.Exists, h.SubscriptionPassfile.Mode, h.SubscriptionPassfile.Text = text != "", 0o600, topology.NewSecret("", text)
+		h.SubscriptionPassfile.Exists, h.SubscriptionPassfile.Mode, h.SubscriptionPassfile.Text = text != "", 0o600, topology.NewSecret("", marked(h.DataDir, text))
 	}
 }
 

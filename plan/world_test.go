@@ -127,7 +127,7 @@ func fillNode(t *testing.T, top *topology.Topology, c *topology.Cluster, n *topo
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.Passfile.Exists, h.Passfile.Mode, h.Passfile.Text = true, 0o600, topology.NewSecret("", text)
+		h.Passfile.Exists, h.Passfile.Mode, h.Passfile.Text = true, 0o600, topology.NewSecret("", marked(h.DataDir, text))
 	}
 	writeBlocks(t, s, n)
 }

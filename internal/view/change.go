@@ -157,7 +157,7 @@ func (v *planView) sql(indent string, op plan.SQL) {
 
 func (v *planView) file(indent string, op plan.File) {
 	path := Clean(op.Path)
-	if op.Block == nil && op.Mode != 0 {
+	if op.Mode != 0 && (op.Block == nil || op.Mode == 0o600) {
 		path += v.dim(fmt.Sprintf("  (mode %04o)", op.Mode))
 	}
 	if op.Diff == "" {

@@ -136,6 +136,24 @@ func RenameBlock(text string, earlier []string, name, body string, place Place) 
 	return ReplaceBlock(text, name, body, place)
 }
 
+// DropLines answers the text without the lines outside any block that begin with one of
+// the prefixes.
+func DropLines(text string, prefixes []string) string {
+	var rest strings.Builder
+	inside := false
+	for line := range strings.Lines(text) {
+		mark := strings.TrimSpace(line)
+		if strings.HasPrefix(mark, "# repltool ") {
+			inside = (inside || strings.HasSuffix(mark, ": begin")) && !strings.HasSuffix(mark, ": end")
+		}
+		drop := !inside && slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(line, p) })
+		if !drop {
+			rest.WriteString(line)
+		}
+	}
+	return rest.String()
+}
+
 // BlockNames answers the names of all blocks that begin in a text, in order.
 func BlockNames(text string) []string {
 	var names []string

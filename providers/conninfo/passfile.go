@@ -26,6 +26,42 @@ func Passfile(text, host, port, database, user string) (password string, found b
 	return "", false
 }
 
+// PassLine is a line of a password file.
+type PassLine struct {
+	Where    string // its first four fields as they stand
+	Password string
+	fields   []passField
+}
+
+// PassLines answers the lines of a password file.
+func PassLines(text string) []PassLine {
+	var all []PassLine
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		fields := passFields(line)
+		if strings.HasPrefix(line, "#") || len(fields) < 5 {
+			continue
+		}
+		where := make([]string, 4)
+		for i := range where {
+			where[i] = fields[i].bare
+		}
+		all = append(all, PassLine{strings.Join(where, ":"), fields[4].text, fields})
+	}
+	return all
+}
+
+// Overlaps tells whether there are connections that both lines fit.
+func (l PassLine) Overlaps(other PassLine) bool {
+	for i := range 4 {
+		a, b := l.fields[i], other.fields[i]
+		if a.bare != "*" && b.bare != "*" && a.text != b.text {
+			return false
+		}
+	}
+	return true
+}
+
 // PassField writes a field of a password file.
 func PassField(text string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(text, `\`, `\\`), `:`, `\:`)
