@@ -246,7 +246,9 @@ func (s *scope) derived(n *topology.Node) []line {
 	if n.SocketDir != "" {
 		lines = append(lines, line{name: "unix_socket_directories", value: n.SocketDir, note: "of the node"})
 	}
-	if s.feeds(n) && !s.listensFor(n, s.outside(n, "listen_addresses", "localhost")) {
+	// A line that is in the block stays: a clone gets it before the files beside the block
+	// are known, which may have a value that would do.
+	if s.feeds(n) && (s.setsListen(n) || !s.listensFor(n, s.outside(n, "listen_addresses", "localhost"))) {
 		lines = append(lines, line{name: "listen_addresses", value: "*", note: "so that others reach it"})
 	}
 	lines = append(lines, s.slotCopyLines(n)...)
@@ -261,16 +263,18 @@ func (s *scope) derived(n *topology.Node) []line {
 // for that: a clone is, so that it can take the primary's place without a restart, and
 // who has fed others stays so, since ceasing would take one.
 func (s *scope) feeds(n *topology.Node) bool {
-	f := s.found(n)
-	switch {
-	case n == s.cluster.Primary && len(s.subscribers()) > 0, s.recloned(n),
-		slices.ContainsFunc(s.cluster.Standbys, func(sb *topology.Standby) bool { return sb.Upstream == n }):
-		return true
-	case f.Host == nil:
+	return n == s.cluster.Primary && len(s.subscribers()) > 0 || s.recloned(n) || s.setsListen(n) ||
+		slices.ContainsFunc(s.cluster.Standbys, func(sb *topology.Standby) bool { return sb.Upstream == n })
+}
+
+// setsListen tells whether repltool's block on n opens listen_addresses already.
+func (s *scope) setsListen(n *topology.Node) bool {
+	h := s.found(n).Host
+	if h == nil {
 		return false
 	}
-	_, ours := s.confBlock(f.Host).value("listen_addresses")
-	return ours
+	value, ours := s.confBlock(h).value("listen_addresses")
+	return ours && value == "*"
 }
 
 // minimums raises a standby's hot-standby parameters to those of its primary,

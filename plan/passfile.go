@@ -95,7 +95,7 @@ func (s *scope) subscriptionPassfileChange(n *topology.Node, wanted Text) *draft
 		d.Action = Delete
 		d.Reason = "no subscription logs in by a password any more"
 		d.after = append(d.after, s.subscriptionAddresses()...)
-		s.removePassfile(d, n, file)
+		s.removePassfile(d, n, file, Text{})
 		return d
 	}
 	if s.passfileFits(n, file, wanted) {

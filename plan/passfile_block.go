@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -77,10 +78,10 @@ func (s *scope) writePassfile(d *draft, n *topology.Node, file facts.SecretFile,
 	})
 }
 
-// removePassfile adds the removal of the instance's lines, and of the file where it has no
+// removePassfile adds the removal of the instance's lines, its block and those without one, and of the file where it has no
 // others.
-func (s *scope) removePassfile(d *draft, n *topology.Node, file facts.SecretFile) {
-	b := s.passfileBlock(n, file, Text{})
+func (s *scope) removePassfile(d *draft, n *topology.Node, file facts.SecretFile, lines Text) {
+	b := s.passfileBlock(n, file, lines)
 	if strings.TrimSpace(b.rest(file)) == "" {
 		d.command(n, "remove the passfile", "rm", "-f", "--", file.Path)
 		return
@@ -116,6 +117,21 @@ func (s *scope) passfileBefore(b Block, file facts.SecretFile, wanted Text) stri
 		return marked(b.Name, before.String())
 	}
 	return before.String()
+}
+
+// previousPassfile is the file of an earlier name of the node by which its standby still
+// logs in, or nil. Without a block in it, the moved block is what tells whose it is.
+func (s *scope) previousPassfile(n *topology.Node) *facts.SecretFile {
+	file := s.found(n).Host.StandbyPassfile
+	if file == nil || path.Dir(file.Path) != path.Dir(s.found(n).Host.Passfile.Path) || path.Ext(file.Path) != ".pass" {
+		return nil
+	}
+	own, err := conftext.FindBlock(file.Text.Reveal(), s.found(n).Host.DataDir)
+	name := strings.TrimSuffix(path.Base(file.Path), ".pass")
+	if err != nil || !own.Found && !slices.Contains(n.Earlier, name) || s.topology.Node(name) != nil {
+		return nil
+	}
+	return file
 }
 
 // filledPassfile is a text with its passwords.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -195,7 +196,7 @@ func (s *scope) goneSlot(m row, n *topology.Node, moves bool, out *findings) {
 		}
 		for _, sb := range s.cluster.Standbys {
 			if sb.Slot != "" && sb.Slot != m.name && s.slotInUse(sb, n) == m.name {
-				d.Reason = sb.Node.Name + " uses slot " + ident(sb.Slot) + " instead"
+				d.Reason = sb.Node.Name + " uses slot " + ident(sb.Slot) + " instead" + s.perhapsRenamed(sb.Node, m.name)
 			}
 		}
 		if found.Active {
@@ -205,6 +206,16 @@ func (s *scope) goneSlot(m row, n *topology.Node, moves bool, out *findings) {
 	}
 	d.sql(s.cluster.Primary, "strike out", forget(m.address))
 	out.put(d)
+}
+
+// perhapsRenamed says how to rename a node, where the slot that it leaves has the name of
+// none of the topology.
+func (s *scope) perhapsRenamed(n *topology.Node, slot string) string {
+	named := func(n *topology.Node) bool { return n.SlotName() == slot }
+	if slices.ContainsFunc(s.topology.Nodes, named) || len(n.Earlier) > 0 {
+		return ""
+	}
+	return fmt.Sprintf("; if node %s was renamed, add to the topology: moved { from = node.%s, to = %s } (each on its own line)", slot, slot, n.ID)
 }
 
 // heldBy answers the standby that uses a slot and keeps it while its replay is paused; or nil.

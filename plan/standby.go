@@ -70,6 +70,9 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 	}
 	d.set(n, sets)
 	awaited := s.reconnect(d, sb, now)
+	if old := s.previousPassfile(n); awaited && old != nil && now["passfile"] != old.Path {
+		s.removePassfile(d, n, *old, s.standbyPasswords(sb))
+	}
 	d.set(n, delay) // last: a standby that delays its replay keeps its connection
 	if f.Host.AsideJob != nil && !f.Host.AsideJob.Running {
 		d.Reason = "an earlier apply was cut off before it removed the old data directory"
