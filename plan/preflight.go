@@ -23,6 +23,9 @@ func preflight(s *scope, out *findings) {
 		f := s.found(n)
 		if f.Error != nil || f.ServerError != nil || f.Host == nil {
 			checkRead(n, f, out)
+			if f.Error == nil && f.Host != nil {
+				s.checkConfig(n, f, out) // a server that runs without its files cannot be read
+			}
 			continue // what rests on it is not planned
 		}
 		s.checkVersion(n, f, out)
@@ -37,6 +40,7 @@ func preflight(s *scope, out *findings) {
 		s.checkMounted(n, f, out)
 		s.checkLinks(n, f, out)
 		s.checkTraces(n, f, out)
+		s.checkConfig(n, f, out)
 		switch sb := s.cluster.Standby(n); {
 		case f.Host.Data.State == facts.DataForeign && !f.Host.WasAbsent(f.Host.DataDir):
 			out.fail(s.rangeOf(n), "Data directory is not empty",

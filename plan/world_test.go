@@ -294,10 +294,12 @@ func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string
 		node.Server.Slots = append(node.Server.Slots, facts.Slot{Slot: topology.Slot{Name: words[1], Type: "physical"}, Active: len(words) > 2})
 	case "add-role":
 		node.Server.Roles = append(node.Server.Roles, facts.Role{Role: topology.Role{Name: words[1], Login: true, Inherit: true, ConnectionLimit: -1}})
+	case "no-conf":
+		node.Host.Conf.Exists, node.Host.Conf.Text = false, ""
 	case "no-ledger":
 		node.Server.Ledger = nil
 	case "ledger":
-		node.Server.Ledger.Managed = append(node.Server.Ledger.Managed, facts.Managed{Address: words[1], Object: strings.Join(words[2:], " ")})
+		node.Server.Ledger.Managed = append(node.Server.Ledger.Managed, facts.Managed{Address: words[1], Object: strings.Join(words[2:], " "), Since: "2026-11-26 09:00:00.25+00"})
 	case "conf":
 		node.Host.Conf.Text = replaceAll(node.Host.Conf.Text, rest[len("conf "):])
 	case "hba":
