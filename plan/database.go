@@ -73,6 +73,7 @@ func (s *scope) database(db *topology.Database, out *findings) *draft {
 	case found == nil:
 		d.Action = Create
 		s.createDatabase(d, db)
+		d.recreates(s.lostDatabase(db))
 	case !s.fixedFits(db, found, out):
 		return nil
 	default:

@@ -33,11 +33,14 @@ const (
 	AllowDrop       Allowance = "drop"
 	AllowSwitchover Allowance = "switchover"
 	AllowReclone    Allowance = "reclone"
+	AllowRecreate   Allowance = "recreate"
 )
 
 // Needs answers the allowance that the change needs beyond -auto-approve, or "".
 func (c Change) Needs() Allowance {
 	switch {
+	case c.Recreates:
+		return AllowRecreate
 	case c.Impact == Switchover:
 		return AllowSwitchover
 	case c.Action == Replace && c.Impact == CopyData:

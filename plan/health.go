@@ -14,6 +14,7 @@ func health(s *scope, out *findings) {
 		s.standbyHealth(sb, out)
 	}
 	s.syncHealth(out)
+	s.lossHealth(out)
 	s.slotsHealth(out)
 	subscriptionHealth(s, out)
 	for _, n := range s.cluster.Members() {

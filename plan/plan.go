@@ -84,13 +84,16 @@ func (a Action) Symbol() string {
 // Change is what becomes of one object: the unit that a person reviews. Its
 // steps run one after another.
 type Change struct {
-	Address string   `json:"address"`
-	Action  Action   `json:"action"`
-	Impact  Impact   `json:"impact"`
-	Effect  string   `json:"effect,omitempty"` // a few words more: "commits wait for 1 standby"
-	Wave    int      `json:"wave"`             // from 1; changes of one wave may run side by side
-	Nodes   []string `json:"nodes"`
-	Reason  string   `json:"reason"` // why, where the attributes do not tell
+	Address string `json:"address"`
+	Action  Action `json:"action"`
+	Impact  Impact `json:"impact"`
+	Effect  string `json:"effect,omitempty"` // a few words more: "commits wait for 1 standby"
+	// Recreates tells that the object existed before and is gone: what is created has none
+	// of the data, or of the position, that it had.
+	Recreates bool     `json:"recreates,omitempty"`
+	Wave      int      `json:"wave"` // from 1; changes of one wave may run side by side
+	Nodes     []string `json:"nodes"`
+	Reason    string   `json:"reason"` // why, where the attributes do not tell
 	// Attributes are what differs, in order; Before and After are the same as
 	// objects, for readers of the JSON.
 	Attributes []Attribute       `json:"attributes,omitempty"`

@@ -60,6 +60,7 @@ func (s *scope) publication(p *topology.Publication, found *facts.Logical) *draf
 	case is == nil:
 		d.Action = Create
 		s.createPublication(d, p)
+		d.recreates(s.lostPublication(p))
 	case remakes(p, is):
 		s.remakePublication(d, p, is)
 	default:

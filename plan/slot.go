@@ -95,6 +95,7 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 		d.sql(w.on, "drop slot", "SELECT pg_drop_replication_slot("+literal(w.Name)+");")
 	} else {
 		d.differ("type", nil, ptr(w.Type), "")
+		d.recreates(s.lostSlot(w))
 	}
 	d.sql(s.cluster.Primary, "intent", intend(s.slotRow(w.on, w.Name)))
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose

@@ -38,7 +38,7 @@ func (a *app) applyCommand() *cobra.Command {
 	}
 	o.register(c.Flags())
 	c.Flags().BoolVar(&o.autoApprove, "auto-approve", false, "do not ask")
-	c.Flags().StringSliceVar(&o.allow, "allow", nil, "allow besides a `LIST` of restart, drop, switchover, reclone")
+	c.Flags().StringSliceVar(&o.allow, "allow", nil, "allow besides a `LIST` of restart, drop, switchover, reclone, recreate")
 	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby, or make the subscription, at `ADDRESS` again; repeatable")
 	return c
 }
@@ -74,9 +74,9 @@ func (a *app) apply(ctx context.Context, args []string, o *applyFlags) error {
 func (o *applyFlags) check() error {
 	for _, word := range o.allow {
 		switch plan.Allowance(word) {
-		case plan.AllowRestart, plan.AllowDrop, plan.AllowSwitchover, plan.AllowReclone:
+		case plan.AllowRestart, plan.AllowDrop, plan.AllowSwitchover, plan.AllowReclone, plan.AllowRecreate:
 		default:
-			return fmt.Errorf("-allow=%s: it is a list of restart, drop, switchover and reclone", word)
+			return fmt.Errorf("-allow=%s: it is a list of restart, drop, switchover, reclone and recreate", word)
 		}
 	}
 	return nil

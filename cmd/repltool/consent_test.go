@@ -19,12 +19,14 @@ func TestConsent(t *testing.T) {
 		{Address: "cluster.a.node.n.parameters", Impact: plan.Restart},
 		{Address: "cluster.a.slot.s", Action: plan.Delete, Impact: plan.Drop},
 		{Address: "cluster.a.standby.m", Action: plan.Replace, Impact: plan.CopyData},
+		{Address: "cluster.a.database.d", Action: plan.Create, Impact: plan.Online, Recreates: true},
 	}}
 	for _, c := range []struct{ allow, missing string }{
-		{"", "restart drop reclone"},
-		{"restart", "drop reclone"},
-		{"switchover", "restart drop reclone"},
-		{"restart,drop,reclone", ""},
+		{"", "restart drop reclone recreate"},
+		{"restart", "drop reclone recreate"},
+		{"switchover", "restart drop reclone recreate"},
+		{"restart,drop,reclone", "recreate"},
+		{"restart,drop,reclone,recreate", ""},
 	} {
 		x, out := quietApplication()
 		x.o.autoApprove = true
@@ -35,7 +37,7 @@ func TestConsent(t *testing.T) {
 		if got := strings.Join(missing, " "); got != c.missing || (err == nil) != (c.missing == "") {
 			t.Errorf("-allow=%s: missing %q, want %q; %v", c.allow, got, c.missing, err)
 		}
-		if c.missing != "" && !strings.Contains(out.String(), "reclone") {
+		if c.missing != "" && !strings.Contains(out.String(), "recreate") {
 			t.Errorf("-allow=%s: what to add is not said:\n%s", c.allow, out)
 		}
 	}
