@@ -40,9 +40,8 @@ func (s *scope) nodeHealth(n *topology.Node, out *findings) {
 }
 
 func (s *scope) serverHealth(n *topology.Node, f *facts.Node, bad func(Severity, string, string, ...any)) {
-	if f.Server.InRecovery && !f.Host.StandbySignal {
-		bad(Error, fmt.Sprintf("To fix, as %s on %s: touch %s", f.Host.OSUser, n.Name, path.Join(f.Host.DataDir, "standby.signal")),
-			"%s is a standby whose standby.signal is gone: after its next restart it would be a second primary", n.Name)
+	if what, fix := otherRole(n, f); what != "" {
+		bad(Error, fix, "%s", what)
 	}
 	for _, name := range []string{"fsync", "full_page_writes"} {
 		if f.Server.InForce(name) == "off" && !s.given(n, name) {
@@ -52,11 +51,47 @@ func (s *scope) serverHealth(n *topology.Node, f *facts.Node, bad func(Severity,
 	}
 	for _, r := range f.Server.Roles {
 		s.roleInDatabases(n, r, bad)
+		s.roleExpired(n, r, bad)
 	}
+}
+
+// otherRole tells of a server whose next start gives it another role than the one it has, and
+// what to do about it; "" and "" where it stays what it is. Promotion removes the file, so a
+// running primary has none unless it was made by hand.
+func otherRole(n *topology.Node, f *facts.Node) (what, fix string) {
+	file := path.Join(f.Host.DataDir, "standby.signal")
+	switch {
+	case f.Server.InRecovery && !f.Host.StandbySignal:
+		return n.Name + " is a standby whose standby.signal is gone: after its next restart it would be a second primary",
+			fmt.Sprintf("To fix, as %s on %s: touch %s", f.Host.OSUser, n.Name, file)
+	case !f.Server.InRecovery && f.Host.StandbySignal:
+		return n.Name + " is a primary with standby.signal in its data directory: after its next restart it would be a standby, and nobody could write",
+			fmt.Sprintf("To fix, as %s on %s: rm %s", f.Host.OSUser, n.Name, file)
+	}
+	return "", ""
 }
 
 // given tells whether the topology itself sets a parameter of n.
 func (s *scope) given(n *topology.Node, name string) bool { return hasLine(s.givenLines(n), name) }
+
+// roleExpired reports a password that is no longer accepted, though the topology does not say
+// so: who is connected stays connected, and cannot log in again.
+func (s *scope) roleExpired(n *topology.Node, found facts.Role, bad func(Severity, string, string, ...any)) {
+	r := s.cluster.Role(found.Name)
+	if r == nil || n != s.cluster.Primary || !found.Expired || !r.Login || !r.Password.IsSet() {
+		return
+	}
+	replicates := r == s.cluster.Replication.Role && len(s.cluster.Standbys) > 0
+	if !replicates && (r.ValidUntil != "" || s.ignores(r.Lifecycle, "role", "valid_until")) {
+		return
+	}
+	who := "nobody who uses it can log in"
+	if replicates {
+		who = "a standby that loses its connection cannot log in again"
+	}
+	bad(Error, fmt.Sprintf("To fix, write valid_until = \"infinity\" into role %q of %s, or a later time.", r.Name, s.cluster.ID),
+		"the password of role %s expired at %s: %s", ident(r.Name), found.ValidUntil, who)
+}
 
 // roleInDatabases reports parameters of a role in one database, which go before those that
 // the topology gives the role.

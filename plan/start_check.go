@@ -72,6 +72,7 @@ func (c *paramChange) tellPending(out *findings) {
 	if !c.restart {
 		return
 	}
+	c.checkRole(out)
 	for _, p := range c.pendings() {
 		setting := c.found.Server.Settings[p.name]
 		if why := c.refusesPending(p); why != "" {
@@ -84,6 +85,18 @@ func (c *paramChange) tellPending(out *findings) {
 			Name: p.name, Before: ptr(withUnit(setting, setting.Value)), After: ptr(withUnit(setting, p.value)),
 			Note: "not of this topology; this restart puts it into force: " + p.where,
 		})
+	}
+}
+
+// checkRole refuses a restart that would make a primary of a standby, or the other way round:
+// what a server is at its start follows from standby.signal, not from what it was before.
+func (c *paramChange) checkRole(out *findings) {
+	if c.found.Host == nil || c.scope.recloned(c.node) {
+		return
+	}
+	if what, fix := otherRole(c.node, c.found); what != "" {
+		out.fail(c.scope.rangeOf(c.node), "Restart would change the role of the server",
+			"%s, and this plan restarts %s. Fix that first, then plan again. %s", what, c.node.Name, fix)
 	}
 }
 

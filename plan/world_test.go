@@ -278,6 +278,12 @@ func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string
 				w.ApplicationName = words[2]
 			}
 		}
+	case "expired": // NODE expired ROLE: its password is no longer accepted
+		for i := range node.Server.Roles {
+			if r := &node.Server.Roles[i]; r.Name == words[1] {
+				r.ValidUntil, r.Expired = "2020-01-01 00:00:00+00", true
+			}
+		}
 	case "no-role":
 		node.Server.Roles = remove(node.Server.Roles, func(r facts.Role) bool { return r.Name == words[1] })
 	case "no-database":

@@ -34,6 +34,8 @@ func TestFindings(t *testing.T) {
 		{"pg1", "psql -qc 'ALTER SYSTEM SET fsync = off' -c 'SELECT pg_reload_conf()'", "fsync = off", "psql -qc 'ALTER SYSTEM RESET fsync' -c 'SELECT pg_reload_conf()'"},
 		{"pg1", "psql -qc \"ALTER ROLE app IN DATABASE shop SET statement_timeout = '1h'\"", "statement_timeout = '1h' in database shop", "psql -qc 'ALTER ROLE app IN DATABASE shop RESET ALL'"},
 		{"pg2", "rm /var/lib/postgresql/15/main/standby.signal", "standby.signal is gone", "touch /var/lib/postgresql/15/main/standby.signal"},
+		{"pg1", "touch /var/lib/postgresql/15/main/standby.signal", "pg1 is a primary with standby.signal", "rm /var/lib/postgresql/15/main/standby.signal"},
+		{"pg1", "psql -qc \"ALTER ROLE replicator VALID UNTIL '2020-01-01'\"", "password of role replicator expired", "psql -qc \"ALTER ROLE replicator VALID UNTIL 'infinity'\""},
 		{"pg2", "chmod 0777 /var/lib/postgresql/15/main", "mode 0777", "chmod 0700 /var/lib/postgresql/15/main"},
 	} {
 		i := int(c.on[2] - '0')

@@ -131,6 +131,8 @@ type Role struct {
 	topology.Role
 	// Verifier is pg_authid.rolpassword: SCRAM-SHA-256$…, md5…, or not set.
 	Verifier topology.Secret
+	// Expired tells whether valid_until has passed, by the server's clock.
+	Expired bool `json:",omitempty"`
 	// Bootstrap tells of the superuser that initdb made.
 	Bootstrap bool `json:",omitempty"`
 	// InDatabase are its parameters in one database (ALTER ROLE … IN DATABASE … SET), which

@@ -17,7 +17,7 @@ func rolesSQL() string {
 	return `SELECT json_agg(json_build_object(
     'name', r.rolname, 'login', r.rolcanlogin, 'replication', r.rolreplication, 'superuser', r.rolsuper,
     'createdb', r.rolcreatedb, 'createrole', r.rolcreaterole, 'inherit', r.rolinherit, 'bypassrls', r.rolbypassrls, 'bootstrap', r.oid = 10,
-    'connection_limit', r.rolconnlimit, 'valid_until', ` + utc("r.rolvaliduntil") + `, 'verifier', r.rolpassword,
+    'connection_limit', r.rolconnlimit, 'valid_until', ` + utc("r.rolvaliduntil") + `, 'expired', coalesce(r.rolvaliduntil <= now(), false), 'verifier', r.rolpassword,
     'memberships', m.all, 'config', c.setconfig, 'needed_by', n.databases, 'owns', n.owns, 'in_database', b.all) ORDER BY r.rolname)
   FROM pg_authid r
   LEFT JOIN (
@@ -56,6 +56,7 @@ type roleRow struct {
 	Owns            map[string]int
 	Config          []string
 	InDatabase      map[string][]string `json:"in_database"`
+	Expired         bool
 	Verifier        *string
 	Bootstrap       bool
 }
@@ -67,7 +68,7 @@ func roles() section {
 }
 
 func (r roleRow) role() facts.Role {
-	role := facts.Role{NeededBy: r.NeededBy, Owns: r.Owns, Bootstrap: r.Bootstrap, Role: topology.Role{
+	role := facts.Role{NeededBy: r.NeededBy, Owns: r.Owns, Bootstrap: r.Bootstrap, Expired: r.Expired, Role: topology.Role{
 		Name: r.Name, Login: r.Login, Replication: r.Replication, Superuser: r.Superuser, CreateDB: r.CreateDB,
 		CreateRole: r.CreateRole, Inherit: r.Inherit, BypassRLS: r.BypassRLS, ConnectionLimit: r.ConnectionLimit,
 		ValidUntil: r.ValidUntil, Parameters: parameters(r.Config),
