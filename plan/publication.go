@@ -302,6 +302,9 @@ func (s *scope) gonePublication(m row, out *findings) {
 		return
 	}
 	n, there := s.cluster.Primary, found.Publication(m.name) != nil
+	if there && s.tellKeptPublication(m, s.goneAddress(m), out) {
+		return
+	}
 	d := s.gone(s.goneAddress(m), n, there)
 	d.after = append(d.after, s.subscriptionAddresses()...)
 	for _, slot := range s.managed("slot") { // one that decodes for it goes first

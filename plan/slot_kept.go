@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/repltool/repltool/providers/conninfo"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -11,7 +12,8 @@ import (
 // The slot of a subscription that left the topology is dropped only where it is known
 // that no subscription goes on with it: the ledger says that repltool created the slot,
 // not that nobody uses it. An inactive slot may belong to a subscription that is
-// disabled, or whose server is down; without it that one lacks rows for good.
+// disabled, or whose server is down; without it that one lacks rows for good. Nor can it
+// go on without its publication, which stays as well.
 
 // tellKept reports a logical slot that is not wanted any more and that stays.
 func (s *scope) tellKept(n *topology.Node, slot string, out *findings) bool {
@@ -19,10 +21,24 @@ func (s *scope) tellKept(n *topology.Node, slot string, out *findings) bool {
 	if found == nil || found.Type != topology.SlotLogical || found.Synced {
 		return false
 	}
+	uses := func(is *facts.Subscription) bool { return is.Options.SlotName == slot }
+	return s.tellUsed(n, s.address("slot", slot), "slot "+ident(slot), uses, out)
+}
+
+// tellKeptPublication reports a publication that is not wanted any more and that stays.
+func (s *scope) tellKeptPublication(m row, address string, out *findings) bool {
+	uses := func(is *facts.Subscription) bool {
+		return slices.Contains(is.Publications, m.name) && conninfo.Map(is.ConnInfo.Reveal())["dbname"] == m.in
+	}
+	return s.tellUsed(s.cluster.Primary, address, "publication "+ident(m.name), uses, out)
+}
+
+// tellUsed reports an object of n that stays, since a subscription uses it or may use it.
+func (s *scope) tellUsed(n *topology.Node, address, what string, uses func(*facts.Subscription) bool, out *findings) bool {
 	for _, c := range s.topology.Clusters {
-		why, hint := s.of(c).keeps(n, slot)
+		why, hint := s.of(c).keeps(n, uses)
 		if why != "" {
-			out.tellHealth(Warning, s.address("slot", slot), hint, "slot %s on %s is not defined in the topology any more, but %s: it stays", ident(slot), n.Name, why)
+			out.tellHealth(Warning, address, hint, "%s on %s is not defined in the topology any more, but %s: it stays", what, n.Name, why)
 			out.unchanged++
 			return true
 		}
@@ -30,9 +46,9 @@ func (s *scope) tellKept(n *topology.Node, slot string, out *findings) bool {
 	return false
 }
 
-// keeps answers why a slot of another server is, or may be, used by a subscription of
+// keeps answers why an object of a publisher is, or may be, used by a subscription of
 // this cluster that the plan does not drop, and what to do; or "".
-func (s *scope) keeps(n *topology.Node, slot string) (why, hint string) {
+func (s *scope) keeps(n *topology.Node, uses func(*facts.Subscription) bool) (why, hint string) {
 	if s.live() == nil {
 		if s.fresh() {
 			return "", ""
@@ -45,7 +61,7 @@ func (s *scope) keeps(n *topology.Node, slot string) (why, hint string) {
 			return "database " + ident(database) + " on " + s.cluster.Primary.Name + " could not be read, and a subscription there may use it", "Apply again once the database can be read."
 		}
 		for i := range found.Subscriptions {
-			if is := &found.Subscriptions[i]; s.remains(is, database) && is.Options.SlotName == slot && s.publisherOf(is) == n {
+			if is := &found.Subscriptions[i]; s.remains(is, database) && uses(is) && s.publisherOf(is) == n {
 				return "subscription " + ident(is.Name) + " in database " + ident(database) + " on " + s.cluster.Primary.Name + " uses it and is not dropped",
 					"Write the subscription's block again, or drop it: ALTER SUBSCRIPTION … DISABLE, SET (slot_name = NONE), DROP SUBSCRIPTION; then apply again."
 			}
