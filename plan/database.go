@@ -103,11 +103,13 @@ func (s *scope) createDatabase(d *draft, db *topology.Database) {
 		d.differ("name", nil, ptr(db.Name), "")
 	}
 	params := databaseParameters(db)
-	d.sql(s.cluster.Primary, "intent", intend(s.rowsOf(d.Address, params)...))
+	rows := s.rowsOf(d.Address, params)
+	d.sql(s.cluster.Primary, "intent", intend(rows[0]))
 	d.sql(s.cluster.Primary, "create database", create+";") // not in a transaction
 	var b textBuilder
+	b.statement(record(rows...))
 	s.setParameters(d, &b, params)
-	d.alter(s.cluster.Primary, b.done())
+	d.step(s.cluster.Primary, "confirm", SQL{Database: maintenance, SQL: b.done()})
 }
 
 // fixedFits is false, with an error, where what cannot change would have to.

@@ -8,10 +8,10 @@ import (
 )
 
 // The ledger is written down in the cluster itself: schema repltool in the
-// maintenance database of the primary. An object's row is written before the
-// object is made, in the same transaction where PostgreSQL allows it, so that a
-// crash leaks nothing. What was there before is adopted and gets no row: only
-// what repltool made is repltool's to remove.
+// maintenance database of the primary. An object's row is written in the transaction
+// that creates the object; where PostgreSQL does not allow that, an intent is written
+// first and confirmed afterwards (intent.go). What was there before is adopted and gets
+// no row: only what repltool made is repltool's to remove.
 
 const ledgerDDL = `CREATE SCHEMA repltool;
 CREATE TABLE repltool.managed (
@@ -34,6 +34,7 @@ func ledger(s *scope, out *findings) {
 	if s.live() == nil || s.live().Ledger == nil {
 		d.sql(s.cluster.Primary, "write down what repltool makes", ledgerDDL)
 	} else {
+		s.settleIntents(d)
 		s.renameRows(d)
 	}
 	out.put(d)
@@ -84,11 +85,11 @@ func parseObject(text string) object {
 	return o
 }
 
-// managed answers the ledger's rows of one kind in this cluster.
+// managed answers the ledger's rows of one kind in this cluster, without intents.
 func (s *scope) managed(kind string) []row {
 	var rows []row
 	for _, r := range s.ledgerRows() {
-		if r.kind == kind && under(r.address, s.cluster.ID) {
+		if r.kind == kind && r.intent == "" && under(r.address, s.cluster.ID) {
 			rows = append(rows, r.row)
 		}
 	}
@@ -113,12 +114,16 @@ func (s *scope) gone(address string, on *topology.Node, there bool) *draft {
 	return d
 }
 
-// intend is the statement that writes rows before their objects are made.
-func intend(rows ...row) string {
+// record is the statement that writes the rows of what repltool created.
+func record(rows ...row) string {
 	values := make([]string, len(rows))
 	for i, r := range rows {
 		values[i] = "(" + literal(r.address) + ", " + literal(r.object.String()) + ")"
 	}
+	return upsert(values)
+}
+
+func upsert(values []string) string {
 	return "INSERT INTO repltool.managed (address, object) VALUES " + strings.Join(values, ",\n    ") + "\n" +
 		"  ON CONFLICT (address) DO UPDATE SET object = excluded.object;"
 }

@@ -127,7 +127,7 @@ func (s *scope) earlier(kind, id, database, name string) string {
 
 // writeName writes the object's name of today into its row.
 func (s *scope) writeName(d *draft, kind, id, database, name string) {
-	d.sql(s.cluster.Primary, "write its name down", intend(row{s.row(id), object{kind, name, database}}))
+	d.sql(s.cluster.Primary, "write its name down", record(row{s.row(id), object{kind, name, database}}))
 }
 
 // goneAddress is the address of what leaves: beside that of what takes its place, if

@@ -14,7 +14,8 @@ import (
 // ledgerRow is a row under the names of today.
 type ledgerRow struct {
 	row
-	was string // its address in the ledger, where that is another one
+	was    string // its address in the ledger, where that is another one
+	intent string // the WAL position of an intent (intent.go); "" for what was created
 }
 
 // ledgerRows answers all rows of the ledger. One that stands there under both names
@@ -27,6 +28,7 @@ func (s *scope) ledgerRows() []ledgerRow {
 	rows := make([]ledgerRow, 0, len(managed))
 	for _, m := range managed {
 		r := s.today(row{m.Address, parseObject(m.Object)})
+		r.intent = m.Intent
 		if r.was != "" && s.inLedger(r.address) {
 			continue
 		}
@@ -126,12 +128,13 @@ func (s *scope) renameRows(d *draft) {
 	var values, twice []string
 	for _, m := range s.live().Ledger.Managed {
 		r := s.today(row{m.Address, parseObject(m.Object)})
+		r.intent = m.Intent
 		switch {
 		case r.was == "":
 		case s.inLedger(r.address) && r.address != r.was:
 			twice = append(twice, r.was)
 		default:
-			values = append(values, "("+literal(r.was)+", "+literal(r.address)+", "+literal(r.object.String())+")")
+			values = append(values, "("+literal(r.was)+", "+literal(r.address)+", "+literal(r.text())+")")
 		}
 	}
 	var statements []string

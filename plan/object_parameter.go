@@ -35,7 +35,7 @@ func (s *scope) parameterRow(o ownParameters, parameter string) row {
 	return row{s.address(kind, parameter+" "+o.name), object{kind, parameter, o.name}}
 }
 
-// rowsOf are the ledger's rows of a new object and its parameters.
+// rowsOf are the ledger's rows of a new object, first, and of its parameters.
 func (s *scope) rowsOf(address string, o ownParameters) []row {
 	rows := []row{{address, object{kind: o.kind, name: o.name}}}
 	for _, name := range o.wanted.Names() {
@@ -72,7 +72,7 @@ func (s *scope) alterParameters(d *draft, b *textBuilder, o ownParameters, found
 		}
 	}
 	if ours != nil {
-		b.statement(intend(ours...))
+		b.statement(record(ours...))
 	}
 	for _, name := range set {
 		var before *string

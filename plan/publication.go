@@ -87,14 +87,14 @@ func (s *scope) createPublication(d *draft, p *topology.Publication) {
 		}
 	}
 	here := row{s.row(p.ID), object{"publication", p.Name, p.Database}}
-	rows := []row{here}
+	var intent []string
 	for _, m := range s.managed("publication") {
 		if m.address == here.address && m.object != here.object { // goes once nobody uses it; it has a row at every moment
-			rows = []row{{here.address + ".earlier", m.object}, here}
+			intent = append(intent, record(row{here.address + ".earlier", m.object}))
 		}
 	}
-	d.sql(s.cluster.Primary, "intent", intend(rows...))
-	d.sqlIn(s.cluster.Primary, p.Database, "create publication", createPublicationSQL(p)...)
+	d.sql(s.cluster.Primary, "intent", append(intent, intend(here))...)
+	s.created(d, s.cluster.Primary, p.Database, "create publication", here, createPublicationSQL(p)...)
 }
 
 func (s *scope) remakePublication(d *draft, p *topology.Publication, is *facts.Publication) {

@@ -47,7 +47,7 @@ func (s *scope) relax(d *draft, why, relaxed, full string) {
 	n := s.cluster.Primary
 	if s.syncForeign() && s.keptAside() == nil {
 		d.after = append(d.after, s.ledgerAddress())
-		d.sql(n, "what an apply that dies would lose", intend(row{s.asideAddress(), aside{full, s.setBySystem(syncNames)}.object()}))
+		d.sql(n, "what an apply that dies would lose", record(row{s.asideAddress(), aside{full, s.setBySystem(syncNames)}.object()}))
 	}
 	d.sql(n, why, "ALTER SYSTEM SET "+syncNames+" = "+literal(relaxed)+";")
 	d.reload(n)

@@ -45,7 +45,7 @@ func (s *scope) role(r *topology.Role) *draft {
 func (s *scope) createRole(d *draft, r *topology.Role) {
 	var b textBuilder
 	params := roleParameters(r)
-	b.statement(intend(s.rowsOf(d.Address, params)...)).statement("CREATE ROLE ", ident(r.Name))
+	b.statement(record(s.rowsOf(d.Address, params)...)).statement("CREATE ROLE ", ident(r.Name))
 	for _, o := range roleOptions(r) {
 		if o.clause != o.byDefault {
 			d.differ(o.name, nil, ptr(o.shown), "")

@@ -97,17 +97,18 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 		d.differ("type", nil, ptr(w.Type), "")
 		d.recreates(s.lostSlot(w))
 	}
-	d.sql(s.cluster.Primary, "intent", intend(s.slotRow(w.on, w.Name)))
+	here := s.slotRow(w.on, w.Name)
+	d.sql(s.cluster.Primary, "intent", intend(here))
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose
 	// the segment it begins with to a checkpoint of another copy.
 	if w.Type == topology.SlotLogical {
 		d.after = append(append(d.after, s.address("database", w.Database)), s.slotPublications(w)...)
 		d.differ("plugin", nil, ptr(w.Plugin), "")
 		d.differ("database", nil, ptr(w.Database), "")
-		d.sqlIn(w.on, w.Database, "create slot", createSlotSQL(w))
+		s.created(d, w.on, w.Database, "create slot", here, createSlotSQL(w))
 		return d
 	}
-	d.sql(w.on, "create slot", "SELECT pg_create_physical_replication_slot("+literal(w.Name)+", true);")
+	s.created(d, w.on, maintenance, "create slot", here, "SELECT pg_create_physical_replication_slot("+literal(w.Name)+", true);")
 	return d
 }
 
@@ -126,6 +127,9 @@ func (s *scope) strangeSlots(n *topology.Node, wanted []wantedSlot, out *finding
 		holds := ""
 		if slot.RetainedBytes != nil {
 			holds = ", holds back " + bytesText(*slot.RetainedBytes) + " of WAL"
+		}
+		if s.intent(object{"slot", slot.Name, n.Name}) != nil {
+			holds += "; an apply that failed or was interrupted was to create it, and repltool cannot prove that it did: drop it once nothing needs it, SELECT pg_drop_replication_slot(" + literal(slot.Name) + ")"
 		}
 		out.tellUnmanaged(s.address("slot", slot.Name), n.Name, "%s slot %s, %s%s", slot.Type, ident(slot.Name), activity(slot), holds)
 	}

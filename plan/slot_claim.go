@@ -11,7 +11,8 @@ import (
 
 // A replication slot holds a position that its consumer cannot get back once another
 // one has moved it. A slot that exists is therefore used only where one of these holds:
-//   - the ledger says that repltool created it;
+//   - the ledger says that repltool created it, or the ledger has an intent and the
+//     slot is as that creation leaves it (intent.go);
 //   - it is evidently in use by the standby or the subscription that the topology has
 //     for it, so that this one is adopted as it is;
 //   - the topology claims it in words: a slot block, or create_slot = false.
@@ -21,7 +22,7 @@ import (
 // mayUse tells whether a slot that exists is the wanted one.
 func (s *scope) mayUse(w wantedSlot, found *facts.Slot) bool {
 	switch {
-	case s.isOurs(object{"slot", w.Name, w.on.Name}), s.carriedOver(w, found) != nil:
+	case s.isOurs(object{"slot", w.Name, w.on.Name}), s.carriedOver(w, found) != nil, s.createdByIntent(w, found):
 		return true
 	case w.fed != nil:
 		return s.standbyUses(w, found)
@@ -63,9 +64,9 @@ func (s *scope) checkStandbySlot(w wantedSlot, found *facts.Slot, out *findings)
 		return
 	}
 	out.fail(w.Range, "Replication slot already exists",
-		"Standby %s would use replication slot %s on %s. That slot exists (%s), repltool did not create it, and %s does not use it now: it may hold WAL for another server. "+
+		"Standby %s would use replication slot %s on %s. That slot exists (%s), %s, and %s does not use it now: it may hold WAL for another server. "+
 			"Give the standby a slot of another name:\n  standby {\n    node = %s\n    slot = \"NAME\"\n  }\nor, once you know that nothing needs it, drop it on %s:\n  SELECT pg_drop_replication_slot(%s);",
-		w.fed.Name, ident(w.Name), w.on.Name, slotText(*found), w.fed.Name, w.fed.ID, w.on.Name, literal(w.Name))
+		w.fed.Name, ident(w.Name), w.on.Name, slotText(*found), s.notCreated(w, found), w.fed.Name, w.fed.ID, w.on.Name, literal(w.Name))
 }
 
 // slotText describes a slot that exists.
@@ -95,9 +96,9 @@ func (v *subscription) checkClaim(slot *facts.Slot, out *findings) {
 	}
 	switch again := v.remade() && v.is.Options.SlotName != slot.Name; {
 	case again || !p.mayUse(w, slot):
-		refuse("Replication slot already exists", "already exists (%s), and repltool did not create it for this subscription: another subscriber may depend on its position. "+
+		refuse("Replication slot already exists", "already exists (%s), and %s for this subscription: another subscriber may depend on its position. "+
 			"Give the subscription a slot of its own:\n  slot_name = \"NAME\"\nor, if the slot was created for this subscription, say so:\n  create_slot = false\n"+
-			"The subscription then continues from the position of the slot.", slotText(*slot))
+			"The subscription then continues from the position of the slot.", slotText(*slot), p.notCreated(w, slot))
 	case v.is != nil:
 		return // it is in use by this subscription
 	case slot.Active:

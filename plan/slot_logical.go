@@ -84,15 +84,20 @@ func createSlotSQL(w wantedSlot) string {
 	return "SET LOCAL lock_timeout = '10min';\nSELECT pg_create_logical_replication_slot(" + strings.Join(args, ", ") + ");"
 }
 
-// cameAlong writes down that a failover slot, which repltool made on the primary before,
+// cameAlong confirms a slot that an interrupted apply created, or writes down that a failover slot, which repltool made on the primary before,
 // is on the one that was promoted: it goes on being repltool's.
 func (s *scope) cameAlong(d *draft, w wantedSlot, found *facts.Slot) {
 	if found == nil || s.isOurs(object{"slot", w.Name, w.on.Name}) {
 		return
 	}
+	if s.createdByIntent(w, found) {
+		d.Action, d.Reason = Update, "an apply that was interrupted created it; the ledger does not have that yet"
+		d.sql(s.cluster.Primary, "confirm", record(s.slotRow(w.on, w.Name)))
+		return
+	}
 	if m := s.carriedOver(w, found); m != nil {
 		d.Action, d.Reason = Update, "repltool made it on "+m.in+", and it came along to "+w.on.Name
-		d.sql(s.cluster.Primary, "write down where it is", intend(s.slotRow(w.on, w.Name)))
+		d.sql(s.cluster.Primary, "write down where it is", record(s.slotRow(w.on, w.Name)))
 	}
 }
 

@@ -120,7 +120,6 @@ func (v *subscription) before() []string {
 }
 
 func (v *subscription) create(d *draft) {
-	s := v.scope
 	d.differ("database", nil, ptr(v.Database), "")
 	d.differ("publications", nil, ptr(strings.Join(v.Names(), ", ")), "")
 	d.differ("slot_name", nil, ptr(v.Options.SlotName), "")
@@ -130,9 +129,6 @@ func (v *subscription) create(d *draft) {
 		}
 	}
 	v.copyNote(d, v.publishedTables())
-	if v.OnDestroy == topology.OnDestroyDrop {
-		d.sql(s.cluster.Primary, "intent", intend(row{s.row(v.ID), object{"subscription", v.Name, v.Database}}))
-	}
 	v.createSteps(d)
 	v.retain(d)
 }
@@ -146,6 +142,10 @@ func (v *subscription) makesSlot() bool {
 // createSteps make the subscription and wait for its copy.
 func (v *subscription) createSteps(d *draft) {
 	n := v.scope.cluster.Primary
+	here := row{v.scope.row(v.ID), object{"subscription", v.Name, v.Database}}
+	if v.owned() {
+		d.sql(n, "intent", intend(here))
+	}
 	options := []string{fmt.Sprintf("create_slot = %t", v.makesSlot()), "slot_name = " + literal(v.Options.SlotName)}
 	if !v.CopyData {
 		options = append(options, "copy_data = false")
@@ -168,56 +168,18 @@ func (v *subscription) createSteps(d *draft) {
 		b.statement("COMMENT ON SUBSCRIPTION ", ident(v.Name), " IS ", literal(v.is.Comment), ";")
 	}
 	d.step(n, "create subscription", SQL{Database: v.Database, SQL: b.done()})
+	if v.owned() {
+		d.sql(n, "confirm", record(here))
+	}
 	if v.Options.Enabled {
 		v.waitReady(d, v.CopyData)
 	}
 }
 
-// remake drops it and makes it again, with its slot: all tables are copied.
-func (v *subscription) remake(d *draft) {
-	n := v.scope.cluster.Primary
-	d.Reason = "made anew at the user's wish"
-	d.worsen(CopyData)
-	d.differ("copied again", nil, ptr(strings.Join(v.Names(), ", ")), "")
-	v.copyNote(d, v.publishedTables())
-	v.claim(d)
-	d.sqlIn(n, v.Database, "detach and drop", detach(v.is.Name)...)
-	if v.renamed != "" {
-		v.scope.writeName(d, "subscription", v.ID, v.Database, v.Name)
-	}
-	if v.publisher != nil {
-		v.scope.dropSyncSlots(d, v.publisher.cluster.Primary, v.is)
-	}
-	if v.publisher != nil && v.CreateSlot {
-		v.dropSlotSteps(d)
-		p := v.publisher
-		was, now := p.slotRow(p.cluster.Primary, v.is.Options.SlotName), p.slotRow(p.cluster.Primary, v.Options.SlotName)
-		if was != now && p.isOurs(was.object) {
-			d.sql(p.cluster.Primary, "write the slot's name down", forget(was.address), intend(now))
-		}
-		d.sqlIn(p.cluster.Primary, v.SourceDatabase(), "create slot", createSlotSQL(p.slotFor(v.Subscription)))
-	}
-	v.createSteps(d)
-}
-
-// claim writes one that somebody else made, and its slot, into the ledgers: from now on
-// they are repltool's.
-func (v *subscription) claim(d *draft) {
-	if v.OnDestroy != topology.OnDestroyDrop {
-		return
-	}
-	s := v.scope
-	if o := (object{"subscription", v.Name, v.Database}); v.renamed == "" && !s.isOurs(o) {
-		d.sql(s.cluster.Primary, "intent", intend(row{s.row(v.ID), o}))
-	}
-	if v.publisher == nil || !v.CreateSlot {
-		return
-	}
-	p := v.publisher
-	slot := p.slotRow(p.cluster.Primary, v.Options.SlotName)
-	if was := p.slotRow(p.cluster.Primary, v.is.Options.SlotName); !p.isOurs(slot.object) && !p.isOurs(was.object) {
-		d.sql(p.cluster.Primary, "intent", intend(slot))
-	}
+// owned tells that the subscription, once created, is repltool's to drop; one that it
+// did not create becomes so when it is recreated.
+func (v *subscription) owned() bool {
+	return v.OnDestroy == topology.OnDestroyDrop || v.renamed != "" || v.is != nil && v.scope.isOurs(object{"subscription", v.Name, v.Database})
 }
 
 // detach are the statements that drop a subscription without its publisher.

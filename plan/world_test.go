@@ -305,7 +305,7 @@ func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string
 	case "no-ledger":
 		node.Server.Ledger = nil
 	case "ledger":
-		node.Server.Ledger.Managed = append(node.Server.Ledger.Managed, facts.Managed{Address: words[1], Object: strings.Join(words[2:], " "), Since: "2026-11-26 09:00:00.25+00"})
+		node.Server.Ledger.Managed = append(node.Server.Ledger.Managed, facts.Managed{Address: words[1], Object: strings.Join(words[2:], " "), Since: "2026-11-26 09:00:00.25+00"}.ParseIntent())
 	case "conf":
 		node.Host.Conf.Text = replaceAll(node.Host.Conf.Text, rest[len("conf "):])
 	case "hba":

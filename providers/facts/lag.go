@@ -34,8 +34,8 @@ func (s *Server) SenderTo(slot, application string) *Sender {
 // Behind answers how many bytes of WAL lie from one position to the end, at least
 // 0; nil when one of them is not known. Both are as pg_lsn is written: 16/B374D848.
 func Behind(position, end string) *int64 {
-	p, known := lsn(position)
-	e, alsoKnown := lsn(end)
+	p, known := LSN(position)
+	e, alsoKnown := LSN(end)
 	if !known || !alsoKnown {
 		return nil
 	}
@@ -46,7 +46,7 @@ func Behind(position, end string) *int64 {
 	return &bytes
 }
 
-func lsn(text string) (uint64, bool) {
+func LSN(text string) (uint64, bool) {
 	high, low, _ := strings.Cut(text, "/")
 	h, err := strconv.ParseUint(high, 16, 32)
 	l, err2 := strconv.ParseUint(low, 16, 32)

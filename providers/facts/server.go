@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"strings"
 	"time"
 
 	"github.com/repltool/repltool/topology"
@@ -235,4 +236,17 @@ type Managed struct {
 	Address string
 	Object  string // kind, node and name, as package plan writes them
 	Since   string
+	// Intent is the WAL position at which repltool wrote down that it would create the
+	// object; "" once the creation was confirmed.
+	Intent string `json:",omitempty"`
+}
+
+// ParseIntent takes the mark of an intent off the object's text: "intent at 0/3000060
+// database shop".
+func (m Managed) ParseIntent() Managed {
+	rest, is := strings.CutPrefix(m.Object, "intent at ")
+	if at, object, ok := strings.Cut(rest, " "); is && ok {
+		m.Intent, m.Object = at, object
+	}
+	return m
 }

@@ -25,5 +25,8 @@ func readLedger(ctx context.Context, db *DB) (*facts.Ledger, error) {
 	if err := json.Unmarshal([]byte(text), &ledger.Managed); err != nil {
 		return nil, &Error{Kind: facts.BadData, Op: "ledger", Err: err}
 	}
+	for i, m := range ledger.Managed {
+		ledger.Managed[i] = m.ParseIntent()
+	}
 	return ledger, nil
 }
