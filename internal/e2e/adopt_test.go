@@ -16,6 +16,48 @@ func TestAdopt(t *testing.T) {
 	w.topology("  parameters = { work_mem = \"8MB\" }\n")
 	w.adopted()
 	w.expect(2, "SHOW work_mem", "8MB")
+	w.failedCreation()
+}
+
+// failedCreation has an apply fail to create a database that is then created by hand: it
+// stays when its block leaves, and so does one of a topology that adopted it.
+func (w *world) failedCreation() {
+	w.t.Helper()
+	shop := "  parameters = { work_mem = \"8MB\" }\n  database \"shop\" {}\n"
+	none := strings.SplitAfter(shop, "\n")[0]
+	w.topology(shop)
+	w.sql(1, "ALTER DATABASE template1 RENAME TO template9")
+	w.must(1, "apply", "-auto-approve")
+	w.sql(1, "ALTER DATABASE template9 RENAME TO template1")
+	const intents = "SELECT count(*) FROM repltool.managed WHERE object ~ '^intent at [0-9A-F]+/[0-9A-F]+ database shop$'"
+	w.expect(1, intents, "1")
+	w.sql(1, "CREATE DATABASE shop")
+	w.in(1, "shop", "CREATE TABLE orders AS SELECT generate_series(1, 1000) id")
+	w.topology(none)
+	w.must(0, "apply", "-auto-approve", "-allow=drop")
+	w.expectIn(1, "shop", "SELECT count(*) FROM orders", "1000")
+	w.expect(1, "SELECT count(*) FROM repltool.managed", "0")
+	w.settled()
+
+	w.sql(1, "INSERT INTO repltool.managed (address, object) VALUES ('cluster.main.database.shop', 'intent at 0/1000000 database shop')")
+	w.topology(shop)
+	if r := w.must(0, "apply", "-auto-approve"); !strings.Contains(r.stdout, "cannot prove that it created it") {
+		w.t.Errorf("the plan does not say that shop is adopted:\n%s", r.stdout)
+	}
+	w.expect(1, "SELECT count(*) FROM repltool.managed", "0")
+	w.settled()
+	w.topology(none)
+	w.must(0, "apply", "-auto-approve", "-allow=drop")
+	w.expectIn(1, "shop", "SELECT count(*) FROM orders", "1000")
+
+	w.sql(1, "DROP DATABASE shop")
+	w.topology(shop)
+	w.must(0, "apply", "-auto-approve")
+	w.expect(1, "SELECT object FROM repltool.managed", "database shop")
+	w.topology(none)
+	w.must(0, "apply", "-auto-approve", "-allow=drop")
+	w.expect(1, "SELECT count(*) FROM pg_database WHERE datname = 'shop'", "0")
+	w.settled()
 }
 
 // adopted expects a plan that the servers do not feel, and that applies.
