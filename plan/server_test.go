@@ -107,8 +107,15 @@ func TestQueries(t *testing.T) {
 			s.Query(t, q)
 		}
 	}
-	s.Query(t, intend(row{"cluster.main.role.it's", object{kind: "role", name: "it's"}}))
-	s.Query(t, intend(row{"cluster.main.role.it's", object{kind: "role", name: "it's"}}))
+	r := row{"cluster.main.role.it's", object{kind: "role", name: "it's"}}
+	for _, statement := range []string{intend(r), intend(r), record(r), record(r), intend(r)} {
+		s.Query(t, statement)
+	}
+	text := s.Query(t, "SELECT object FROM repltool.managed")[0][0]
+	m := facts.Managed{Object: text}.ParseIntent()
+	if _, ok := facts.LSN(m.Intent); !ok || m.Object != "role it's" {
+		t.Errorf("%q is read as %+v", text, m)
+	}
 	s.Query(t, forget("cluster.main.role.it's"))
 	if rows := s.Query(t, "SELECT count(*) FROM repltool.managed"); rows[0][0] != "0" {
 		t.Errorf("%s rows are left in the ledger", rows[0][0])
