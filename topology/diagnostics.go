@@ -1,9 +1,7 @@
 package topology
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"sort"
 	"strings"
@@ -37,16 +35,6 @@ func failure(summary, format string, args ...any) *hcl.Diagnostic {
 
 func unsupported(at hcl.Range, format string, args ...any) *hcl.Diagnostic {
 	return problem(at, "Not supported yet", format, args...)
-}
-
-// reason answers the cause of an error of the file system without the path,
-// which the diagnostic names itself.
-func reason(err error) string {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
-		return pathError.Err.Error()
-	}
-	return err.Error()
 }
 
 // didYouMean answers a sentence with the nearest name, or "". It begins with a

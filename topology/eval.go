@@ -26,6 +26,7 @@ type evaluator struct {
 	functions    map[string]function.Function
 	values       map[string]cty.Value // by address
 	stack        []string             // addresses being evaluated
+	at           *place               // the last of them, for who waits
 	broken       bool                 // a file has a syntax error
 	unknowns     int                  // attributes passed over since their value is unknown
 	doubtful     map[*Cluster]bool    // with such attributes: what is missing may be there
@@ -110,8 +111,14 @@ func (e *evaluator) value(address string) cty.Value {
 			return cty.DynamicVal
 		}
 	}
+	if len(e.stack) >= mostReferences {
+		e.add(problem(decl.at, "References too deep",
+			"%s is reached through %d declarations, each of which refers to the next. Shorten the chain.", address, mostReferences))
+		return cty.DynamicVal
+	}
 	e.stack = append(e.stack, address)
-	v := e.evaluate(decl)
+	e.at.set(address)
+	v := e.withinLimits(decl, e.evaluate(decl))
 	e.stack = e.stack[:len(e.stack)-1]
 	e.values[address] = v
 	return v

@@ -12,9 +12,9 @@ import (
 // writes. A file with a syntax error is left alone, and so is JSON, which has
 // formatters of its own. Show the diagnostics with Source's file.
 func Format(src []byte, filename string) ([]byte, hcl.Diagnostics) {
-	_, diags := parseSource(src, filename)
+	file, diags := parseSource(src, filename)
 	if diags.HasErrors() {
-		return nil, maskSource(src, filename).diagnostics(diags)
+		return nil, maskSource(file.Bytes, filename).diagnostics(diags)
 	}
 	if strings.HasSuffix(filename, ".json") {
 		return src, nil
@@ -35,5 +35,5 @@ func Format(src []byte, filename string) ([]byte, hcl.Diagnostics) {
 // in it struck out by asterisks, so that every position stays what it was.
 func Source(src []byte, filename string) *hcl.File {
 	file, _ := parseSource(src, filename)
-	return maskSource(src, filename).file(filename, file)
+	return maskSource(file.Bytes, filename).file(filename, file)
 }

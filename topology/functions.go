@@ -35,15 +35,15 @@ func numberFunctions() map[string]function.Function {
 
 func textFunctions() map[string]function.Function {
 	return map[string]function.Function{
-		"chomp": stdlib.ChompFunc, "format": stdlib.FormatFunc, "formatlist": stdlib.FormatListFunc,
-		"indent": stdlib.IndentFunc, "join": stdlib.JoinFunc, "lower": stdlib.LowerFunc,
-		"regex": stdlib.RegexFunc, "regexall": stdlib.RegexAllFunc, "replace": replaceFunction(),
+		"chomp": stdlib.ChompFunc, "format": limited(stdlib.FormatFunc, formatLimit), "formatlist": limited(stdlib.FormatListFunc, formatLimit),
+		"indent": limited(stdlib.IndentFunc, indentLimit), "join": limited(stdlib.JoinFunc, joinLimit), "lower": stdlib.LowerFunc,
+		"regex": stdlib.RegexFunc, "regexall": stdlib.RegexAllFunc, "replace": limited(replaceFunction(), replaceLimit),
 		"split": stdlib.SplitFunc, "strrev": stdlib.ReverseFunc, "substr": stdlib.SubstrFunc,
 		"title": stdlib.TitleFunc, "trim": stdlib.TrimFunc, "trimprefix": stdlib.TrimPrefixFunc,
 		"trimspace": stdlib.TrimSpaceFunc, "trimsuffix": stdlib.TrimSuffixFunc, "upper": stdlib.UpperFunc,
 		"startswith": textTest("prefix"), "endswith": textTest("suffix"), "strcontains": textTest("part"),
 		"formatdate": stdlib.FormatDateFunc, "timeadd": stdlib.TimeAddFunc,
-		"jsonencode": stdlib.JSONEncodeFunc, "jsondecode": stdlib.JSONDecodeFunc, "csvdecode": stdlib.CSVDecodeFunc,
+		"jsonencode": stdlib.JSONEncodeFunc, "jsondecode": decodeJSON(), "csvdecode": stdlib.CSVDecodeFunc,
 		"base64encode": base64Encode(), "base64decode": base64Decode(),
 	}
 }
@@ -56,7 +56,7 @@ func collectionFunctions() map[string]function.Function {
 		"distinct": stdlib.DistinctFunc, "element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc,
 		"index": indexFunction(), "keys": stdlib.KeysFunc, "length": lengthFunction(), "lookup": stdlib.LookupFunc,
 		"merge": stdlib.MergeFunc, "one": oneFunction(), "range": stdlib.RangeFunc, "reverse": stdlib.ReverseListFunc,
-		"setintersection": stdlib.SetIntersectionFunc, "setproduct": stdlib.SetProductFunc,
+		"setintersection": stdlib.SetIntersectionFunc, "setproduct": limited(stdlib.SetProductFunc, productLimit),
 		"setsubtract": stdlib.SetSubtractFunc, "setunion": stdlib.SetUnionFunc, "slice": stdlib.SliceFunc,
 		"sort": stdlib.SortFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
 	}

@@ -3,7 +3,6 @@ package topology
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -65,20 +64,10 @@ func (e *evaluator) path(path string) string {
 }
 
 func (e *evaluator) readText(path string) (string, error) {
-	f, err := os.Open(e.path(path))
-	if err != nil {
-		return "", function.NewArgErrorf(0, "%s: %s", path, reason(err))
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", function.NewArgErrorf(0, "%s is not a regular file", path)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, longestFile+1))
+	text, err := ReadFile(e.path(path), longestFile)
 	switch {
 	case err != nil:
 		return "", function.NewArgErrorf(0, "%s: %s", path, reason(err))
-	case len(text) > longestFile:
-		return "", function.NewArgErrorf(0, "%s is longer than 16 MB", path)
 	case !utf8.Valid(text):
 		return "", function.NewArgErrorf(0, "%s is not a text in UTF-8", path)
 	}
@@ -106,6 +95,9 @@ func (e *evaluator) template(path string, vars cty.Value, functions map[string]f
 	}
 	if !vars.Type().IsObjectType() && !vars.Type().IsMapType() {
 		return cty.NilVal, function.NewArgErrorf(1, "a map of variables is wanted")
+	}
+	if err := templateNesting(text); err != nil {
+		return cty.NilVal, fmt.Errorf("%s: %w", path, err)
 	}
 	expr, diags := hclsyntax.ParseTemplate([]byte(text), path, hcl.InitialPos)
 	if diags.HasErrors() {

@@ -45,13 +45,16 @@ func Load(dir string, in Inputs) (*Topology, hcl.Diagnostics) {
 	if in.Environ == nil {
 		in.Environ = func(string) (string, bool) { return "", false }
 	}
-	src, diags := readSources(dir)
-	e := newEvaluator(dir, in, src)
-	e.report(diags)
-	if src.readable {
-		e.run()
-	}
-	return e.finish()
+	return bounded(dir, mostTime, func(at *place) (*Topology, hcl.Diagnostics) {
+		src, diags := readSources(dir)
+		e := newEvaluator(dir, in, src)
+		e.at = at
+		e.report(diags)
+		if src.readable {
+			e.run()
+		}
+		return e.finish()
+	})
 }
 
 // sources are the parsed files of one directory.
@@ -98,13 +101,13 @@ func (s *sources) add(dir, name string) hcl.Diagnostics {
 	default:
 		s.topology = append(s.topology, path)
 	}
-	return s.parse(path)
+	return s.parse(path, ReadFile)
 }
 
 // parse reads a file into s.files, even when its syntax is broken: what could
 // be read of it still counts, and diagnostics show its text.
-func (s *sources) parse(path string) hcl.Diagnostics {
-	text, err := os.ReadFile(path)
+func (s *sources) parse(path string, read func(string, int64) ([]byte, error)) hcl.Diagnostics {
+	text, err := read(path, LargestSource)
 	if err != nil {
 		return hcl.Diagnostics{failure("Cannot read a file", "Reading %s failed: %s.", path, reason(err))}
 	}
@@ -113,7 +116,11 @@ func (s *sources) parse(path string) hcl.Diagnostics {
 	return diags
 }
 
+// parseSource parses a text. One that cannot be parsed safely is answered without it.
 func parseSource(text []byte, path string) (*hcl.File, hcl.Diagnostics) {
+	if d := checkNesting(text, path); d != nil {
+		return &hcl.File{Body: hcl.EmptyBody()}, hcl.Diagnostics{d}
+	}
 	parse := hclsyntax.ParseConfig
 	if strings.HasSuffix(path, ".json") {
 		parse = func(text []byte, path string, _ hcl.Pos) (*hcl.File, hcl.Diagnostics) {

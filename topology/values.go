@@ -51,7 +51,7 @@ func (e *evaluator) giveValues() {
 	}
 	for _, a := range e.in.Vars {
 		if a.File != "" {
-			e.report(e.src.parse(a.File))
+			e.report(e.src.parse(a.File, readPipe))
 			e.giveFile(a.File)
 		} else {
 			e.giveFlag(a.Var)
@@ -115,12 +115,8 @@ func (e *evaluator) givenExpression(v *variableBlock, given givenValue) cty.Valu
 		return cty.StringVal(given.text)
 	}
 	name := fmt.Sprintf("<value of var.%s>", v.name)
-	expr, diags := hclsyntax.ParseExpression([]byte(given.text), name, hcl.InitialPos)
-	var value cty.Value
-	if !diags.HasErrors() {
-		value, diags = expr.Value(nil)
-	}
-	if diags.HasErrors() {
+	value, err := expressionValue(given.text, name)
+	if err != nil {
 		e.add(problem(v.at, "Value is not an expression",
 			"The value that %s gives to variable %q is not an expression of its type. "+
 				"Lists and maps are written as in a topology, for example:\n  -var '%s=[\"a\", \"b\"]'",
@@ -128,6 +124,21 @@ func (e *evaluator) givenExpression(v *variableBlock, given givenValue) cty.Valu
 		return cty.DynamicVal
 	}
 	return value
+}
+
+func expressionValue(text, name string) (cty.Value, error) {
+	if err := expressionNesting(text); err != nil {
+		return cty.NilVal, err
+	}
+	expr, diags := hclsyntax.ParseExpression([]byte(text), name, hcl.InitialPos)
+	if diags.HasErrors() {
+		return cty.NilVal, diags
+	}
+	value, diags := expr.Value(nil)
+	if diags.HasErrors() {
+		return cty.NilVal, diags
+	}
+	return value, nil
 }
 
 // recordVariable keeps a given value for a saved plan, as an expression.

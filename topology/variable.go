@@ -13,6 +13,9 @@ import (
 // sensitiveMark is the cty mark of a value that must not be shown.
 type sensitiveMark struct{}
 
+// longestType is the most that the text of a type takes.
+const longestType = 16 << 10
+
 // variableBlock is a variable as declared.
 type variableBlock struct {
 	name      string
@@ -48,7 +51,7 @@ func (e *evaluator) variableBlock(decl *declaration, b *block) *variableBlock {
 	var description string
 	b.text("description", &description)
 	if attr := b.content.Attributes["type"]; attr != nil {
-		typ, optional, diags := typeexpr.TypeConstraintWithDefaults(attr.Expr)
+		typ, optional, diags := typeConstraint(attr.Expr)
 		e.report(diags)
 		v.typ, v.optional, v.typed = typ, optional, true
 		if diags.HasErrors() {
@@ -59,6 +62,15 @@ func (e *evaluator) variableBlock(decl *declaration, b *block) *variableBlock {
 		v.def = e.variableDefault(v, attr)
 	}
 	return v
+}
+
+// typeConstraint reads a type. In JSON it is a string, which is parsed only here.
+func typeConstraint(expr hcl.Expression) (cty.Type, *typeexpr.Defaults, hcl.Diagnostics) {
+	if at := expr.Range(); at.End.Byte-at.Start.Byte > longestType {
+		return cty.DynamicPseudoType, nil, hcl.Diagnostics{problem(at, "Type too long",
+			"A type is at most %d bytes long. Divide the variable into several ones.", longestType)}
+	}
+	return typeexpr.TypeConstraintWithDefaults(expr)
 }
 
 func (e *evaluator) variableDefault(v *variableBlock, attr *hcl.Attribute) cty.Value {

@@ -94,7 +94,7 @@ func formattable(target string, recursive bool) ([]string, error) {
 // fmtFile formats one file and answers whether that changes it. A file that has
 // errors is told of, and is exitError.
 func (a *app) fmtFile(path string, o fmtFlags) (differs bool, err error) {
-	before, err := os.ReadFile(path)
+	before, err := topology.ReadFile(path, topology.LargestSource)
 	if err != nil {
 		return false, err
 	}
@@ -117,9 +117,12 @@ func (a *app) fmtFile(path string, o fmtFlags) (differs bool, err error) {
 }
 
 func (a *app) fmtStdin(o fmtFlags) error {
-	before, err := io.ReadAll(a.in)
+	before, err := io.ReadAll(io.LimitReader(a.in, topology.LargestSource+1))
 	if err != nil {
 		return err
+	}
+	if len(before) > topology.LargestSource {
+		return errors.New("stdin is larger than a topology file can be")
 	}
 	const name = "stdin.hcl"
 	after, err := a.formatted(before, name)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/repltool/repltool/internal/view"
 	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
 )
 
 // showFlags are those of show.
@@ -98,14 +100,16 @@ func (a *app) gitlab(p *plan.Plan) error {
 	return json.NewEncoder(a.out).Encode(map[string]int{"create": s.Create + s.Replace, "update": s.Update, "delete": s.Delete + s.Replace})
 }
 
+// largestPlan is the size of a plan file at most.
+const largestPlan = 256 << 20
+
 // readPlan reads a plan file.
 func readPlan(path string) (*plan.Plan, error) {
-	file, err := os.Open(path)
+	text, err := topology.ReadFile(path, largestPlan)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot read the plan file: %w", err)
 	}
-	defer file.Close()
-	p, err := plan.Decode(file)
+	p, err := plan.Decode(bytes.NewReader(text))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

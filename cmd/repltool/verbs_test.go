@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -187,6 +188,32 @@ func TestFilesThatAreWritten(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(".repltool-*"); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
+	}
+}
+
+// TestOddPlanFiles: what is no regular file is an error at once, and so is a huge one.
+func TestOddPlanFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := syscall.Mkfifo("fifo.plan", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, size := range map[string]int64{"huge.plan": largestPlan + 1, "main.hcl": 0} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(name, size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, want := range map[string]string{
+		"fifo.plan": "it is a FIFO", "/dev/zero": "it is a device", "huge.plan": "it is larger than 256 MB", "main.hcl": "not a plan file",
+	} {
+		for _, verb := range []string{"show", "apply"} {
+			code, _, err := command(t, &stand{found: fresh()}, verb, file)
+			if code != 1 || !strings.Contains(err, want) {
+				t.Errorf("%s %s: exit code %d, %s", verb, file, code, err)
+			}
+		}
 	}
 }
 
