@@ -313,7 +313,7 @@ func TestManySteps(t *testing.T) {
 type refused struct{}
 
 func (refused) Error() string      { return "out of shared memory" }
-func (refused) ServerHint() string { return "You might need to increase max_locks_per_transaction." }
+func (refused) HintText() string { return "You might need to increase max_locks_per_transaction." }
 
 // The HINT of a server is shown, once, however deep its error is.
 func TestHintOfAServer(t *testing.T) {
@@ -324,5 +324,23 @@ func TestHintOfAServer(t *testing.T) {
 	text := r.Err().Error()
 	if !strings.Contains(text, "out of shared memory") || strings.Count(text, "HINT: You might need to increase max_locks_per_transaction.") != 1 {
 		t.Errorf("got %q", text)
+	}
+}
+
+type hintedError struct{ hint string }
+
+func (hintedError) Error() string      { return "not allowed" }
+func (e hintedError) HintText() string { return e.hint }
+
+// The hint of a server or host is part of the error of a step.
+func TestHint(t *testing.T) {
+	for hint, want := range map[string]string{
+		"":                       "pg1: not allowed",
+		"Install sudo there.":    "pg1: not allowed (HINT: Install sudo there.)",
+		"Allow it with:\n  rule": "pg1: not allowed\nHINT: Allow it with:\n  rule",
+	} {
+		if got := hinted(fmt.Errorf("pg1: %w", hintedError{hint})).Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/repltool/repltool/plan"
@@ -35,13 +36,17 @@ func (r *run) do(ctx context.Context, s plan.Step) (err error) {
 	return r.secrets.clean(s, hinted(err))
 }
 
-// hinted adds the HINT of a server's error, which is often the way out.
+// hinted adds the hint of a server's or a host's error, which is often the way out. One of
+// several lines holds commands, and stands on lines of its own.
 func hinted(err error) error {
-	var server interface{ ServerHint() string }
-	if errors.As(err, &server) && server.ServerHint() != "" {
-		return fmt.Errorf("%w (HINT: %s)", err, server.ServerHint())
+	var source interface{ HintText() string }
+	if !errors.As(err, &source) || source.HintText() == "" {
+		return err
 	}
-	return err
+	if hint := source.HintText(); strings.Contains(hint, "\n") {
+		return fmt.Errorf("%w\nHINT: %s", err, hint)
+	}
+	return fmt.Errorf("%w (HINT: %s)", err, source.HintText())
 }
 
 func kind(op plan.Op) string {

@@ -39,6 +39,9 @@ func (e *Error) Text() string {
 	return fmt.Sprintf("%s: %v", e.Op, e.Err)
 }
 
+// HintText answers what the user can do, or "".
+func (e *Error) HintText() string { return e.Hint }
+
 // Unwrap answers the cause.
 func (e *Error) Unwrap() error { return e.Err }
 

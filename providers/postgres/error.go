@@ -29,8 +29,8 @@ func (e *Error) Error() string { return e.Op + ": " + cause(e.Err) }
 // Unwrap answers the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// ServerHint answers the HINT that the server gave, or "".
-func (e *Error) ServerHint() string {
+// HintText answers the HINT that the server gave, or "".
+func (e *Error) HintText() string {
 	if pg := serverError(e.Err); pg != nil {
 		return pg.Hint
 	}

@@ -26,7 +26,8 @@ func (c *conn) Run(ctx context.Context, cmd host.Command) ([]byte, error) {
 	if cmd.Stdin != nil {
 		go p.feed(cmd.Stdin)
 	}
-	var out bytes.Buffer
+	began := time.Now()
+	var out limitedBuffer
 	to := cmd.Stdout
 	if to == nil {
 		to = &out
@@ -35,18 +36,20 @@ func (c *conn) Run(ctx context.Context, cmd host.Command) ([]byte, error) {
 	var writeErr error
 	go func() {
 		defer close(read)
-		_, writeErr = io.Copy(to, p.stdout)
+		if _, writeErr = io.Copy(to, p.stdout); errors.Is(writeErr, errTooMuch) {
+			p.session.end() // it would wait for a reader for good
+		}
 	}()
 	ended := make(chan error, 1)
 	go func() { ended <- p.wait(read) }()
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		return nil, p.cancel(ctx, cmd.Stdin == nil, ended, read)
+		return nil, p.cancel(ctx, time.Since(began), cmd.Stdin == nil, ended, read)
 	}
 	select {
 	case <-read:
-		if err == nil && writeErr != nil {
+		if writeErr != nil && (err == nil || errors.Is(writeErr, errTooMuch)) {
 			err = fmt.Errorf("%s: output of %s: %w", c.node, cmd.Argv[0], writeErr)
 		}
 		return out.Bytes(), err
@@ -65,7 +68,7 @@ func (p *process) feed(r io.Reader) {
 }
 
 // cancel tells the program to end, waits a moment, and ends the session.
-func (p *process) cancel(ctx context.Context, watched bool, ended <-chan error, read <-chan struct{}) error {
+func (p *process) cancel(ctx context.Context, after time.Duration, watched bool, ended <-chan error, read <-chan struct{}) error {
 	if watched {
 		io.WriteString(p, "end\n")
 	}
@@ -76,7 +79,48 @@ func (p *process) cancel(ctx context.Context, watched bool, ended <-chan error, 
 	}
 	p.end()
 	<-read
-	return fmt.Errorf("%s: %s: %w", p.conn.node, p.argv[0], context.Cause(ctx))
+	cause := context.Cause(ctx)
+	if cause == context.DeadlineExceeded {
+		cause = errNoAnswer{after: after, shell: p.marks.Load() == 0}
+	}
+	return fmt.Errorf("%s: %s: %w", p.conn.node, p.argv[0], cause)
+}
+
+// errNoAnswer is a program that did not end in time.
+type errNoAnswer struct {
+	after time.Duration
+	shell bool // the program did not begin: the login shell did not come to it
+}
+
+func (e errNoAnswer) Error() string {
+	text := "no answer in " + e.after.Round(time.Second).String()
+	if e.shell {
+		text += "; the login shell may wait or print without end"
+	}
+	return text
+}
+
+// Is makes it a context.DeadlineExceeded.
+func (errNoAnswer) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// mostOutput is what a program may write where its output is kept in memory.
+const mostOutput = 64 << 20
+
+var errTooMuch = fmt.Errorf("more than %d MB, the most that repltool reads; it may print without end", mostOutput>>20)
+
+// limitedBuffer is a buffer that holds no more.
+type limitedBuffer struct{ bytes.Buffer }
+
+func (b *limitedBuffer) Write(text []byte) (int, error) {
+	if b.Len()+len(text) > mostOutput {
+		return 0, errTooMuch
+	}
+	return b.Buffer.Write(text)
+}
+
+// ReadFrom hides the buffer's own, which has no limit.
+func (b *limitedBuffer) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{b}, r)
 }
 
 // named puts the node before an error that does not tell it.

@@ -71,6 +71,24 @@ func TestRunNoise(t *testing.T) {
 	}
 }
 
+// A login shell or a program that prints without end, or waits, is left in time.
+func TestRunEndless(t *testing.T) {
+	for _, shell := range []string{"yes", "sleep 60"} {
+		c := startSSHD(t, []string{"ed25519"}, "ForceCommand "+shell).mustDial()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_, err := c.Run(ctx, host.Command{Argv: []string{"true"}})
+		cancel()
+		told := host.ReadError(err)
+		if told == nil || told.Kind != facts.TimedOut || !strings.HasSuffix(told.Text, "no answer in 1s; the login shell may wait or print without end") {
+			t.Errorf("%s: %v", shell, told)
+		}
+	}
+	c := startSSHD(t, []string{"ed25519"}).mustDial()
+	if _, err := c.Run(t.Context(), host.Command{Argv: []string{"yes"}}); err == nil || !strings.Contains(err.Error(), "more than 64 MB") {
+		t.Errorf("yes: %v", err)
+	}
+}
+
 func TestRunCancel(t *testing.T) {
 	c := startSSHD(t, []string{"ed25519"}).mustDial()
 	pid := t.TempDir() + "/pid"
