@@ -147,7 +147,7 @@ func TestLongButFlat(t *testing.T) {
 		"main.hcl":      text,
 		"main.hcl.json": `{"locals":{"ca":"` + strings.Repeat("MIIB+/+/==", 5000) + `","list":[` + strings.Repeat(`["${1 + 1}"],`, 5000) + `[]]}}`,
 	} {
-		_, diags := Load(writeFiles(t, map[string][]byte{name: []byte(text), "node.hcl": []byte("node \"a\" { host = \"h\" }\n")}), Inputs{})
+		_, diags := Load(writeFiles(t, map[string][]byte{name: []byte(text), "node.hcl": []byte("node \"a\" { host = \"h\" }\ncluster \"c\" { primary = node.a }\n")}), Inputs{})
 		if diags.HasErrors() {
 			t.Errorf("%s: %v", name, diags)
 		}

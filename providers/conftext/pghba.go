@@ -169,6 +169,9 @@ func address(fields [][]HBAToken) (string, [][]HBAToken, error) {
 		return a, fields[1:], nil
 	}
 	mask, err := netip.ParseAddr(fields[1][0].Text)
+	if err != nil && isOldAddress(fields[1][0].Text) { // no method is a number
+		return "", nil, fmt.Errorf("the mask %s has not four parts", fields[1][0].Text)
+	}
 	if err != nil || mask.BitLen() != ip.BitLen() {
 		return a, fields[1:], nil
 	}
