@@ -165,3 +165,13 @@ func TestHBARuleString(t *testing.T) {
 		t.Error("a name with a line end is taken")
 	}
 }
+
+// The server's resolver takes a number for a mask; read as a method it would be another rule.
+func TestNumericMask(t *testing.T) {
+	for _, mask := range []string{"0", "255.0", "0xff000000"} {
+		lines := ParseHBA("host 0 0 0.0.0.0 " + mask + " md5\n")
+		if r, err := lines[0].Rule(); err == nil {
+			t.Errorf("mask %s: read as %+v", mask, r)
+		}
+	}
+}
