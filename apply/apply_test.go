@@ -312,7 +312,7 @@ func TestManySteps(t *testing.T) {
 // refused is an error of a server that gave a HINT.
 type refused struct{}
 
-func (refused) Error() string      { return "out of shared memory" }
+func (refused) Error() string    { return "out of shared memory" }
 func (refused) HintText() string { return "You might need to increase max_locks_per_transaction." }
 
 // The HINT of a server is shown, once, however deep its error is.
