@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -32,11 +33,12 @@ func (c *conn) Run(ctx context.Context, cmd host.Command) ([]byte, error) {
 	if to == nil {
 		to = &out
 	}
+	kept := &gate{w: to}
 	read := make(chan struct{})
 	var writeErr error
 	go func() {
 		defer close(read)
-		if _, writeErr = io.Copy(to, p.stdout); errors.Is(writeErr, errTooMuch) {
+		if _, writeErr = io.Copy(kept, p.stdout); errors.Is(writeErr, errTooMuch) {
 			p.session.end() // it would wait for a reader for good
 		}
 	}()
@@ -45,6 +47,7 @@ func (c *conn) Run(ctx context.Context, cmd host.Command) ([]byte, error) {
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
+		defer kept.shut()
 		return nil, p.cancel(ctx, time.Since(began), cmd.Stdin == nil, ended, read)
 	}
 	select {
@@ -52,11 +55,11 @@ func (c *conn) Run(ctx context.Context, cmd host.Command) ([]byte, error) {
 		if writeErr != nil && (err == nil || errors.Is(writeErr, errTooMuch)) {
 			err = fmt.Errorf("%s: output of %s: %w", c.node, cmd.Argv[0], writeErr)
 		}
-		return out.Bytes(), err
+		return out.buf.Bytes(), err
 	default: // a child that was left behind holds the output open
 		p.end()
 		<-read
-		return out.Bytes(), err
+		return out.buf.Bytes(), err
 	}
 }
 
@@ -78,7 +81,10 @@ func (p *process) cancel(ctx context.Context, after time.Duration, watched bool,
 	case <-time.After(cancelGrace):
 	}
 	p.end()
-	<-read
+	select {
+	case <-read:
+	case <-time.After(cancelGrace): // sshd closes a channel when its program has ended
+	}
 	cause := context.Cause(ctx)
 	if cause == context.DeadlineExceeded {
 		cause = errNoAnswer{after: after, shell: p.marks.Load() == 0}
@@ -108,19 +114,36 @@ const mostOutput = 64 << 20
 
 var errTooMuch = fmt.Errorf("more than %d MB, the most that repltool reads; it may print without end", mostOutput>>20)
 
-// limitedBuffer is a buffer that holds no more.
-type limitedBuffer struct{ bytes.Buffer }
-
-func (b *limitedBuffer) Write(text []byte) (int, error) {
-	if b.Len()+len(text) > mostOutput {
-		return 0, errTooMuch
-	}
-	return b.Buffer.Write(text)
+// gate hands on what is written until it is shut.
+type gate struct {
+	mu     sync.Mutex
+	w      io.Writer
+	closed bool
 }
 
-// ReadFrom hides the buffer's own, which has no limit.
-func (b *limitedBuffer) ReadFrom(r io.Reader) (int64, error) {
-	return io.Copy(struct{ io.Writer }{b}, r)
+func (g *gate) Write(text []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return 0, io.ErrClosedPipe
+	}
+	return g.w.Write(text)
+}
+
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+}
+
+// limitedBuffer is a buffer that holds no more.
+type limitedBuffer struct{ buf bytes.Buffer }
+
+func (b *limitedBuffer) Write(text []byte) (int, error) {
+	if b.buf.Len()+len(text) > mostOutput {
+		return 0, errTooMuch
+	}
+	return b.buf.Write(text)
 }
 
 // named puts the node before an error that does not tell it.
