@@ -122,22 +122,36 @@ func (n *Node) readDatabase(ctx context.Context, at place, database string, w po
 	return &facts.Logical{Error: readError(err)}
 }
 
-// readLetGo reads the databases in which repltool made what the topology no longer has.
+// readLetGo reads the databases in which repltool made what the topology no longer has, and
+// those that hold a subscription: one that nobody knows any more still needs its slot.
 func (n *Node) readLetGo(ctx context.Context, at place, server *facts.Server) {
-	if server.Ledger == nil || server.InRecovery {
+	if server.InRecovery {
 		return
 	}
-	for _, m := range server.Ledger.Managed {
+	for _, database := range append(letGo(server.Ledger), server.Subscribing...) {
+		if server.Logical[database] != nil || n.logical[database] != nil {
+			continue
+		}
+		if found := n.readDatabase(ctx, at, database, postgres.LogicalWant{}); found != nil {
+			server.Logical[database] = found
+		}
+	}
+}
+
+// letGo answers the databases of the ledger's publications and subscriptions.
+func letGo(ledger *facts.Ledger) []string {
+	if ledger == nil {
+		return nil
+	}
+	var all []string
+	for _, m := range ledger.Managed {
 		kind, object, _ := strings.Cut(m.Object, " ")
 		if kind != "publication" && kind != "subscription" {
 			continue
 		}
-		name, err := topology.ParseTableName(object) // of the database and of the object
-		if err != nil || server.Logical[name.Schema] != nil || n.logical[name.Schema] != nil {
-			continue
-		}
-		if found := n.readDatabase(ctx, at, name.Schema, postgres.LogicalWant{}); found != nil {
-			server.Logical[name.Schema] = found
+		if name, err := topology.ParseTableName(object); err == nil { // of the database and of the object
+			all = append(all, name.Schema)
 		}
 	}
+	return all
 }

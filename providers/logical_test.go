@@ -212,6 +212,15 @@ func TestLogicalLetGo(t *testing.T) {
 	if found["my.shop"] == nil || found["my.shop"].Error != nil || len(found) != 1 {
 		t.Errorf("%+v", found)
 	}
+
+	// A subscription that neither the topology nor the ledger knows is seen as well.
+	s.Query(t, "CREATE SUBSCRIPTION stray CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false)")
+	found = mustRead(t, open(t, single(node("pg1", s)), nil)).Logical
+	if found["postgres"].Subscription("stray") == nil {
+		t.Errorf("%+v", found)
+	}
+	s.Query(t, "ALTER SUBSCRIPTION stray SET (slot_name = NONE)")
+	s.Query(t, "DROP SUBSCRIPTION stray")
 }
 
 func TestLogicalWants(t *testing.T) {

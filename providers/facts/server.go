@@ -39,6 +39,8 @@ type Server struct {
 	Ledger   *Ledger `json:",omitempty"` // nil: there is none
 	// Applying are the enabled subscriptions of every database: each has a worker.
 	Applying []SubscriptionName `json:",omitempty"`
+	// Subscribing are the databases that hold a subscription, enabled or not.
+	Subscribing []string `json:",omitempty"`
 	// Applies are the applies of repltool that are at work on this server.
 	Applies []Apply `json:",omitempty"`
 	// SubscriptionOIDs are those of all subscriptions of all databases.

@@ -30,6 +30,7 @@ const controlSQL = `SELECT json_build_object(
     'origins', (SELECT count(*) FROM pg_replication_origin_status),
     'applying', (SELECT json_agg(json_build_object('database', datname, 'name', subname) ORDER BY datname, subname)
       FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE subenabled),
+    'subscribing', (SELECT json_agg(DISTINCT datname) FROM pg_subscription JOIN pg_database d ON d.oid = subdbid),
     'applies', (SELECT json_agg(json_build_object('who', substr(application_name, 16), 'since', to_char(min AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')) ORDER BY min)
       FROM (SELECT application_name, min(backend_start) FROM pg_stat_activity WHERE application_name LIKE 'repltool apply %' GROUP BY 1) a),
     'subscription_oids', (SELECT json_agg(oid::bigint ORDER BY oid) FROM pg_subscription),
@@ -49,6 +50,7 @@ func control() section {
 			Applying         []facts.SubscriptionName
 			SubscriptionOIDs []int64 `json:"subscription_oids"`
 			Applies          []facts.Apply
+			Subscribing      []string
 			ConfLoaded       microseconds `json:"conf_loaded"`
 		}
 		if err := json.Unmarshal(answer, &row); err != nil {
@@ -57,7 +59,7 @@ func control() section {
 		s.VersionNum, s.InRecovery, s.SystemIdentifier = row.VersionNum, row.InRecovery, row.SystemIdentifier
 		s.Version, _, _ = strings.Cut(row.Version, " ") // without the packager's name
 		s.Prepared, s.Origins, s.Applying = row.Prepared, row.Origins, row.Applying
-		s.Applies = row.Applies
+		s.Applies, s.Subscribing = row.Applies, row.Subscribing
 		s.SubscriptionOIDs = row.SubscriptionOIDs
 		s.Timeline, s.LSN, s.ConfLoaded = row.Timeline, row.LSN, float64(row.ConfLoaded)/1e6
 		return nil
