@@ -123,7 +123,7 @@ func TestRestart(t *testing.T) {
 		}
 	}
 	s.Stop(t, syscall.SIGINT)
-	n.Port++ // as the topology wants it
+	n.Port = pgtest.FreePort(t) // as the topology wants it
 	s.Port = n.Port
 	s.Start(t, "-c", fmt.Sprintf("port=%d", n.Port))
 	if got := ask(t, f.Node("pg1"), "SHOW port"); got != fmt.Sprint(n.Port) {

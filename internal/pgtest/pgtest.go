@@ -117,11 +117,12 @@ func prepare(t testing.TB, version int) *Server {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s.account.own(t, dir)
 	s.User, s.SocketDir, s.DataDir = s.account.name, dir, dir+"/data"
-	s.Port = freePort(t)
+	s.Port = FreePort(t)
 	return s
 }
 
-func freePort(t testing.TB) int {
+// FreePort answers a TCP port of this machine that nobody listens on now.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
