@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/providers/conftext"
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
@@ -90,7 +91,7 @@ func (s *scope) traces(n *topology.Node) []string {
 	if begun {
 		return traces
 	}
-	for _, left := range []struct{ file, what string }{{h.ServerLog, "the log of its server"}, {existing(h.Passfile), "its password file"}} {
+	for _, left := range []struct{ file, what string }{{h.ServerLog, "the log of its server"}, {mayBeOf(h.DataDir, h.Passfile), "its password file"}} {
 		if left.file != "" {
 			traces = append(traces, left.file+": "+left.what)
 		}
@@ -98,8 +99,13 @@ func (s *scope) traces(n *topology.Node) []string {
 	return traces
 }
 
-func existing(f facts.SecretFile) string {
-	if !f.Exists {
+// mayBeOf answers the path of a password file that has a block of the data directory's
+// instance, or lines without a block, which may be its own; "" where all that it has
+// belongs to other instances.
+func mayBeOf(dataDir string, f facts.SecretFile) string {
+	text := f.Text.Reveal()
+	own, err := conftext.FindBlock(text, dataDir)
+	if !f.Exists || err == nil && !own.Found && conftext.DropLines(text, []string{""}) == text && text != "" {
 		return ""
 	}
 	return f.Path

@@ -38,8 +38,8 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	d.copies = []Copy{{Node: n.Name, Bytes: size}}
 	d.differ("upstream", nil, ptr(sb.Upstream.Name), "")
 	// Before all else: from now on what is there is the job's.
-	if !again && h.Job(jobID(n, h, "clone")) == nil {
-		d.note(n, h, jobID(n, h, "clone"), s.toCopy(sb)...)
+	if !again && h.Job(jobID(h, "clone")) == nil {
+		d.note(n, h, jobID(h, "clone"), s.toCopy(sb)...)
 	}
 	if s.cluster.Replication.Role.Password.IsSet() {
 		s.writePassfile(d, n, h.Passfile, s.standbyPasswords(sb))
@@ -58,17 +58,16 @@ func (s *scope) clone(sb *topology.Standby, out *findings) *draft {
 	return d
 }
 
-// jobID names the detached command that does what to the data directory of n: as an
-// earlier apply named it, when the node may have had another name, else after n.
-func jobID(n *topology.Node, h *facts.Host, what string) string {
-	if h != nil {
-		for _, job := range h.Jobs {
-			if strings.HasSuffix(job.ID, "."+what) {
-				return job.ID
-			}
+// jobID names the detached command that does what to a data directory: as an earlier
+// apply named it, else after that directory. Two topologies on one machine share the
+// directory of jobs, and may have nodes of one name.
+func jobID(h *facts.Host, what string) string {
+	for _, job := range h.Jobs {
+		if strings.HasSuffix(job.ID, "."+what) {
+			return job.ID
 		}
 	}
-	return n.SlotName() + "." + what
+	return h.Key() + "." + what
 }
 
 // JobDir is the directory of a job: the marker of a half-made data directory.
@@ -76,9 +75,9 @@ func JobDir(h *facts.Host, id string) string { return path.Join(h.StateDir, "job
 
 // markers are the directories of all jobs that make or made the data directory of n,
 // and of those that this plan starts.
-func markers(n *topology.Node, h *facts.Host) []string {
-	clone := JobDir(h, jobID(n, h, "clone"))
-	dirs := []string{JobDir(h, jobID(n, h, "verify"))}
+func markers(h *facts.Host) []string {
+	clone := JobDir(h, jobID(h, "clone"))
+	dirs := []string{JobDir(h, jobID(h, "verify"))}
 	for _, job := range h.Jobs {
 		dirs = append(dirs, JobDir(h, job.ID))
 	}
@@ -90,8 +89,8 @@ func markers(n *topology.Node, h *facts.Host) []string {
 // apply began. It is false, with an error, where that needs a word of the user's.
 func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 	n, h := sb.Node, s.found(sb.Node).Host
-	copying := Command{Argv: s.basebackup(sb), Job: jobID(n, h, "clone"), Bytes: s.cloneBytes(sb), Remedy: s.admit(sb)}
-	checking := Command{Argv: s.verify(n, h), Job: jobID(n, h, "verify")}
+	copying := Command{Argv: s.basebackup(sb), Job: jobID(h, "clone"), Bytes: s.cloneBytes(sb), Remedy: s.admit(sb)}
+	checking := Command{Argv: s.verify(n, h), Job: jobID(h, "verify")}
 	verify := h.Job(checking.Job)
 	left, why := s.leftOf(sb)
 	switch left {
@@ -108,7 +107,7 @@ func (s *scope) copySteps(d *draft, sb *topology.Standby, out *findings) bool {
 			n.Name, h.DataDir, s.standbyAddress(n))
 		return false
 	case leftAside: // what was there is aside; only the markers are in the way
-		d.remove(n, "remove the markers of an earlier copy", markers(n, h)...)
+		d.remove(n, "remove the markers of an earlier copy", markers(h)...)
 		d.note(n, h, copying.Job, s.toCopy(sb)...)
 	case leftRunning:
 		d.Reason = why
@@ -235,7 +234,7 @@ func (s *scope) startClone(d *draft, sb *topology.Standby) {
 	n, h := sb.Node, s.found(sb.Node).Host
 	// Before it starts: from then on the directory is a standby like any other, and
 	// no later plan may take it for a half-made one.
-	d.remove(n, "the copy is whole: remove its marker", markers(n, h)...)
+	d.remove(n, "the copy is whole: remove its marker", markers(h)...)
 	d.step(n, "start", control(n, h, "start"))
 	d.enable(n, h)
 	s.awaitStart(d, n)

@@ -45,7 +45,7 @@ const (
 // leftOf tells what an apply left for sb, and why that is not gone on with.
 func (s *scope) leftOf(sb *topology.Standby) (left earlier, why string) {
 	n, h := sb.Node, s.found(sb.Node).Host
-	clone, verify := h.Job(jobID(n, h, "clone")), h.Job(jobID(n, h, "verify"))
+	clone, verify := h.Job(jobID(h, "clone")), h.Job(jobID(h, "verify"))
 	differs := copyDiffers(clone, s.basebackup(sb))
 	switch {
 	case len(h.Jobs) == 0:
@@ -171,10 +171,10 @@ func (s *scope) cancel(d *draft, sb *topology.Standby) {
 // next one fills.
 func (s *scope) discard(d *draft, sb *topology.Standby) {
 	n, h := sb.Node, s.found(sb.Node).Host
-	job := jobID(n, h, "clone")
+	job := jobID(h, "clone")
 	clone := h.Job(job)
 	if len(h.Jobs) > 1 || clone == nil {
-		d.remove(n, "remove the record of its check", without(markers(n, h), []string{JobDir(h, job)})...)
+		d.remove(n, "remove the record of its check", without(markers(h), []string{JobDir(h, job)})...)
 	}
 	if left := s.leftovers(sb); len(left) > 0 {
 		d.command(n, "remove what it left beside the data directory", removeLeftovers(h, left)...)
@@ -187,15 +187,15 @@ func (s *scope) discard(d *draft, sb *topology.Standby) {
 
 // asideJob names the job that moves the standby that is cloned again out of the way. Its
 // record says that what is there is repltool's to remove, and goes with it.
-func asideJob(n *topology.Node, h *facts.Host) string {
+func asideJob(h *facts.Host) string {
 	if h.AsideJob != nil {
 		return h.AsideJob.ID
 	}
-	return n.SlotName() + ".aside"
+	return h.Key() + ".aside"
 }
 
 // removeAside removes what waits aside, and the record of it last.
 func (s *scope) removeAside(d *draft, n *topology.Node, why string, dirs []string) {
 	h := s.found(n).Host
-	d.remove(n, why, append(slices.Clone(dirs), path.Join(h.StateDir, "jobs", asideJob(n, h)))...)
+	d.remove(n, why, append(slices.Clone(dirs), path.Join(h.StateDir, "jobs", asideJob(h)))...)
 }

@@ -54,7 +54,7 @@ func (s *scope) setAside(d *draft, sb *topology.Standby) {
 	for _, dir := range movable(h) {
 		argv = append(argv, dir.Link, dir.Path)
 	}
-	d.step(n, "keep the old one aside, with what its links lead to", Command{Argv: argv, Job: asideJob(n, h)})
+	d.step(n, "keep the old one aside, with what its links lead to", Command{Argv: argv, Job: asideJob(h)})
 }
 
 // leaveFirst answers the changes by which standbys leave one that is copied: they come
@@ -117,7 +117,7 @@ func asideDirs(h *facts.Host) []string {
 // found one of them not empty, wrote to none.
 func (s *scope) leftovers(sb *topology.Standby) []string {
 	h := s.found(sb.Node).Host
-	clone := h.Job(jobID(sb.Node, h, "clone"))
+	clone := h.Job(jobID(h, "clone"))
 	if clone == nil || clone.Argv == nil || clone.Refused || !s.discards(sb) {
 		return nil
 	}

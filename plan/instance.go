@@ -17,7 +17,7 @@ func instances(s *scope, out *findings) {
 	if s.fresh() {
 		out.put(s.create())
 	}
-	if p := s.cluster.Primary; s.running(p) && s.primary().Host.Job(jobID(p, s.primary().Host, "init")) != nil {
+	if p := s.cluster.Primary; s.running(p) && s.primary().Host.Job(jobID(s.primary().Host, "init")) != nil {
 		d := newDraft(Update, s.nodeAddress(p), p)
 		d.Reason = "an earlier apply made it and died before it took its marker away"
 		s.removeInitMarker(d)
@@ -49,7 +49,7 @@ func (s *scope) create() *draft {
 	d := newDraft(Create, s.nodeAddress(n), n)
 	d.differ("version", nil, ptr(strconv.Itoa(h.Version)), "")
 	d.differ("data_dir", nil, ptr(h.DataDir), "")
-	making := Command{Argv: s.initdb(n, h), Job: jobID(n, h, "init")}
+	making := Command{Argv: s.initdb(n, h), Job: jobID(h, "init")}
 	if job := h.Job(making.Job); job == nil || job.Failed() {
 		if job != nil {
 			d.Reason = "an earlier apply left a half-made cluster, which never ran: it is removed first"
@@ -81,7 +81,7 @@ func (s *scope) toMake(h *facts.Host) []string {
 
 func (s *scope) removeInitMarker(d *draft) {
 	n, h := s.cluster.Primary, s.primary().Host
-	d.remove(n, "it runs: take the marker away", JobDir(h, jobID(n, h, "init")))
+	d.remove(n, "it runs: take the marker away", JobDir(h, jobID(h, "init")))
 }
 
 // initdb is the command that makes a cluster. The superuser is named after the OS
@@ -129,9 +129,7 @@ func (s *scope) needsConfig(n *topology.Node) bool {
 	}
 }
 
-func initialDir(n *topology.Node, h *facts.Host) string {
-	return path.Join(h.StateDir, "initial", n.SlotName())
-}
+func initialDir(h *facts.Host) string { return path.Join(h.StateDir, "initial", h.Key()) }
 
 // configFiles are those that initdb writes.
 func configFiles() []string { return []string{"postgresql.conf", "pg_hba.conf", "pg_ident.conf"} }
@@ -141,9 +139,9 @@ func (s *scope) initialConfig(n *topology.Node) *draft {
 	h, o := s.found(n).Host, s.cluster.InitDB
 	d := newDraft(Create, s.nodeAddress(n), n)
 	d.Reason = "its first configuration files, made aside by initdb: the data come from the copy"
-	d.remove(n, "take away what an earlier apply left", initialDir(n, h))
+	d.remove(n, "take away what an earlier apply left", initialDir(h))
 	argv := []string{
-		binary(h, "initdb"), "--pgdata", initialDir(n, h), "--locale", o.Locale, "--encoding", o.Encoding,
+		binary(h, "initdb"), "--pgdata", initialDir(h), "--locale", o.Locale, "--encoding", o.Encoding,
 		"--auth-local", "peer", "--auth-host", o.Auth, "--no-sync",
 	}
 	if size := s.walSegment(); size > 0 && size != 16 { // min_wal_size and max_wal_size fit it then
@@ -158,12 +156,12 @@ func (s *scope) takeConfig(d *draft, n *topology.Node) {
 	h := s.found(n).Host
 	move := []string{"mv", "--target-directory", h.DataDir, "--"}
 	for _, file := range configFiles() {
-		move = append(move, path.Join(initialDir(n, h), file))
+		move = append(move, path.Join(initialDir(h), file))
 	}
 	d.command(n, "take the configuration files", move...)
 	// Before the configuration is there: its presence tells the next plan that
 	// nothing of this is left to do.
-	d.remove(n, "take away what they came from", initialDir(n, h))
+	d.remove(n, "take away what they came from", initialDir(h))
 	if h.Layout != facts.LayoutDebian {
 		return
 	}

@@ -102,10 +102,10 @@ func (s *scope) checkPrimary(n *topology.Node, f *facts.Node, out *findings) {
 		s.checkStillPrimary(n, f, out)
 	}
 	switch {
-	case f.Host.Job(jobID(n, f.Host, "init")).Failed() && f.Host.Data.State == facts.DataCluster && f.Server == nil:
+	case f.Host.Job(jobID(f.Host, "init")).Failed() && f.Host.Data.State == facts.DataCluster && f.Server == nil:
 		out.finding(s.nodeAddress(n), n.Range, "A cluster that was not made to its end",
 			"%s: the command that made %s ended badly, and whether the cluster ever ran cannot be told. If nothing in it is of use, remove it by hand:\n  rm -rf %s",
-			n.Name, f.Host.DataDir, strings.Join(append(s.toMake(f.Host), JobDir(f.Host, jobID(n, f.Host, "init"))), " "))
+			n.Name, f.Host.DataDir, strings.Join(append(s.toMake(f.Host), JobDir(f.Host, jobID(f.Host, "init"))), " "))
 	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal:
 		out.finding(s.cluster.ID, s.cluster.Range, "The primary is a standby",
 			"%s is down, and its data directory is that of a standby (standby.signal). Name the live primary in the topology.", n.Name)

@@ -77,7 +77,7 @@ func (s *scope) checkClone(sb *topology.Standby, f *facts.Node, out *findings) {
 	}
 	s.checkMapping(sb, out)
 	s.checkReach(sb, f, out)
-	clone := f.Host.Job(jobID(sb.Node, f.Host, "clone"))
+	clone := f.Host.Job(jobID(f.Host, "clone"))
 	if f.Host.Making() || clone.Done() {
 		return // what it fills is being filled, or is
 	}

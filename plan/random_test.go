@@ -199,7 +199,7 @@ func (g *generator) copying(top *topology.Topology, f facts.Facts, name string) 
 		return
 	}
 	h := f.Nodes[name].Host
-	h.Jobs = []facts.Job{{ID: jobID(sb.Node, h, "clone"), Argv: s.basebackup(sb), Running: true}}
+	h.Jobs = []facts.Job{{ID: jobID(h, "clone"), Argv: s.basebackup(sb), Running: true}}
 	up.Server.Senders = append(up.Server.Senders, facts.Sender{PID: 900, ApplicationName: facts.BaseBackup, State: "backup"})
 	g.done = append(g.done, "copying "+name)
 }

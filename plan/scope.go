@@ -62,7 +62,7 @@ func (s *scope) running(n *topology.Node) bool { return s.found(n).Server != nil
 // an earlier apply died over making it.
 func (s *scope) fresh() bool {
 	p := s.primary()
-	return p.Complete() && p.Server == nil && (p.Host.Data.State != facts.DataCluster || p.Host.Job(jobID(s.cluster.Primary, p.Host, "init")) != nil)
+	return p.Complete() && p.Server == nil && (p.Host.Data.State != facts.DataCluster || p.Host.Job(jobID(p.Host, "init")) != nil)
 }
 
 func (s *scope) complete() bool {

@@ -43,7 +43,7 @@ func control(n *topology.Node, h *facts.Host, verb string) Command {
 	default:
 		c.Argv = []string{path.Join(h.BinDir, "pg_ctl"), "--pgdata", h.DataDir, "--wait"}
 		if verb != "stop" {
-			c.Argv = append(c.Argv, "--log", path.Join(h.StateDir, n.Name+".log"))
+			c.Argv = append(c.Argv, "--log", serverLog(h))
 		}
 		if verb != "start" {
 			c.Argv = append(c.Argv, "--mode", "fast")
@@ -52,6 +52,9 @@ func control(n *topology.Node, h *facts.Host, verb string) Command {
 	}
 	return c
 }
+
+// serverLog is where pg_ctl has a server write its log.
+func serverLog(h *facts.Host) string { return path.Join(h.StateDir, h.Key()+".log") }
 
 // remedy is what to do about a server that does not start: a topology that is mended
 // gets it up, since its files are written before it starts (filesOfDown).
@@ -63,7 +66,7 @@ func remedy(n *topology.Node, h *facts.Host, verb string) string {
 	case h.Service.Kind == "systemd":
 		log = "journalctl -u " + h.Service.Unit + " or its log"
 	case h.Layout != facts.LayoutDebian:
-		log = path.Join(h.StateDir, n.Name+".log")
+		log = serverLog(h)
 	}
 	return n.Name + " did not come up: " + log + " says why. Fix the value that it names and apply again: in the topology, whose values are written before " + n.Name + " starts, or in the server's files if the topology does not set it."
 }

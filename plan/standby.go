@@ -51,7 +51,7 @@ func (s *scope) follow(sb *topology.Standby) *draft {
 	d.after = append(s.upstreamAddresses(sb), s.parametersAddress(n), s.standbyPassfileAddress(n), s.parametersAddress(s.followed(sb)))
 	if len(f.Host.Jobs) > 0 && !f.Host.Making() {
 		d.Reason = "it runs: the marker of an earlier copy goes"
-		d.remove(n, "it runs: take the marker away", markers(n, f.Host)...)
+		d.remove(n, "it runs: take the marker away", markers(f.Host)...)
 	}
 	now, wanted := conninfo.Map(f.Server.ConnInfo.Reveal()), s.connInfo(sb)
 	diffs := s.connDiffers(now, wanted, sb)

@@ -34,17 +34,17 @@ func TestCopyElsewhere(t *testing.T) {
 	w.until(2, "ls /mnt/ts/sales/PG_15_*/*/*")
 	first.kill()
 	w.says(w.run("status"), "copying")
-	pid := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/pg2.clone/pid")
+	pid := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/pid")
 	w.says(w.must(2, "plan", "-detailed-exitcode"), "an earlier apply started the base backup, and it still runs")
 	second := w.start("apply", "-auto-approve", "-lock-timeout=30s")
 	second.until("cluster.main.standby.pg2: copy\n") // it watches the copy
-	if again := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/pg2.clone/pid"); again != pid {
+	if again := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/pid"); again != pid {
 		t.Errorf("another copy was begun: %s, then %s", pid, again)
 	}
 
 	// The copy dies: what it left is known and goes; what somebody else left does not.
 	w.exec(2, "sh", "-c", "kill -9 $(pgrep -x pg_basebackup)")
-	if code, out := second.wait(); code != 1 || !strings.Contains(out, "job pg2.clone") {
+	if code, out := second.wait(); code != 1 || !strings.Contains(out, "job var-lib-postgresql-15-main.clone") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	w.exec(2, "sh", "-c", "ls /mnt/ts/sales/PG_15_* /srv/wal/main/0000*")

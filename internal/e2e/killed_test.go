@@ -18,11 +18,11 @@ func TestSignals(t *testing.T) {
 	slow := w.read("main.hcl")
 	first := w.start("apply", "-auto-approve")
 	first.until("cluster.main.standby.pg2: copy\n")
-	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/pg2.clone/log ]")
+	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/log ]")
 	begin := time.Now()
 	first.signal(syscall.SIGTERM)
 	code, out := first.wait()
-	if code != 130 || time.Since(begin) > 15*time.Second || !strings.Contains(out, "Still running on pg2: copy, job pg2.clone") || !strings.Contains(out, "Resume with: ") {
+	if code != 130 || time.Since(begin) > 15*time.Second || !strings.Contains(out, "Still running on pg2: copy, job var-lib-postgresql-15-main.clone") || !strings.Contains(out, "Resume with: ") {
 		t.Errorf("exit code %d after %s\n%s", code, time.Since(begin), out)
 	}
 	// Another rate is the same backup; another WAL directory is not.
@@ -30,7 +30,7 @@ func TestSignals(t *testing.T) {
 	w.says(w.must(2, "plan", "-detailed-exitcode"), "it still runs: it is followed to its end", "--max-rate 1M")
 	w.write("main.hcl", strings.Replace(slow, `max_rate = "1M"`, `wal_dir = "/var/lib/postgresql/wal/main"`, 1))
 	w.exec(2, "install", "-d", "-o", "postgres", "/var/lib/postgresql/wal")
-	pid := strings.TrimSpace(w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/pg2.clone/pid"))
+	pid := strings.TrimSpace(w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/pid"))
 	w.says(w.must(1, "plan"), "process "+pid, "--waldir was not set", "-replace=cluster.main.standby.pg2")
 	w.must(0, "apply", "-auto-approve", "-replace=cluster.main.standby.pg2")
 	w.expect(1, "SELECT application_name || ' ' || state FROM pg_stat_replication", "pg2 streaming")

@@ -24,7 +24,7 @@ func TestLostConnections(t *testing.T) {
 
 	first := w.start("apply", "-auto-approve", "-allow=restart")
 	first.until("cluster.main.standby.pg2: copy\n")
-	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/pg2.clone/log ]")
+	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/log ]")
 	for i := range 2 {
 		w.exec(i+1, "sh", "-c", "kill -9 $(pgrep -f '^sshd: admin')")
 		w.until(i+1, "! flock -n /var/lib/postgresql/.repltool/locks/apply-* true")
@@ -51,7 +51,7 @@ func TestCutOffHolder(t *testing.T) {
 	w.must(0, "apply", "-auto-approve")
 	slow := strings.Replace(whole, "  role ", "  basebackup { max_rate = \"400k\" }\n  role ", 1)
 	w.fromHost(3, slow)
-	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/pg2.clone/log ]")
+	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/log ]")
 	w.write("main.hcl", strings.Replace(slow, "  role ", "  role \"extra\" {}\n  role ", 1))
 	w.says(w.must(4, "apply", "-auto-approve", "-target=cluster.main.role.extra"), "lock")
 

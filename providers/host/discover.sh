@@ -369,7 +369,8 @@ main() {
   put_files
   put_locked conf "$CONF/postgresql.conf"
   put_locked hba "$HBA"
-  [ ! -e "$REPLTOOL/$W_NODE.log" ] || put log "$REPLTOOL/$W_NODE.log"
+  put logs
+  for l in "$REPLTOOL"/*.log; do [ ! -e "$l" ] || printf '%s\n' "$l"; done
   put_jobs "$REPLTOOL"
   extra
   put end

@@ -187,8 +187,14 @@ func TestDiscoverTraces(t *testing.T) {
 	check(t, "jobs", h.Jobs, []facts.Job{{ID: "pg1.clone", Absent: []string{w.DataDir, "/wal"}}})
 	check(t, "failed", h.Jobs[0].Failed(), true)
 	check(t, "log", h.ServerLog, m.dir+"/.repltool/pg1.log")
+	m.run("sh", "-c", `touch "$1/.repltool/$2.log"`, "sh", m.dir, h.Key())
+	check(t, "its own log", m.discover(w).ServerLog, m.dir+"/.repltool/"+h.Key()+".log")
 	w.DataDir += "2"
 	check(t, "another's", m.discover(w).Jobs, nil)
+	m.run("rm", m.dir+"/.repltool/pg1.log")
+	check(t, "another's log", m.discover(w).ServerLog, "")
+	m.run("sh", "-c", `cd "$1/.repltool/jobs/pg1.clone" && printf '%s\0' pg_basebackup --pgdata "$2" >argv`, "sh", m.dir, w.DataDir)
+	check(t, "a job of another's, by its command", m.discover(m.want()).Jobs, nil)
 	w.ConfigDir = m.dir + "/etc"
 	check(t, "no configuration", m.discover(w).ConfigState, facts.DataAbsent)
 	m.run("sh", "-c", `mkdir -p "$1/etc/conf.d" && touch "$1/etc/conf.d/own.conf"`, "sh", m.dir)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,7 +43,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		StandbySignal:        f.has("standby_signal"),
 		Aside:                f.has("aside"), UpstreamError: f.line("unreached"),
 	}
-	h.ConfigState, h.ServerLog = facts.DataState(f.line("config.state")), f.line("log")
+	h.ConfigState, h.ServerLog = facts.DataState(f.line("config.state")), f.serverLog(h, w)
 	h.Unmounted = f.unmounted()
 	if is := f.stat(h.DataDir); is != nil {
 		h.Data.Owner = is.owner
@@ -82,6 +83,18 @@ func (f *fields) file(name string) facts.File {
 		return facts.File{Path: path}
 	}
 	return facts.File{Path: path, Exists: true, Locked: f.line(name + ".locked"), Text: f.text[name+".text"], Mode: is.mode, Owner: is.owner, Modified: is.modified}
+}
+
+// serverLog answers the log that pg_ctl wrote for the instance's server; "" for none. An
+// earlier version named it after the node: whose such a file is cannot be told, so that it
+// counts as the instance's own.
+func (f *fields) serverLog(h *facts.Host, w Want) string {
+	for _, name := range []string{h.Key(), fileName(w.NodeName)} {
+		if log := path.Join(h.StateDir, name+".log"); slices.Contains(strings.Split(f.text["logs"], "\n"), log) {
+			return log
+		}
+	}
+	return ""
 }
 
 type stat struct {
@@ -160,8 +173,8 @@ func (f *fields) jobsOf(dataDir string) (all []facts.Job, aside *facts.Job) {
 	for _, id := range f.jobs {
 		j := facts.Job{ID: id, Running: f.line("job."+id+".running") == "1", Refused: f.has("job." + id + ".refused")}
 		j.Argv, j.Absent = words(f.text["job."+id+".argv"]), words(f.text["job."+id+".absent"])
-		if !names(j.Argv, dataDir) && !slices.Contains(j.Absent, dataDir) {
-			continue
+		if !names(j.Argv, dataDir) && (j.Argv != nil || !slices.Contains(j.Absent, dataDir)) {
+			continue // another instance's, which may have used the same name once
 		}
 		if code, err := strconv.Atoi(f.line("job." + id + ".status")); err == nil && !j.Running {
 			j.ExitCode = &code
