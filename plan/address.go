@@ -1,11 +1,13 @@
 package plan
 
+import "github.com/repltool/repltool/topology"
+
 // What -target may name: everything that the topology has, whether it changes or not,
 // what the ledger knows, and what changes.
 
 // addresses answers them all; a target is one of them, or above some.
-func addresses(scopes []*scope, drafts []*draft) []string {
-	var all []string
+func addresses(scopes []*scope, drafts []*draft) []topology.Address {
+	var all []topology.Address
 	for _, s := range scopes {
 		all = append(all, s.addresses()...)
 	}
@@ -15,9 +17,9 @@ func addresses(scopes []*scope, drafts []*draft) []string {
 	return all
 }
 
-func (s *scope) addresses() []string {
+func (s *scope) addresses() []topology.Address {
 	c := s.cluster
-	all := []string{c.ID, s.syncAddress(), s.ledgerAddress()}
+	all := []topology.Address{c.Address(), s.syncAddress(), s.ledgerAddress()}
 	for _, n := range c.Members() {
 		all = append(all, s.nodeAddress(n), s.parametersAddress(n), s.hbaAddress(n))
 	}
@@ -34,19 +36,19 @@ func (s *scope) addresses() []string {
 		all = append(all, s.address("slot", slot.Name))
 	}
 	for _, p := range s.publications() {
-		all = append(all, p.ID)
+		all = append(all, p.Address())
 	}
 	for _, sub := range s.subscriptions() {
-		all = append(all, sub.ID)
+		all = append(all, sub.Address())
 	}
 	return append(all, s.ledgerAddresses()...)
 }
 
 // ledgerAddresses are those of what repltool made, the topology may have it or not.
-func (s *scope) ledgerAddresses() []string {
-	var all []string
+func (s *scope) ledgerAddresses() []topology.Address {
+	var all []topology.Address
 	for _, r := range s.ledgerRows() {
-		if under(r.address, s.cluster.ID) {
+		if s.cluster.Address().Contains(r.address) {
 			all = append(all, r.address, s.addressOfRow(r.address))
 		}
 	}

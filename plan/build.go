@@ -58,7 +58,7 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 	}
 	all := &findings{}
 	t = keepSlotNames(t, f, o)
-	all.diags = append(all.diags, checkReplace(t, o.Replace)...)
+	all.diags = append(all.diags, checkReplace(t, topology.ParseAddresses(o.Replace))...)
 	scopes, found := buildClusters(t, f, o)
 	for i, s := range scopes {
 		p.Nodes = append(p.Nodes, s.nodes()...)
@@ -67,7 +67,7 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 	}
 	all.diags = append(all.diags, nothingRead(p.Nodes)...)
 	drafts, diags := p.order(all.drafts, func(sorted []*draft) ([]*draft, hcl.Diagnostics) {
-		return target(t, scopes, sorted, o.Targets)
+		return target(t, scopes, sorted, topology.ParseAddresses(o.Targets))
 	})
 	diags = append(diags, refuseDestroy(t, drafts)...)
 	p.fill(drafts)

@@ -194,7 +194,7 @@ func (s *scope) cloneBytes(sb *topology.Standby) int64 {
 
 // earlierClone keeps clones from one upstream within its free WAL senders: a
 // copy takes two, a standby that streams one.
-func (s *scope) earlierClone(sb *topology.Standby) []string {
+func (s *scope) earlierClone(sb *topology.Standby) []topology.Address {
 	var siblings []*topology.Standby
 	for _, other := range s.cluster.Standbys {
 		if other.Upstream == sb.Upstream && s.recloned(other.Node) {
@@ -203,7 +203,7 @@ func (s *scope) earlierClone(sb *topology.Standby) []string {
 	}
 	window := max(1, s.freeSenders(sb.Upstream)-len(siblings))
 	if i := slices.Index(siblings, sb); i >= window {
-		return []string{s.standbyAddress(siblings[i-window].Node)}
+		return []topology.Address{s.standbyAddress(siblings[i-window].Node)}
 	}
 	return nil
 }

@@ -60,8 +60,8 @@ func (s *scope) setAside(d *draft, sb *topology.Standby) {
 // leaveFirst answers the changes by which standbys leave one that is copied: they come
 // first. For one that stays it is an error, or with nothing left to lose a warning: the
 // new copy has no WAL from before it began.
-func (s *scope) leaveFirst(copied *topology.Standby, out *findings) []string {
-	var first []string
+func (s *scope) leaveFirst(copied *topology.Standby, out *findings) []topology.Address {
+	var first []topology.Address
 	for _, sb := range s.cluster.Standbys {
 		n, server := sb.Node, s.found(sb.Node).Server
 		switch {

@@ -41,7 +41,7 @@ func (s *scope) goneDatabase(m row) *draft {
 // usersOf answers what leaves a database before it is dropped, which PostgreSQL refuses
 // as long as a subscription is in it or a logical slot of it is active; one that is not
 // active it would drop too (PostgreSQL docs, "DROP DATABASE").
-func (s *scope) usersOf(database string) []string {
+func (s *scope) usersOf(database string) []topology.Address {
 	all := s.partnerAddresses()
 	for _, m := range s.managed("publication") {
 		if m.in == database {
@@ -62,7 +62,7 @@ func (s *scope) usersOf(database string) []string {
 func (s *scope) database(db *topology.Database, out *findings) *draft {
 	found := s.live().Database(db.Name)
 	d := newDraft(Update, s.address("database", db.Name), s.cluster.Primary)
-	d.after = []string{s.nodeAddress(s.cluster.Primary), s.ledgerAddress()}
+	d.after = []topology.Address{s.nodeAddress(s.cluster.Primary), s.ledgerAddress()}
 	if db.Owner != "" {
 		d.after = append(d.after, s.address("role", db.Owner))
 	}

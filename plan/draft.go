@@ -12,19 +12,21 @@ import (
 // draft is a change in the making.
 type draft struct {
 	Change
-	steps []Step
-	after []string // addresses that come first, where they change at all
+	Address  topology.Address
+	requires []topology.Address // of after, what changes too
+	steps    []Step
+	after    []topology.Address // addresses that come first, where they change at all
 	// closedBy is the address of the change that ends what this one begins, such as a
 	// relaxed synchronous set: a target that brings this one brings that one too.
-	closedBy string
+	closedBy topology.Address
 	// brings are addresses that a target must not leave out where this is planned.
-	brings   []string
+	brings   []topology.Address
 	restarts []string // nodes that go down and come back
 	copies   []Copy
 }
 
-func newDraft(action Action, address string, nodes ...*topology.Node) *draft {
-	d := &draft{Change: Change{Action: action, Address: address, Impact: Online}}
+func newDraft(action Action, address topology.Address, nodes ...*topology.Node) *draft {
+	d := &draft{Change: Change{Action: action, Impact: Online}, Address: address}
 	for _, n := range nodes {
 		d.Nodes = append(d.Nodes, n.Name)
 	}
@@ -103,6 +105,7 @@ func stepID(address string, i int) string { return fmt.Sprintf("%s#%d", address,
 // finish answers the change with what follows from its parts.
 func (d *draft) finish() Change {
 	c := d.Change
+	c.Address, c.Requires = d.Address.String(), texts(d.requires)
 	c.Before, c.After = map[string]string{}, map[string]string{}
 	for _, a := range c.Attributes {
 		if a.Before != nil {

@@ -44,7 +44,9 @@ func (s *scope) slotCopyLines(n *topology.Node) []line {
 	}
 }
 
-func (s *scope) syncedSlotsAddress() string { return s.cluster.ID + ".synchronized_slots" }
+func (s *scope) syncedSlotsAddress() topology.Address {
+	return s.address("synchronized_slots", "")
+}
 
 // wantedSyncedSlots is the value of synchronized_standby_slots.
 func (s *scope) wantedSyncedSlots() string {
@@ -95,7 +97,7 @@ func synchronizedSlots(s *scope, out *findings) {
 	out.put(d)
 }
 
-func (s *scope) beforeSyncedSlots() []string {
+func (s *scope) beforeSyncedSlots() []topology.Address {
 	n := s.cluster.Primary
 	after := append(s.standbyAddresses(), s.nodeAddress(n), s.parametersAddress(n), s.leavingSlotsAddress())
 	for _, sb := range s.cluster.Standbys {
@@ -104,7 +106,9 @@ func (s *scope) beforeSyncedSlots() []string {
 	return after
 }
 
-func (s *scope) leavingSlotsAddress() string { return s.syncedSlotsAddress() + ".leaving" }
+func (s *scope) leavingSlotsAddress() topology.Address {
+	return s.syncedSlotsAddress().With(topology.PartLeaving)
+}
 
 // leaveSlots takes the slots out of the list in force whose standbys are copied, or which
 // are made again, and puts those changes after that. It answers the list from then on.
@@ -133,7 +137,7 @@ func (s *scope) leaveSlots(current string, out *findings) (value string, leaves 
 	d.worsen(Reload)
 	d.closedBy = s.syncedSlotsAddress()
 	d.Reason = "subscribers must neither wait for a base backup nor advance with one"
-	d.after = []string{s.nodeAddress(n), s.parametersAddress(n)}
+	d.after = []topology.Address{s.nodeAddress(n), s.parametersAddress(n)}
 	value = strings.Join(stay, ", ")
 	d.differ(syncedSlots, ptr(literal(current)), ptr(literal(value)), "")
 	d.sql(n, "leave the list", "ALTER SYSTEM SET "+syncedSlots+" = "+literal(value)+";")

@@ -28,7 +28,7 @@ func foreign(s *scope, out *findings) {
 }
 
 // foreignBlocks reports the blocks of a file under names that the cluster never had.
-func (s *scope) foreignBlocks(n *topology.Node, file facts.File, address string, list func(string) []string, out *findings) {
+func (s *scope) foreignBlocks(n *topology.Node, file facts.File, address topology.Address, list func(string) []string, out *findings) {
 	for _, name := range conftext.BlockNames(file.Text) {
 		if name == s.cluster.Name || slices.Contains(s.cluster.Earlier, name) {
 			continue
@@ -86,7 +86,7 @@ func rulesText(body string) []string {
 func (s *scope) foreignRows(out *findings) {
 	objects := map[string][]string{} // by cluster
 	for _, r := range s.ledgerRows() {
-		if name := clusterOf(r.address); name != "" && !under(r.address, s.cluster.ID) {
+		if name := r.address.Cluster; name != "" && !s.cluster.Address().Contains(r.address) {
 			objects[name] = append(objects[name], r.object.String())
 		}
 	}
@@ -95,20 +95,6 @@ func (s *scope) foreignRows(out *findings) {
 			"the ledger has %s of cluster %s, which repltool created and no longer manages: %s. %sor, to keep them unmanaged, run in database %s: DELETE FROM repltool.managed WHERE starts_with(address, %s)",
 			counted(len(objects[name]), "object"), name, few(objects[name]), s.askMoved(name), maintenance, literal("cluster."+name+"."))
 	}
-}
-
-// clusterOf answers the name of the cluster that a row's address begins with.
-func clusterOf(address string) string {
-	rest, ok := strings.CutPrefix(address, "cluster.")
-	if !ok {
-		return ""
-	}
-	if label, key, keyed := strings.Cut(rest, `["`); keyed && !strings.Contains(label, ".") { // a key may have dots
-		key, _, _ = strings.Cut(key, `"]`)
-		return fmt.Sprintf("%s[%q]", label, key)
-	}
-	name, _, _ := strings.Cut(rest, ".")
-	return name
 }
 
 // warnLedgerMissing warns where repltool's block is on the primary and its ledger is not:

@@ -16,7 +16,9 @@ import (
 // may be a lock.
 const tablesAtATime = 1000
 
-func (v *subscription) grantsAddress() string { return v.ID + ".grants" }
+func (v *subscription) grantsAddress() topology.Address {
+	return v.Address().With(topology.PartGrants)
+}
 
 func (v *subscription) grants(out *findings) {
 	if v.publisher == nil || v.remote == nil || v.Role.Superuser {
@@ -30,7 +32,7 @@ func (v *subscription) grants(out *findings) {
 			break
 		}
 		if other.SourceDatabase() == v.SourceDatabase() {
-			d.after = append(d.after, other.ID+".grants")
+			d.after = append(d.after, other.Address().With(topology.PartGrants))
 		}
 	}
 	has, known := v.remote.Access[v.Role.Name]

@@ -64,8 +64,8 @@ func hbaRules(s *scope, out *findings) {
 
 // leavingSubscribers are the subscriptions to the cluster that this plan drops: the rule
 // that lets one in goes after it.
-func (s *scope) leavingSubscribers() []string {
-	var all []string
+func (s *scope) leavingSubscribers() []topology.Address {
+	var all []topology.Address
 	for _, c := range s.topology.Clusters {
 		of := s.of(c)
 		for _, m := range of.managed("subscription") {

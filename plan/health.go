@@ -32,7 +32,7 @@ func (s *scope) reportApplies(out *findings) {
 		return
 	}
 	for _, a := range s.live().Applies {
-		out.tellHealth(Warning, s.cluster.ID, "What differs may be on its way: check again when that apply has ended.",
+		out.tellHealth(Warning, s.cluster.Address(), "What differs may be on its way: check again when that apply has ended.",
 			"an apply by %s is running on %s since %s", a.Who, s.cluster.Primary.Name, a.Since)
 	}
 }
@@ -63,7 +63,7 @@ func (s *scope) recreateSlot(n *topology.Node, name string) string {
 	drop := "SELECT pg_drop_replication_slot(" + literal(name) + ")"
 	for _, slot := range s.cluster.PermanentSlots {
 		if slot.Name == name && n == s.cluster.Primary {
-			return "The slot cannot be recovered. To fix: stop its client, recreate the slot with -replace=" + s.address("slot", name) + ", and re-initialize the client."
+			return "The slot cannot be recovered. To fix: stop its client, recreate the slot with -replace=" + s.address("slot", name).String() + ", and re-initialize the client."
 		}
 	}
 	return "The slot cannot be recovered. To fix: stop its client, drop the slot on " + n.Name + " (" + drop + "), and re-initialize the client with another."
@@ -73,7 +73,7 @@ func (s *scope) recreateSlot(n *topology.Node, name string) string {
 func (s *scope) wayOut(n *topology.Node, slot string) string {
 	for _, sb := range s.cluster.Standbys {
 		if sb.Upstream == n && sb.Slot == slot {
-			return "clone the standby again: -replace=" + s.standbyAddress(sb.Node)
+			return "clone the standby again: -replace=" + s.standbyAddress(sb.Node).String()
 		}
 	}
 	return "nothing brings that back: drop the slot on " + n.Name + " (SELECT pg_drop_replication_slot(" + literal(slot) + ")); one that the topology names is made anew, and who used it has to begin anew"

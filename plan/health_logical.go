@@ -36,7 +36,7 @@ func (v *subscription) mismatches(out *findings) []string {
 		if d.Summary == "Column types differ" && d.Severity == hcl.DiagWarning {
 			severity = Warning // most values fit
 		}
-		out.tellHealth(severity, v.ID, "", "%s: %s", strings.ToLower(d.Summary[:1])+d.Summary[1:], detail)
+		out.tellHealth(severity, v.Address(), "", "%s: %s", strings.ToLower(d.Summary[:1])+d.Summary[1:], detail)
 		causes = append(causes, detail)
 	}
 	return causes
@@ -55,9 +55,9 @@ func (s *scope) subscriptionLag(sub *topology.Subscription, is *facts.Subscripti
 	}
 	t := c.Thresholds
 	if t.LagBytes != nil && sender.LagBytes != nil && *sender.LagBytes > *t.LagBytes {
-		out.tellHealth(Error, sub.ID, hint, "%s is %s behind %s; the threshold is %s", is.Name, bytesText(*sender.LagBytes), c.Primary.Name, bytesText(*t.LagBytes))
+		out.tellHealth(Error, sub.Address(), hint, "%s is %s behind %s; the threshold is %s", is.Name, bytesText(*sender.LagBytes), c.Primary.Name, bytesText(*t.LagBytes))
 	}
 	if t.LagTime != nil && sender.ReplayLag != nil && *sender.ReplayLag > *t.LagTime && sender.LagBytes != nil && *sender.LagBytes > 0 {
-		out.tellHealth(Error, sub.ID, hint, "%s is %s behind %s; the threshold is %s", is.Name, sender.ReplayLag.Round(time.Millisecond), c.Primary.Name, *t.LagTime)
+		out.tellHealth(Error, sub.Address(), hint, "%s is %s behind %s; the threshold is %s", is.Name, sender.ReplayLag.Round(time.Millisecond), c.Primary.Name, *t.LagTime)
 	}
 }

@@ -17,7 +17,7 @@ func subscriptionHealth(s *scope, out *findings) {
 		found, _ := s.logical(sub.Database)
 		if is := found.Subscription(sub.Name); is != nil {
 			causes := s.subscription(sub, found).mismatches(out)
-			s.oneSubscriptionHealth(sub.ID, is, causes, out)
+			s.oneSubscriptionHealth(sub.Address(), is, causes, out)
 			s.cutOffCopies(sub, is, out)
 			s.subscriptionLag(sub, is, out)
 		}
@@ -25,7 +25,7 @@ func subscriptionHealth(s *scope, out *findings) {
 	s.leftoverSlots(out)
 }
 
-func (s *scope) oneSubscriptionHealth(address string, is *facts.Subscription, causes []string, out *findings) {
+func (s *scope) oneSubscriptionHealth(address topology.Address, is *facts.Subscription, causes []string, out *findings) {
 	n := s.cluster.Primary.Name
 	bad := func(severity Severity, hint, format string, args ...any) {
 		out.tellHealth(severity, address, hint, format, args...)
@@ -66,7 +66,7 @@ func (s *scope) cutOffCopies(sub *topology.Subscription, is *facts.Subscription,
 		if t.Slot == "" || !of.running(publisher) || of.foundSlot(publisher, t.Slot) != nil {
 			continue
 		}
-		out.tellHealth(Error, sub.ID, s.copyOneAgain(sub, t.Table),
+		out.tellHealth(Error, sub.Address(), s.copyOneAgain(sub, t.Table),
 			"%s: the copy of %s was cut off at its very end: its slot on %s is gone, and PostgreSQL tries for ever", is.Name, t.Table, publisher.Name)
 	}
 }

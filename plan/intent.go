@@ -19,7 +19,7 @@ import (
 
 // intend is the statement that writes the intent to create an object.
 func intend(r row) string {
-	return upsert([]string{"(" + literal(r.address) + ", 'intent at ' || pg_current_wal_insert_lsn() || " + literal(" "+r.object.String()) + ")"})
+	return upsert([]string{"(" + literal(r.address.String()) + ", 'intent at ' || pg_current_wal_insert_lsn() || " + literal(" "+r.object.String()) + ")"})
 }
 
 // created adds the step that creates an object, and what confirms its intent: in the
@@ -43,7 +43,7 @@ func (r ledgerRow) text() string {
 
 // intents answers the unconfirmed rows of this cluster.
 func (s *scope) intents() []ledgerRow {
-	return slices.DeleteFunc(s.ledgerRows(), func(r ledgerRow) bool { return r.intent == "" || !under(r.address, s.cluster.ID) })
+	return slices.DeleteFunc(s.ledgerRows(), func(r ledgerRow) bool { return r.intent == "" || !s.cluster.Address().Contains(r.address) })
 }
 
 // intent answers that of an object, or nil.
@@ -58,7 +58,7 @@ func (s *scope) intent(o object) *ledgerRow {
 
 // settleIntents removes the intents that an interrupted or failed apply left behind.
 func (s *scope) settleIntents(d *draft) {
-	var gone []string
+	var gone []topology.Address
 	for _, r := range s.intents() {
 		note := s.settled(r.object)
 		if note == "" {

@@ -16,7 +16,9 @@ import (
 // relaxed by ALTER SYSTEM, as for a restart (docs/decisions/0003); synchronous brings the
 // wanted set in last, behind its gates.
 
-func (s *scope) leavingAddress() string { return s.syncAddress() + ".leaving" }
+func (s *scope) leavingAddress() topology.Address {
+	return s.syncAddress().With(topology.PartLeaving)
+}
 
 // leave plans the early change where one is needed, and puts what disturbs a member
 // after it. It answers the value from then on.
@@ -74,7 +76,7 @@ func (s *scope) leavingDraft(current, value string) *draft {
 	d.worsen(Reload)
 	d.closedBy = s.syncAddress()
 	d.Reason = "commits must not wait for a standby that is copied, stops, moves or leaves"
-	d.after = []string{s.nodeAddress(n)}
+	d.after = []topology.Address{s.nodeAddress(n)}
 	if !s.portMoves(n) { // else nobody finds it after its restart
 		d.after = append(d.after, s.parametersAddress(n))
 	}
@@ -119,8 +121,8 @@ func (s *scope) streams(name string) bool {
 // disturbs tells whether a change may keep a standby from streaming: its own, its
 // rules, its slot, its upstream's restart on another port. The password file of a standby is none: it stands before restarts.
 func (s *scope) disturbs(d *draft) bool {
-	return d.Address == s.portAddress() || slices.Contains(s.standbyAddresses(), d.Address) || under(d.Address, s.cluster.ID) &&
-		(strings.HasSuffix(d.Address, ".hba") || d.Action == Delete && strings.Contains(d.Address, ".slot."))
+	return d.Address == s.portAddress() || slices.Contains(s.standbyAddresses(), d.Address) || s.cluster.Address().Contains(d.Address) &&
+		(d.Address.Part == topology.PartHBA || d.Action == Delete && d.Address.Slot() != "")
 }
 
 // restored answers a value that is in force as it is to be again: members whose names

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -30,7 +31,7 @@ CREATE TABLE repltool.applies (
 
 func ledger(s *scope, out *findings) {
 	d := newDraft(Create, s.ledgerAddress(), s.cluster.Primary)
-	d.after = []string{s.nodeAddress(s.cluster.Primary)}
+	d.after = []topology.Address{s.nodeAddress(s.cluster.Primary)}
 	if s.live() == nil || s.live().Ledger == nil {
 		d.sql(s.cluster.Primary, "write down what repltool makes", ledgerDDL)
 	} else {
@@ -42,7 +43,7 @@ func ledger(s *scope, out *findings) {
 
 // row is one of the ledger: its key, and what it stands for.
 type row struct {
-	address string
+	address topology.Address
 	object
 }
 
@@ -64,6 +65,11 @@ func (o object) String() string {
 		name += " " + o.in
 	}
 	return o.kind + " " + name
+}
+
+// parseRow reads a row of the ledger.
+func parseRow(m facts.Managed) row {
+	return row{topology.ParseAddress(m.Address), parseObject(m.Object)}
 }
 
 // parseObject is the way back.
@@ -89,7 +95,7 @@ func parseObject(text string) object {
 func (s *scope) managed(kind string) []row {
 	var rows []row
 	for _, r := range s.ledgerRows() {
-		if r.kind == kind && r.intent == "" && under(r.address, s.cluster.ID) {
+		if r.kind == kind && r.intent == "" && s.cluster.Address().Contains(r.address) {
 			rows = append(rows, r.row)
 		}
 	}
@@ -103,9 +109,9 @@ func (s *scope) isOurs(o object) bool {
 
 // gone begins the removal of an object that repltool made and nobody wants any more;
 // there tells whether it still is.
-func (s *scope) gone(address string, on *topology.Node, there bool) *draft {
+func (s *scope) gone(address topology.Address, on *topology.Node, there bool) *draft {
 	d := newDraft(Delete, address, on)
-	d.after = []string{s.ledgerAddress()}
+	d.after = []topology.Address{s.ledgerAddress()}
 	d.Reason = "it is gone already; the ledger still has it"
 	if there {
 		d.Reason = "no longer in the topology, and repltool made it"
@@ -118,7 +124,7 @@ func (s *scope) gone(address string, on *topology.Node, there bool) *draft {
 func record(rows ...row) string {
 	values := make([]string, len(rows))
 	for i, r := range rows {
-		values[i] = "(" + literal(r.address) + ", " + literal(r.object.String()) + ")"
+		values[i] = "(" + literal(r.address.String()) + ", " + literal(r.object.String()) + ")"
 	}
 	return upsert(values)
 }
@@ -129,14 +135,14 @@ func upsert(values []string) string {
 }
 
 // forget is the statement that strikes them out.
-func forget(addresses ...string) string {
+func forget(addresses ...topology.Address) string {
 	if len(addresses) == 1 {
-		return "DELETE FROM repltool.managed WHERE address = " + literal(addresses[0]) + ";"
+		return "DELETE FROM repltool.managed WHERE address = " + literal(addresses[0].String()) + ";"
 	}
-	return "DELETE FROM repltool.managed WHERE address IN (" + literals(addresses) + ");"
+	return "DELETE FROM repltool.managed WHERE address IN (" + literals(texts(addresses)) + ");"
 }
 
 // forgetObject strikes a row out, unless it stands for another object by now.
 func forgetObject(r row) string {
-	return "DELETE FROM repltool.managed WHERE address = " + literal(r.address) + " AND object = " + literal(r.object.String()) + ";"
+	return "DELETE FROM repltool.managed WHERE address = " + literal(r.address.String()) + " AND object = " + literal(r.object.String()) + ";"
 }

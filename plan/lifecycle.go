@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"strings"
-
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/topology"
@@ -34,44 +32,44 @@ func refuseDestroy(t *topology.Topology, drafts []*draft) hcl.Diagnostics {
 		}
 		diags = append(diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError, Summary: "Protected by prevent_destroy", Subject: &at,
-			Detail: d.Address + " would be " + what + ", and prevent_destroy forbids it. No flag overrides that: take prevent_destroy out if it is meant.",
+			Detail: d.Address.String() + " would be " + what + ", and prevent_destroy forbids it. No flag overrides that: take prevent_destroy out if it is meant.",
 		})
 	}
 	return diags
 }
 
 // guardsOf answers where each protected object says so, by address.
-func guardsOf(t *topology.Topology) map[string]hcl.Range {
-	guards := map[string]hcl.Range{}
-	guard := func(address string, l topology.Lifecycle) {
+func guardsOf(t *topology.Topology) map[topology.Address]hcl.Range {
+	guards := map[topology.Address]hcl.Range{}
+	guard := func(address topology.Address, l topology.Lifecycle) {
 		if l.PreventDestroy {
 			guards[address] = l.Range
 		}
 	}
 	for _, c := range t.Clusters {
 		for _, r := range c.Roles {
-			guard(c.ID+".role."+r.Name, r.Lifecycle)
+			guard(c.Address().Object("role", r.Name), r.Lifecycle)
 		}
 		for _, db := range c.Databases {
-			guard(c.ID+".database."+db.Name, db.Lifecycle)
+			guard(c.Address().Object("database", db.Name), db.Lifecycle)
 		}
 		for _, slot := range c.PermanentSlots {
-			guard(c.ID+".slot."+slot.Name, slot.Lifecycle)
+			guard(c.Address().Object("slot", slot.Name), slot.Lifecycle)
 		}
 	}
 	for _, p := range t.Publications {
-		guard(p.ID, p.Lifecycle)
+		guard(p.Address(), p.Lifecycle)
 	}
 	for _, sub := range t.Subscriptions {
-		guard(sub.ID, sub.Lifecycle)
+		guard(sub.Address(), sub.Lifecycle)
 	}
 	return guards
 }
 
 // guardOfData answers where a cluster protects its databases.
-func guardOfData(t *topology.Topology, address string) (hcl.Range, bool) {
+func guardOfData(t *topology.Topology, address topology.Address) (hcl.Range, bool) {
 	for _, c := range t.Clusters {
-		if c.Lifecycle.PreventDestroy && strings.HasPrefix(address, c.ID+".database.") {
+		if c.Lifecycle.PreventDestroy && address.Kind == "database" && c.Address().Contains(address) {
 			return c.Lifecycle.Range, true
 		}
 	}

@@ -102,7 +102,7 @@ func (s *scope) checkLimit(n *topology.Node, summary, name, what string, d deman
 
 // plannedSubscriptions are those of the cluster that this plan looks at.
 func (s *scope) plannedSubscriptions() []*topology.Subscription {
-	return kept(s.subscriptions(), func(sub *topology.Subscription) bool { return s.targeted(sub.ID) })
+	return kept(s.subscriptions(), func(sub *topology.Subscription) bool { return s.targeted(sub.Address()) })
 }
 
 // copying tells whether a subscription is to copy tables in this plan.
@@ -125,7 +125,7 @@ func (s *scope) exists(sub *topology.Subscription) bool {
 
 // copiesFrom tells whether the primary is to send initial table copies.
 func (s *scope) copiesFrom() bool {
-	return slices.ContainsFunc(s.subscribers(), func(sub *topology.Subscription) bool { return s.targeted(sub.ID) && s.copying(sub) })
+	return slices.ContainsFunc(s.subscribers(), func(sub *topology.Subscription) bool { return s.targeted(sub.Address()) && s.copying(sub) })
 }
 
 // slotDemand counts slots; each table copy has one of its own.
@@ -135,7 +135,7 @@ func (s *scope) slotDemand(n *topology.Node) demand {
 		d.there = len(f.Server.Slots)
 	}
 	for _, w := range s.wantedSlots() {
-		if w.on == n && s.foundSlot(n, w.Name) == nil && (w.by == nil || s.targeted(w.by.ID)) {
+		if w.on == n && s.foundSlot(n, w.Name) == nil && (w.by == nil || s.targeted(w.by.Address())) {
 			d.come++
 		}
 	}
@@ -164,7 +164,7 @@ func (s *scope) senderDemand(n *topology.Node) demand {
 	if n == s.cluster.Primary {
 		for _, sub := range s.subscribers() {
 			switch {
-			case !sub.Options.Enabled || !s.targeted(sub.ID):
+			case !sub.Options.Enabled || !s.targeted(sub.Address()):
 			case s.exists(sub):
 				d.there++
 			default:
@@ -202,7 +202,7 @@ func (s *scope) workerDemand() demand {
 		name := facts.SubscriptionName{Database: sub.Database, Name: sub.Name}
 		switch {
 		case !sub.Options.Enabled:
-		case s.live() != nil && slices.Contains(s.live().Applying, name) || s.exists(sub) && s.earlier("subscription", sub.ID, sub.Database, sub.Name) != "":
+		case s.live() != nil && slices.Contains(s.live().Applying, name) || s.exists(sub) && s.earlier("subscription", sub.Address(), sub.Database, sub.Name) != "":
 			d.there++
 		default:
 			d.come++
@@ -269,7 +269,7 @@ func (s *scope) checkPrepared(sub *topology.Subscription, out *findings) {
 	switch {
 	case limit < 0 || limit >= need:
 	case limit == 0 && has:
-		out.tellHealth(Error, sub.ID, way, "%s has two_phase, and %s has max_prepared_transactions = 0: the first PREPARE TRANSACTION on its publisher stops replication", v.is.Name, n.Name)
+		out.tellHealth(Error, sub.Address(), way, "%s has two_phase, and %s has max_prepared_transactions = 0: the first PREPARE TRANSACTION on its publisher stops replication", v.is.Name, n.Name)
 	case limit == 0:
 		out.fail(at, "Prepared transactions are disabled on the subscriber", "%s has two_phase = true, and %s has max_prepared_transactions = 0: the first PREPARE TRANSACTION on its publisher would stop replication. %s", sub.ID, n.Name, way)
 	default:

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
@@ -38,8 +37,8 @@ func (s *scope) subscribers() []*topology.Subscription {
 }
 
 // subscriptionAddresses are those of every subscription, wanted or on its way out.
-func (s *scope) subscriptionAddresses() []string {
-	all := subscriptionIDs(s.topology)
+func (s *scope) subscriptionAddresses() []topology.Address {
+	all := subscriptionBlocks(s.topology)
 	for _, c := range s.topology.Clusters {
 		for _, m := range s.of(c).managed("subscription") {
 			all = append(all, s.of(c).goneAddress(m))
@@ -51,20 +50,20 @@ func (s *scope) subscriptionAddresses() []string {
 // partnerAddresses are those of the subscriptions that have to do with the cluster, and
 // of all that leave: whose publisher a subscription was that left the topology, nothing
 // says any more.
-func (s *scope) partnerAddresses() []string {
-	var all []string
+func (s *scope) partnerAddresses() []topology.Address {
+	var all []topology.Address
 	for _, sub := range s.topology.Subscriptions {
 		if sub.Cluster == s.cluster || sub.Publisher() == s.cluster {
-			all = append(all, sub.ID)
+			all = append(all, sub.Address())
 		}
 	}
-	return append(all, without(s.subscriptionAddresses(), subscriptionIDs(s.topology))...)
+	return append(all, without(s.subscriptionAddresses(), subscriptionBlocks(s.topology))...)
 }
 
-func subscriptionIDs(t *topology.Topology) []string {
-	var all []string
+func subscriptionBlocks(t *topology.Topology) []topology.Address {
+	var all []topology.Address
 	for _, sub := range t.Subscriptions {
-		all = append(all, sub.ID)
+		all = append(all, sub.Address())
 	}
 	return all
 }
@@ -109,16 +108,21 @@ func (s *scope) readDatabases() []string {
 
 // row is the key in the ledger of a publication or a subscription: unlike its
 // address it begins with the cluster's, in whose ledger it stands.
-func (s *scope) row(id string) string { return s.cluster.ID + "." + id }
+func (s *scope) row(of topology.Address) topology.Address { return of.In(s.cluster.Address()) }
 
 // addressOfRow is the way back.
-func (s *scope) addressOfRow(row string) string { return strings.TrimPrefix(row, s.cluster.ID+".") }
+func (s *scope) addressOfRow(row topology.Address) topology.Address {
+	if row.Kind == "publication" || row.Kind == "subscription" {
+		row.Cluster = ""
+	}
+	return row
+}
 
 // earlier answers the name that repltool gave to the object at that address when it
 // made it in that database, where the topology has given it another one since.
-func (s *scope) earlier(kind, id, database, name string) string {
+func (s *scope) earlier(kind string, of topology.Address, database, name string) string {
 	for _, m := range s.managed(kind) {
-		if m.address == s.row(id) && m.in == database && m.name != name {
+		if m.address == s.row(of) && m.in == database && m.name != name {
 			return m.name
 		}
 	}
@@ -126,16 +130,16 @@ func (s *scope) earlier(kind, id, database, name string) string {
 }
 
 // writeName writes the object's name of today into its row.
-func (s *scope) writeName(d *draft, kind, id, database, name string) {
-	d.sql(s.cluster.Primary, "write its name down", record(row{s.row(id), object{kind, name, database}}))
+func (s *scope) writeName(d *draft, kind string, of topology.Address, database, name string) {
+	d.sql(s.cluster.Primary, "write its name down", record(row{s.row(of), object{kind, name, database}}))
 }
 
 // goneAddress is the address of what leaves: beside that of what takes its place, if
 // something does (a database of another name).
-func (s *scope) goneAddress(m row) string {
+func (s *scope) goneAddress(m row) topology.Address {
 	id := s.addressOfRow(m.address)
 	if slices.Contains(blocks(s.topology), id) {
-		return id + ".earlier"
+		return id.With(topology.PartEarlier)
 	}
 	return id
 }

@@ -37,7 +37,7 @@ func (s *scope) lossHealth(out *findings) {
 	if s.live() == nil {
 		return
 	}
-	report := func(address, what string, l loss) {
+	report := func(address topology.Address, what string, l loss) {
 		if l.was != "" {
 			out.tellHealth(Error, address, l.hint, "%s no longer exists (%s): %s", what, l.was, l.cost)
 		}
@@ -49,7 +49,7 @@ func (s *scope) lossHealth(out *findings) {
 		report(s.address("slot", w.Name), "slot "+ident(w.Name), s.lostSlot(w))
 	}
 	for _, p := range s.publications() {
-		report(p.ID, "publication "+ident(p.Name), s.lostPublication(p))
+		report(p.Address(), "publication "+ident(p.Name), s.lostPublication(p))
 	}
 }
 
@@ -67,7 +67,7 @@ func (s *scope) made(kind, name, in string) string {
 // since answers when a row of the ledger was written, to the second.
 func (s *scope) since(of row) string {
 	for _, m := range s.live().Ledger.Managed {
-		if s.today(row{m.Address, parseObject(m.Object)}).row == of {
+		if s.today(parseRow(m)).row == of {
 			text, _, _ := strings.Cut(strings.TrimSuffix(m.Since, "+00"), ".")
 			return text + " UTC"
 		}

@@ -14,8 +14,8 @@ import (
 // ledgerRow is a row under the names of today.
 type ledgerRow struct {
 	row
-	was    string // its address in the ledger, where that is another one
-	intent string // the WAL position of an intent (intent.go); "" for what was created
+	was    topology.Address // its address in the ledger, where that is another one
+	intent string           // the WAL position of an intent (intent.go); "" for what was created
 }
 
 // ledgerRows answers all rows of the ledger. One that stands there under both names
@@ -27,9 +27,9 @@ func (s *scope) ledgerRows() []ledgerRow {
 	managed := s.live().Ledger.Managed
 	rows := make([]ledgerRow, 0, len(managed))
 	for _, m := range managed {
-		r := s.today(row{m.Address, parseObject(m.Object)})
+		r := s.today(parseRow(m))
 		r.intent = m.Intent
-		if r.was != "" && s.inLedger(r.address) {
+		if !r.was.IsZero() && s.inLedger(r.address) {
 			continue
 		}
 		rows = append(rows, r)
@@ -37,9 +37,10 @@ func (s *scope) ledgerRows() []ledgerRow {
 	return rows
 }
 
-func (s *scope) inLedger(address string) bool {
+func (s *scope) inLedger(address topology.Address) bool {
+	text := address.String()
 	for _, m := range s.live().Ledger.Managed {
-		if m.Address == address {
+		if m.Address == text {
 			return true
 		}
 	}
@@ -53,11 +54,11 @@ func (s *scope) today(r row) ledgerRow {
 		return now
 	}
 	for _, name := range s.cluster.Earlier {
-		if rest, ok := below(r.address, "cluster."+name); ok {
-			now.address = s.cluster.ID + rest
+		if r.address.Cluster == name {
+			now.address = now.address.In(s.cluster.Address())
 		}
 	}
-	if !under(now.address, s.cluster.ID) {
+	if !s.cluster.Address().Contains(now.address) {
 		return now
 	}
 	if n := s.nodeOnce(r.in); r.kind == "slot" && n != nil {
@@ -66,8 +67,8 @@ func (s *scope) today(r row) ledgerRow {
 	id := s.addressOfRow(now.address)
 	for _, of := range s.movedObjects() {
 		for _, name := range of.earlier {
-			if rest, ok := below(id, name); ok {
-				now.address = s.row(of.id) + rest
+			if was := topology.ParseAddress(name); was.Contains(id) {
+				now.address.Name, now.address.Key = of.id.Name, of.id.Key
 			}
 		}
 	}
@@ -85,14 +86,6 @@ func anyMoved(t *topology.Topology) bool {
 		slices.ContainsFunc(t.Subscriptions, func(sub *topology.Subscription) bool { return len(sub.Earlier) > 0 })
 }
 
-// below answers what follows a prefix of an address.
-func below(address, prefix string) (string, bool) {
-	if !under(address, prefix) {
-		return "", false
-	}
-	return address[len(prefix):], true
-}
-
 // nodeOnce answers the node that had that name, or nil.
 func (s *scope) nodeOnce(name string) *topology.Node {
 	i := slices.IndexFunc(s.topology.Nodes, func(n *topology.Node) bool { return slices.Contains(n.Earlier, name) })
@@ -103,7 +96,7 @@ func (s *scope) nodeOnce(name string) *topology.Node {
 }
 
 type movedObject struct {
-	id      string
+	id      topology.Address
 	earlier []string // addresses
 }
 
@@ -112,12 +105,12 @@ func (s *scope) movedObjects() []movedObject {
 	var all []movedObject
 	for _, p := range s.publications() {
 		if len(p.Earlier) > 0 {
-			all = append(all, movedObject{p.ID, p.Earlier})
+			all = append(all, movedObject{p.Address(), p.Earlier})
 		}
 	}
 	for _, sub := range s.subscriptions() {
 		if len(sub.Earlier) > 0 {
-			all = append(all, movedObject{sub.ID, sub.Earlier})
+			all = append(all, movedObject{sub.Address(), sub.Earlier})
 		}
 	}
 	return all
@@ -125,16 +118,17 @@ func (s *scope) movedObjects() []movedObject {
 
 // renameRows gives the rows of the ledger the names of today.
 func (s *scope) renameRows(d *draft) {
-	var values, twice []string
+	var values []string
+	var twice []topology.Address
 	for _, m := range s.live().Ledger.Managed {
-		r := s.today(row{m.Address, parseObject(m.Object)})
+		r := s.today(parseRow(m))
 		r.intent = m.Intent
 		switch {
-		case r.was == "":
+		case r.was.IsZero():
 		case s.inLedger(r.address) && r.address != r.was:
 			twice = append(twice, r.was)
 		default:
-			values = append(values, "("+literal(r.was)+", "+literal(r.address)+", "+literal(r.text())+")")
+			values = append(values, "("+literal(r.was.String())+", "+literal(r.address.String())+", "+literal(r.text())+")")
 		}
 	}
 	var statements []string

@@ -36,7 +36,7 @@ func (s *scope) parameterRow(o ownParameters, parameter string) row {
 }
 
 // rowsOf are the ledger's rows of a new object, first, and of its parameters.
-func (s *scope) rowsOf(address string, o ownParameters) []row {
+func (s *scope) rowsOf(address topology.Address, o ownParameters) []row {
 	rows := []row{{address, object{kind: o.kind, name: o.name}}}
 	for _, name := range o.wanted.Names() {
 		rows = append(rows, s.parameterRow(o, name))
@@ -45,8 +45,8 @@ func (s *scope) rowsOf(address string, o ownParameters) []row {
 }
 
 // withParameters answers the keys of the ledger's rows of an object and its parameters.
-func (s *scope) withParameters(of row) []string {
-	addresses := []string{of.address}
+func (s *scope) withParameters(of row) []topology.Address {
+	addresses := []topology.Address{of.address}
 	for _, m := range s.managed(of.kind + "_parameter") {
 		if m.in == of.name {
 			addresses = append(addresses, m.address)
@@ -86,7 +86,7 @@ func (s *scope) alterParameters(d *draft, b *textBuilder, o ownParameters, found
 
 // resetParameters takes back what repltool set and the topology no longer has.
 func (s *scope) resetParameters(d *draft, b *textBuilder, o ownParameters, found topology.Parameters) {
-	var gone []string
+	var gone []topology.Address
 	for _, m := range s.managed(o.kind + "_parameter") {
 		if _, wanted := o.wanted[m.name]; wanted || m.in != o.name {
 			continue
@@ -113,7 +113,7 @@ func (s *scope) leftParameters(kind string, out *findings) {
 		}
 		done[name] = true
 		d := newDraft(Update, s.address(kind, name), s.cluster.Primary)
-		d.after = []string{s.ledgerAddress()}
+		d.after = []topology.Address{s.ledgerAddress()}
 		d.Reason = "no longer in the topology; it was there before repltool, which takes back what it set"
 		if s.parametersFound(kind, name) == nil {
 			d.Reason = "it is gone already; the ledger still has it"

@@ -15,7 +15,7 @@ import (
 // wave is the longest way from the start, and within a wave drafts stand as the
 // kinds listed them. A cycle is an error that names its members.
 func order(drafts []*draft) ([]*draft, error) {
-	byAddress := map[string]*draft{}
+	byAddress := map[topology.Address]*draft{}
 	for _, d := range drafts {
 		if other := byAddress[d.Address]; other != nil {
 			return nil, fmt.Errorf("two changes have the address %s: a bug in repltool", d.Address)
@@ -23,10 +23,10 @@ func order(drafts []*draft) ([]*draft, error) {
 		byAddress[d.Address] = d
 	}
 	for _, d := range drafts {
-		d.Requires, d.Wave = nil, 0
+		d.requires, d.Wave = nil, 0
 		for _, address := range d.after {
-			if byAddress[address] != nil && address != d.Address && !slices.Contains(d.Requires, address) {
-				d.Requires = append(d.Requires, address)
+			if byAddress[address] != nil && address != d.Address && !slices.Contains(d.requires, address) {
+				d.requires = append(d.requires, address)
 			}
 		}
 	}
@@ -41,16 +41,16 @@ func order(drafts []*draft) ([]*draft, error) {
 }
 
 // level sets the draft's wave and those of all that it requires.
-func level(d *draft, byAddress map[string]*draft, path []string) error {
+func level(d *draft, byAddress map[topology.Address]*draft, path []topology.Address) error {
 	if d.Wave > 0 {
 		return nil
 	}
 	if i := slices.Index(path, d.Address); i >= 0 {
-		return fmt.Errorf("these changes wait for each other: %s", strings.Join(append(path[i:], d.Address), " → "))
+		return fmt.Errorf("these changes wait for each other: %s", strings.Join(texts(append(path[i:], d.Address)), " → "))
 	}
 	path = append(path, d.Address)
 	wave := 1
-	for _, address := range d.Requires {
+	for _, address := range d.requires {
 		first := byAddress[address]
 		if err := level(first, byAddress, path); err != nil {
 			return err
@@ -62,9 +62,9 @@ func level(d *draft, byAddress map[string]*draft, path []string) error {
 }
 
 // madeWith answers the subscription whose slot is at that address, or nil.
-func madeWith(t *topology.Topology, address string) *topology.Subscription {
+func madeWith(t *topology.Topology, address topology.Address) *topology.Subscription {
 	for _, sub := range t.Subscriptions {
-		if c := sub.Publisher(); c != nil && address == c.ID+".slot."+sub.Options.SlotName {
+		if c := sub.Publisher(); c != nil && address == c.Address().Object("slot", sub.Options.SlotName) {
 			return sub
 		}
 	}
@@ -72,13 +72,13 @@ func madeWith(t *topology.Topology, address string) *topology.Subscription {
 }
 
 // target keeps the drafts at or under the targets, and what they require.
-func target(t *topology.Topology, scopes []*scope, drafts []*draft, targets []string) ([]*draft, hcl.Diagnostics) {
+func target(t *topology.Topology, scopes []*scope, drafts []*draft, targets []topology.Address) ([]*draft, hcl.Diagnostics) {
 	if len(targets) == 0 {
 		return drafts, nil
 	}
 	known := addresses(scopes, drafts)
 	var diags hcl.Diagnostics
-	keep := map[string]bool{}
+	keep := map[topology.Address]bool{}
 	for _, address := range targets {
 		if sub := madeWith(t, address); sub != nil {
 			diags = append(diags, &hcl.Diagnostic{
@@ -87,10 +87,10 @@ func target(t *topology.Topology, scopes []*scope, drafts []*draft, targets []st
 			})
 			continue
 		}
-		if !slices.ContainsFunc(known, func(a string) bool { return under(a, address) }) {
+		if !slices.ContainsFunc(known, address.Contains) {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError, Summary: "Unknown target",
-				Detail: fmt.Sprintf("-target=%s: the topology has nothing at that address.%s Addresses look like cluster.main, cluster.main.standby.pg2, cluster.main.role.app.", address, near(address, known)),
+				Detail: fmt.Sprintf("-target=%s: the topology has nothing at that address.%s Addresses look like cluster.main, cluster.main.standby.pg2, cluster.main.role.app.", address, near(address.String(), texts(known))),
 			})
 		}
 		keepUnder(drafts, address, keep)
@@ -105,16 +105,16 @@ func target(t *topology.Topology, scopes []*scope, drafts []*draft, targets []st
 }
 
 // keepUnder keeps the drafts at or under a target.
-func keepUnder(drafts []*draft, target string, keep map[string]bool) {
+func keepUnder(drafts []*draft, target topology.Address, keep map[topology.Address]bool) {
 	for _, d := range drafts {
-		if under(d.Address, target) {
+		if target.Contains(d.Address) {
 			keep[d.Address] = true
 		}
 	}
 }
 
 // complete keeps what the kept drafts require, and what they bring along, to the end.
-func complete(drafts []*draft, keep map[string]bool) {
+func complete(drafts []*draft, keep map[topology.Address]bool) {
 	for before := -1; before < len(keep); {
 		before = len(keep)
 		for _, d := range drafts {
@@ -129,10 +129,10 @@ func complete(drafts []*draft, keep map[string]bool) {
 }
 
 // require keeps what the kept drafts of an ordered list require.
-func require(drafts []*draft, keep map[string]bool) {
+func require(drafts []*draft, keep map[topology.Address]bool) {
 	for i := len(drafts) - 1; i >= 0; i-- { // what is required stands before
 		if keep[drafts[i].Address] {
-			for _, address := range drafts[i].Requires {
+			for _, address := range drafts[i].requires {
 				keep[address] = true
 			}
 		}
@@ -141,30 +141,34 @@ func require(drafts []*draft, keep map[string]bool) {
 
 // closeOpened keeps what closes the kept drafts that open something: that one comes for
 // itself, and not with all that it follows.
-func closeOpened(drafts []*draft, keep map[string]bool) {
+func closeOpened(drafts []*draft, keep map[topology.Address]bool) {
 	for _, d := range drafts {
-		if keep[d.Address] && d.closedBy != "" {
+		if keep[d.Address] && !d.closedBy.IsZero() {
 			keep[d.closedBy] = true
 		}
 	}
 }
 
-// under tells whether address is target or below it.
-func under(address, target string) bool {
-	return address == target || strings.HasPrefix(address, target+".")
+// texts answers addresses as people write them.
+func texts(addresses []topology.Address) []string {
+	all := make([]string, len(addresses))
+	for i, a := range addresses {
+		all[i] = a.String()
+	}
+	return all
 }
 
 // blocks answers the addresses of the clusters, publications and subscriptions.
-func blocks(t *topology.Topology) []string {
-	var all []string
+func blocks(t *topology.Topology) []topology.Address {
+	var all []topology.Address
 	for _, c := range t.Clusters {
-		all = append(all, c.ID)
+		all = append(all, c.Address())
 	}
 	for _, p := range t.Publications {
-		all = append(all, p.ID)
+		all = append(all, p.Address())
 	}
 	for _, sub := range t.Subscriptions {
-		all = append(all, sub.ID)
+		all = append(all, sub.Address())
 	}
 	return all
 }

@@ -18,7 +18,9 @@ import (
 // that the path must be one on all of them. A new password reaches the files right after
 // its role: a server that restarts in between would not come back to its upstream.
 
-func (s *scope) passfileAddress(n *topology.Node) string { return s.nodeAddress(n) + ".passfile" }
+func (s *scope) passfileAddress(n *topology.Node) topology.Address {
+	return s.nodeAddress(n).With(topology.PartPassfile)
+}
 
 // subscriptionPassfile is its path on n.
 func (s *scope) subscriptionPassfile(n *topology.Node) string {
@@ -28,13 +30,13 @@ func (s *scope) subscriptionPassfile(n *topology.Node) string {
 	return ""
 }
 
-func (s *scope) standbyPassfileAddress(n *topology.Node) string {
-	return s.standbyAddress(n) + ".passfile"
+func (s *scope) standbyPassfileAddress(n *topology.Node) topology.Address {
+	return s.standbyAddress(n).With(topology.PartPassfile)
 }
 
 // loginAddresses are what must be in order before a server of the cluster restarts.
-func (s *scope) loginAddresses() []string {
-	var all []string
+func (s *scope) loginAddresses() []topology.Address {
+	var all []topology.Address
 	if r := s.cluster.Replication.Role; r != nil {
 		all = append(all, s.address("role", r.Name))
 	}
@@ -58,7 +60,7 @@ func standbyPassfiles(s *scope, out *findings) {
 func (s *scope) standbyPassfile(sb *topology.Standby) *draft {
 	n, f, wanted := sb.Node, s.found(sb.Node), s.standbyPasswords(sb)
 	d := newDraft(Update, s.standbyPassfileAddress(n), n)
-	d.after = []string{s.address("role", s.cluster.Replication.Role.Name)}
+	d.after = []topology.Address{s.address("role", s.cluster.Replication.Role.Name)}
 	now := conninfo.Map(f.Server.ConnInfo.Reveal())
 	adopted := s.hasPassword(now, n) && len(s.connDiffers(now, s.connInfo(sb), sb)) == 0 // it has its password there, and needs no file
 	if adopted || s.passfileFits(n, f.Host.Passfile, wanted) {

@@ -59,23 +59,23 @@ func (s *scope) repoints(n *topology.Node) []*topology.Standby {
 
 // followThePort are the changes that must come with a restart of n on another port, also
 // where a target names that alone; the synchronous set has its own way back.
-func (s *scope) followThePort(n *topology.Node) []string {
-	var all []string
+func (s *scope) followThePort(n *topology.Node) []topology.Address {
+	var all []topology.Address
 	for _, sb := range s.repoints(n) {
 		all = append(all, s.standbyAddress(sb.Node))
 	}
 	if n == s.cluster.Primary {
 		for _, sub := range s.subscribers() {
-			all = append(all, sub.ID)
+			all = append(all, sub.Address())
 		}
 	}
 	return all
 }
 
 // portAddress is the change that restarts the cluster's primary on another port; "" for none.
-func (s *scope) portAddress() string {
+func (s *scope) portAddress() topology.Address {
 	if s.portMoves(s.cluster.Primary) {
 		return s.parametersAddress(s.cluster.Primary)
 	}
-	return ""
+	return topology.Address{}
 }

@@ -107,7 +107,7 @@ func (s *scope) checkPrimary(n *topology.Node, f *facts.Node, out *findings) {
 			"%s: the command that made %s ended badly, and whether the cluster ever ran cannot be told. If nothing in it is of use, remove it by hand:\n  rm -rf %s",
 			n.Name, f.Host.DataDir, strings.Join(append(s.toMake(f.Host), JobDir(f.Host, jobID(f.Host, "init"))), " "))
 	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal:
-		out.finding(s.cluster.ID, s.cluster.Range, "The primary is a standby",
+		out.finding(s.cluster.Address(), s.cluster.Range, "The primary is a standby",
 			"%s is down, and its data directory is that of a standby (standby.signal). Name the live primary in the topology.", n.Name)
 	case s.fresh():
 		if f.Host.Data.State != facts.DataCluster {
@@ -161,25 +161,25 @@ func (s *scope) ifPrimary(sb *topology.Standby) string {
 }
 
 // checkReplace refuses -replace of what is no standby.
-func checkReplace(t *topology.Topology, addresses []string) hcl.Diagnostics {
-	var all []string
+func checkReplace(t *topology.Topology, addresses []topology.Address) hcl.Diagnostics {
+	var all []topology.Address
 	for _, c := range t.Clusters {
 		for _, sb := range c.Standbys {
-			all = append(all, c.ID+".standby."+sb.Node.Name)
+			all = append(all, c.Address().Object("standby", sb.Node.Name))
 		}
 		for _, slot := range c.PermanentSlots {
-			all = append(all, c.ID+".slot."+slot.Name)
+			all = append(all, c.Address().Object("slot", slot.Name))
 		}
 	}
 	for _, sub := range t.Subscriptions {
-		all = append(all, sub.ID)
+		all = append(all, sub.Address())
 	}
 	var diags hcl.Diagnostics
 	for _, a := range addresses {
 		if !slices.Contains(all, a) {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError, Summary: "Nothing to replace",
-				Detail: fmt.Sprintf("-replace=%s: the topology has no standby, slot block or subscription of that address. Write cluster.NAME.standby.NODE, cluster.NAME.slot.SLOT or subscription.NAME.%s", a, near(a, all)),
+				Detail: fmt.Sprintf("-replace=%s: the topology has no standby, slot block or subscription of that address. Write cluster.NAME.standby.NODE, cluster.NAME.slot.SLOT or subscription.NAME.%s", a, near(a.String(), texts(all))),
 			})
 		}
 	}

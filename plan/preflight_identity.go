@@ -26,19 +26,19 @@ func primaries(s *scope, out *findings) {
 		switch {
 		case n == c.Primary:
 		case p.Server == nil && p.Error == nil && p.ServerError == nil && !s.fresh(), p.Server != nil && p.Server.InRecovery:
-			out.finding(c.ID, c.Range, "Another node is the primary",
+			out.finding(c.Address(), c.Range, "Another node is the primary",
 				"%s is a live primary, and the topology says %s. Nothing is changed. Either write primary = %s, as it is, or move it back by a switchover to %s.",
 				n.Name, c.Primary.Name, n.ID, c.Primary.Name)
 		case p.Server != nil && p.Server.SystemIdentifier == s.found(n).Server.SystemIdentifier:
-			out.finding(c.ID, c.Range, "Two live primaries",
+			out.finding(c.Address(), c.Range, "Two live primaries",
 				"%s and %s are both primaries of the system %s: data written to one are not on the other. Nothing is changed. Find out which one clients write to, stop the other, then clone it again with -replace=%s.standby.NODE.",
 				c.Primary.Name, n.Name, p.Server.SystemIdentifier, c.ID)
 		case p.Server == nil && s.ofThisCluster(n):
-			out.finding(c.ID, c.Range, "Another node is the primary",
+			out.finding(c.Address(), c.Range, "Another node is the primary",
 				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has taken its place, write that in the topology:\n  primary = %s\nand leave %s out of it until its machine is back; then list it in standbys and clone it again with -replace=%s.",
 				n.Name, s.found(n).Server.SystemIdentifier, s.found(n).Server.Timeline, c.Primary.Name, s.why(p), n.Name, n.ID, c.Primary.Name, s.standbyAddress(c.Primary))
 		case p.Server == nil:
-			out.finding(c.ID, c.Range, "Another node is the primary",
+			out.finding(c.Address(), c.Range, "Another node is the primary",
 				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has the data of this cluster, write that in the topology:\n  primary = %s\nIf it is another cluster, leave it as it is and give the node another data_dir and port.",
 				n.Name, s.found(n).Server.SystemIdentifier, s.found(n).Server.Timeline, c.Primary.Name, s.why(p), n.Name, n.ID)
 		case s.replace[s.standbyAddress(n)]:
@@ -49,11 +49,11 @@ func primaries(s *scope, out *findings) {
 		}
 	}
 	if unread := s.unread(); len(live) == 0 && p.Server != nil && p.Server.InRecovery && len(unread) > 0 {
-		out.finding(c.ID, c.Range, "The primary is a standby",
+		out.finding(c.Address(), c.Range, "The primary is a standby",
 			"%s is in recovery, and %s could not be read: the primary may be there. Nothing is changed. Promote no node before you know. Read those nodes first, or name the live primary in the topology.",
 			c.Primary.Name, strings.Join(unread, ", "))
 	} else if len(live) == 0 && p.Server != nil && p.Server.InRecovery {
-		out.finding(c.ID, c.Range, "The primary is a standby",
+		out.finding(c.Address(), c.Range, "The primary is a standby",
 			"%s is in recovery, and no node of the topology is a primary. Nothing is changed. Name the live primary in the topology, or promote %s.", c.Primary.Name, c.Primary.Name)
 	}
 }
@@ -62,7 +62,7 @@ func primaries(s *scope, out *findings) {
 // repltool's ledger of it, or has been promoted.
 func (s *scope) ofThisCluster(n *topology.Node) bool {
 	f := s.found(n)
-	ledger := f.Server.Ledger != nil && slices.ContainsFunc(f.Server.Ledger.Managed, func(m facts.Managed) bool { return under(m.Address, s.cluster.ID) })
+	ledger := f.Server.Ledger != nil && slices.ContainsFunc(f.Server.Ledger.Managed, func(m facts.Managed) bool { return s.cluster.Address().Contains(topology.ParseAddress(m.Address)) })
 	return ledger || f.Server.Timeline > 1 || f.Host != nil && s.confBlock(f.Host).found()
 }
 
@@ -104,7 +104,7 @@ func (s *scope) checkStillPrimary(n *topology.Node, f *facts.Node, out *findings
 		default:
 			continue
 		}
-		out.finding(s.cluster.ID, s.cluster.Range, "A stopped primary is not started",
+		out.finding(s.cluster.Address(), s.cluster.Range, "A stopped primary is not started",
 			"%s is down, and %s %s. Started now, %s could be a second primary. Find out who is the primary, and name it in the topology; or start %s by hand if you are sure.",
 			n.Name, sb.Node.Name, why, n.Name, n.Name)
 	}
@@ -130,11 +130,11 @@ func (s *scope) checkNoHeirs(n *topology.Node, out *findings) {
 		f := s.found(sb.Node)
 		switch {
 		case !f.Complete():
-			out.finding(s.cluster.ID, s.cluster.Range, "A standby could not be read",
+			out.finding(s.cluster.Address(), s.cluster.Range, "A standby could not be read",
 				"%s has no cluster, and %s could not be read: it may hold the data of this one. A new primary is not created before that is known, with -target neither. Make %s readable; or, if its machine is new as well, leave it out of standbys until it is there.",
 				n.Name, sb.Node.Name, sb.Node.Name)
 		case f.Host.Data.State == facts.DataCluster && !sameSystem(s.primary(), f):
-			out.finding(s.cluster.ID, s.cluster.Range, "The primary has no data, but a standby has",
+			out.finding(s.cluster.Address(), s.cluster.Range, "The primary has no data, but a standby has",
 				"%s has no cluster, and %s holds one in %s. A new primary would have another system identifier, and the data of %s would not be in it. If %s has the data to keep, name it as the primary.",
 				n.Name, sb.Node.Name, f.Host.DataDir, sb.Node.Name, sb.Node.Name)
 		}

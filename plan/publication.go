@@ -19,7 +19,7 @@ import (
 func publications(s *scope, out *findings) {
 	for _, p := range s.publications() {
 		found, unknown := s.logical(p.Database)
-		if unknown || !s.targeted(p.ID) {
+		if unknown || !s.targeted(p.Address()) {
 			continue
 		}
 		if s.checkPublication(p, found, out) {
@@ -47,7 +47,7 @@ func (s *scope) strangePublications(out *findings) {
 }
 
 func (s *scope) publication(p *topology.Publication, found *facts.Logical) *draft {
-	d := newDraft(Update, p.ID, s.cluster.Primary)
+	d := newDraft(Update, p.Address(), s.cluster.Primary)
 	d.after = append(s.databaseAddresses(p.Database), s.ledgerAddress())
 	if p.Owner != "" {
 		d.after = append(d.after, s.address("role", p.Owner))
@@ -75,9 +75,9 @@ func remakes(p *topology.Publication, is *facts.Publication) bool {
 }
 
 // databaseAddresses are what must be in order before a database is used.
-func (s *scope) databaseAddresses(database string) []string {
+func (s *scope) databaseAddresses(database string) []topology.Address {
 	p := s.cluster.Primary
-	return []string{s.nodeAddress(p), s.parametersAddress(p), s.address("database", database)}
+	return []topology.Address{s.nodeAddress(p), s.parametersAddress(p), s.address("database", database)}
 }
 
 func (s *scope) createPublication(d *draft, p *topology.Publication) {
@@ -86,11 +86,11 @@ func (s *scope) createPublication(d *draft, p *topology.Publication) {
 			d.differ(a.name, nil, ptr(a.value), "")
 		}
 	}
-	here := row{s.row(p.ID), object{"publication", p.Name, p.Database}}
+	here := row{s.row(p.Address()), object{"publication", p.Name, p.Database}}
 	var intent []string
 	for _, m := range s.managed("publication") {
 		if m.address == here.address && m.object != here.object { // goes once nobody uses it; it has a row at every moment
-			intent = append(intent, record(row{here.address + ".earlier", m.object}))
+			intent = append(intent, record(row{here.address.With(topology.PartEarlier), m.object}))
 		}
 	}
 	d.sql(s.cluster.Primary, "intent", append(intent, intend(here))...)

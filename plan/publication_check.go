@@ -226,7 +226,7 @@ func (s *scope) checkIdentities(p *topology.Publication, is *facts.Publication, 
 			"%s: once published, the publisher would refuse every UPDATE and DELETE of %s. %s", p.ID, few(breaks), ways)
 	}
 	if len(bare) > 0 {
-		out.tellHealth(Error, p.ID, ways, "%s refuses every UPDATE and DELETE of %s: published, and without replica identity", s.cluster.Primary.Name, few(bare))
+		out.tellHealth(Error, p.Address(), ways, "%s refuses every UPDATE and DELETE of %s: published, and without replica identity", s.cluster.Primary.Name, few(bare))
 	}
 }
 

@@ -12,7 +12,9 @@ import (
 // yet, is never sent. So the old publication lets go of it last, when the new one has
 // it and every subscription lists that. Whoever subscribes to both sees the rows once.
 
-func movedAddress(p *topology.Publication) string { return p.ID + ".moved" }
+func movedAddress(p *topology.Publication) topology.Address {
+	return p.Address().With(topology.PartMoved)
+}
 
 // move is the part of a publication that it is to lose and others are to have.
 type move struct {
@@ -84,16 +86,16 @@ func (s *scope) moved(p *topology.Publication, out *findings) {
 	}
 	d := newDraft(Update, movedAddress(p), s.cluster.Primary)
 	d.Reason = "another publication has it by now"
-	d.after = append(s.databaseAddresses(p.Database), p.ID)
+	d.after = append(s.databaseAddresses(p.Database), p.Address())
 	for _, q := range m.to {
 		s.checkBoth(p, q, m, out)
-		d.after = append(d.after, q.ID)
+		d.after = append(d.after, q.Address())
 	}
 	for _, sub := range s.subscribers() {
 		if !m.keeps(sub) {
 			continue
 		}
-		d.after = append(d.after, sub.ID)
+		d.after = append(d.after, sub.Address())
 		if until := s.notYet(sub, m); until != "" {
 			out.tellDrift(d.Address, s.cluster.Primary.Name, "what moved to %s stays here too until %s", m.to[0].ID, until)
 			return

@@ -221,8 +221,8 @@ func (g *generator) target(top *topology.Topology) string {
 
 // TestCycle: an error of the order leaves a plan that encodes whole, with nothing in it.
 func TestCycle(t *testing.T) {
-	a, b := newDraft(Update, "a"), newDraft(Update, "b")
-	a.after, b.after = []string{"b"}, []string{"a"}
+	a, b := newDraft(Update, topology.Address{Kind: "a"}), newDraft(Update, topology.Address{Kind: "b"})
+	a.after, b.after = []topology.Address{b.Address}, []topology.Address{a.Address}
 	p := &Plan{}
 	drafts, diags := p.order([]*draft{a, b}, func(d []*draft) ([]*draft, hcl.Diagnostics) { return d, nil })
 	p.fill(drafts)

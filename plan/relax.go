@@ -13,7 +13,9 @@ import (
 // written into the ledger first, and comes back from there if the apply dies.
 
 // asideAddress is the ledger's row of a value set aside.
-func (s *scope) asideAddress() string { return s.syncAddress() + ".set_aside" }
+func (s *scope) asideAddress() topology.Address {
+	return s.syncAddress().With(topology.PartSetAside)
+}
 
 // aside is a value of synchronous_standby_names that an apply has set aside.
 type aside struct {

@@ -40,11 +40,12 @@ func orderRestarts(s *scope, changes []*paramChange, out *findings) {
 		}
 		return a > b
 	})
-	previous, restarting := "", map[string]bool{}
+	var previous topology.Address
+	restarting := map[string]bool{}
 	for _, c := range changes { // an upstream comes first where a parameter is lowered
 		d := c.draft(down, restarting)
 		if c.restart {
-			if previous != "" {
+			if !previous.IsZero() {
 				d.after = append(d.after, previous)
 			}
 			previous, restarting[c.node.Name] = d.Address, true

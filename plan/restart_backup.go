@@ -20,8 +20,8 @@ func (s *scope) copyRuns(sb *topology.Standby) bool {
 	return left == leftRunning
 }
 
-func (s *scope) basebackupAddress(n *topology.Node) string {
-	return s.standbyAddress(n) + ".basebackup"
+func (s *scope) basebackupAddress(n *topology.Node) topology.Address {
+	return s.standbyAddress(n).With(topology.PartBaseBackup)
 }
 
 // finishFirst puts the end of a base backup that runs before the restart of its upstream,

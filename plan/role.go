@@ -29,7 +29,7 @@ func roles(s *scope, out *findings) {
 func (s *scope) role(r *topology.Role) *draft {
 	found := s.live().Role(r.Name)
 	d := newDraft(Update, s.address("role", r.Name), s.cluster.Primary)
-	d.after = []string{s.nodeAddress(s.cluster.Primary), s.ledgerAddress()}
+	d.after = []topology.Address{s.nodeAddress(s.cluster.Primary), s.ledgerAddress()}
 	for _, member := range r.MemberOf {
 		d.after = append(d.after, s.address("role", member))
 	}
@@ -199,7 +199,7 @@ func (s *scope) goneRole(m row) *draft {
 	}
 	d.after = append(d.after, s.partnerAddresses()...) // which log in as it, or are owned by it
 	for _, p := range s.publications() {
-		d.after = append(d.after, p.ID) // its owner may change first
+		d.after = append(d.after, p.Address()) // its owner may change first
 	}
 	for _, p := range s.managed("publication") {
 		d.after = append(d.after, s.goneAddress(p))

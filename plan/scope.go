@@ -21,22 +21,22 @@ type scope struct {
 	topology *topology.Topology
 	cluster  *topology.Cluster
 	facts    facts.Facts
-	replace  map[string]bool
-	targets  []string
-	required map[string]bool // publications and subscriptions beside the targets
+	replace  map[topology.Address]bool
+	targets  []topology.Address
+	required map[topology.Address]bool // publications and subscriptions beside the targets
 	inApply  bool
 	renames  bool // the topology has moved blocks
 }
 
 // targeted tells whether an object that stands beside the clusters is to be planned: it
 // is a target, or one requires it (see widen).
-func (s *scope) targeted(address string) bool {
-	return len(s.targets) == 0 || s.required[address] || slices.ContainsFunc(s.targets, func(t string) bool { return under(address, t) || under(t, address) })
+func (s *scope) targeted(address topology.Address) bool {
+	return len(s.targets) == 0 || s.required[address] || slices.ContainsFunc(s.targets, func(t topology.Address) bool { return t.Contains(address) || address.Contains(t) })
 }
 
 func newScope(t *topology.Topology, c *topology.Cluster, f facts.Facts, o Options) *scope {
-	s := &scope{topology: t, cluster: c, facts: f, replace: map[string]bool{}, targets: o.Targets, inApply: o.InApply, renames: anyMoved(t)}
-	for _, address := range o.Replace {
+	s := &scope{topology: t, cluster: c, facts: f, replace: map[topology.Address]bool{}, targets: topology.ParseAddresses(o.Targets), inApply: o.InApply, renames: anyMoved(t)}
+	for _, address := range topology.ParseAddresses(o.Replace) {
 		s.replace[address] = true
 	}
 	return s
@@ -76,21 +76,28 @@ func (s *scope) complete() bool {
 
 // Addresses of the cluster's objects.
 
-func (s *scope) address(kind, name string) string { return s.cluster.ID + "." + kind + "." + name }
+func (s *scope) address(kind, name string) topology.Address {
+	return s.cluster.Address().Object(kind, name)
+}
 
-func (s *scope) nodeAddress(n *topology.Node) string {
+func (s *scope) nodeAddress(n *topology.Node) topology.Address {
 	return s.address("node", n.Name)
 }
 
-func (s *scope) parametersAddress(n *topology.Node) string {
-	return s.nodeAddress(n) + ".parameters"
+func (s *scope) parametersAddress(n *topology.Node) topology.Address {
+	return s.nodeAddress(n).With(topology.PartParameters)
 }
-func (s *scope) hbaAddress(n *topology.Node) string { return s.nodeAddress(n) + ".hba" }
-func (s *scope) standbyAddress(n *topology.Node) string {
+
+func (s *scope) hbaAddress(n *topology.Node) topology.Address {
+	return s.nodeAddress(n).With(topology.PartHBA)
+}
+
+func (s *scope) standbyAddress(n *topology.Node) topology.Address {
 	return s.address("standby", n.Name)
 }
-func (s *scope) syncAddress() string   { return s.cluster.ID + ".synchronous" }
-func (s *scope) ledgerAddress() string { return s.cluster.ID + ".ledger" }
+
+func (s *scope) syncAddress() topology.Address   { return s.address("synchronous", "") }
+func (s *scope) ledgerAddress() topology.Address { return s.address("ledger", "") }
 
 // nodes tells what was found, for the plan's head.
 func (s *scope) nodes() []Node {
@@ -156,22 +163,22 @@ func (f *findings) put(d *draft) {
 }
 
 // tellDrift notes a difference that no change of this plan mends.
-func (f *findings) tellDrift(address, node, format string, args ...any) {
-	f.drift = append(f.drift, Notice{Address: address, Node: node, Detail: fmt.Sprintf(format, args...)})
+func (f *findings) tellDrift(address topology.Address, node, format string, args ...any) {
+	f.drift = append(f.drift, Notice{Address: address.String(), Node: node, Detail: fmt.Sprintf(format, args...)})
 }
 
 // tellUnmanaged notes an object that is neither in the topology nor repltool's.
-func (f *findings) tellUnmanaged(address, node, format string, args ...any) {
-	f.unmanaged = append(f.unmanaged, Notice{Address: address, Node: node, Detail: fmt.Sprintf(format, args...)})
+func (f *findings) tellUnmanaged(address topology.Address, node, format string, args ...any) {
+	f.unmanaged = append(f.unmanaged, Notice{Address: address.String(), Node: node, Detail: fmt.Sprintf(format, args...)})
 }
 
 // unmanage notes one of a kind of which there are usually many.
-func (f *findings) unmanage(kind, address, node, detail string) {
-	f.unmanaged = append(f.unmanaged, Notice{Address: address, Node: node, Kind: kind, Detail: detail})
+func (f *findings) unmanage(kind string, address topology.Address, node, detail string) {
+	f.unmanaged = append(f.unmanaged, Notice{Address: address.String(), Node: node, Kind: kind, Detail: detail})
 }
 
-func (f *findings) tellHealth(severity Severity, address, hint, format string, args ...any) {
-	f.health = append(f.health, Health{Address: address, Severity: severity, Message: fmt.Sprintf(format, args...), Hint: hint})
+func (f *findings) tellHealth(severity Severity, address topology.Address, hint, format string, args ...any) {
+	f.health = append(f.health, Health{Address: address.String(), Severity: severity, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 func (f *findings) fail(r hcl.Range, summary, format string, args ...any) {
@@ -181,9 +188,9 @@ func (f *findings) fail(r hcl.Range, summary, format string, args ...any) {
 // finding is fail for a state of the live clusters that nobody may change over: an error
 // of plan and apply, and a finding of drift and status, which have done their work when
 // they report it.
-func (f *findings) finding(address string, r hcl.Range, summary, format string, args ...any) {
+func (f *findings) finding(address topology.Address, r hcl.Range, summary, format string, args ...any) {
 	detail := fmt.Sprintf(format, args...)
-	f.health = append(f.health, Health{Address: address, Severity: Error, Message: summary, Hint: detail})
+	f.health = append(f.health, Health{Address: address.String(), Severity: Error, Message: summary, Hint: detail})
 	f.diagnose(hcl.DiagError, r, summary, detail).Extra = Finding{}
 }
 

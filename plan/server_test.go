@@ -11,6 +11,7 @@ import (
 
 	"github.com/repltool/repltool/internal/pgtest"
 	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/topology"
 )
 
 // TestIdent compares with the server's quote_ident over every keyword and some
@@ -107,7 +108,7 @@ func TestQueries(t *testing.T) {
 			s.Query(t, q)
 		}
 	}
-	r := row{"cluster.main.role.it's", object{kind: "role", name: "it's"}}
+	r := row{topology.ParseAddress("cluster.main.role.it's"), object{kind: "role", name: "it's"}}
 	for _, statement := range []string{intend(r), intend(r), record(r), record(r), intend(r)} {
 		s.Query(t, statement)
 	}
@@ -116,7 +117,7 @@ func TestQueries(t *testing.T) {
 	if _, ok := facts.LSN(m.Intent); !ok || m.Object != "role it's" {
 		t.Errorf("%q is read as %+v", text, m)
 	}
-	s.Query(t, forget("cluster.main.role.it's"))
+	s.Query(t, forget(topology.ParseAddress("cluster.main.role.it's")))
 	if rows := s.Query(t, "SELECT count(*) FROM repltool.managed"); rows[0][0] != "0" {
 		t.Errorf("%s rows are left in the ledger", rows[0][0])
 	}

@@ -64,7 +64,7 @@ func (s *scope) foundSlot(n *topology.Node, name string) *facts.Slot {
 
 func (s *scope) slot(w wantedSlot, out *findings) *draft {
 	d := newDraft(Create, s.address("slot", w.Name), w.on)
-	d.after = []string{s.nodeAddress(w.on), s.ledgerAddress(), s.parametersAddress(w.on)}
+	d.after = []topology.Address{s.nodeAddress(w.on), s.ledgerAddress(), s.parametersAddress(w.on)}
 	if s.cluster.Standby(w.on) != nil {
 		d.after = append(d.after, s.standbyAddress(w.on))
 	}
@@ -115,7 +115,7 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 // slotRow is a slot in the ledger. Its key names the node: while a standby moves,
 // slots of one name stand on two.
 func (s *scope) slotRow(n *topology.Node, name string) row {
-	return row{s.nodeAddress(n) + ".slot." + name, object{"slot", name, n.Name}}
+	return row{s.nodeAddress(n).With(topology.PartSlot).With(name), object{"slot", name, n.Name}}
 }
 
 // strangeSlots reports the slots of n that nobody wants there.
@@ -275,8 +275,8 @@ func (s *scope) slotInUse(sb *topology.Standby, n *topology.Node) string {
 	return f.Server.InForce("primary_slot_name")
 }
 
-func (s *scope) standbyAddresses() []string {
-	var all []string
+func (s *scope) standbyAddresses() []topology.Address {
+	var all []topology.Address
 	for _, sb := range s.cluster.Standbys {
 		all = append(all, s.standbyAddress(sb.Node))
 	}

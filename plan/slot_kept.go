@@ -26,7 +26,7 @@ func (s *scope) tellKept(n *topology.Node, slot string, out *findings) bool {
 }
 
 // tellKeptPublication reports a publication that is not wanted any more and that stays.
-func (s *scope) tellKeptPublication(m row, address string, out *findings) bool {
+func (s *scope) tellKeptPublication(m row, address topology.Address, out *findings) bool {
 	uses := func(is *facts.Subscription) bool {
 		return slices.Contains(is.Publications, m.name) && conninfo.Map(is.ConnInfo.Reveal())["dbname"] == m.in
 	}
@@ -34,7 +34,7 @@ func (s *scope) tellKeptPublication(m row, address string, out *findings) bool {
 }
 
 // tellUsed reports an object of n that stays, since a subscription uses it or may use it.
-func (s *scope) tellUsed(n *topology.Node, address, what string, uses func(*facts.Subscription) bool, out *findings) bool {
+func (s *scope) tellUsed(n *topology.Node, address topology.Address, what string, uses func(*facts.Subscription) bool, out *findings) bool {
 	for _, c := range s.topology.Clusters {
 		why, hint := s.of(c).keeps(n, uses)
 		if why != "" {

@@ -29,12 +29,12 @@ func (s *scope) slotFor(sub *topology.Subscription) wantedSlot {
 // publications come before the slot that decodes for them: what is decoded is seen with
 // the catalog of its time, and a publication that was not there yet stops it for good. The
 // slot is the subscription's own, or a slot block's that it uses.
-func (s *scope) slotPublications(w wantedSlot) []string {
-	var ids []string
+func (s *scope) slotPublications(w wantedSlot) []topology.Address {
+	var ids []topology.Address
 	for _, sub := range s.subscribers() {
 		if w.on == s.cluster.Primary && w.fed == nil && w.Name == sub.Options.SlotName {
 			for _, p := range sub.Publications {
-				ids = append(ids, p.ID)
+				ids = append(ids, p.Address())
 			}
 		}
 	}
@@ -49,7 +49,7 @@ func (s *scope) mayMake(w wantedSlot) bool {
 	}
 	of := s.of(w.by.Cluster)
 	local, unknown := of.logical(w.by.Database)
-	return w.by.CreateSlot && !unknown && s.targeted(w.by.ID) && of.subscription(w.by, local).is == nil
+	return w.by.CreateSlot && !unknown && s.targeted(w.by.Address()) && of.subscription(w.by, local).is == nil
 }
 
 // spent tells that a slot is of no use and is to be made anew: it has lost its WAL, and
@@ -169,7 +169,7 @@ func (s *scope) leavingSubscription(slot string) string {
 
 func (s *scope) wantsSubscription(database, name string) bool {
 	return slices.ContainsFunc(s.subscriptions(), func(sub *topology.Subscription) bool {
-		return sub.Database == database && (sub.Name == name || s.earlier("subscription", sub.ID, database, sub.Name) == name)
+		return sub.Database == database && (sub.Name == name || s.earlier("subscription", sub.Address(), database, sub.Name) == name)
 	})
 }
 

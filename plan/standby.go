@@ -158,9 +158,9 @@ func (s *scope) tellOutdated(sb *topology.Standby, out *findings) {
 }
 
 // upstreamAddresses are what must be in order before a standby connects.
-func (s *scope) upstreamAddresses(sb *topology.Standby) []string {
+func (s *scope) upstreamAddresses(sb *topology.Standby) []topology.Address {
 	up := sb.Upstream
-	all := []string{
+	all := []topology.Address{
 		s.nodeAddress(up), s.standbyAddress(up), s.parametersAddress(up), s.hbaAddress(up),
 		s.nodeAddress(s.cluster.Primary), s.parametersAddress(s.cluster.Primary),
 	}

@@ -25,7 +25,7 @@ func subscriptions(s *scope, out *findings) {
 			continue
 		}
 		v := s.subscription(sub, found)
-		if !s.targeted(sub.ID) {
+		if !s.targeted(sub.Address()) {
 			v.makeTables(out) // one that is targeted may need them
 			continue
 		}
@@ -69,7 +69,7 @@ type subscription struct {
 func (s *scope) subscription(sub *topology.Subscription, local *facts.Logical) *subscription {
 	v := &subscription{Subscription: sub, scope: s, local: local}
 	if v.is = local.Subscription(sub.Name); v.is == nil {
-		if earlier := s.earlier("subscription", sub.ID, sub.Database, sub.Name); local.Subscription(earlier) != nil {
+		if earlier := s.earlier("subscription", sub.Address(), sub.Database, sub.Name); local.Subscription(earlier) != nil {
 			v.is, v.renamed = local.Subscription(earlier), earlier
 		}
 	}
@@ -81,10 +81,10 @@ func (s *scope) subscription(sub *topology.Subscription, local *facts.Logical) *
 }
 
 // remade tells that the user asked to make it anew.
-func (v *subscription) remade() bool { return v.scope.replace[v.ID] && v.is != nil }
+func (v *subscription) remade() bool { return v.scope.replace[v.Address()] && v.is != nil }
 
 func (v *subscription) change(out *findings) *draft {
-	d := newDraft(Update, v.ID, v.scope.cluster.Primary)
+	d := newDraft(Update, v.Address(), v.scope.cluster.Primary)
 	d.after = v.before()
 	switch {
 	case v.is == nil:
@@ -101,8 +101,8 @@ func (v *subscription) change(out *findings) *draft {
 }
 
 // before are what must be in order before a subscription connects.
-func (v *subscription) before() []string {
-	all := append(v.scope.databaseAddresses(v.Database), v.scope.ledgerAddress(), v.scope.passfileAddress(v.scope.cluster.Primary), v.ID+".earlier", v.tablesAddress())
+func (v *subscription) before() []topology.Address {
+	all := append(v.scope.databaseAddresses(v.Database), v.scope.ledgerAddress(), v.scope.passfileAddress(v.scope.cluster.Primary), v.Address().With(topology.PartEarlier), v.tablesAddress())
 	if v.publisher == nil {
 		return all
 	}
@@ -111,7 +111,7 @@ func (v *subscription) before() []string {
 	all = append(all, p.ledgerAddress(), p.portAddress(), p.hbaAddress(p.cluster.Primary), p.address("role", v.Role.Name), v.grantsAddress())
 	all = append(all, p.address("slot", v.Options.SlotName)) // its own, or a slot block's
 	for _, pub := range v.Publications {
-		all = append(all, pub.ID)
+		all = append(all, pub.Address())
 		if !p.move(pub).keeps(v.Subscription) {
 			all = append(all, movedAddress(pub))
 		}
@@ -142,7 +142,7 @@ func (v *subscription) makesSlot() bool {
 // createSteps make the subscription and wait for its copy.
 func (v *subscription) createSteps(d *draft) {
 	n := v.scope.cluster.Primary
-	here := row{v.scope.row(v.ID), object{"subscription", v.Name, v.Database}}
+	here := row{v.scope.row(v.Address()), object{"subscription", v.Name, v.Database}}
 	if v.owned() {
 		d.sql(n, "intent", intend(here))
 	}
@@ -214,7 +214,9 @@ func (v *subscription) dropSlotSteps(d *draft) {
 	d.sql(p, "drop slot", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = "+old+";")
 }
 
-func (v *subscription) tablesAddress() string { return v.ID + ".tables" }
+func (v *subscription) tablesAddress() topology.Address {
+	return v.Address().With(topology.PartTables)
+}
 
 // makeTables makes the tables that the subscriber lacks, one subscription after the
 // other: what one makes, a schema or a type, the next one finds there.
@@ -230,7 +232,7 @@ func (v *subscription) makeTables(out *findings) {
 			break
 		}
 		if other.Database == v.Database {
-			d.after = append(d.after, other.ID+".tables")
+			d.after = append(d.after, other.Address().With(topology.PartTables))
 		}
 	}
 	d.sqlIn(v.scope.cluster.Primary, v.Database, "make the tables that it lacks", strings.TrimRight(sql, "\n"))

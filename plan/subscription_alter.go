@@ -67,7 +67,7 @@ func (v *subscription) retain(d *draft) {
 	s := v.scope
 	if s.isOurs(object{"subscription", v.Name, v.Database}) {
 		d.differ("on_destroy", ptr(topology.OnDestroyDrop), ptr(topology.OnDestroyRetain), "")
-		d.sql(s.cluster.Primary, "it is no longer repltool's to drop", forget(s.row(v.ID)))
+		d.sql(s.cluster.Primary, "it is no longer repltool's to drop", forget(s.row(v.Address())))
 	}
 	if v.publisher == nil || !v.CreateSlot {
 		return
@@ -88,7 +88,7 @@ func (v *subscription) relist(d *draft, name string, out *findings) bool {
 	come := without(v.Names(), v.is.Publications)
 	n := v.scope.cluster.Primary
 	if !v.wantsEnabled() && len(come) > 0 {
-		out.tellDrift(v.ID, n.Name, "it does not list %s yet; a disabled subscription cannot take that up", few(come))
+		out.tellDrift(v.Address(), n.Name, "it does not list %s yet; a disabled subscription cannot take that up", few(come))
 		return false
 	}
 	d.differ("publications", ptr(strings.Join(v.is.Publications, ", ")), ptr(strings.Join(v.Names(), ", ")), "")
@@ -135,8 +135,8 @@ func (v *subscription) rename(d *draft) {
 		d.differ("name", ptr(v.renamed), ptr(v.Name), "")
 		d.sqlIn(s.cluster.Primary, v.Database, "rename", "ALTER SUBSCRIPTION "+ident(v.renamed)+" RENAME TO "+ident(v.Name)+";")
 	}
-	if s.earlier("subscription", v.ID, v.Database, v.Name) != "" {
-		s.writeName(d, "subscription", v.ID, v.Database, v.Name) // after it: the old name leads here until then
+	if s.earlier("subscription", v.Address(), v.Database, v.Name) != "" {
+		s.writeName(d, "subscription", v.Address(), v.Database, v.Name) // after it: the old name leads here until then
 	}
 }
 
@@ -199,7 +199,7 @@ func (v *subscription) refresh(d *draft, relisted bool, out *findings) (copies b
 		return false
 	case !v.wantsEnabled():
 		if changed {
-			out.tellDrift(v.ID, v.scope.cluster.Primary.Name, "its publications changed: %s; a disabled subscription cannot take that up", tableDelta(come, gone))
+			out.tellDrift(v.Address(), v.scope.cluster.Primary.Name, "its publications changed: %s; a disabled subscription cannot take that up", tableDelta(come, gone))
 		}
 		return false
 	}

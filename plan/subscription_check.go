@@ -121,8 +121,8 @@ func (v *subscription) checkSlot(out *findings) {
 	case what != "":
 		const message = "slot %s %s: changes since then are missing on %s"
 		here := v.scope.cluster.Primary.Name
-		out.tellDrift(v.ID, p.Name, message, ident(v.Options.SlotName), what, here)
-		out.tellHealth(Error, v.ID, v.copyAgain(), message, ident(v.Options.SlotName), what, here)
+		out.tellDrift(v.Address(), p.Name, message, ident(v.Options.SlotName), what, here)
+		out.tellHealth(Error, v.Address(), v.copyAgain(), message, ident(v.Options.SlotName), what, here)
 	case v.is == nil && slot == nil && !v.CreateSlot && !v.publisher.declaresSlot(v.Options.SlotName):
 		out.fail(v.Range, "No such slot", "%s says create_slot = false, and %s has no slot %s.", v.ID, p.Name, ident(v.Options.SlotName))
 	default:

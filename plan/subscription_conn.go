@@ -105,7 +105,7 @@ func (v *subscription) astray(out *findings) bool {
 	if sameHost(now["host"], wanted["host"]) && portOf(now) == portOf(wanted) {
 		return false
 	}
-	out.tellDrift(v.ID, v.scope.cluster.Primary.Name, "connection not compared: %s, its publisher, could not be read, and whether it listens on port %s is unknown",
+	out.tellDrift(v.Address(), v.scope.cluster.Primary.Name, "connection not compared: %s, its publisher, could not be read, and whether it listens on port %s is unknown",
 		v.publisher.cluster.Primary.Name, wanted["port"])
 	return true
 }
@@ -148,7 +148,7 @@ func (v *subscription) checkConnection(out *findings) {
 			"%s would be dropped and created again, which loses what this version of repltool does not know: %s. Recreate it by hand.", v.ID, strings.Join(unknown, ", "))
 	}
 	lost := lostSecrets(v.connNow())
-	if len(lost) > 0 && (v.remade() || v.connDiffers(newDraft(Update, v.ID))) {
+	if len(lost) > 0 && (v.remade() || v.connDiffers(newDraft(Update, v.Address()))) {
 		out.fail(v.Range, "Connection parameter would be lost",
 			"%s: its connection changes, and has %s, a secret that the topology cannot express. Change the connection by hand (ALTER SUBSCRIPTION %s CONNECTION), and set ignore_changes = [\"connection\"] in its lifecycle block.",
 			v.ID, strings.Join(lost, ", "), ident(v.is.Name))

@@ -76,7 +76,7 @@ func (v *subscription) checkApplier(out *findings) {
 		out.fail(v.Range, p.summary, "%s: %s. %s", v.ID, p.what, p.fix)
 	}
 	for _, p := range v.applierProblems(has) {
-		out.tellHealth(Error, v.ID, p.fix, "%s", p.what)
+		out.tellHealth(Error, v.Address(), p.fix, "%s", p.what)
 	}
 }
 

@@ -17,7 +17,7 @@ func keepSlotNames(t *topology.Topology, f facts.Facts, o Options) *topology.Top
 		s := newScope(t, sub.Cluster, f, o)
 		local, _ := s.logical(sub.Database)
 		v := s.subscription(sub, local)
-		if sub.NamesSlot() || s.replace[sub.ID] || v.is == nil || v.is.Options.SlotName == sub.Options.SlotName || !v.madeSlot() {
+		if sub.NamesSlot() || s.replace[sub.Address()] || v.is == nil || v.is.Options.SlotName == sub.Options.SlotName || !v.madeSlot() {
 			continue
 		}
 		same := *sub

@@ -62,7 +62,7 @@ func synchronous(s *scope, out *findings) {
 }
 
 // beforeSync is what is done before the set.
-func (s *scope) beforeSync() []string {
+func (s *scope) beforeSync() []topology.Address {
 	n := s.cluster.Primary
 	after := append(s.standbyAddresses(), s.nodeAddress(n), s.parametersAddress(n), s.hbaAddress(n), s.leavingAddress())
 	for _, sb := range s.cluster.Standbys {
@@ -73,7 +73,7 @@ func (s *scope) beforeSync() []string {
 
 // closes tells that the targets bring the change that relaxes, and not for itself the one
 // that d is to be: d is there to restore, and brings no other value into force.
-func (s *scope) closes(d *draft, relaxes string, out *findings) bool {
+func (s *scope) closes(d *draft, relaxes topology.Address, out *findings) bool {
 	if len(s.targets) == 0 {
 		return false
 	}
@@ -81,7 +81,7 @@ func (s *scope) closes(d *draft, relaxes string, out *findings) bool {
 	if err != nil {
 		return false // Build reports it
 	}
-	keep := map[string]bool{}
+	keep := map[topology.Address]bool{}
 	for _, target := range s.targets {
 		keepUnder(drafts, target, keep)
 	}

@@ -15,7 +15,7 @@ func widen(scopes []*scope) {
 	if len(scopes) == 0 || len(scopes[0].targets) == 0 {
 		return
 	}
-	required := map[string]bool{}
+	required := map[topology.Address]bool{}
 	for _, s := range scopes {
 		s.required = required
 	}
@@ -30,7 +30,7 @@ func widen(scopes []*scope) {
 
 func (s *scope) widen() {
 	for _, p := range s.publications() {
-		if s.targeted(p.ID) {
+		if s.targeted(p.Address()) {
 			s.requireMove(p)
 		}
 	}
@@ -41,13 +41,13 @@ func (s *scope) widen() {
 	}
 	if s.portMoves(s.cluster.Primary) {
 		for _, sub := range s.subscribers() { // they come along where the restart does
-			s.required[sub.ID] = true
+			s.required[sub.Address()] = true
 		}
 	}
 	for _, sub := range s.subscriptions() {
-		if s.targeted(sub.ID) {
+		if s.targeted(sub.Address()) {
 			for _, p := range sub.Publications {
-				s.required[p.ID] = true
+				s.required[p.Address()] = true
 			}
 		}
 	}
@@ -57,11 +57,11 @@ func (s *scope) widen() {
 func (s *scope) requireMove(p *topology.Publication) {
 	m := s.move(p)
 	for _, q := range m.to {
-		s.required[q.ID] = true
+		s.required[q.Address()] = true
 	}
 	for _, sub := range s.subscribers() {
 		if m.keeps(sub) {
-			s.required[sub.ID] = true
+			s.required[sub.Address()] = true
 		}
 	}
 }
@@ -78,8 +78,8 @@ func (s *scope) requireLetGo(m row) {
 	}
 	for _, sub := range s.subscribers() {
 		of := s.of(sub.Cluster)
-		if sub.SourceDatabase() == m.in && (lists(of, sub.Database, sub.Name) || lists(of, sub.Database, of.earlier("subscription", sub.ID, sub.Database, sub.Name))) {
-			s.required[sub.ID] = true
+		if sub.SourceDatabase() == m.in && (lists(of, sub.Database, sub.Name) || lists(of, sub.Database, of.earlier("subscription", sub.Address(), sub.Database, sub.Name))) {
+			s.required[sub.Address()] = true
 		}
 	}
 	for _, c := range s.topology.Clusters {
