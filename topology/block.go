@@ -90,7 +90,7 @@ func (b *block) block(name string) *block {
 	}
 	for _, extra := range list[1:] {
 		b.e.add(problem(extra.at, "Duplicate block",
-			"Only one %s block is allowed here, and there is one at %s.", name, where(list[0].at)))
+			"Only one %s block is allowed here; the first one is at %s.", name, where(list[0].at)))
 	}
 	return list[0]
 }
@@ -134,7 +134,7 @@ func (b *block) evaluate(name string) (cty.Value, bool) {
 // not be.
 func (b *block) requireNotNull(name string) {
 	if b.schema != nil && slices.Contains(b.schema.required, name) {
-		b.e.add(problem(b.rangeOf(name), "Missing value", "%s is required, and its value is null.", name))
+		b.e.add(problem(b.rangeOf(name), "Missing value", "%s is required and must not be null.", name))
 	}
 }
 
@@ -154,8 +154,8 @@ func (b *block) value(name string) (cty.Value, bool) {
 
 func sensitiveHere(at hcl.Range, name string) *hcl.Diagnostic {
 	return problem(at, "Sensitive value not allowed here",
-		"The value of %s is shown in plans and on the servers, so it cannot be sensitive. "+
-			"If it may be shown, say so with nonsensitive(…).", name)
+		"Plans and servers show the value of %s, so it cannot be sensitive. If it may be shown, wrap it in "+
+			"nonsensitive(…).", name)
 }
 
 // convert answers an attribute's value as that type.
@@ -173,14 +173,14 @@ func (b *block) convert(name string, typ cty.Type, want string) (cty.Value, bool
 }
 
 func (b *block) wrongType(name, want string, got cty.Type) {
-	b.e.add(problem(b.rangeOf(name), "Value of the wrong type",
-		"%s must be %s, and this is %s.", name, want, withArticle(got.FriendlyName())))
+	b.e.add(problem(b.rangeOf(name), "Incorrect value type",
+		"%s must be %s, not %s.", name, want, withArticle(got.FriendlyName())))
 }
 
 func withArticle(noun string) string {
 	switch {
 	case strings.HasPrefix(noun, "dynamic"):
-		return "something else"
+		return "a value of unknown type"
 	case strings.ContainsAny(noun[:1], "aeio"):
 		return "an " + noun
 	default:

@@ -19,7 +19,7 @@ func singleLine(text string) string {
 	}
 	for _, r := range text {
 		if unicode.IsControl(r) {
-			return fmt.Sprintf("the text holds the control character %U; line breaks and control characters are not allowed here.", r)
+			return fmt.Sprintf("the text contains the control character %U; line breaks and control characters are not allowed here.", r)
 		}
 	}
 	return ""
@@ -27,7 +27,7 @@ func singleLine(text string) string {
 
 func notEmpty(text string) string {
 	if text == "" {
-		return "the text is empty; leave the attribute out instead."
+		return "must not be empty; omit the attribute instead."
 	}
 	return ""
 }
@@ -40,7 +40,7 @@ func oneOf(allowed ...string) check {
 				return ""
 			}
 		}
-		return fmt.Sprintf("%q is not known here: it is %s.%s", text, oneOfList(allowed), didYouMean(text, allowed))
+		return fmt.Sprintf("%q is not valid: use %s.%s", text, oneOfList(allowed), didYouMean(text, allowed))
 	}
 }
 
@@ -50,19 +50,19 @@ func hostName(text string) string {
 		return why
 	}
 	if before, _, found := strings.Cut(text, "@"); found {
-		return fmt.Sprintf("a host stands without its user: write ssh { user = %q }.", before)
+		return fmt.Sprintf("a host name must not include a user: write ssh { user = %q }.", before)
 	}
 	for _, r := range text {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-:%", r) {
-			return fmt.Sprintf("the character %q is not allowed in a host's name or address.", r)
+			return fmt.Sprintf("the character %q is not allowed in a host name or address.", r)
 		}
 	}
 	if name, port, found := strings.Cut(text, ":"); found && !strings.Contains(port, ":") {
-		return fmt.Sprintf("a host stands without a port: write %q here, and the port in its own attribute.", name)
+		return fmt.Sprintf("a host name must not include a port: write %q here, and set the port in its own attribute.", name)
 	}
 	if strings.Contains(text, ":") {
 		if _, err := netip.ParseAddr(text); err != nil {
-			return "this is not an IPv6 address."
+			return "this is not a valid IPv6 address."
 		}
 	}
 	return ""
@@ -71,7 +71,7 @@ func hostName(text string) string {
 // serverName is hostName for a connection of libpq's.
 func serverName(text string) string {
 	if before, after, found := strings.Cut(text, "@"); found {
-		return fmt.Sprintf("a host stands without its user: write %q here, and user = %q.", after, before)
+		return fmt.Sprintf("a host name must not include a user: write %q here, and user = %q.", after, before)
 	}
 	return hostName(text)
 }
@@ -79,7 +79,7 @@ func serverName(text string) string {
 // notDashed refuses what a command would take for one of its options.
 func notDashed(text string) string {
 	if strings.HasPrefix(text, "-") {
-		return "a leading dash is not allowed: a command would take the text for an option."
+		return "a leading dash is not allowed: commands would read the text as an option."
 	}
 	return notEmpty(text)
 }
@@ -89,9 +89,10 @@ func notDashed(text string) string {
 func memberName(text string) string {
 	switch {
 	case len(text) > 63:
-		return "a name has at most 63 bytes."
+		return "names are limited to 63 bytes."
 	case !regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`).MatchString(text):
-		return fmt.Sprintf("%q is no name: it holds letters, digits, dot, _ and -, and begins with a letter, digit or _.", text)
+		return fmt.Sprintf("%q is not a valid name: use letters, digits, dots, underscores and dashes, and begin with a letter, a digit "+
+			"or an underscore.", text)
 	}
 	return ""
 }
@@ -100,9 +101,9 @@ func memberName(text string) string {
 func objectName(text string) string {
 	switch {
 	case text == "":
-		return "a name cannot be empty."
+		return "a name must not be empty."
 	case len(text) > 63:
-		return "a name has at most 63 bytes: PostgreSQL would cut the rest off."
+		return "names are limited to 63 bytes; PostgreSQL would truncate a longer one."
 	}
 	return singleLine(text)
 }
@@ -110,16 +111,16 @@ func objectName(text string) string {
 func roleName(text string) string {
 	switch {
 	case strings.HasPrefix(text, "pg_"):
-		return "names that begin with pg_ are PostgreSQL's own."
+		return "names that begin with pg_ are reserved by PostgreSQL."
 	case text == "public" || text == "none":
-		return fmt.Sprintf("%q is a word of PostgreSQL's and cannot name a role.", text)
+		return fmt.Sprintf("%q is a reserved word and cannot name a role.", text)
 	}
 	return objectName(text)
 }
 
 func slotName(text string) string {
 	if !regexp.MustCompile(`^[a-z0-9_]{1,63}$`).MatchString(text) {
-		return fmt.Sprintf("%q cannot name a slot: 1 to 63 lower-case letters, digits and underscores are allowed.", text)
+		return fmt.Sprintf("%q is not a valid slot name: use 1 to 63 lower-case letters, digits and underscores.", text)
 	}
 	return ""
 }
@@ -129,7 +130,7 @@ func absolutePath(text string) string {
 		return fmt.Sprintf("%q is not an absolute path.", text)
 	}
 	if strings.ContainsAny(text, "\"'$`\\") { // pg_ctl hands paths to a shell
-		return fmt.Sprintf("%q has a quote, $, ` or \\ in it, which PostgreSQL's own tools hand to a shell.", text)
+		return fmt.Sprintf("%q contains a quote, $, ` or \\, which PostgreSQL's own tools pass to a shell.", text)
 	}
 	return ""
 }
@@ -139,17 +140,17 @@ func absolutePath(text string) string {
 func maxRate(text string) string {
 	m := regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)([kM]?)$`).FindStringSubmatch(text)
 	if m == nil {
-		return fmt.Sprintf("%q is not a rate: write kilobytes a second, or a number with k or M, for example \"150M\".", text)
+		return fmt.Sprintf("%q is not a valid rate: write kilobytes per second, or a number followed by k or M, for example \"150M\".", text)
 	}
 	var rate float64
 	if _, err := fmt.Sscanf(m[1], "%g", &rate); err != nil {
-		return "this number cannot be read."
+		return "the number cannot be parsed."
 	}
 	if m[2] == "M" {
 		rate *= 1024
 	}
 	if rate < 32 || rate > 1048576 {
-		return "the rate is from 32k to 1024M a second."
+		return "the rate must be between 32k and 1024M per second."
 	}
 	return ""
 }

@@ -12,7 +12,7 @@ import (
 func parsePrefix(text string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
-		return p, function.NewArgErrorf(0, "a network is wanted, as \"10.0.0.0/8\"")
+		return p, function.NewArgErrorf(0, "must be a network in CIDR notation, such as \"10.0.0.0/8\"")
 	}
 	return p.Masked(), nil
 }
@@ -34,7 +34,7 @@ func cidrHost(text string, number cty.Value) (cty.Value, error) {
 		offset.Add(offset, size)
 	}
 	if offset.Sign() < 0 || offset.Cmp(size) >= 0 {
-		return cty.NilVal, function.NewArgErrorf(1, "the network %s has no host of number %d", p, n)
+		return cty.NilVal, function.NewArgErrorf(1, "network %s has no host number %d", p, n)
 	}
 	return cty.StringVal(addTo(p.Addr(), offset).String()), nil
 }
@@ -56,10 +56,10 @@ func cidrSubnet(text string, newbits, number cty.Value) (cty.Value, error) {
 	}
 	free := p.Addr().BitLen() - p.Bits()
 	if more < 0 || more > free {
-		return cty.NilVal, function.NewArgErrorf(1, "the network %s can be made smaller by 0 to %d bits", p, free)
+		return cty.NilVal, function.NewArgErrorf(1, "network %s can be extended by 0 to %d bits", p, free)
 	}
 	if n < 0 || big.NewInt(int64(n)).BitLen() > more {
-		return cty.NilVal, function.NewArgErrorf(2, "%d bits make no network of number %d", more, n)
+		return cty.NilVal, function.NewArgErrorf(2, "%d bits cannot hold network number %d", more, n)
 	}
 	offset := new(big.Int).Lsh(big.NewInt(int64(n)), uint(free-more))
 	return cty.StringVal(netip.PrefixFrom(addTo(p.Addr(), offset), p.Bits()+more).String()), nil

@@ -73,7 +73,7 @@ func (e *evaluator) declareLabeled(kind string, block *hcl.Block) {
 	name := block.Labels[0]
 	if !hclsyntax.ValidIdentifier(name) {
 		e.report(hcl.Diagnostics{problem(block.LabelRanges[0], "Invalid name",
-			"%q cannot be referred to in an expression: a name begins with a letter and goes on with letters, digits, _ and -.", name)})
+			"%q cannot be used in expressions: begin the name with a letter, and continue with letters, digits, _ and -.", name)})
 		return
 	}
 	e.declare(&declaration{kind: kind, name: name, block: block, at: block.DefRange})
@@ -86,7 +86,7 @@ func (e *evaluator) declare(d *declaration) {
 	}
 	if first := e.decls.byAddress[d.address]; first != nil {
 		e.report(hcl.Diagnostics{problem(d.at, "Duplicate declaration",
-			"%s is already declared at %s. Rename one of the two, or join them.", d.address, where(first.at))})
+			"%s is already declared at %s. Rename one of the two, or merge them.", d.address, where(first.at))})
 		return
 	}
 	e.decls.byAddress[d.address] = d
@@ -95,10 +95,10 @@ func (e *evaluator) declare(d *declaration) {
 
 func reservedWords() map[string]string {
 	return map[string]string{
-		"bidirectional": "Multi-primary replication is planned.",
-		"policy":        "Rules of data residency are planned.",
-		"module":        "Modules are planned. Until then, all files of one directory make one topology.",
-		"patroni":       "Clusters whose settings belong to Patroni are planned.",
+		"bidirectional": "Multi-primary replication is not supported yet.",
+		"policy":        "Data residency rules are not supported yet.",
+		"module":        "Modules are not supported yet: all files of one directory make one topology.",
+		"patroni":       "Clusters whose settings are managed by Patroni are not supported yet.",
 	}
 }
 

@@ -36,7 +36,7 @@ func (b *block) number(name string, to *int, low, high int) {
 	}
 	n, exact := v.AsBigFloat().Int64()
 	if exact != 0 || n < int64(low) || n > int64(high) {
-		b.invalid(name, fmt.Sprintf("a whole number from %d to %d is wanted.", low, high))
+		b.invalid(name, fmt.Sprintf("must be a whole number from %d to %d.", low, high))
 		return
 	}
 	*to = int(n)

@@ -25,7 +25,7 @@ func (e *evaluator) decodeClusters(decl *declaration) cty.Value {
 	instances := map[string]cty.Value{}
 	for _, k := range keys {
 		if why := memberName(k.key); why != "" {
-			e.add(problem(decl.at, "Invalid name", "A key of for_each of %s: %s", decl.address, why))
+			e.add(problem(decl.at, "Invalid name", "Key of for_each in %s: %s", decl.address, why))
 		}
 		name := fmt.Sprintf("%s[%q]", decl.name, k.key)
 		instances[k.key] = clusterValue(e.decodeCluster(decl, name, k.scope()))
@@ -132,7 +132,7 @@ func (b *block) standbySlot(n *Node, wanted bool) string {
 			b.text("slot", &name, slotName)
 			return name
 		default:
-			b.wrongType("slot", "a name, true or false", v.Type())
+			b.wrongType("slot", "a name, true, or false", v.Type())
 		}
 	}
 	if wanted {

@@ -55,7 +55,7 @@ func (b *block) oneThatIsThere(first, second string) string {
 func (b *block) hbaNames(name string) []string {
 	list := b.textOrTexts(name, notEmpty, hbaToken)
 	if list != nil && len(list) == 0 {
-		b.invalid(name, "the list is empty. Use \"all\" to mean every one.")
+		b.invalid(name, "the list is empty. Use \"all\" to match everything.")
 	}
 	return list
 }
@@ -64,7 +64,7 @@ func (b *block) hbaNames(name string) []string {
 // cut a token at 255 bytes.
 func hbaToken(text string) string {
 	if len(text) > 255 {
-		return "the text is longer than the 255 bytes that a field of pg_hba.conf can have."
+		return "the text is longer than 255 bytes, the limit for a field of pg_hba.conf."
 	}
 	return ""
 }
@@ -72,20 +72,20 @@ func hbaToken(text string) string {
 func (b *block) hbaAddresses(typ string) []string {
 	if typ == "local" {
 		if b.has("address") {
-			b.invalid("address", "a rule of type local has no address.")
+			b.invalid("address", "rules of type local have no address.")
 		}
 		return []string{""}
 	}
 	if !b.has("address") {
 		if typ != "" {
 			b.e.add(problem(b.at, "Missing address",
-				"A rule of type %s needs an address: a network as \"10.0.0.0/8\", a host name, or \"all\".", typ))
+				"Rules of type %s require an address: a network such as \"10.0.0.0/8\", a host name, or \"all\".", typ))
 		}
 		return nil
 	}
 	list := b.textOrTexts("address", hbaToken, hbaAddress)
 	if list != nil && len(list) == 0 {
-		b.invalid("address", "the list is empty. Use \"all\" to mean every address.")
+		b.invalid("address", "the list is empty. Use \"all\" to match every address.")
 	}
 	return list
 }
@@ -95,11 +95,11 @@ func hbaAddress(text string) string {
 		return ""
 	}
 	if addr, err := netip.ParseAddr(text); err == nil {
-		return fmt.Sprintf("%q has no mask: one address alone is \"%s/%d\".", text, text, addr.BitLen())
+		return fmt.Sprintf("%q has no prefix length: for this one address, write \"%s/%d\".", text, text, addr.BitLen())
 	}
 	if strings.Contains(text, "/") {
 		if _, err := netip.ParsePrefix(text); err != nil {
-			return fmt.Sprintf("%q is not a network: write it as \"10.0.0.0/8\" or \"fd00::/64\".", text)
+			return fmt.Sprintf("%q is not a valid network: write it as \"10.0.0.0/8\" or \"fd00::/64\".", text)
 		}
 		return ""
 	}
@@ -115,13 +115,13 @@ func methodFits(r HBARule) string {
 	case r.Type == "" || r.Method == "":
 		return ""
 	case r.Method == "peer" && r.Type != "local":
-		return "peer authentication exists only for type local."
+		return "peer authentication is available only for type local."
 	case r.Method == "cert" && r.Type != "hostssl":
-		return "cert authentication exists only for type hostssl."
+		return "cert authentication is available only for type hostssl."
 	case r.Method == "gss" && r.Type == "local":
-		return "gss authentication does not exist for type local."
+		return "gss authentication is not available for type local."
 	case r.Type == "hostgssenc" && r.Method != "gss" && r.Method != "reject" && r.Method != "trust":
-		return "type hostgssenc takes only gss, reject or trust."
+		return "type hostgssenc accepts only gss, reject or trust."
 	}
 	return ""
 }
@@ -155,7 +155,7 @@ func (b *block) hbaOptionTexts() []HBAOption {
 	for _, text := range b.textOrTexts("options") {
 		name, value, found := strings.Cut(text, "=")
 		if !found {
-			b.invalid("options", "an option is NAME=VALUE, or an element of a map.")
+			b.invalid("options", "write each option as NAME=VALUE, or use a map.")
 			continue
 		}
 		options = b.hbaOption(options, name, value)
@@ -171,7 +171,7 @@ func (b *block) hbaOption(options []HBAOption, name, value string) []HBAOption {
 		}
 	}
 	if strings.ContainsAny(name, " \t\"#=,") || name == "" {
-		b.invalid("options", fmt.Sprintf("%q is not the name of an option.", name))
+		b.invalid("options", fmt.Sprintf("%q is not a valid option name.", name))
 		return options
 	}
 	return append(options, HBAOption{Name: name, Value: value})

@@ -123,7 +123,7 @@ func (b *block) nodeAttributes(n *Node) {
 	b.text("access", &access, oneOf(string(AccessSSH), string(AccessLocal), string(AccessSQL)))
 	n.Access = Access(access)
 	if b.has("access") && n.Access == AccessSQL {
-		b.e.add(unsupported(b.rangeOf("access"), "access = \"sql\" (a server without SSH) is planned. Use \"ssh\" or \"local\"."))
+		b.e.add(unsupported(b.rangeOf("access"), "access = \"sql\" (a server without SSH) is not supported yet. Use \"ssh\" or \"local\"."))
 	}
 	b.text("data_dir", &n.DataDir, absolutePath)
 	b.text("config_dir", &n.ConfigDir, absolutePath)
@@ -207,9 +207,9 @@ func (b *block) password(ref string) (Secret, bool) {
 		return Secret{}, false
 	}
 	if len(marks) == 0 && isLiteral(b.content.Attributes["password"].Expr) {
-		b.e.add(caution(b.rangeOf("password"), "Password in the text of a topology",
-			"A password that is written here stands in version control and in every copy of it. "+
-				"Use a variable with sensitive = true, or env(\"NAME\")."))
+		b.e.add(caution(b.rangeOf("password"), "Password in plain text",
+			"A password written here is stored in version control and in every copy of the topology. Use a variable with "+
+				"sensitive = true, or env(\"NAME\")."))
 	}
 	return secret, true
 }
@@ -219,9 +219,11 @@ func (b *block) password(ref string) (Secret, bool) {
 func passwordText(text string) string {
 	switch {
 	case text == "":
-		return "the password is empty, and PostgreSQL lets nobody in with an empty one. Leave the attribute out to set none."
+		return "the password is empty, and PostgreSQL rejects every login with an empty password. Omit the attribute to set " +
+			"no password."
 	case slices.ContainsFunc([]byte(text), func(c byte) bool { return c == 0 || c == '\n' || c == '\r' }):
-		return "a password cannot hold line breaks or NUL. A file that ends with a line break is read with trimspace(file(…))."
+		return "a password cannot contain line breaks or NUL bytes. To read a file that ends with a line break, use " +
+			"trimspace(file(…))."
 	}
 	return ""
 }

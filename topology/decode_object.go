@@ -30,11 +30,11 @@ func labeledBlocks[T any](b *block, kind string, c check, read func(*block) T) [
 // named checks a label; false for a second block of the same one.
 func (b *block) named(seen map[string]hcl.Range, kind string, c check) bool {
 	if why := c(b.label); why != "" {
-		b.e.add(problem(b.at, "Invalid name", "The name of this %s: %s", kind, why))
+		b.e.add(problem(b.at, "Invalid name", "Name of this %s: %s", kind, why))
 	}
 	if first, twice := seen[b.label]; twice {
 		b.e.add(problem(b.at, "Duplicate declaration",
-			"The cluster has a %s %q at %s already. Join the two blocks.", kind, b.label, where(first)))
+			"The cluster already declares %s %q at %s. Merge the two blocks.", kind, b.label, where(first)))
 		return false
 	}
 	seen[b.label] = b.at
@@ -96,14 +96,14 @@ func (b *block) slot() *Slot {
 		}
 		if !b.has("database") {
 			b.e.add(problem(b.at, "Logical slot without a database",
-				"A logical slot decodes the changes of one database. Say which:\n  database = \"NAME\""))
+				"A logical slot decodes the changes of one database. Specify it:\n  database = \"NAME\""))
 		}
 		return s
 	}
 	for _, name := range []string{"plugin", "database", "two_phase", "failover"} {
 		if b.has(name) {
-			b.e.add(problem(b.rangeOf(name), "Attribute of a logical slot",
-				"A physical slot has no %s. Say type = \"logical\", or take it out.", name))
+			b.e.add(problem(b.rangeOf(name), "Attribute for logical slots only",
+				"A physical slot has no %s. Set type = \"logical\", or remove the attribute.", name))
 		}
 	}
 	return s

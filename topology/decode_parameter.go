@@ -28,7 +28,7 @@ func (b *block) parameters(name string, server bool) Parameters {
 		return out
 	}
 	if !v.Type().IsObjectType() && !v.Type().IsMapType() {
-		b.wrongType(name, "a map of names and values", v.Type())
+		b.wrongType(name, "a map of names to values", v.Type())
 		return out
 	}
 	ranges := b.keyRanges(name)
@@ -69,16 +69,17 @@ func (b *block) parameter(out Parameters, key string, value cty.Value, at hcl.Ra
 	}
 	if _, twice := out[name]; twice {
 		b.e.add(problem(at, "Duplicate parameter",
-			"%s is given twice: PostgreSQL makes no difference between upper and lower case.", name))
+			"%s is set twice. Parameter names are not case-sensitive in PostgreSQL.", name))
 		return
 	}
 	if why, owned := ownedParameters()[name]; owned && server {
-		b.e.add(problem(at, "Parameter that repltool sets itself", "%s is not set here. %s", name, why))
+		b.e.add(problem(at, "Parameter managed by repltool", "%s cannot be set here. %s", name, why))
 		return
 	}
 	if !strings.Contains(name, ".") && !b.e.known[name] {
 		b.e.add(caution(at, "Unknown parameter",
-			"PostgreSQL %d to %d has no parameter %q. A server does not start with a name that it does not know.%s",
+			"No version of PostgreSQL from %d to %d has a parameter %q, and a server does not start with an unrecognized "+
+				"parameter.%s",
 			oldestVersion, newestVersion, name, didYouMean(name, parameterNames())))
 	}
 	p, why := b.parameterValue(name, value)
@@ -110,11 +111,11 @@ func (b *block) parameterValue(name string, value cty.Value) (*Parameter, string
 	case cty.Number, cty.String:
 		converted, err := convert.Convert(value, cty.String)
 		if err != nil {
-			return nil, "this cannot be written as a text."
+			return nil, "it cannot be converted to a string."
 		}
 		text = converted.AsString()
 	default:
-		return nil, fmt.Sprintf("a string, number or bool is wanted, and this is %s. A list of names is one string: join(\", \", […]).",
+		return nil, fmt.Sprintf("must be a string, a number, true, or false, not %s. Write a list of names as one string: join(\", \", […]).",
 			withArticle(value.Type().FriendlyName()))
 	}
 	if why := singleLine(text); why != "" {
@@ -131,7 +132,8 @@ func (b *block) parameterValue(name string, value cty.Value) (*Parameter, string
 
 func parameterName(name string) string {
 	if !regexp.MustCompile(`^[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*$`).MatchString(name) || len(name) > 128 {
-		return fmt.Sprintf("%q cannot be the name of a parameter: it holds letters, digits and underscores, and a dot after the name of an extension.", name)
+		return fmt.Sprintf("%q is not a valid parameter name: use letters, digits and underscores, with a dot after the name of an "+
+			"extension.", name)
 	}
 	return ""
 }
@@ -149,20 +151,20 @@ func comparedParameters() []string {
 // ownedParameters are those that follow from other parts of a topology, with
 // the way to say them.
 func ownedParameters() map[string]string {
-	const discovered = "It follows from the node's directories: use data_dir and config_dir of the node."
+	const discovered = "It is derived from the node's directories: set data_dir and config_dir in the node block."
 	return map[string]string{
-		"synchronous_standby_names": "Use the cluster's synchronous block.",
-		"primary_conninfo":          "It follows from the standby's upstream and the cluster's replication block.",
-		"primary_slot_name":         "Use slot of the standby block, or slots of the cluster.",
-		"recovery_min_apply_delay":  "Use apply_delay of the standby block.",
-		"port":                      "Use port of the node.",
-		"unix_socket_directories":   "Use socket_dir of the node.",
+		"synchronous_standby_names": "Use the synchronous block of the cluster.",
+		"primary_conninfo":          "It is derived from the standby's upstream and the cluster's replication block.",
+		"primary_slot_name":         "Use slot in the standby block, or slots in the cluster block.",
+		"recovery_min_apply_delay":  "Use apply_delay in the standby block.",
+		"port":                      "Use port in the node block.",
+		"unix_socket_directories":   "Use socket_dir in the node block.",
 		"data_directory":            discovered,
 		"config_file":               discovered,
 		"hba_file":                  discovered,
 		"ident_file":                discovered,
-		"include":                   "Write the parameters themselves.",
-		"include_dir":               "Write the parameters themselves.",
-		"include_if_exists":         "Write the parameters themselves.",
+		"include":                   "Set the parameters directly.",
+		"include_dir":               "Set the parameters directly.",
+		"include_if_exists":         "Set the parameters directly.",
 	}
 }

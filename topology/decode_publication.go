@@ -82,7 +82,7 @@ func (b *block) set(name string, checks ...check) []string {
 	seen := map[string]bool{}
 	for i, text := range list {
 		if seen[text] {
-			b.e.add(problem(b.elementRange(name, i, len(list)), "Name given twice", "%s names %q twice.", name, text))
+			b.e.add(problem(b.elementRange(name, i, len(list)), "Duplicate name", "%s lists %q twice.", name, text))
 		}
 		seen[text] = true
 	}
@@ -93,7 +93,7 @@ func (b *block) set(name string, checks ...check) []string {
 // publishedSchema refuses what PostgreSQL does not publish: its own schemas.
 func publishedSchema(name string) string {
 	if strings.HasPrefix(name, "pg_") {
-		return fmt.Sprintf("%q is PostgreSQL's own schema, which cannot be published.", name)
+		return fmt.Sprintf("%q is a system schema, which cannot be published.", name)
 	}
 	return objectName(name)
 }
@@ -108,12 +108,12 @@ func (b *block) publishedTables(p *Publication) {
 		}
 		var why string
 		if t.Table, why = b.tableName(name, at); why != "" {
-			b.e.add(problem(at, "Invalid name of a table", "%s", why))
+			b.e.add(problem(at, "Invalid table name", "%s", why))
 			return
 		}
 		if first, twice := seen[t.Table]; twice {
-			b.e.add(problem(at, "Table published twice",
-				"%s has table %s at %s already. Take one of the two out.", p.ID, t.Table, where(first)))
+			b.e.add(problem(at, "Duplicate table",
+				"%s already lists table %s at %s. Remove one of the two.", p.ID, t.Table, where(first)))
 			return
 		}
 		seen[t.Table] = at
@@ -140,9 +140,14 @@ func (b *block) tableName(text string, at hcl.Range) (TableName, string) {
 		return t, why
 	}
 	if !strings.Contains(text, `"`) && strings.ContainsAny(text, " \t()*;") {
-		b.e.add(caution(at, "Unusual name of a table",
-			"%q is taken literally as a name. Columns and a row filter stand in a block, table \"schema.table\" { columns = […], where = \"…\" }; "+
-				"all tables of a schema are published by schemas. If the table is really called so, put its name in double quotes: %q.",
+		b.e.add(caution(at, "Unusual table name",
+			"%q is taken literally as a table name. To publish some columns or rows of a table, write a block:\n"+
+				"  table \"schema.table\" {\n"+
+				"    columns = […]\n"+
+				"    where   = \"…\"\n"+
+				"  }\n"+
+				"To publish every table of a schema, use schemas. If the table really has this name, put the name in double "+
+				"quotes: %q.",
 			text, quotedParts(t)))
 	}
 	return t, ""
@@ -156,7 +161,7 @@ func quotedParts(t TableName) string {
 func (b *block) columns() []string {
 	columns := b.set("columns", objectName)
 	if columns != nil && len(columns) == 0 {
-		b.invalid("columns", "the list is empty; leave the attribute out to publish every column.")
+		b.invalid("columns", "the list is empty; omit the attribute to publish every column.")
 		return nil
 	}
 	return columns
@@ -169,7 +174,7 @@ func (b *block) publish(p *Publication) {
 		return
 	}
 	if len(given) == 0 {
-		b.invalid("publish", "the list is empty, so that nothing would ever be published. Leave the attribute out to publish every operation.")
+		b.invalid("publish", "the list is empty, so nothing would be published. Omit the attribute to publish every operation.")
 		return
 	}
 	p.Publish = slices.DeleteFunc(Operations(), func(o string) bool { return !slices.Contains(given, o) })

@@ -83,7 +83,7 @@ func (b *block) reference(name, kind string) string {
 	id, why := b.e.idOf(v, kind)
 	if why != "" {
 		b.e.unknowns++
-		b.e.add(problem(b.rangeOf(name), "Not a "+kind, "%s must refer to a %s: %s", name, kind, why))
+		b.e.add(problem(b.rangeOf(name), "Reference to the wrong kind of object", "%s must refer to a %s: %s", name, kind, why))
 	}
 	return id
 }
@@ -102,10 +102,10 @@ func (b *block) references(name, kind string) ([]string, []hcl.Range) {
 	if !typ.IsTupleType() && !typ.IsListType() && !typ.IsSetType() {
 		hint := fmt.Sprintf("write it in brackets: [%s.NAME].", kind)
 		if typ.IsMapType() {
-			hint = "write values(…) around a map."
+			hint = "write values(…) around the map."
 		}
 		b.e.unknowns++
-		b.e.add(problem(b.rangeOf(name), "Not a list of "+kind+"s", "%s must be a list of %ss: %s", name, kind, hint))
+		b.e.add(problem(b.rangeOf(name), "Incorrect value type", "%s must be a list of %ss: %s", name, kind, hint))
 		return nil, nil
 	}
 	var ids []string
@@ -115,7 +115,7 @@ func (b *block) references(name, kind string) ([]string, []hcl.Range) {
 		id, why := b.e.idOf(element, kind)
 		if why != "" {
 			b.e.unknowns++
-			b.e.add(problem(at, "Not a "+kind, "Each element of %s must refer to a %s: %s", name, kind, why))
+			b.e.add(problem(at, "Reference to the wrong kind of object", "Each element of %s must refer to a %s: %s", name, kind, why))
 		}
 		if id != "" {
 			ids, ranges = append(ids, id), append(ranges, at)
@@ -149,7 +149,7 @@ func (e *evaluator) idOf(v cty.Value, kind string) (id, why string) {
 	case v.Type() == cty.String:
 		return "", e.quoted(kind, v.AsString())
 	case v.Type().IsMapType() && v.Type().ElementType().Equals(wanted):
-		return "", fmt.Sprintf("this one has for_each. Say which %s is meant, as in %s.", kind, exampleOf(kind))
+		return "", fmt.Sprintf("this one has for_each. Specify which %s, for example %s.", kind, exampleOf(kind))
 	}
 	for _, other := range []string{"node", "cluster", "publication"} {
 		if typ, _ := objectType(other); v.Type().Equals(typ) && v.GetAttr("id").IsKnown() && !v.GetAttr("id").IsNull() {
@@ -194,7 +194,7 @@ func (e *evaluator) quoted(kind, name string) string {
 		id = kind + "." + name
 	}
 	if id != "" {
-		return fmt.Sprintf("write %s without quotes around it.", id)
+		return fmt.Sprintf("write %s without quotes.", id)
 	}
 	return fmt.Sprintf("this is a string. Write %s.NAME without quotes.", kind)
 }

@@ -46,8 +46,8 @@ func (b *block) roleOf(c *Cluster, name string) *Role {
 		for _, r := range c.Roles {
 			names = append(names, r.Name)
 		}
-		b.e.add(problem(b.rangeOf("role"), "Reference to an undeclared name",
-			"%s has no role block called %q.%s", c.ID, name, didYouMean(name, names)))
+		b.e.add(problem(b.rangeOf("role"), "Reference to undeclared name",
+			"%s has no role block named %q.%s", c.ID, name, didYouMean(name, names)))
 	}
 	return role
 }

@@ -47,7 +47,7 @@ func (b *block) copyData(s *Subscription) {
 		s.CopyMerge = true
 		return
 	}
-	if v, ok := b.convert("copy_data", cty.Bool, "true, false or \"merge\""); ok {
+	if v, ok := b.convert("copy_data", cty.Bool, "true, false, or \"merge\""); ok {
 		s.CopyData = v.True()
 	}
 }
@@ -96,8 +96,9 @@ func (b *block) subscriptionSlot(s *Subscription) {
 	}
 	s.Options.SlotName = foldSlotName(s.Name)
 	if s.Name != "" && s.Options.SlotName != s.Name {
-		b.e.add(caution(b.rangeOf("name"), "Slot with another name than its subscription",
-			"%q cannot name a slot: lower-case letters, digits and underscores are allowed. The slot of %s will be called %q; to say so, write\n  slot_name = %q",
+		b.e.add(caution(b.rangeOf("name"), "Slot name differs from subscription name",
+			"%q is not a valid slot name: use lower-case letters, digits and underscores. The slot of %s will be named "+
+				"%q. To make that explicit, write\n  slot_name = %q",
 			s.Name, s.ID, s.Options.SlotName, s.Options.SlotName))
 	}
 }
@@ -122,26 +123,30 @@ func (b *block) publisher(s *Subscription) {
 func (b *block) checkPublisher(s *Subscription, connection *block) {
 	switch {
 	case b.has("publications") && connection != nil:
-		b.e.add(problem(connection.at, "Two publishers",
-			"publications name a publisher of this topology, and connection leads to one outside. Take one of the two out."))
+		b.e.add(problem(connection.at, "Conflicting publishers",
+			"publications refers to a publisher in this topology, and connection to one outside it. Remove one of the "+
+				"two."))
 	case b.has("publications"):
-		b.refuse("publication_names", "publications say already what is subscribed to. Names are for a publisher outside of the topology, with a connection block.")
+		b.refuse("publication_names", "publications already says what to subscribe to. publication_names is for a publisher outside the topology, "+
+			"with a connection block.")
 		if len(s.Publications) == 0 && b.emptyList("publications") {
-			b.invalid("publications", "the list is empty, and a subscription has one publication at least.")
+			b.invalid("publications", "the list is empty; a subscription needs at least one publication.")
 		}
 	case connection != nil && !b.has("publication_names"):
-		b.e.add(problem(connection.at, "No publication names",
-			"%s leads to a publisher outside of the topology. Say what it subscribes to there, for example\n  publication_names = [\"orders\"]", s.ID))
+		b.e.add(problem(connection.at, "Missing publication names",
+			"%s connects to a publisher outside the topology. List the publications to subscribe to, for example\n"+
+				"  publication_names = [\"orders\"]", s.ID))
 	case connection != nil:
-		b.refuse("role", "the role that logs in to a publisher outside of the topology is user in the connection block.")
+		b.refuse("role", "for a publisher outside the topology, set the role as user in the connection block.")
 		b.refuseCopySchema(s)
 		if len(s.PublicationNames) == 0 && b.emptyList("publication_names") {
-			b.invalid("publication_names", "the list is empty, and a subscription has one publication at least.")
+			b.invalid("publication_names", "the list is empty; a subscription needs at least one publication.")
 		}
 	default:
-		b.e.add(problem(b.at, "No publisher",
-			"%s does not say where its data comes from. Name publications of this topology, for example\n  publications = [publication.NAME]\n"+
-				"or, for a publisher outside of it, write a connection block and publication_names.", s.ID))
+		b.e.add(problem(b.at, "Missing publisher",
+			"%s does not say where its data comes from. List publications of this topology, for example\n"+
+				"  publications = [publication.NAME]\n"+
+				"or, for a publisher outside it, add a connection block and publication_names.", s.ID))
 	}
 }
 
@@ -156,14 +161,15 @@ func (b *block) emptyList(name string) bool {
 // refuse reports an attribute that has no meaning here.
 func (b *block) refuse(name, why string) {
 	if b.has(name) {
-		b.e.add(problem(b.rangeOf(name), "Attribute without meaning here", "%s: %s", name, why))
+		b.e.add(problem(b.rangeOf(name), "Attribute not applicable", "%s: %s", name, why))
 	}
 }
 
 func (b *block) refuseCopySchema(s *Subscription) {
 	if s.CopySchema == CopySchemaMissing {
 		b.e.add(unsupported(b.rangeOf("copy_schema"),
-			"copy_schema reads the tables' definitions on the publisher's host, and a publisher outside of the topology has none here. Make the tables first, and take copy_schema out."))
+			"copy_schema reads table definitions on the publisher's host, and a publisher outside the topology has none "+
+				"here. Create the tables first, and remove copy_schema."))
 	}
 }
 
@@ -186,7 +192,7 @@ func (b *block) connection() *Connection {
 	b.seconds("connect_timeout", &c.ConnectTimeout)
 	if !b.has("service") && (!b.has("host") || !b.has("database")) {
 		b.e.add(problem(b.at, "Incomplete connection",
-			"A connection has host and database, or a service of libpq's that gives both."))
+			"A connection needs host and database, or a libpq service that provides both."))
 	}
 	return c
 }
@@ -197,7 +203,7 @@ func (b *block) seconds(name string, to *int) {
 	switch b.duration(name, &d); {
 	case d == 0:
 	case d < time.Second || d%time.Second != 0:
-		b.invalid(name, "whole seconds are wanted, for example \"10s\".")
+		b.invalid(name, "must be in whole seconds, for example \"10s\".")
 	default:
 		*to = int(d / time.Second)
 	}

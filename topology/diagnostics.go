@@ -34,7 +34,7 @@ func failure(summary, format string, args ...any) *hcl.Diagnostic {
 }
 
 func unsupported(at hcl.Range, format string, args ...any) *hcl.Diagnostic {
-	return problem(at, "Not supported yet", format, args...)
+	return problem(at, "Unsupported feature", format, args...)
 }
 
 // didYouMean answers a sentence with the nearest name, or "". It begins with a
@@ -70,7 +70,12 @@ func sameLetters(a, b string) bool {
 func where(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
 
 // oneOfList answers "a", "b" or "c".
-func oneOfList(names []string) string {
+func oneOfList(names []string) string { return quotedList(names, "or") }
+
+// allOfList answers "a", "b" and "c".
+func allOfList(names []string) string { return quotedList(names, "and") }
+
+func quotedList(names []string, conjunction string) string {
 	quoted := make([]string, len(names))
 	for i, name := range names {
 		quoted[i] = fmt.Sprintf("%q", name)
@@ -79,7 +84,7 @@ func oneOfList(names []string) string {
 		return strings.Join(quoted, "")
 	}
 	last := len(quoted) - 1
-	return strings.Join(quoted[:last], ", ") + " or " + quoted[last]
+	return strings.Join(quoted[:last], ", ") + " " + conjunction + " " + quoted[last]
 }
 
 // ordered sorts diagnostics by place and leaves out repetitions, so that the

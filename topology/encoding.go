@@ -82,7 +82,7 @@ func encodingName(text string) string {
 			names = append(names, words[0])
 		}
 	}
-	return fmt.Sprintf("a database has no encoding %q.%s", text, didYouMean(strings.ToUpper(text), names))
+	return fmt.Sprintf("%q is not a PostgreSQL encoding.%s", text, didYouMean(strings.ToUpper(text), names))
 }
 
 // localeName takes what a C library may call a locale: no name has a blank, a quote
@@ -92,7 +92,7 @@ func localeName(text string) string {
 		if strings.ContainsRune("_.@-+,:", r) || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			continue
 		}
-		return fmt.Sprintf("%q is not the name of a locale, such as \"C.UTF-8\" or \"de_DE.UTF-8\": it has a %q.", text, r)
+		return fmt.Sprintf("%q is not a valid locale name, such as \"C.UTF-8\" or \"de_DE.UTF-8\": it contains %q.", text, r)
 	}
 	return ""
 }

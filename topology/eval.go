@@ -112,8 +112,8 @@ func (e *evaluator) value(address string) cty.Value {
 		}
 	}
 	if len(e.stack) >= mostReferences {
-		e.add(problem(decl.at, "References too deep",
-			"%s is reached through %d declarations, each of which refers to the next. Shorten the chain.", address, mostReferences))
+		e.add(problem(decl.at, "Reference chain too long",
+			"%s is reached through a chain of %d references. Shorten the chain.", address, mostReferences))
 		return cty.DynamicVal
 	}
 	e.stack = append(e.stack, address)
@@ -149,7 +149,7 @@ func (e *evaluator) evaluate(decl *declaration) cty.Value {
 func (e *evaluator) reportCycle(decl *declaration, members []string) {
 	chain := append(append([]string{}, members...), members[0])
 	e.add(problem(decl.at, "Circular reference",
-		"%s depends on itself: %s. Take one of these references out.", decl.address, strings.Join(chain, " -> ")))
+		"%s depends on itself: %s. Remove one of these references.", decl.address, strings.Join(chain, " -> ")))
 }
 
 // expression evaluates an expression that stands outside of any block of ours.

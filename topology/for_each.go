@@ -35,7 +35,8 @@ func (e *evaluator) forEach(decl *declaration, s *schema) ([]instance, bool) {
 	// Marks within a map's values travel on through each.value; the keys and
 	// their number show in every plan.
 	if v.IsMarked() {
-		return wrong("The keys of for_each are part of addresses, so they cannot be sensitive. Say nonsensitive(…) if they may be shown.")
+		return wrong("The keys of for_each are part of addresses, so they cannot be sensitive. If they may be shown, wrap the " +
+			"value in nonsensitive(…).")
 	}
 	if !v.IsKnown() {
 		return nil, false
@@ -43,7 +44,7 @@ func (e *evaluator) forEach(decl *declaration, s *schema) ([]instance, bool) {
 	typ := v.Type()
 	switch {
 	case v.IsNull():
-		return wrong("for_each is null. Use {} for no instance at all.")
+		return wrong("for_each is null. Use {} for no instances.")
 	case typ.IsMapType() || typ.IsObjectType():
 		return elements(v), true
 	case typ.IsSetType() && typ.ElementType() == cty.String:
@@ -52,9 +53,9 @@ func (e *evaluator) forEach(decl *declaration, s *schema) ([]instance, bool) {
 		}
 		return elements(v), true
 	case typ.IsListType() || typ.IsTupleType() || typ.IsSetType():
-		return wrong("for_each takes a map, or a set of strings: write toset([…]) around a list of strings.")
+		return wrong("for_each must be a map or a set of strings: write toset([…]) around a list of strings.")
 	default:
-		return wrong("for_each takes a map or a set of strings, and this is " + withArticle(typ.FriendlyName()) + ".")
+		return wrong("for_each must be a map or a set of strings, not " + withArticle(typ.FriendlyName()) + ".")
 	}
 }
 

@@ -69,7 +69,7 @@ func replaceLimit(args []cty.Value) error {
 func indentLimit(args []cty.Value) error {
 	spaces, err := wholeNumber(args[0], 0)
 	if err == nil && spaces > 1000 {
-		err = function.NewArgErrorf(0, "at most 1000 spaces are added")
+		err = function.NewArgErrorf(0, "must be 1000 or fewer spaces")
 	}
 	return err
 }
@@ -81,7 +81,7 @@ func formatLimit(args []cty.Value) error {
 		return nil
 	}
 	if regexp.MustCompile(`%[-+ #.0-9]*[0-9]{5,}`).MatchString(format.AsString()) {
-		return function.NewArgErrorf(0, "a width or precision of more than four digits")
+		return function.NewArgErrorf(0, "width and precision are limited to four digits")
 	}
 	return nil
 }

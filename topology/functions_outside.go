@@ -53,7 +53,7 @@ func (e *evaluator) environment(args []cty.Value) (cty.Value, error) {
 		return cty.UnknownVal(cty.String), nil
 	}
 	return cty.NilVal, function.NewArgErrorf(0,
-		"the environment has no variable %s. Set it, or give a default: env(\"%s\", \"…\")", name, name)
+		"environment variable %s is not set. Set it, or give a default: env(\"%s\", \"…\")", name, name)
 }
 
 func (e *evaluator) path(path string) string {
@@ -69,7 +69,7 @@ func (e *evaluator) readText(path string) (string, error) {
 	case err != nil:
 		return "", function.NewArgErrorf(0, "%s: %s", path, reason(err))
 	case !utf8.Valid(text):
-		return "", function.NewArgErrorf(0, "%s is not a text in UTF-8", path)
+		return "", function.NewArgErrorf(0, "%s is not valid UTF-8 text", path)
 	}
 	return string(text), nil
 }
@@ -94,7 +94,7 @@ func (e *evaluator) template(path string, vars cty.Value, functions map[string]f
 		return cty.NilVal, err
 	}
 	if !vars.Type().IsObjectType() && !vars.Type().IsMapType() {
-		return cty.NilVal, function.NewArgErrorf(1, "a map of variables is wanted")
+		return cty.NilVal, function.NewArgErrorf(1, "must be a map of variables")
 	}
 	if err := templateNesting(text); err != nil {
 		return cty.NilVal, fmt.Errorf("%s: %w", path, err)
@@ -121,7 +121,7 @@ func templateError(diags hcl.Diagnostics) error {
 			return fmt.Errorf("%s: %s", where(*d.Subject), d.Summary)
 		}
 	}
-	return errors.New("the template is wrong")
+	return errors.New("the template is invalid")
 }
 
 // addressFunctions calculate with networks.
@@ -145,7 +145,7 @@ func addressFunctions() map[string]function.Function {
 		"cidrnetmask": stringFunction(stringParams("prefix"), func(args []string) (string, error) {
 			p, err := parsePrefix(args[0])
 			if err != nil || !p.Addr().Is4() {
-				return "", function.NewArgErrorf(0, "an IPv4 network is wanted, as \"10.0.0.0/8\"")
+				return "", function.NewArgErrorf(0, "must be an IPv4 network in CIDR notation, such as \"10.0.0.0/8\"")
 			}
 			mask := ^uint32(0) << (32 - p.Bits())
 			return netip.AddrFrom4([4]byte{byte(mask >> 24), byte(mask >> 16), byte(mask >> 8), byte(mask)}).String(), nil

@@ -74,7 +74,7 @@ func base64Decode() function.Function {
 	return stringFunction(stringParams("str"), func(args []string) (string, error) {
 		text, err := base64.StdEncoding.DecodeString(args[0])
 		if err != nil || !utf8.Valid(text) {
-			return "", errors.New("the text is not base64 of a text in UTF-8")
+			return "", errors.New("it is not base64-encoded UTF-8 text")
 		}
 		return string(text), nil
 	})
@@ -88,7 +88,7 @@ func sumFunction() function.Function {
 			total := cty.Zero
 			numbers, err := convert.Convert(args[0], cty.List(cty.Number))
 			if err != nil || numbers.IsNull() {
-				return cty.NilVal, function.NewArgErrorf(0, "a list or set of numbers is wanted")
+				return cty.NilVal, function.NewArgErrorf(0, "must be a list or set of numbers")
 			}
 			for _, n := range numbers.AsValueSlice() {
 				if n.IsNull() {
@@ -152,7 +152,7 @@ func lengthFunction() function.Function {
 			case v.Type().IsTupleType() || v.Type().IsCollectionType():
 				return v.Length(), nil
 			}
-			return cty.NilVal, function.NewArgErrorf(0, "a text, list, set, map or object is wanted")
+			return cty.NilVal, function.NewArgErrorf(0, "must be a string, list, set, map or object")
 		},
 	})
 }
@@ -165,7 +165,7 @@ func indexFunction() function.Function {
 		Type: function.StaticReturnType(cty.Number),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			if !args[0].Type().IsListType() && !args[0].Type().IsTupleType() {
-				return cty.NilVal, function.NewArgErrorf(0, "a list is wanted")
+				return cty.NilVal, function.NewArgErrorf(0, "must be a list")
 			}
 			for i, v := range args[0].AsValueSlice() {
 				equal, err := stdlib.Equal(v, args[1])
@@ -173,7 +173,7 @@ func indexFunction() function.Function {
 					return cty.NumberIntVal(int64(i)), nil
 				}
 			}
-			return cty.NilVal, errors.New("no element of the list has that value")
+			return cty.NilVal, errors.New("the list does not contain that value")
 		},
 	})
 }
@@ -192,12 +192,12 @@ func oneFunction() function.Function {
 			case typ.IsTupleType() && typ.Length() == 0:
 				return cty.DynamicPseudoType, nil
 			}
-			return cty.NilType, function.NewArgErrorf(0, "a list or set with at most one element is wanted")
+			return cty.NilType, function.NewArgErrorf(0, "must be a list or set with at most one element")
 		},
 		Impl: func(args []cty.Value, want cty.Type) (cty.Value, error) {
 			all := args[0].AsValueSlice()
 			if len(all) > 1 {
-				return cty.NilVal, function.NewArgErrorf(0, "the list has %d elements, and at most one is wanted", len(all))
+				return cty.NilVal, function.NewArgErrorf(0, "the list has %d elements; at most one is allowed", len(all))
 			}
 			if len(all) == 0 {
 				return cty.NullVal(want), nil
@@ -211,7 +211,7 @@ func oneFunction() function.Function {
 func wholeNumber(v cty.Value, arg int) (int, error) {
 	n, exact := v.AsBigFloat().Int64()
 	if exact != 0 || n != int64(int(n)) {
-		return 0, function.NewArgError(arg, fmt.Errorf("a whole number is wanted"))
+		return 0, function.NewArgError(arg, fmt.Errorf("must be a whole number"))
 	}
 	return int(n), nil
 }

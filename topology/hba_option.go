@@ -67,13 +67,13 @@ func optionsFit(r HBARule) string {
 		methods, known := hbaOptionMethods(o.Name)
 		switch {
 		case !known:
-			return fmt.Sprintf("pg_hba.conf has no option %q.%s", o.Name, didYouMean(o.Name, hbaOptionNames()))
+			return fmt.Sprintf("%q is not a pg_hba.conf option.%s", o.Name, didYouMean(o.Name, hbaOptionNames()))
 		case len(methods) == 0 && r.Type != "hostssl" && r.Type != "":
-			return fmt.Sprintf("%s is an option of rules of type hostssl only.", o.Name)
+			return fmt.Sprintf("option %s is valid only for rules of type hostssl.", o.Name)
 		case len(methods) > 0 && r.Method != "" && !slices.Contains(methods, r.Method):
-			return fmt.Sprintf("%s is an option of method %s, and this rule has %s.", o.Name, oneOfList(methods), r.Method)
+			return fmt.Sprintf("option %s is valid only for method %s; this rule uses %s.", o.Name, oneOfList(methods), r.Method)
 		case slices.ContainsFunc(r.Options[:i], func(p HBAOption) bool { return p.Name == o.Name }):
-			return fmt.Sprintf("%s is given twice.", o.Name)
+			return fmt.Sprintf("option %s is specified more than once.", o.Name)
 		}
 		if why := optionValue(o, r.Method); why != "" {
 			return why
@@ -89,10 +89,10 @@ func optionValue(o HBAOption, method string) string {
 		"include_realm": {"0", "1"}, "compat_realm": {"0", "1"}, "upn_username": {"0", "1"}, "delegate_ident_mapping": {"0", "1"},
 	}[o.Name]
 	if allowed != nil && !slices.Contains(allowed, o.Value) {
-		return fmt.Sprintf("%s is %s, and not %q.", o.Name, oneOfList(allowed), o.Value)
+		return fmt.Sprintf("%s must be %s, not %q.", o.Name, oneOfList(allowed), o.Value)
 	}
 	if o.Name == "clientcert" && o.Value == "verify-ca" && method == "cert" {
-		return "method cert always verifies the whole certificate: leave clientcert out."
+		return "method cert always verifies the client certificate in full: remove clientcert."
 	}
 	return ""
 }
@@ -105,17 +105,18 @@ func optionsMissing(r HBARule) string {
 	simple := has("ldapprefix", "ldapsuffix")
 	switch {
 	case r.Method == "ldap" && !has("ldapserver", "ldapurl"):
-		return "method ldap needs ldapserver or ldapurl."
+		return "method ldap requires ldapserver or ldapurl."
 	case r.Method == "ldap" && simple && has("ldapbasedn", "ldapbinddn", "ldapbindpasswd", "ldapsearchattribute", "ldapsearchfilter", "ldapurl"):
-		return "ldapprefix and ldapsuffix do not go with ldapbasedn, ldapbinddn, ldapbindpasswd, ldapsearchattribute, ldapsearchfilter or ldapurl."
+		return "ldapprefix and ldapsuffix cannot be combined with ldapbasedn, ldapbinddn, ldapbindpasswd, " +
+			"ldapsearchattribute, ldapsearchfilter or ldapurl."
 	case r.Method == "ldap" && !simple && !has("ldapbasedn", "ldapurl"):
-		return "method ldap needs ldapbasedn, ldapprefix, ldapsuffix or ldapurl."
+		return "method ldap requires ldapbasedn, ldapprefix, ldapsuffix or ldapurl."
 	case r.Method == "ldap" && has("ldapsearchattribute") && has("ldapsearchfilter"):
-		return "ldapsearchattribute and ldapsearchfilter do not go together."
+		return "ldapsearchattribute and ldapsearchfilter cannot be used together."
 	case r.Method == "radius" && !(has("radiusservers") && has("radiussecrets")):
-		return "method radius needs radiusservers and radiussecrets."
+		return "method radius requires radiusservers and radiussecrets."
 	case r.Method == "oauth" && !(has("issuer") && has("scope")):
-		return "method oauth needs issuer and scope."
+		return "method oauth requires issuer and scope."
 	}
 	return ""
 }

@@ -74,18 +74,18 @@ func bounded(dir string, most time.Duration, load func(*place) (*Topology, hcl.D
 			return l.topology, l.diagnostics
 		case <-look.C:
 			if now := heap(); now > before && now-before > mostMemory {
-				return tooMuch(dir, "Evaluating %s needs more than %d MB of memory.", at, mostMemory>>20)
+				return tooMuch(dir, "Evaluating %s requires more than %d MB of memory.", at, mostMemory>>20)
 			}
 		case <-end:
-			return tooMuch(dir, "Evaluating %s did not end within %.0f seconds.", at, most.Seconds())
+			return tooMuch(dir, "Evaluating %s takes longer than %.0f seconds.", at, most.Seconds())
 		}
 	}
 }
 
 func tooMuch(dir, format string, args ...any) (*Topology, hcl.Diagnostics) {
 	return &Topology{Dir: dir, Variables: map[string]string{}, Secrets: Secrets{}, Files: map[string]*hcl.File{}},
-		hcl.Diagnostics{failure("Topology too large to evaluate", format+" Look for a \"for\" expression, a product of lists "+
-			"or a text that grows with each local value, and make it smaller.", args...)}
+		hcl.Diagnostics{failure("Topology too large to evaluate", format+" Look for a \"for\" expression, a product of lists, "+
+			"or a string that grows with each local value, and make it smaller.", args...)}
 }
 
 // heap answers how many bytes are allocated.
@@ -106,7 +106,7 @@ func (e *evaluator) withinLimits(decl *declaration, v cty.Value) cty.Value {
 		return v
 	}
 	e.add(problem(decl.at, "Value too large",
-		"The value of %s has more than %d elements, %d MB of text or %d levels. Make it smaller.",
+		"The value of %s has more than %d elements, %d MB of text, or %d levels. Make it smaller.",
 		decl.address, mostElements, mostText>>20, mostLevels))
 	return cty.DynamicVal
 }

@@ -69,8 +69,8 @@ func readSources(dir string) (*sources, hcl.Diagnostics) {
 	src := &sources{files: map[string]*hcl.File{}}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return src, hcl.Diagnostics{failure("Cannot read the topology directory",
-			"Reading %s failed: %s. Name the directory that holds the *.hcl files.", dir, reason(err))}
+		return src, hcl.Diagnostics{failure("Unreadable topology directory",
+			"Cannot read %s: %s. Specify the directory that contains the *.hcl files.", dir, reason(err))}
 	}
 	src.readable = true
 	var diags hcl.Diagnostics
@@ -82,7 +82,7 @@ func readSources(dir string) (*sources, hcl.Diagnostics) {
 	sort.SliceStable(src.values, func(i, j int) bool { return valuesLess(src.values[i], src.values[j]) })
 	if len(src.topology) == 0 {
 		diags = append(diags, failure("No topology files",
-			"The directory %s holds no *.hcl or *.hcl.json file. Write a starter topology with:\n  repltool init", dir))
+			"Directory %s contains no *.hcl or *.hcl.json files. Write a starter topology with:\n  repltool init", dir))
 	}
 	return src, diags
 }
@@ -109,7 +109,7 @@ func (s *sources) add(dir, name string) hcl.Diagnostics {
 func (s *sources) parse(path string, read func(string, int64) ([]byte, error)) hcl.Diagnostics {
 	text, err := read(path, LargestSource)
 	if err != nil {
-		return hcl.Diagnostics{failure("Cannot read a file", "Reading %s failed: %s.", path, reason(err))}
+		return hcl.Diagnostics{failure("Unreadable file", "Cannot read %s: %s.", path, reason(err))}
 	}
 	file, diags := parseSource(text, path)
 	s.files[path] = file

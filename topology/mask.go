@@ -146,7 +146,7 @@ func (m *mask) diagnostic(d *hcl.Diagnostic) *hcl.Diagnostic {
 	out := *d
 	if d.Expression != nil && d.EvalContext != nil {
 		if m.sensitive(d) {
-			out.Detail = "The reason is not shown, since a sensitive value is part of this expression."
+			out.Detail = "The reason is not shown because a sensitive value is part of this expression."
 			out.Extra = nil
 		}
 		out.EvalContext = m.context(d)
@@ -221,7 +221,7 @@ func (e *evaluator) hidePasswordErrors(from int) {
 			continue
 		}
 		hidden := *d
-		hidden.Detail = "Call to function \"" + call.CalledFunctionName() + "\" failed. The reason is not shown, since it may hold the password."
+		hidden.Detail = "Call to function \"" + call.CalledFunctionName() + "\" failed. The reason is not shown because it may contain the password."
 		hidden.Extra = nil
 		e.diags[from+i] = &hidden
 	}

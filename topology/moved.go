@@ -70,23 +70,23 @@ func (e *evaluator) checkMoved(m moved) bool {
 	kind, _, _ := strings.Cut(m.from, ".")
 	switch toKind, _, _ := strings.Cut(m.to, "."); {
 	case kind != toKind:
-		e.add(problem(m.at, "Moved to another kind of object", "%s cannot become %s: a %s stays a %s.", m.from, m.to, kind, kind))
+		e.add(problem(m.at, "Moved to a different kind of object", "%s cannot become %s: the kind of an object (%s) cannot change.", m.from, m.to, kind))
 		return false
 	case m.from == m.to:
 		e.add(problem(m.at, "Moved to its own address", "from and to are both %s.", m.from))
 		return false
 	case slices.ContainsFunc(e.objectIDs(), func(id string) bool { return id == m.from || !hasKey(m.to) && withoutKey(id) == m.from }):
-		e.add(problem(m.at, "Moved object is still declared",
+		e.add(problem(m.at, "Moved object still declared",
 			"%s is declared in this topology, so it has not moved to %s. Remove the %s block, or remove this moved block.", m.from, m.to, kind))
 		return false
 	}
 	for _, other := range e.moves {
 		switch {
 		case other.from == m.from:
-			e.add(problem(m.at, "Object moved twice", "%s is moved to %s at %s already. Keep one of the two blocks.", m.from, other.to, where(other.at)))
+			e.add(problem(m.at, "Object moved twice", "%s is already moved to %s at %s. Keep one of the two blocks.", m.from, other.to, where(other.at)))
 			return false
 		case other.to == m.to:
-			e.add(problem(m.at, "Two objects moved to one address", "%s is moved to %s at %s, and %s cannot become the same object.", other.from, m.to, where(other.at), m.from))
+			e.add(problem(m.at, "Two objects moved to one address", "%s is already moved to %s at %s; %s cannot become the same object.", other.from, m.to, where(other.at), m.from))
 			return false
 		}
 	}
@@ -104,11 +104,11 @@ func (e *evaluator) checkMovedTargets() {
 		switch {
 		case e.leads(m.to, ids):
 		case hasKey(m.to) && e.decls.byAddress[withoutKey(m.to)] != nil:
-			e.add(caution(m.at, "Moved to an instance that does not exist",
-				"for_each of %s has no such key now, so this block changes nothing.", withoutKey(m.to)))
+			e.add(caution(m.at, "Moved to a nonexistent instance",
+				"for_each of %s has no such key, so this block has no effect.", withoutKey(m.to)))
 		default:
 			e.add(problem(m.at, "Moved to an undeclared address",
-				"%s is not declared in this topology.%s If it has left the topology, remove this moved block.", m.to, didYouMean(m.to, ids)))
+				"%s is not declared in this topology.%s If the object was removed from the topology, remove this moved block.", m.to, didYouMean(m.to, ids)))
 		}
 	}
 }

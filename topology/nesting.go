@@ -127,7 +127,8 @@ func checkNesting(text []byte, path string) *hcl.Diagnostic {
 	tokens, _ := hclsyntax.LexConfig(text, path, hcl.InitialPos)
 	if at := tooDeep(tokens, true); at != nil {
 		return problem(*at, "Expression too deeply nested",
-			"Brackets, operators and templates are nested more than %d levels deep here. Divide the expression among local values.", mostLevels)
+			"Brackets, operators and templates are nested more than %d levels deep. Split the expression into local "+
+				"values.", mostLevels)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ cluster "c" {
 
 func TestLoadNoDirectory(t *testing.T) {
 	top, diags := Load(filepath.Join(t.TempDir(), "nothing"), Inputs{})
-	if top == nil || len(diags) != 1 || diags[0].Summary != "Cannot read the topology directory" {
+	if top == nil || len(diags) != 1 || diags[0].Summary != "Unreadable topology directory" {
 		t.Errorf("%v %v", top, diags)
 	}
 }

@@ -100,17 +100,17 @@ func ParseTableName(text string) (TableName, error) {
 		var part string
 		var err error
 		if part, rest, more, err = cutNamePart(rest); err != nil {
-			return TableName{}, fmt.Errorf("%q is not the name of a table: %w", text, err)
+			return TableName{}, fmt.Errorf("%q is not a valid table name: %w", text, err)
 		}
 		parts = append(parts, part)
 	}
 	if len(parts) > 2 {
-		return TableName{}, fmt.Errorf("%q is not the name of a table: it has %d parts, and a name is schema.table. "+
-			"A part with a dot in it stands in double quotes: \"\\\"my.schema\\\".table\"", text, len(parts))
+		return TableName{}, fmt.Errorf("%q is not a valid table name: it has %d parts. Write schema.table, with double quotes around a part that "+
+			"contains a dot: \"\\\"my.schema\\\".table\"", text, len(parts))
 	}
 	for _, part := range parts {
 		if why := objectName(part); why != "" {
-			return TableName{}, fmt.Errorf("%q is not the name of a table: %s", text, strings.TrimSuffix(why, "."))
+			return TableName{}, fmt.Errorf("%q is not a valid table name: %s", text, strings.TrimSuffix(why, "."))
 		}
 	}
 	if len(parts) == 1 {
@@ -124,7 +124,7 @@ func cutNamePart(text string) (part, rest string, more bool, err error) {
 	if !strings.HasPrefix(text, `"`) {
 		part, rest, more = strings.Cut(text, ".")
 		if strings.Contains(part, `"`) {
-			return "", "", false, errors.New("a double quote stands within a part. Put the whole part in double quotes, and write the one in it twice")
+			return "", "", false, errors.New("it has a double quote inside a part. Put the whole part in double quotes, and write the inner quote twice")
 		}
 		return part, rest, more, nil
 	}
@@ -141,9 +141,9 @@ func cutNamePart(text string) (part, rest string, more bool, err error) {
 			return part, "", false, nil
 		}
 		if rest[0] != '.' {
-			return "", "", false, errors.New("after a part in double quotes comes a dot or nothing")
+			return "", "", false, errors.New("a part in double quotes must be followed by a dot or by nothing")
 		}
 		return part, rest[1:], true, nil
 	}
-	return "", "", false, errors.New("its double quotes are not closed")
+	return "", "", false, errors.New("a double quote is not closed")
 }

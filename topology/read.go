@@ -36,7 +36,7 @@ func readFile(path string, most int64, accepted func(fs.FileMode) bool) ([]byte,
 	}
 	text, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(text)) > most {
-		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is larger than %d MB, the most that repltool reads", most>>20)}
+		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("it is larger than %d MB, the maximum that repltool reads", most>>20)}
 	}
 	return text, err
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -26,7 +27,7 @@ func (e *evaluator) resolve(ref hcl.Traversal, extra map[string]cty.Value) (kind
 	case "var", "local", "node", "cluster", "publication", "subscription":
 	case "each":
 		e.add(problem(ref.SourceRange(), "Reference to each without for_each",
-			"each.key and each.value exist only in a block that has for_each."))
+			"each.key and each.value are available only in a block that has for_each."))
 		return root, "", false
 	default:
 		e.reportRoot(ref)
@@ -35,7 +36,7 @@ func (e *evaluator) resolve(ref hcl.Traversal, extra map[string]cty.Value) (kind
 	name, found := stepName(ref)
 	if !found {
 		e.add(problem(ref.SourceRange(), "Incomplete reference",
-			"After %q comes the name of one: for example %s.NAME.", root, root))
+			"%q must be followed by the name of an object, for example %s.NAME.", root, root))
 		return root, "", false
 	}
 	decl := e.decls.byAddress[root+"."+name]
@@ -70,26 +71,32 @@ func (e *evaluator) reportRoot(ref hcl.Traversal) {
 	name := ref.RootName()
 	hint := didYouMean(name, referable())
 	if hint == "" && len(ref) == 1 {
-		hint = " To mean the text itself, write it in quotes: \"" + name + "\"."
+		hint = " To use the text itself, put it in quotes: \"" + name + "\"."
 	}
 	e.add(problem(ref.SourceRange(), "Unknown reference",
-		"Nothing is called %q here. A reference begins with var, local, node, cluster, publication or each.%s", name, hint))
+		"%q is not defined. A reference begins with var, local, node, cluster, publication or each.%s", name, hint))
 }
 
+// mostNames is how many declared names a diagnostic lists.
+const mostNames = 10
+
 func (e *evaluator) reportUndeclared(ref hcl.Traversal, kind, name string) {
-	address := kind + "." + name
-	hint := didYouMean(name, e.decls.names(kind))
+	declared := e.decls.names(kind)
+	hint := didYouMean(name, declared)
 	for _, other := range referable() {
 		if hint == "" && e.decls.byAddress[other+"."+name] != nil {
-			hint = " There is " + other + "." + name + ": did you mean that?"
+			hint = " Did you mean " + other + "." + name + "?"
 		}
+	}
+	if hint == "" && len(declared) > 0 && len(declared) <= mostNames {
+		hint = fmt.Sprintf(" Declared: %s.", strings.Join(declared, ", "))
 	}
 	what := map[string]string{"var": "variable", "local": "local value"}[kind]
 	if what == "" {
 		what = kind
 	}
-	e.add(problem(ref.SourceRange(), "Reference to an undeclared name",
-		"There is no %s called %q, so %s says nothing.%s", what, name, address, hint))
+	e.add(problem(ref.SourceRange(), "Reference to undeclared name",
+		"There is no %s %q.%s", what, name, hint))
 }
 
 // checkSteps looks at what follows kind.NAME as far as the text tells it.
@@ -117,8 +124,8 @@ func (e *evaluator) checkSteps(decl *declaration, ref hcl.Traversal) bool {
 		return true
 	}
 	names := slices.Sorted(maps.Keys(typ.AttributeTypes()))
-	e.add(problem(ref.SourceRange(), "Unknown attribute of a "+decl.kind,
-		"A %s has no attribute %q in expressions: it has %s.%s", decl.kind, attr, oneOfList(names), didYouMean(attr, names)))
+	e.add(problem(ref.SourceRange(), "Unknown attribute",
+		"A %s has no attribute %q in expressions. Use %s.%s", decl.kind, attr, oneOfList(names), didYouMean(attr, names)))
 	return false
 }
 
@@ -129,9 +136,9 @@ func (e *evaluator) hasKey(v cty.Value, key string, decl *declaration, ref hcl.T
 	keys := slices.Sorted(maps.Keys(v.AsValueMap()))
 	hint := didYouMean(key, keys)
 	if v.Type().ElementType().HasAttribute(key) && len(keys) > 0 {
-		hint = fmt.Sprintf(" Say which %s is meant: %s[%q].%s.", decl.kind, decl.address, keys[0], key)
+		hint = fmt.Sprintf(" Specify which %s: %s[%q].%s.", decl.kind, decl.address, keys[0], key)
 	}
-	e.add(problem(ref.SourceRange(), "Reference to an undeclared name",
+	e.add(problem(ref.SourceRange(), "Reference to undeclared name",
 		"for_each of %s has no key %q.%s", decl.address, key, hint))
 	return false
 }

@@ -38,21 +38,21 @@ func WithoutParentheses(filter string) string {
 func filterText(filter string) string {
 	switch {
 	case strings.Trim(filter, "() \t\r\n") == "":
-		return "the row filter is empty; leave the attribute out to publish every row."
+		return "the row filter is empty; omit the attribute to publish every row."
 	case !utf8.ValidString(filter):
 		return "the text is not valid UTF-8."
 	case strings.ContainsFunc(filter, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r) }):
-		return "the text holds a control character."
+		return "the text contains a control character."
 	}
 	why := ""
 	rest := outside(filter, func(i, depth int) bool {
 		switch after := filter[i:]; {
 		case depth < 0:
-			why = "a closing parenthesis has no opening one."
+			why = "a closing parenthesis has no matching opening parenthesis."
 		case strings.HasPrefix(after, "--"), strings.HasPrefix(after, "/*"):
-			why = "a row filter cannot hold a comment."
+			why = "a row filter cannot contain a comment."
 		case after[0] == ';':
-			why = "a row filter is one expression, without a semicolon."
+			why = "a row filter is a single expression and cannot contain a semicolon."
 		}
 		return why == ""
 	})

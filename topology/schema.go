@@ -64,41 +64,54 @@ func (s *schema) walk(node dynblock.WalkVariablesNode) []hcl.Traversal {
 func (s *schema) content(body hcl.Body, sources map[string]*hcl.File) (*hcl.BodyContent, hcl.Diagnostics) {
 	content, diags := body.Content(s.body())
 	var out hcl.Diagnostics
+	misspelled := map[string]bool{} // arguments that are there under a name that is a slip away
 	for _, d := range diags {
 		// Labels of what an unknown for_each would make; its error is reported.
 		if d.Summary == "Invalid dynamic block label" && strings.Contains(d.Detail, "not yet known") {
 			continue
 		}
-		out = append(out, s.withHint(d, sources))
+		better, near := s.withHint(d, sources)
+		misspelled[near] = true
+		out = append(out, better)
 	}
-	return content, out
+	return content, slices.DeleteFunc(out, func(d *hcl.Diagnostic) bool {
+		_, rest, _ := strings.Cut(d.Detail, `"`)
+		name, _, _ := strings.Cut(rest, `"`)
+		return d.Summary == "Missing required argument" && misspelled[name]
+	})
 }
 
-// withHint gives a diagnostic about a name the nearest one there is: HCL's own
-// hint is the first that is near.
-func (s *schema) withHint(d *hcl.Diagnostic, sources map[string]*hcl.File) *hcl.Diagnostic {
+// withHint gives a diagnostic about a name the nearest one there is, and answers
+// that: HCL's own hint is the first that is near. A missing label is shown.
+func (s *schema) withHint(d *hcl.Diagnostic, sources map[string]*hcl.File) (better *hcl.Diagnostic, near string) {
+	if kind, missing := strings.CutPrefix(d.Summary, "Missing name for "); missing {
+		labeled := *d
+		labeled.Summary = "Missing block label"
+		labeled.Detail = fmt.Sprintf("This block needs a name: %s \"NAME\" {", kind)
+		return &labeled, ""
+	}
 	switch d.Summary {
 	case "Unsupported argument", "Unsupported block type", "Extraneous JSON object property":
 	default:
-		return d
+		return d, ""
 	}
 	file := sources[d.Subject.Filename]
 	if file == nil || !d.Subject.CanSliceBytes(file.Bytes) || strings.Contains(d.Detail, "Did you mean to define") {
-		return d
+		return d, ""
 	}
 	name := strings.Trim(string(d.Subject.SliceBytes(file.Bytes)), "\"")
 	names := append(slices.Clone(s.required), s.optional...)
 	for _, b := range s.blocks {
 		names = append(names, b.name)
 	}
-	better := *d
-	better.Detail, _, _ = strings.Cut(d.Detail, " Did you mean ")
+	hinted := *d
+	hinted.Detail, _, _ = strings.Cut(d.Detail, " Did you mean ")
 	if ours, ok := otherTools()[name]; ok && slices.Contains(names, ours) {
-		better.Detail += fmt.Sprintf(" Here it is called %q.", ours)
-	} else {
-		better.Detail += didYouMean(name, names)
+		hinted.Detail += fmt.Sprintf(" The name here is %q.", ours)
+		return &hinted, ours
 	}
-	return &better
+	hinted.Detail += didYouMean(name, names)
+	return &hinted, Nearest(name, names)
 }
 
 // otherTools are words of other tools and of other times for ours.

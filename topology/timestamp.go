@@ -27,11 +27,11 @@ func timestamp(text string) string {
 	t, ok := ParseTime(text)
 	switch {
 	case !ok:
-		return fmt.Sprintf("%q is not a point in time: write for example \"2030-12-31\", \"2030-12-31 23:59:59+00\" or \"infinity\".", text)
+		return fmt.Sprintf("%q is not a valid timestamp: write, for example, \"2030-12-31\", \"2030-12-31 23:59:59+00\" or \"infinity\".", text)
 	case t.Year() < 1:
 		return fmt.Sprintf("%q is before the year 1.", text)
 	case t.Nanosecond()%1000 != 0:
-		return fmt.Sprintf("%q is finer than PostgreSQL's microseconds.", text)
+		return fmt.Sprintf("%q has a higher resolution than microseconds, which is all that PostgreSQL stores.", text)
 	}
 	return ""
 }

@@ -16,14 +16,14 @@ func parseDuration(text string) (time.Duration, string) {
 		return 0, ""
 	}
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
-		return 0, fmt.Sprintf("%q has no unit: write for example \"%ss\", \"%smin\" or \"%sh\".", text, text, text, text)
+		return 0, fmt.Sprintf("%q has no unit: write, for example, \"%ss\", \"%smin\" or \"%sh\".", text, text, text, text)
 	}
 	part := regexp.MustCompile(`^\s*([0-9]+(?:\.[0-9]+)?)\s*(us|ms|s|min|m|h|d)`)
 	rest, total := text, 0.0
 	for rest != "" {
 		m := part.FindStringSubmatch(rest)
 		if m == nil {
-			return 0, fmt.Sprintf("%q is not a duration: write a number with us, ms, s, min, h or d, for example \"10min\".", text)
+			return 0, fmt.Sprintf("%q is not a valid duration: write a number followed by us, ms, s, min, h or d, for example \"10min\".", text)
 		}
 		n, _ := strconv.ParseFloat(m[1], 64) // the pattern allows nothing else
 		total += n * float64(durationUnit(m[2]))
@@ -31,7 +31,7 @@ func parseDuration(text string) (time.Duration, string) {
 	}
 	// PostgreSQL counts delays in milliseconds of 32 bits.
 	if total > math.MaxInt32*float64(time.Millisecond) {
-		return 0, fmt.Sprintf("%q is too long: the longest is 24 days.", text)
+		return 0, fmt.Sprintf("%q is too long: the maximum is 24 days.", text)
 	}
 	return time.Duration(total), ""
 }
@@ -58,7 +58,8 @@ func durationUnit(unit string) time.Duration {
 func parseSize(text string) (int64, string) {
 	m := regexp.MustCompile(`^\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*$`).FindStringSubmatch(text)
 	if m == nil {
-		return 0, fmt.Sprintf("%q is not a size: write bytes, or a number with kB, MB, GB or TB, for example \"16MB\".", text)
+		return 0, fmt.Sprintf("%q is not a valid size: write a number of bytes, or a number followed by kB, MB, GB or TB, for example "+
+			"\"16MB\".", text)
 	}
 	units := []string{"B", "kB", "MB", "GB", "TB"}
 	factor := 1.0
@@ -71,7 +72,7 @@ func parseSize(text string) (int64, string) {
 		}
 	}
 	if factor == 0 {
-		return 0, fmt.Sprintf("%q is not a unit of PostgreSQL's: it is %s, in this case.", m[2], oneOfList(units))
+		return 0, fmt.Sprintf("%q is not a valid unit: it must be %s, in exactly this case.", m[2], oneOfList(units))
 	}
 	n, err := strconv.ParseFloat(m[1], 64)
 	if err != nil || n*factor >= math.MaxInt64 {

@@ -37,8 +37,8 @@ func (e *evaluator) checkNames() {
 		name := strings.ToLower(n.Name)
 		if first := seen[name]; first != nil {
 			e.add(problem(n.Range, "Duplicate node name",
-				"%s and %s (at %s) are both called %q. A node's name is its label or its key of for_each, "+
-					"and PostgreSQL compares it without regard to case: give one of them another.",
+				"%s and %s (at %s) are both named %q. The name of a node is its label or its for_each key, and PostgreSQL "+
+					"compares it without regard to case. Rename one of them.",
 				n.ID, first.ID, where(first.Range), n.Name))
 			continue
 		}
@@ -54,8 +54,8 @@ func (e *evaluator) checkEndpoints() {
 		}
 		endpoint := fmt.Sprintf("%s port %d", strings.ToLower(n.Address), n.Port)
 		if first := seen[endpoint]; first != nil {
-			e.add(problem(e.places.of(n, "address", e.places.of(n, "host", n.Range)), "Two nodes with one endpoint",
-				"%s and %s (at %s) are both at %s. Two instances on one machine need different ports.",
+			e.add(problem(e.places.of(n, "address", e.places.of(n, "host", n.Range)), "Duplicate node endpoint",
+				"%s and %s (at %s) both have the endpoint %s. Two instances on one machine need different ports.",
 				n.ID, first.ID, where(first.Range), endpoint))
 			continue
 		}
@@ -71,8 +71,9 @@ func (e *evaluator) checkInstances() {
 			same := n.Host != "" && strings.EqualFold(n.Host, first.Host) && n.Access == first.Access && n.Port == first.Port &&
 				n.SSH.Port == first.SSH.Port && n.SSH.ProxyJump == first.SSH.ProxyJump && !strings.EqualFold(n.Address, first.Address)
 			if same && (n.DataDir == "" || first.DataDir == "") {
-				e.add(problem(e.places.of(n, "host", n.Range), "Two nodes with one instance",
-					"%s and %s (at %s) are both port %d on host %s, which is one PostgreSQL instance. Give one of them another host or port, or give each its data_dir.",
+				e.add(problem(e.places.of(n, "host", n.Range), "Duplicate instance",
+					"%s and %s (at %s) both have port %d on host %s, which is a single PostgreSQL instance. Change host or port "+
+						"of one of them, or set data_dir on each.",
 					n.ID, first.ID, where(first.Range), n.Port, n.Host))
 			}
 		}
@@ -91,8 +92,8 @@ func (e *evaluator) checkDataDirs() {
 		}
 		directory := path.Clean(n.DataDir) + " on " + machine
 		if first := seen[directory]; first != nil {
-			e.add(problem(e.places.of(n, "data_dir", n.Range), "Two nodes with one data directory",
-				"%s and %s (at %s) both have the data directory %s. Each instance needs its own.",
+			e.add(problem(e.places.of(n, "data_dir", n.Range), "Duplicate data directory",
+				"%s and %s (at %s) both use the data directory %s. Each instance needs its own.",
 				n.ID, first.ID, where(first.Range), directory))
 			continue
 		}
@@ -138,15 +139,15 @@ func (e *evaluator) checkUnused() {
 	}
 	for _, n := range e.top.Nodes {
 		if !used[n] {
-			e.add(caution(n.Range, "Node in no cluster",
-				"No cluster has %s as its primary or standby, so nothing is done with it.", n.ID))
+			e.add(caution(n.Range, "Node without a cluster",
+				"No cluster has %s as its primary or as a standby, so repltool ignores it.", n.ID))
 		}
 	}
 }
 
 func (e *evaluator) reportMember(c, other *Cluster, n *Node, at hcl.Range) {
 	if c != other {
-		e.add(problem(at, "Node in two clusters", "%s is in %s as well (at %s). A node is an instance of one cluster.",
+		e.add(problem(at, "Node in two clusters", "%s is also in %s (at %s). A node belongs to one cluster only.",
 			n.ID, other.ID, where(other.Range)))
 		return
 	}
@@ -154,7 +155,7 @@ func (e *evaluator) reportMember(c, other *Cluster, n *Node, at hcl.Range) {
 	if c.Primary == n {
 		as = "the primary"
 	}
-	e.add(problem(at, "Node twice in a cluster", "%s is %s of %s already. Take one of the two out.", n.ID, as, c.ID))
+	e.add(problem(at, "Duplicate cluster member", "%s is already %s of %s. Remove one of the two.", n.ID, as, c.ID))
 }
 
 // memberRange answers where the member of that index was written.

@@ -24,11 +24,11 @@ func (e *evaluator) checkUpstreams(c *Cluster) {
 		switch {
 		case s.Upstream == nil || s.Node == c.Primary:
 		case s.Upstream == s.Node:
-			e.add(problem(at, "Standby that follows itself",
-				"%s has itself for an upstream. Name another member of %s, or leave upstream out to follow the primary.", s.Node.ID, c.ID))
+			e.add(problem(at, "Standby with itself as upstream",
+				"%s is its own upstream. Name another member of %s, or omit upstream to follow the primary.", s.Node.ID, c.ID))
 		case !members[s.Upstream]:
-			e.add(problem(at, "Upstream outside of the cluster",
-				"%s is no member of %s, so %s cannot follow it. Its members are %s.",
+			e.add(problem(at, "Upstream outside the cluster",
+				"%s is not a member of %s, so %s cannot follow it. The members are %s.",
 				s.Upstream.ID, c.ID, s.Node.ID, nodeList(c.Members())))
 		default:
 			e.checkLoop(c, s)
@@ -52,8 +52,8 @@ func (e *evaluator) checkLoop(c *Cluster, s *Standby) {
 	if chain[len(chain)-1] != s.Node {
 		return
 	}
-	e.add(problem(e.places.of(s, "upstream", s.Range), "Cascade that runs in a circle",
-		"These standbys follow one another and none follows the primary: %s.", nodeChain(chain)))
+	e.add(problem(e.places.of(s, "upstream", s.Range), "Circular cascade",
+		"These standbys follow each other, and none of them follows the primary: %s. Omit upstream on one of them.", nodeChain(chain)))
 }
 
 func nodeChain(nodes []*Node) string {
@@ -85,12 +85,13 @@ func (e *evaluator) checkSlotNames(c *Cluster) {
 		seen[s.Node] = true
 		key := place{s.Upstream, s.Slot}
 		if other := taken[key]; other != "" {
-			e.add(problem(e.places.of(s, "slot", s.Range), "Slot name used twice",
-				"The slot of standby %s on %s would be called %q, and so is %s. Give it another name with slot in a standby block.",
+			e.add(problem(e.places.of(s, "slot", s.Range), "Duplicate slot name",
+				"The slot of standby %s on %s would be named %q, which is also the name of %s. Choose another name with slot "+
+					"in a standby block.",
 				s.Node.ID, s.Upstream.ID, s.Slot, other))
 			continue
 		}
-		taken[key] = "that of standby " + s.Node.ID
+		taken[key] = "the slot of standby " + s.Node.ID
 	}
 }
 
@@ -106,22 +107,22 @@ func (e *evaluator) checkSynchronous(c *Cluster) {
 		at := e.places.of(sync, elementName(i), sync.Range)
 		switch {
 		case seen[n]:
-			e.add(problem(at, "Node twice in the synchronous set", "%s is named twice.", n.ID))
+			e.add(problem(at, "Duplicate synchronous standby", "%s is listed twice.", n.ID))
 		case s == nil:
-			e.add(problem(at, "Synchronous node that is no standby",
-				"%s is no standby of %s, so commits would wait for it forever. Its standbys are %s.", n.ID, c.ID, standbyList(c)))
+			e.add(problem(at, "Synchronous node is not a standby",
+				"%s is not a standby of %s, so commits would wait for it forever. The standbys are %s.", n.ID, c.ID, standbyList(c)))
 		case s.Upstream != nil && s.Upstream != c.Primary:
-			e.add(problem(at, "Synchronous standby that cascades",
-				"%s follows %s, and PostgreSQL waits only for standbys that follow the primary itself.", n.ID, s.Upstream.ID))
+			e.add(problem(at, "Cascading synchronous standby",
+				"%s follows %s, and PostgreSQL waits only for standbys that are connected to the primary directly.", n.ID, s.Upstream.ID))
 		case s.ApplyDelay > 0:
-			e.add(caution(at, "Synchronous standby with a delay",
-				"%s applies changes %s late. With synchronous_commit = remote_apply every commit waits that long.", n.ID, s.ApplyDelay))
+			e.add(caution(at, "Delayed synchronous standby",
+				"%s applies changes %s late. With synchronous_commit = remote_apply, every commit waits that long.", n.ID, s.ApplyDelay))
 		}
 		seen[n] = true
 	}
 	if sync.Number > len(seen) {
-		e.add(problem(e.places.of(sync, "number", sync.Range), "Synchronous set too small",
-			"Commits would wait for %d standbys, and the set has %d. Lower number, or add standbys.", sync.Number, len(seen)))
+		e.add(problem(e.places.of(sync, "number", sync.Range), "Too few synchronous standbys",
+			"number is %d, and the set has only %d. Reduce number, or add standbys.", sync.Number, len(seen)))
 	}
 }
 
@@ -149,17 +150,17 @@ func (e *evaluator) checkReplication(c *Cluster) {
 	at := e.places.of(r, "role", r.Role.Range)
 	switch {
 	case !r.Role.Replication && !r.Role.Superuser:
-		e.add(problem(at, "Role that cannot replicate",
-			"Standbys log in as %q, which lacks replication = true.", r.Role.Name))
+		e.add(problem(at, "Role without REPLICATION",
+			"Standbys connect as %q, which does not have replication = true.", r.Role.Name))
 	case !r.Role.Login:
-		e.add(problem(at, "Role that cannot log in", "Standbys log in as %q, which has login = false.", r.Role.Name))
+		e.add(problem(at, "Role without LOGIN", "Standbys connect as %q, which has login = false.", r.Role.Name))
 	case r.Method == "scram-sha-256" && !r.Role.Password.IsSet() && len(c.Standbys) > 0:
 		if _, given := e.places[r.Role]["password"]; given {
 			return // what is wrong with it is reported already
 		}
 		e.add(problem(r.Role.Range, "Replication role without a password",
-			"Standbys log in as %q with method scram-sha-256, which needs a password. Give the role one, for example\n"+
-				"  password = env(\"REPLICATOR_PASSWORD\")\nor set method = \"cert\" in the replication block.", r.Role.Name))
+			"Standbys connect as %q with method scram-sha-256, which requires a password. Set one on the role, for "+
+				"example\n  password = env(\"REPLICATOR_PASSWORD\")\nor set method = \"cert\" in the replication block.", r.Role.Name))
 	}
 }
 
@@ -168,12 +169,12 @@ func (e *evaluator) reportNoRole(c *Cluster) {
 	fitting := replicationRoles(c)
 	switch {
 	case len(fitting) > 1:
-		e.add(problem(c.Replication.Range, "Several replication roles",
-			"The roles %s have replication = true. Say which one the standbys log in as: replication { role = %q }.",
-			oneOfList(fitting), fitting[0]))
+		e.add(problem(c.Replication.Range, "Ambiguous replication role",
+			"The roles %s have replication = true. Specify which one the standbys connect as: replication { role = %q }.",
+			allOfList(fitting), fitting[0]))
 	case len(c.Standbys) > 0 && !e.doubtful[c]:
 		e.add(problem(c.Range, "No replication role",
-			"%s has standbys, and they need a role to log in as. Add for example\n"+
+			"%s has standbys, which need a role to connect as. Add, for example\n"+
 				"  role \"replicator\" {\n    replication = true\n    password    = env(\"REPLICATOR_PASSWORD\")\n  }", c.ID))
 	}
 }
@@ -191,7 +192,7 @@ func replicationRoles(c *Cluster) []string {
 func (e *evaluator) checkCertificate(c *Cluster) {
 	r := &c.Replication
 	if r.Method == "cert" && (r.SSLMode == "disable" || r.SSLMode == "allow") {
-		e.add(problem(e.places.of(r, "sslmode", r.Range), "Certificate without TLS",
-			"method = \"cert\" works over TLS only, and sslmode = %q does not ask for it. Use \"require\" or more.", r.SSLMode))
+		e.add(problem(e.places.of(r, "sslmode", r.Range), "Certificate authentication without TLS",
+			"method = \"cert\" requires TLS, and sslmode = %q does not enforce it. Use \"require\" or stronger.", r.SSLMode))
 	}
 }

@@ -16,9 +16,10 @@ func (e *evaluator) checkEmpty() {
 		return
 	}
 	if len(declared) > 0 {
-		d := problem(e.decls.byAddress["cluster."+declared[0]].at, "Topology has no cluster",
-			"for_each of cluster.%s has no element, and no other cluster is declared: there is nothing to compare with the servers. Give for_each at least one element. "+
-				"To stop managing the clusters, stop running repltool for this directory.", declared[0])
+		d := problem(e.decls.byAddress["cluster."+declared[0]].at, "Topology without clusters",
+			"for_each of cluster.%s has no elements and no other cluster is declared, so there is nothing to compare "+
+				"with the servers. Give for_each at least one element. To stop managing the clusters, stop running repltool "+
+				"for this directory.", declared[0])
 		e.add(d)
 		return
 	}
@@ -26,7 +27,9 @@ func (e *evaluator) checkEmpty() {
 	for _, path := range e.src.topology {
 		files = append(files, filepath.Base(path))
 	}
-	e.add(failure("Topology has no cluster",
-		"No cluster block is in %s (%s): there is nothing to compare with the servers. Check whether a file was emptied or was generated from no data. Declare a cluster, or write a starter topology in a new directory with:\n  repltool init",
+	e.add(failure("Topology without clusters",
+		"There is no cluster block in %s (%s), so there is nothing to compare with the servers. Check whether a file "+
+			"was emptied, or generated from no data. Declare a cluster, or write a starter topology in a new directory "+
+			"with:\n  repltool init",
 		e.dir, strings.Join(files, ", ")))
 }

@@ -40,9 +40,9 @@ func (e *evaluator) checkTwice(flows []*Subscription) {
 		key := way{s.from(), s.into()}
 		for _, other := range seen[key] {
 			if i, tables := firstCommon(s, other); !tables.empty() {
-				e.add(problem(e.places.of(s, publicationPlace(i), s.Range), "Table subscribed to twice",
-					"%s brings %s of %s into %s, and so does %s (at %s): each change would be applied twice. "+
-						"Name all publications in one subscription, or take the table out of one.",
+				e.add(problem(e.places.of(s, publicationPlace(i), s.Range), "Table replicated twice",
+					"%s replicates %s of %s into %s, and so does %s (at %s), so each change would be applied twice. List all "+
+						"publications in one subscription, or remove the table from one of them.",
 					s.ID, tables, key.from, key.into, other.ID, where(other.Range)))
 				break
 			}
@@ -100,8 +100,9 @@ func (e *evaluator) checkCircles(flows []*Subscription) {
 		if circle == nil {
 			continue
 		}
-		e.add(unsupported(s.Range, "What is written to %s of %s comes back to it over %s. Replication in both directions is planned "+
-			"(the reserved word bidirectional); until then a table goes one way. Take it out of one of the publications, or set enabled = false.",
+		e.add(unsupported(s.Range, "Changes to %s of %s come back to it through %s. Bidirectional replication is not supported yet (the word "+
+			"bidirectional is reserved). Replicate a table in one direction only: remove it from one of the "+
+			"publications, or set enabled = false.",
 			tables, s.from(), strings.Join(names, " -> ")))
 	}
 }

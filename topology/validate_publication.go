@@ -28,8 +28,8 @@ func (e *evaluator) checkPublications() {
 			continue
 		}
 		if first := seen[key]; first != nil {
-			e.add(problem(e.places.of(p, "name", p.Range), "Two publications of one name",
-				"%s and %s (at %s) are both called %q in %s. Give one of them another name.",
+			e.add(problem(e.places.of(p, "name", p.Range), "Duplicate publication name",
+				"%s and %s (at %s) are both named %q in %s. Rename one of them.",
 				p.ID, first.ID, where(first.Range), p.Name, key.at))
 			continue
 		}
@@ -41,8 +41,8 @@ func (e *evaluator) checkPublications() {
 // passes over (its docs, "CREATE PUBLICATION", Notes).
 func (e *evaluator) checkPublished(p *Publication) {
 	if p.AllTables && len(p.Tables)+len(p.Schemas) > 0 {
-		e.add(problem(e.places.of(p, "all_tables", p.Range), "All tables and some",
-			"%s publishes every table, so that it cannot list tables or schemas. Take all_tables out, or the lists.", p.ID))
+		e.add(problem(e.places.of(p, "all_tables", p.Range), "Conflicting table selection",
+			"%s publishes all tables, so it cannot list tables or schemas. Remove all_tables, or remove the lists.", p.ID))
 		return
 	}
 	whole := tableSet{schemas: map[string]bool{}}
@@ -52,11 +52,12 @@ func (e *evaluator) checkPublished(p *Publication) {
 	for _, t := range p.Tables {
 		switch {
 		case len(p.Schemas) > 0 && t.Columns != nil:
-			e.add(problem(t.Range, "Columns beside schemas",
-				"PostgreSQL takes no list of columns in a publication that has schemas. Publish %s by a publication of its own, or list tables in place of schemas.", t.Table))
+			e.add(problem(t.Range, "Column list with schemas",
+				"PostgreSQL does not allow column lists in a publication that also publishes schemas. Publish %s in a "+
+					"publication of its own, or list tables instead of schemas.", t.Table))
 		case t.Where != "" && whole.covers(t.Table):
 			e.add(problem(t.Range, "Row filter without effect",
-				"Every row of %s is published, since schemas has %q. Take the table or the schema out.", t.Table, t.Table.Schema))
+				"Every row of %s is published, because schemas includes %q. Remove the table or the schema.", t.Table, t.Table.Schema))
 		}
 	}
 }
@@ -68,8 +69,8 @@ func (e *evaluator) checkEmptyPublications() {
 	}
 	for _, p := range e.top.Publications {
 		if !p.AllTables && len(p.Tables)+len(p.Schemas) == 0 {
-			e.add(caution(p.Range, "Publication that publishes nothing",
-				"%s has no tables. Name some in tables, in schemas or in table blocks, or say all_tables = true.", p.ID))
+			e.add(caution(p.Range, "Empty publication",
+				"%s publishes no tables. List some with tables, schemas, or table blocks, or set all_tables = true.", p.ID))
 		}
 	}
 }
@@ -96,8 +97,8 @@ func (e *evaluator) checkDecoding() {
 		}
 		level, given := c.ParametersOf(c.Primary)["wal_level"]
 		if given && !level.Secret.IsSet() && !strings.EqualFold(level.Value, "logical") {
-			e.add(problem(level.Range, "WAL without what logical replication needs",
-				"%s decodes the WAL of %s, which needs wal_level = \"logical\".", why[c], c.ID))
+			e.add(problem(level.Range, "wal_level too low for logical decoding",
+				"%s decodes the WAL of %s, which requires wal_level = \"logical\".", why[c], c.ID))
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 func (e *evaluator) checkMemberships(c *Cluster) {
 	for _, r := range c.Roles {
 		if circle := membershipCircle(c, r.Name, r.Name, map[string]bool{}); len(circle) > 1 && slices.Min(circle) == r.Name {
-			e.add(problem(e.places.of(r, "member_of", r.Range), "Memberships that run in a circle",
-				"Each of these roles is a member of the next: %s.", strings.Join(append(circle, r.Name), " -> ")))
+			e.add(problem(e.places.of(r, "member_of", r.Range), "Circular role membership",
+				"Each of these roles is a member of the next one: %s. Remove one of these memberships.", strings.Join(append(circle, r.Name), " -> ")))
 		}
 	}
 }

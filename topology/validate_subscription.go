@@ -22,15 +22,16 @@ func (e *evaluator) checkSources(s *Subscription) {
 		first := s.Publications[0]
 		switch {
 		case slices.Contains(s.Publications[:i], p):
-			e.add(problem(at, "Publication named twice", "%s has %s twice. Take one of the two out.", s.ID, p.ID))
+			e.add(problem(at, "Duplicate publication in subscription", "%s lists %s twice. Remove one of the two.", s.ID, p.ID))
 		case p.Cluster == nil || p.Database == "" || first.Cluster == nil || first.Database == "":
 		case p.Cluster != first.Cluster || p.Database != first.Database:
-			e.add(problem(at, "Publications of two databases",
-				"%s is in %s and %s in %s, and a subscription connects to one database. Make a subscription for each.",
+			e.add(problem(at, "Publications in different databases",
+				"%s is in %s and %s is in %s, but a subscription connects to one database. Declare a subscription for each "+
+					"database.",
 				first.ID, placed{first.Cluster, first.Database}, p.ID, placed{p.Cluster, p.Database}))
 		case p.Cluster == s.Cluster && p.Database == s.Database && i == 0:
 			e.add(problem(at, "Subscription to its own database",
-				"%s would receive its own changes: it stands in %s, and so does %s. Name another cluster or database.",
+				"%s would receive its own changes: it is in %s, and so is %s. Use another cluster or database.",
 				s.ID, placed{s.Cluster, s.Database}, p.ID))
 		}
 	}
@@ -51,9 +52,9 @@ func (e *evaluator) checkColumns(s *Subscription) {
 				if other == p || !has || columns != nil && j < i || slices.Equal(columns, t.Columns) {
 					continue
 				}
-				e.add(problem(e.places.of(s, publicationPlace(i), s.Range), "One table with different columns",
-					"%s and %s both publish %s, and not the same columns of it, which PostgreSQL refuses within one subscription. "+
-						"Give both the same columns, or take the table out of one.", p.ID, other.ID, t.Table))
+				e.add(problem(e.places.of(s, publicationPlace(i), s.Range), "Conflicting column lists",
+					"%s and %s both publish %s, with different column lists, which PostgreSQL does not allow within one "+
+						"subscription. Use the same column list in both, or remove the table from one of them.", p.ID, other.ID, t.Table))
 			}
 		}
 	}
@@ -84,28 +85,28 @@ func (e *evaluator) checkSubscriberRole(s *Subscription) {
 	_, given := e.places[s.Role]["password"]
 	switch {
 	case !s.Role.Replication && !s.Role.Superuser:
-		e.add(problem(at, "Role that cannot replicate",
-			"%s logs in to %s as %q, which lacks replication = true.", s.ID, publisher.ID, s.Role.Name))
+		e.add(problem(at, "Role without REPLICATION",
+			"%s connects to %s as %q, which does not have replication = true.", s.ID, publisher.ID, s.Role.Name))
 	case !s.Role.Login:
-		e.add(problem(at, "Role that cannot log in",
-			"%s logs in to %s as %q, which has login = false.", s.ID, publisher.ID, s.Role.Name))
+		e.add(problem(at, "Role without LOGIN",
+			"%s connects to %s as %q, which has login = false.", s.ID, publisher.ID, s.Role.Name))
 	case publisher.Replication.Method == "scram-sha-256" && !s.Role.Password.IsSet() && !given:
 		e.add(problem(at, "Replication role without a password",
-			"%s logs in to %s as %q with method scram-sha-256, which needs a password. Give the role one, for example\n"+
-				"  password = env(\"REPLICATOR_PASSWORD\")\nor set method = \"cert\" in the replication block of %s.",
+			"%s connects to %s as %q with method scram-sha-256, which requires a password. Set one on the role, for "+
+				"example\n  password = env(\"REPLICATOR_PASSWORD\")\nor set method = \"cert\" in the replication block of %s.",
 			s.ID, publisher.ID, s.Role.Name, publisher.ID))
 	}
 }
 
 func (e *evaluator) reportNoSubscriberRole(s *Subscription, publisher *Cluster) {
 	if fitting := replicationRoles(publisher); len(fitting) > 1 {
-		e.add(problem(s.Range, "Several replication roles",
-			"The roles %s of %s have replication = true. Say which one %s logs in as: role = %q.",
-			oneOfList(fitting), publisher.ID, s.ID, fitting[0]))
+		e.add(problem(s.Range, "Ambiguous replication role",
+			"The roles %s of %s have replication = true. Specify which one %s connects as: role = %q.",
+			allOfList(fitting), publisher.ID, s.ID, fitting[0]))
 		return
 	}
 	e.add(problem(s.Range, "No replication role",
-		"%s needs a role to log in to %s as. Add for example to that cluster\n"+
+		"%s needs a role to connect to %s as. Add to that cluster, for example\n"+
 			"  role \"replicator\" {\n    replication = true\n    password    = env(\"REPLICATOR_PASSWORD\")\n  }", s.ID, publisher.ID))
 }
 
@@ -121,8 +122,8 @@ func (e *evaluator) checkSubscriptionNames() {
 			continue
 		}
 		if first := seen[key]; first != nil {
-			e.add(problem(e.places.of(s, "name", s.Range), "Two subscriptions of one name",
-				"%s and %s (at %s) are both called %q in %s. Give one of them another name.",
+			e.add(problem(e.places.of(s, "name", s.Range), "Duplicate subscription name",
+				"%s and %s (at %s) are both named %q in %s. Rename one of them.",
 				s.ID, first.ID, where(first.Range), s.Name, key.at))
 			continue
 		}
@@ -151,12 +152,12 @@ func (e *evaluator) checkSubscriptionSlots() {
 		key := publisher + " " + s.Options.SlotName
 		if other := taken[key]; other != "" {
 			at := e.places.of(s, "slot_name", e.places.of(s, "name", s.Range))
-			e.add(problem(at, "Slot name used twice",
-				"The slot of %s on %s would be called %q, and so is %s. Give it another name with slot_name.",
+			e.add(problem(at, "Duplicate slot name",
+				"The slot of %s on %s would be named %q, which is also the name of %s. Choose another name with slot_name.",
 				s.ID, publisher, s.Options.SlotName, other))
 			continue
 		}
-		taken[key] = "that of " + s.ID
+		taken[key] = "the slot of " + s.ID
 	}
 }
 

@@ -64,10 +64,10 @@ func (e *evaluator) giveFlag(text string) {
 	name = strings.TrimSpace(name)
 	switch {
 	case !found:
-		e.add(failure("Invalid -var flag", "A -var flag is NAME=VALUE, and this one has no equals sign."))
+		e.add(failure("Invalid -var flag", "A -var flag has the form NAME=VALUE; this one has no equals sign."))
 	case e.decls.byAddress["var."+name] == nil:
 		e.add(failure("Value for an undeclared variable",
-			"-var gives a value to %q, which no variable block declares.%s", name, didYouMean(name, e.decls.names("var"))))
+			"-var sets %q, which no variable block declares.%s", name, didYouMean(name, e.decls.names("var"))))
 	default:
 		e.given[name] = givenValue{text: value, literal: true, source: "-var"}
 	}
@@ -94,7 +94,7 @@ func (e *evaluator) fileValue(attr *hcl.Attribute) givenValue {
 	given := givenValue{value: cty.DynamicVal, at: attr.Expr.Range()}
 	for _, ref := range attr.Expr.Variables() {
 		e.add(problem(ref.SourceRange(), "Reference in a values file",
-			"A values file gives plain values: it cannot refer to anything. A text stands in quotes."))
+			"A values file can contain only literal values, not references. Put strings in quotes."))
 		return given
 	}
 	value, diags := attr.Expr.Value(&hcl.EvalContext{Functions: e.functions})
@@ -117,9 +117,9 @@ func (e *evaluator) givenExpression(v *variableBlock, given givenValue) cty.Valu
 	name := fmt.Sprintf("<value of var.%s>", v.name)
 	value, err := expressionValue(given.text, name)
 	if err != nil {
-		e.add(problem(v.at, "Value is not an expression",
-			"The value that %s gives to variable %q is not an expression of its type. "+
-				"Lists and maps are written as in a topology, for example:\n  -var '%s=[\"a\", \"b\"]'",
+		e.add(problem(v.at, "Invalid expression for variable",
+			"The value that %s gives variable %q is not a valid expression of its type. Write lists and maps as in a "+
+				"topology, for example:\n  -var '%s=[\"a\", \"b\"]'",
 			given.source, v.name, v.name))
 		return cty.DynamicVal
 	}

@@ -68,7 +68,7 @@ func (e *evaluator) variableBlock(decl *declaration, b *block) *variableBlock {
 func typeConstraint(expr hcl.Expression) (cty.Type, *typeexpr.Defaults, hcl.Diagnostics) {
 	if at := expr.Range(); at.End.Byte-at.Start.Byte > longestType {
 		return cty.DynamicPseudoType, nil, hcl.Diagnostics{problem(at, "Type too long",
-			"A type is at most %d bytes long. Divide the variable into several ones.", longestType)}
+			"A type constraint is limited to %d bytes. Split the variable into several variables.", longestType)}
 	}
 	return typeexpr.TypeConstraintWithDefaults(expr)
 }
@@ -78,8 +78,8 @@ func (e *evaluator) variableDefault(v *variableBlock, attr *hcl.Attribute) cty.V
 		e.hidden = append(e.hidden, attr.Expr.Range())
 	}
 	for _, ref := range attr.Expr.Variables() {
-		e.add(problem(ref.SourceRange(), "Reference in a default",
-			"The default of a variable cannot refer to anything. Use a local value in its place."))
+		e.add(problem(ref.SourceRange(), "Reference in a default value",
+			"The default of a variable cannot contain references. Use a local value instead."))
 		return cty.DynamicVal
 	}
 	value, diags := attr.Expr.Value(&hcl.EvalContext{Functions: e.functions})
@@ -98,9 +98,9 @@ func (e *evaluator) variableValue(v *variableBlock) cty.Value {
 			return cty.UnknownVal(v.typ)
 		}
 		if v.def == cty.NilVal {
-			e.add(problem(v.at, "No value for a variable",
-				"The variable %q has no default and none was given. Give one with -var '%s=…', -var-file, "+
-					"repltool.vars.hcl or REPLTOOL_VAR_%s in the environment.", v.name, v.name, v.name))
+			e.add(problem(v.at, "No value for variable",
+				"Variable %q has no default, and no value was given. Set it with -var '%s=…', -var-file, "+
+					"repltool.vars.hcl, or REPLTOOL_VAR_%s in the environment.", v.name, v.name, v.name))
 			return cty.DynamicVal
 		}
 		return v.def
@@ -125,12 +125,12 @@ func (e *evaluator) convertVariable(v *variableBlock, value cty.Value, at hcl.Ra
 	}
 	converted, err := convert.Convert(value, v.typ)
 	if err != nil {
-		e.add(problem(at, "Value of the wrong type",
-			"The value of variable %q does not fit its type %s: %s.", v.name, typeexpr.TypeString(v.typ), err))
+		e.add(problem(at, "Incorrect value type",
+			"The value of variable %q does not match its type %s: %s.", v.name, typeexpr.TypeString(v.typ), err))
 		return cty.DynamicVal
 	}
 	if converted.IsKnown() && converted.IsNull() && !v.nullable && v.def == cty.NilVal {
-		e.add(problem(at, "Null value for a variable", "The variable %q is not nullable: give it a value.", v.name))
+		e.add(problem(at, "Null value for variable", "Variable %q is not nullable. Give it a value.", v.name))
 		return cty.DynamicVal
 	}
 	return converted
@@ -162,7 +162,7 @@ func (e *evaluator) validateVariable(decl *declaration, attrs hcl.Attributes) {
 	}
 	held, err := convert.Convert(result, cty.Bool)
 	if err != nil || held.IsNull() {
-		e.add(problem(condition.Range(), "Invalid condition", "A condition is true or false, and this one is neither."))
+		e.add(problem(condition.Range(), "Invalid condition", "A condition must be true or false."))
 		return
 	}
 	if held.True() {
@@ -173,7 +173,7 @@ func (e *evaluator) validateVariable(decl *declaration, attrs hcl.Attributes) {
 	if ok {
 		at = given.rangeOr(at)
 	}
-	e.add(problem(at, "Invalid value for a variable", "%s\n\nThe rule is at %s.",
+	e.add(problem(at, "Invalid value for variable", "%s\n\nThis was checked by the validation rule at %s.",
 		e.errorMessage(attrs["error_message"].Expr), where(condition.Range())))
 }
 
@@ -182,7 +182,7 @@ func (e *evaluator) errorMessage(expr hcl.Expression) string {
 	e.report(diags)
 	plain, marks := message.UnmarkDeep()
 	if len(marks) > 0 {
-		return "The error message of this rule holds a sensitive value, so it is not shown."
+		return "The error message of this rule contains a sensitive value, so it is not shown."
 	}
 	text, err := convert.Convert(plain, cty.String)
 	if err != nil || text.IsNull() || !text.IsKnown() {
