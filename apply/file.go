@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/providers/conftext"
 )
 
 // ErrStale is a world that is not the one that the plan was made for.

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/providers/facts"
 )
 
 // Holder is who holds a lock, as it says of itself.

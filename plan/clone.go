@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/repltool/repltool/providers/conninfo"
+	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 

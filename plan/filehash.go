@@ -4,7 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
-	"github.com/repltool/repltool/providers/conftext"
+	"github.com/repltool/repltool/internal/pg/conftext"
 )
 
 // Absent in File.Replaces: there must be no file.

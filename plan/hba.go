@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/providers/conftext"
+	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/topology"
 )
 

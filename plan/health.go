@@ -1,7 +1,7 @@
 package plan
 
 import (
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/providers/conninfo"
+	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/providers/conftext"
-	"github.com/repltool/repltool/providers/conninfo"
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conftext"
+	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -3,7 +3,7 @@ package plan
 import (
 	"fmt"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/topology"
 )
 

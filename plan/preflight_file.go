@@ -3,8 +3,8 @@ package plan
 import (
 	"cmp"
 
-	"github.com/repltool/repltool/providers/conftext"
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -3,9 +3,9 @@ package plan
 import (
 	"github.com/hashicorp/hcl/v2"
 
-	"github.com/repltool/repltool/providers/conftext"
-	"github.com/repltool/repltool/providers/conninfo"
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conftext"
+	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 

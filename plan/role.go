@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/providers/facts"
-	"github.com/repltool/repltool/providers/scram"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/scram"
 	"github.com/repltool/repltool/topology"
 )
 

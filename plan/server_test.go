@@ -9,8 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pgtest"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/repltool/repltool/providers/conninfo"
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/repltool/repltool/providers/conninfo"
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -3,7 +3,7 @@ package plan
 import (
 	"path"
 
-	"github.com/repltool/repltool/providers/conftext"
+	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/repltool/repltool/providers/conninfo"
-	"github.com/repltool/repltool/providers/facts"
-	"github.com/repltool/repltool/providers/scram"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/internal/pg/scram"
 	"github.com/repltool/repltool/topology"
 )
 

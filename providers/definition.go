@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/repltool/repltool/providers/conninfo"
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/internal/pg/pgdump"
 	"github.com/repltool/repltool/providers/host"
-	"github.com/repltool/repltool/providers/pgdump"
 	"github.com/repltool/repltool/providers/postgres"
 	"github.com/repltool/repltool/topology"
 )

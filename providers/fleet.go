@@ -18,7 +18,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/providers/postgres"
 	"github.com/repltool/repltool/topology"

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pgtest"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/providers/host/local"
 	"github.com/repltool/repltool/providers/postgres"

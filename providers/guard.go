@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 )
 
 // What a machine answers is input. A reader that panics over it is a bug in repltool, and

@@ -10,11 +10,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/scram"
 	"github.com/repltool/repltool/internal/pgtest"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/providers/host/local"
-	"github.com/repltool/repltool/providers/scram"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pgtest"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/providers/postgres"
 	"github.com/repltool/repltool/topology"

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/providers"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/topology"
 )

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/providers/postgres"
 )

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/providers/postgres"
 )
 

@@ -4,9 +4,9 @@ import (
 	"context"
 
 	"github.com/repltool/repltool/apply"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/providers"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/providers/host/ssh"
 	"github.com/repltool/repltool/topology"
 )

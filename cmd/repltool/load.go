@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/view"
 	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/repltool/repltool/apply"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"github.com/repltool/repltool/apply"
+	"github.com/repltool/repltool/internal/pg/scram"
 	"github.com/repltool/repltool/providers"
 	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/providers/host/local"
 	"github.com/repltool/repltool/providers/host/ssh"
-	"github.com/repltool/repltool/providers/scram"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -16,7 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/repltool/repltool/providers/conninfo"
+	"github.com/repltool/repltool/internal/pg/conninfo"
 )
 
 // account is whom the servers run as: PostgreSQL refuses root.

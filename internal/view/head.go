@@ -7,8 +7,8 @@ import (
 
 	"charm.land/lipgloss/v2"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/providers/facts"
 )
 
 // head tells what was read.

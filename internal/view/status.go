@@ -10,8 +10,8 @@ import (
 
 	"charm.land/lipgloss/v2"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -12,8 +12,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/repltool/repltool/providers/conftext"
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conftext"
 )
 
 // Want is what a topology says of a node's PostgreSQL, and what it asks about the

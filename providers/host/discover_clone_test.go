@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 )
 
 // What a copy fills: links of the data directory, others, and what cannot be moved.

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"net"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 )
 
 // Error is a failure to reach a machine or to do something there, classified

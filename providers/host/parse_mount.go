@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 )
 
 // File systems that belong on a machine and are not there: /etc/fstab or a mount unit

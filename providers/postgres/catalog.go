@@ -3,7 +3,7 @@ package postgres
 import (
 	"encoding/json"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 )
 
 // Attributes that a later version brought and that nothing here reads: what is dropped

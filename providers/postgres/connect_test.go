@@ -13,8 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pgtest"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/providers/postgres"
 	"github.com/repltool/repltool/topology"
 )

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/repltool/repltool/providers/facts"
-	"github.com/repltool/repltool/providers/pgdump"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/pgdump"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 )
 
 // Row filters. A catalog holds what an expression means, and writes it in its own

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pgtest"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/providers/postgres"
 	"github.com/repltool/repltool/topology"
 )

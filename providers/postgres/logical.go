@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/topology"
 )
 

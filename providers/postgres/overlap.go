@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 )
 
 // A table that several publishers fill has rows when one of them is copied. Whether the

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 )
 
 // section is one kind: what the query asks about it, as one JSON value, and what

@@ -11,10 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/scram"
 	"github.com/repltool/repltool/internal/pgtest"
-	"github.com/repltool/repltool/providers/facts"
 	"github.com/repltool/repltool/providers/postgres"
-	"github.com/repltool/repltool/providers/scram"
 	"github.com/repltool/repltool/topology"
 )
 

@@ -3,7 +3,7 @@ package postgres
 import (
 	"encoding/json"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 )
 
 // The receiver: a standby's own view, NULL on a primary. One that has replayed all that

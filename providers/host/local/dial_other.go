@@ -5,7 +5,7 @@ package local
 import (
 	"errors"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/providers/host"
 )
 

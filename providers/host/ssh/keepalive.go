@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/providers/host"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/repltool/repltool/providers/facts"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/providers/host"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/repltool/repltool/internal/pg/scram"
 	"github.com/repltool/repltool/internal/pgtest"
-	"github.com/repltool/repltool/providers/scram"
 )
 
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/repltool/repltool/providers/conninfo"
+	"github.com/repltool/repltool/internal/pg/conninfo"
 )
 
 // SeenAs is the name under which a standby is seen by its upstream: what its connection
