@@ -36,6 +36,9 @@ type Database interface {
 	// Query answers rows as text; NULL is "". An error that no waiting mends
 	// (the query itself is wrong) has a method Permanent() bool.
 	Query(ctx context.Context, database, sql string) ([][]string, error)
+	// Started answers when the server that runs was started; "" where none does. It does
+	// not wait for one that is not there yet.
+	Started(ctx context.Context) (string, error)
 }
 
 // Files are the node's files, seen as its OS user.

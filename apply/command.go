@@ -20,7 +20,7 @@ func (r *run) command(ctx context.Context, m Machine, s plan.Step, op plan.Comma
 		}
 		return err
 	}
-	err := explain(ctx, m.Run(ctx, op.Argv, op.Root))
+	err := explain(ctx, runProgram(ctx, m, op))
 	if err != nil && op.Remedy != "" {
 		return fmt.Errorf("%w\n%s", err, op.Remedy)
 	}

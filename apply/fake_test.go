@@ -20,10 +20,11 @@ type machine struct {
 	log   *recorder
 	files map[string]string
 
-	exec  func(ctx context.Context, sql string) error
-	query func(ctx context.Context, sql string) ([][]string, error)
-	run   func(ctx context.Context, argv []string) error
-	watch func(ctx context.Context, progress func(done, total int64)) error
+	started func(ctx context.Context) (string, error)
+	exec    func(ctx context.Context, sql string) error
+	query   func(ctx context.Context, sql string) ([][]string, error)
+	run     func(ctx context.Context, argv []string) error
+	watch   func(ctx context.Context, progress func(done, total int64)) error
 }
 
 // recorder is what reached all machines, in order.
@@ -58,6 +59,13 @@ func (m *machine) Query(ctx context.Context, database, sql string) ([][]string, 
 		return m.query(ctx, sql)
 	}
 	return [][]string{{"t"}}, nil
+}
+
+func (m *machine) Started(ctx context.Context) (string, error) {
+	if m.started != nil {
+		return m.started(ctx)
+	}
+	return "", ctx.Err()
 }
 
 func (m *machine) ReadFile(_ context.Context, path string) ([]byte, error) {

@@ -89,6 +89,7 @@ type stepJSON struct {
 	Job      string      `json:"job,omitempty"`
 	Bytes    int64       `json:"bytes,omitempty"`
 	Remedy   string      `json:"remedy,omitempty"`
+	Starts   bool        `json:"starts,omitempty"`
 	Path     string      `json:"path,omitempty"`
 	Block    *Block      `json:"block,omitempty"`
 	Content  string      `json:"content,omitempty"`
@@ -120,6 +121,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 		j.Mode, j.Replaces, j.Diff, j.Check, j.Database = op.Mode, op.Replaces, op.Diff, op.Check, op.Database
 	case Command:
 		j.Argv, j.Root, j.Job, j.Bytes, j.Timeout, j.Remedy = op.Argv, op.Root, op.Job, op.Bytes, duration(op.Timeout), op.Remedy
+		j.Starts = op.Starts
 	case Wait:
 		j.Database, j.Query, j.Wait, j.Else, j.Gate, j.Timeout = op.Database, op.Query, op.What, op.Else, op.Gate, duration(op.Timeout)
 		j.Progress = op.Progress
@@ -158,7 +160,7 @@ func (s *Step) UnmarshalJSON(data []byte) error {
 			Replaces: j.Replaces, Diff: j.Diff, Check: j.Check, Database: j.Database,
 		}
 	case "command":
-		s.Op = Command{Argv: j.Argv, Root: j.Root, Job: j.Job, Bytes: j.Bytes, Timeout: timeout, Remedy: j.Remedy}
+		s.Op = Command{Argv: j.Argv, Root: j.Root, Job: j.Job, Bytes: j.Bytes, Timeout: timeout, Remedy: j.Remedy, Starts: j.Starts}
 	case "wait":
 		s.Op = Wait{Database: j.Database, Query: j.Query, What: j.Wait, Else: j.Else, Gate: j.Gate, Timeout: timeout, Progress: j.Progress}
 	default:

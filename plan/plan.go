@@ -285,6 +285,10 @@ type Command struct {
 	Bytes   int64         // estimate of what it copies, for progress
 	Timeout time.Duration // 0: none
 	Remedy  string        // what to do when it fails, for people
+	// Starts tells that the program starts the node's server and may wait for longer than
+	// until that answers, as pg_ctlcluster does: the step is done once a server answers
+	// that was started since, and the program is left to end by itself.
+	Starts bool
 }
 
 // Wait asks Query until its one row is true. A query that answers "failed" in place

@@ -31,6 +31,8 @@ func (d *draft) restart(n *topology.Node, h *facts.Host) {
 // "Shutting Down the Server").
 func control(n *topology.Node, h *facts.Host, verb string) Command {
 	c := Command{Timeout: commandTimeout, Remedy: remedy(n, h, verb)}
+	// pg_ctlcluster goes on for some 2 s after the server answers, also from Debian's unit.
+	c.Starts = h.Layout == facts.LayoutDebian && (verb == "start" || verb == "restart")
 	byUnit := h.Service.Kind == "systemd" && !(h.Service.Outside && verb == "stop")
 	switch {
 	case byUnit:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/providers/postgres"
 )
 
@@ -55,6 +56,28 @@ func (n *Node) Rows(ctx context.Context, database, sql string) (rows [][]*string
 	return rows, err
 }
 
+// Started answers when the server that runs was started; "" where none does. It does not
+// wait for one that is not there yet.
+func (n *Node) Started(ctx context.Context) (string, error) {
+	var rows [][]string
+	err := n.lend(ctx, maintenance, n.connectOnce, func(db *postgres.DB) (err error) {
+		rows, err = db.Query(ctx, "SELECT pg_postmaster_start_time()")
+		return err
+	})
+	switch {
+	case err != nil && !postgres.Answered(err) && !errors.Is(err, host.ErrLost) && ctx.Err() == nil:
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	return rows[0][0], nil
+}
+
+// connectOnce is one attempt to connect.
+func (n *Node) connectOnce(ctx context.Context, database string) (*postgres.DB, error) {
+	return n.connectVerified(ctx, database, "")
+}
+
 // Session opens a session of its own, for who holds it open.
 func (n *Node) Session(ctx context.Context, database, application string) (*postgres.DB, error) {
 	db, err := n.connectVerified(ctx, database, application)
@@ -71,15 +94,23 @@ func (n *Node) named(err error) error {
 	return fmt.Errorf("%s: %w", n.topology.Name, err)
 }
 
-// with lends a session.
+// connector opens a session in a database.
+type connector func(ctx context.Context, database string) (*postgres.DB, error)
+
+// with lends a session, and waits for a while for a server that is not there yet.
 func (n *Node) with(ctx context.Context, database string, use func(*postgres.DB) error) error {
+	return n.lend(ctx, database, n.insist, use)
+}
+
+// lend lends the idle session, or one that connect opens.
+func (n *Node) lend(ctx context.Context, database string, connect connector, use func(*postgres.DB) error) error {
 	select {
 	case n.inUse <- struct{}{}:
 	case <-ctx.Done():
 		return n.named(fmt.Errorf("wait for a free session: %w", context.Cause(ctx)))
 	}
 	defer func() { <-n.inUse }()
-	s, err := n.take(ctx, database)
+	s, err := n.take(ctx, database, connect)
 	if err != nil {
 		return n.named(err)
 	}
@@ -91,7 +122,7 @@ func (n *Node) with(ctx context.Context, database string, use func(*postgres.DB)
 // take answers the idle session if it is in that database and lives, else a new
 // one. The server may have been restarted since it was used: it is asked before
 // the statement is sent, since one that fails midway cannot be sent again.
-func (n *Node) take(ctx context.Context, database string) (*session, error) {
+func (n *Node) take(ctx context.Context, database string, connect connector) (*session, error) {
 	n.mu.Lock()
 	s := n.idle
 	n.idle = nil
@@ -104,7 +135,7 @@ func (n *Node) take(ctx context.Context, database string) (*session, error) {
 		}
 	}
 	s.end()
-	db, err := n.insist(ctx, database)
+	db, err := connect(ctx, database)
 	if err != nil {
 		return nil, err
 	}

@@ -87,6 +87,9 @@ func wrap(op string, err error) error {
 	return e
 }
 
+// Answered tells of an error that a server itself has answered.
+func Answered(err error) bool { return serverError(err) != nil }
+
 // serverError answers what the server itself said, or nil.
 func serverError(err error) *pgconn.PgError {
 	var pg *pgconn.PgError
