@@ -68,9 +68,13 @@ type Host struct {
 	// PostgreSQL's library directory has no file.
 	LackedLibraries []string `json:",omitempty"`
 
-	Conf     File       // postgresql.conf
-	HBA      File       // pg_hba.conf
-	Passfile SecretFile // the one that repltool writes for this node
+	Conf File // postgresql.conf
+	// AutoConf is postgresql.auto.conf, read while no server runs: it may hold a password.
+	// AsideAutoConf is that of the data directory that waits aside.
+	AutoConf      SecretFile `json:",omitzero"`
+	AsideAutoConf SecretFile `json:",omitzero"`
+	HBA           File       // pg_hba.conf
+	Passfile      SecretFile // the one that repltool writes for this node
 	// StandbyPassfile is the one that a running standby's primary_conninfo names, or
 	// libpq's own, where that is not repltool's.
 	StandbyPassfile *SecretFile `json:",omitempty"`
@@ -141,6 +145,9 @@ type Control struct {
 	SystemIdentifier string
 	Timeline         int
 	State            string // "in production", "shut down", "in archive recovery", …
+	// Limits are the parameters that a standby must not have lower than its primary: those
+	// of a primary's last start, on a standby those of its primary that it replayed last.
+	Limits map[string]int `json:",omitempty"`
 }
 
 // Dir is a directory that a cluster's files are in, or will be.

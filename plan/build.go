@@ -70,6 +70,9 @@ func Build(t *topology.Topology, f facts.Facts, o Options) (*Plan, hcl.Diagnosti
 		return target(t, scopes, sorted, topology.ParseAddresses(o.Targets))
 	})
 	diags = append(diags, refuseDestroy(t, drafts)...)
+	for _, d := range drafts {
+		diags = append(diags, d.told...)
+	}
 	p.fill(drafts)
 	p.Drift, p.Unmanaged, p.Health = notNil(all.drift), notNil(all.unmanaged), notNil(all.health)
 	p.Summary.Unchanged = all.unchanged

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/repltool/repltool/topology"
 )
 
@@ -20,7 +22,9 @@ type draft struct {
 	// relaxed synchronous set: a target that brings this one brings that one too.
 	closedBy topology.Address
 	// brings are addresses that a target must not leave out where this is planned.
-	brings   []topology.Address
+	brings []topology.Address
+	// told are the diagnostics of the change: they count where it is planned.
+	told     hcl.Diagnostics
 	restarts []string // nodes that go down and come back
 	copies   []Copy
 }

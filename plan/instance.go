@@ -1,12 +1,10 @@
 package plan
 
 import (
-	"fmt"
 	"path"
 	"strconv"
 
 	"github.com/repltool/repltool/facts"
-	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -27,9 +25,8 @@ func instances(s *scope, out *findings) {
 		if s.needsConfig(n) {
 			out.put(s.initialConfig(n))
 		}
-		f := s.found(n)
-		made := n == s.cluster.Primary && s.fresh()
-		if f.Complete() && f.Server == nil && f.Host.Data.State == facts.DataCluster && !s.recloned(n) && !made {
+		if s.isDown(n) {
+			out.put(s.downParameters(n))
 			out.put(s.start(n))
 		}
 	}
@@ -167,110 +164,4 @@ func (s *scope) takeConfig(d *draft, n *topology.Node) {
 	}
 	d.command(n, "make its configuration", "pg_createcluster", strconv.Itoa(h.Version), h.Instance,
 		"--datadir", h.DataDir, "--port", strconv.Itoa(n.Port))
-}
-
-// filesOfDown mends the blocks of a node that is down before it starts: a value that
-// keeps it from starting cannot be mended later. Only blocks that are there are
-// looked at, and only what the topology itself says: what is derived wants a server. The
-// port is written in any case: the one that it has may be taken.
-func (s *scope) filesOfDown(d *draft, n *topology.Node) {
-	h := s.found(n).Host
-	block := s.confBlock(h)
-	now := s.portInForce(n)
-	if now != n.Port {
-		d.differ("port", ptr(strconv.Itoa(now)), ptr(strconv.Itoa(n.Port)), "with its start")
-	}
-	if lines := s.linesOfDown(n, block); (block.found() || now != n.Port) && !block.is(confRevealed(lines), conftext.Last) {
-		d.step(n, "write the block", s.confFile(n, lines, h.Conf.Text))
-	}
-	if rules := s.hbaBlock(h); rules.found() && !rules.is(s.hbaText(n).Text, conftext.First) {
-		d.step(n, "write the block", s.hbaFile(n, h.HBA.Text))
-	}
-}
-
-// linesOfDown are the lines that the topology gives, and of those in the block the
-// ones that are repltool's own to derive.
-func (s *scope) linesOfDown(n *topology.Node, block confBlock) []line {
-	var lines []line
-	if block.found() {
-		lines = s.givenLines(n)
-	}
-	if s.ownsPort(n) {
-		lines = append(lines, line{name: "port", value: strconv.Itoa(n.Port)})
-	}
-	for _, name := range append(hotStandby(), "listen_addresses", "unix_socket_directories", syncNames) {
-		if v, there := block.value(name); there && !hasLine(lines, name) {
-			lines = append(lines, line{name: name, value: v})
-		}
-	}
-	if s.cluster.Standby(n) != nil && s.live() != nil && block.found() {
-		lines = s.raiseDown(n, block, lines)
-	}
-	return sortLines(lines)
-}
-
-// raiseDown gives a standby that is down no less of the hot-standby parameters than it has
-// in its block and than its primary has now: it may not have replayed yet that they were
-// lowered, and does not start with less than what it replays. They are lowered once it is up.
-func (s *scope) raiseDown(n *topology.Node, block confBlock, lines []line) []line {
-	for _, name := range hotStandby() {
-		setting := s.live().Settings[name]
-		has := setting.Boot
-		for _, f := range conftext.ParseConf(s.found(n).Host.Conf.Text) { // the block is its last part
-			if conftext.SameName(f.Name, name) {
-				has = f.Value
-			}
-		}
-		if given, is := s.cluster.ParametersOf(n)[name]; is {
-			has = given.Value
-		}
-		need := s.live().InForce(name)
-		if v, there := block.value(name); there && number(setting, v) > number(setting, need) {
-			need = v
-		}
-		if number(setting, need) > number(setting, has) {
-			lines = withLine(lines, line{name: name, value: need})
-		}
-	}
-	return lines
-}
-
-// passfileOfDown mends the passfile of a standby that is down, where it has one.
-func (s *scope) passfileOfDown(d *draft, sb *topology.Standby) {
-	file, wanted := s.found(sb.Node).Host.Passfile, s.standbyPasswords(sb)
-	if s.cluster.Replication.Role.Password.IsSet() && file.Exists && !s.passfileFits(sb.Node, file, wanted) {
-		s.writePassfile(d, sb.Node, file, wanted)
-	}
-}
-
-// start brings a node up that has a cluster and is down.
-func (s *scope) start(n *topology.Node) *draft {
-	h := s.found(n).Host
-	d := newDraft(Update, s.nodeAddress(n), n)
-	d.Reason = fmt.Sprintf("%s is down; what it runs with is compared once it is up", n.Name)
-	d.differ("running", ptr("no"), ptr("yes"), "")
-	sb := s.cluster.Standby(n)
-	if sb != nil {
-		d.after = s.upstreamAddresses(sb)
-		s.passfileOfDown(d, sb)
-	}
-	s.filesOfDown(d, n)
-	d.step(n, "start", control(n, h, "start"))
-	s.awaitStart(d, n)
-	if sb != nil && s.running(sb.Upstream) && !s.lost(n) {
-		s.awaitNewReceiver(d, n)
-	}
-	s.wakeFollowers(d, n)
-	return d
-}
-
-// wakeFollowers makes the standbys of a server that was down reconnect at once: commits may
-// wait for them. They are not waited for: one that cannot come back is a finding of the next
-// plan, which compares what the server runs with.
-func (s *scope) wakeFollowers(d *draft, n *topology.Node) {
-	for _, sb := range s.cluster.Standbys {
-		if m := sb.Node; s.upstreamOf(s.found(m)) == n && !s.recloned(m) {
-			d.sql(m, "reconnect at once", "SELECT pg_reload_conf();")
-		}
-	}
 }

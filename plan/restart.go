@@ -119,6 +119,7 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft {
 		if s.portMoves(n) {
 			d.brings = s.followThePort(n)
 		}
+		c.raisePast(d)
 		d.after = append(d.after, c.scope.loginAddresses()...)
 		c.addRestart(d, lowering)
 	} else {

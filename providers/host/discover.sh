@@ -290,6 +290,15 @@ $B subscriptions.text
 SUBSCRIPTIONS
 }
 
+# put_auto_conf puts what ALTER SYSTEM has set: of the data directory, and of the one that
+# waits aside.
+put_auto_conf() {
+  f=$DATA/postgresql.auto.conf
+  [ $STATE != cluster ] || [ ! -f "$f" ] || [ ! -r "$f" ] || { put auto && cat -- "$f"; }
+  f=$DATA.repltool-old/postgresql.auto.conf
+  [ ! -f "$f" ] || [ ! -r "$f" ] || { put aside_auto && cat -- "$f"; }
+}
+
 # put_jobs puts what detached commands are known.
 put_jobs() {
   for j in "$1"/jobs/*/; do
@@ -372,6 +381,7 @@ main() {
   put logs
   for l in "$REPLTOOL"/*.log; do [ ! -e "$l" ] || printf '%s\n' "$l"; done
   put_jobs "$REPLTOOL"
+  [ $RUNNING = 1 ] || put_auto_conf
   extra
   put end
 }

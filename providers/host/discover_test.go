@@ -128,6 +128,8 @@ func TestDiscoverCluster(t *testing.T) {
 	check(t, "version", h.Data.Version, h.Version)
 	check(t, "running", h.Running, false)
 	check(t, "control", h.Control.State, "shut down")
+	check(t, "limits", h.Control.Limits["max_connections"] > 0 && h.Control.Limits["max_locks_per_transaction"] == 64, true)
+	check(t, "postgresql.auto.conf", h.AutoConf.Text.Reveal(), m.run("cat", m.dir+"/data/postgresql.auto.conf"))
 	if !strings.Contains(h.Conf.Text, "max_connections") || !strings.Contains(h.HBA.Text, "trust") || h.Conf.Owner != m.conn.OSUser() || h.Conf.Mode != 0o600 {
 		t.Errorf("files: %+v", h.Conf)
 	}

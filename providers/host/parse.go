@@ -43,6 +43,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		StandbySignal:        f.has("standby_signal"),
 		Aside:                f.has("aside"), UpstreamError: f.line("unreached"),
 	}
+	h.AutoConf, h.AsideAutoConf = f.autoConf("auto", h.DataDir, w.NodeName), f.autoConf("aside_auto", h.DataDir+".repltool-old", w.NodeName)
 	h.ConfigState, h.ServerLog = facts.DataState(f.line("config.state")), f.serverLog(h, w)
 	h.Unmounted = f.unmounted()
 	if is := f.stat(h.DataDir); is != nil {
@@ -156,6 +157,12 @@ func (f *fields) control(h *facts.Host) *Error {
 		case "Latest checkpoint's TimeLineID":
 			c.Timeline, _ = strconv.Atoi(value)
 		}
+		if parameter := controlLimits()[name]; parameter != "" {
+			if c.Limits == nil {
+				c.Limits = map[string]int{}
+			}
+			c.Limits[parameter], _ = strconv.Atoi(value)
+		}
 	}
 	if c.SystemIdentifier == "" || c.Timeline == 0 {
 		return &Error{
@@ -165,6 +172,25 @@ func (f *fields) control(h *facts.Host) *Error {
 	}
 	h.Control = c
 	return nil
+}
+
+// controlLimits are the names that pg_controldata has for parameters.
+func controlLimits() map[string]string {
+	return map[string]string{
+		"max_connections setting": "max_connections", "max_worker_processes setting": "max_worker_processes",
+		"max_wal_senders setting": "max_wal_senders", "max_prepared_xacts setting": "max_prepared_transactions",
+		"max_locks_per_xact setting": "max_locks_per_transaction",
+	}
+}
+
+// autoConf is postgresql.auto.conf of a data directory, where it was read.
+func (f *fields) autoConf(name, dir, node string) facts.SecretFile {
+	file := facts.SecretFile{Path: dir + "/postgresql.auto.conf", Exists: f.has(name)}
+	if !file.Exists {
+		return facts.SecretFile{}
+	}
+	file.Text = topology.NewSecret("node."+node+".auto_conf", f.text[name])
+	return file
 }
 
 // jobsOf answers the detached commands that make this data directory, and the one that

@@ -28,7 +28,8 @@ func TestParseHost(t *testing.T) {
 		"job.2.running", "1", "job.2.argv", "sleep\x00/other\x00",
 		"resolved", "h 10.0.0.2 10.0.0.1 10.0.0.2\ngone\n",
 		"parameters", "2026 LOG:  x\n2026 FATAL:  invalid value\nHINT:  try on\nHINT:  no\n",
-		"locales", "C\nen_US.utf8\n", "control", "Database system identifier:  77\nLatest checkpoint's TimeLineID: 3\nDatabase cluster state: in production\n",
+		"locales", "C\nen_US.utf8\n", "control", "Database system identifier:  77\nLatest checkpoint's TimeLineID: 3\nDatabase cluster state: in production\nmax_connections setting:              90\nmax_prepared_xacts setting:           0\n",
+		"auto", "work_mem = '1MB'\n",
 	), "B", Want{Locale: "en_US.UTF-8", Resolve: []string{"h", "10.0.0.9", "gone"}}, "postgres")
 	if err != nil {
 		t.Fatal(err)
@@ -43,12 +44,16 @@ func TestParseHost(t *testing.T) {
 		Conf:     facts.File{Path: "/c", Exists: true, Mode: 0o640, Owner: "postgres", Modified: 12.5},
 		Jobs:     []facts.Job{{ID: "1", Argv: []string{"pg_basebackup", "-D", "/d"}, ExitCode: &code}},
 		Resolved: map[string][]string{"h": {"10.0.0.1", "10.0.0.2"}, "10.0.0.9": {"10.0.0.9"}}, ParameterError: "invalid value\nHINT: try on",
-		Locales: []string{"C", "en_US.utf8"},
-		Control: &facts.Control{SystemIdentifier: "77", Timeline: 3, State: "in production"},
+		Locales:  []string{"C", "en_US.utf8"},
+		Control:  &facts.Control{SystemIdentifier: "77", Timeline: 3, State: "in production", Limits: map[string]int{"max_connections": 90, "max_prepared_transactions": 0}},
+		AutoConf: facts.SecretFile{Path: "/d/postgresql.auto.conf", Exists: true},
 	}
 	h.Conf.Text = ""
 	if diff := cmp.Diff(want, h, cmp.Comparer(func(a, b facts.SecretFile) bool { return a.Path == b.Path && a.Exists == b.Exists })); diff != "" {
 		t.Error(diff)
+	}
+	if got := h.AutoConf.Text.Reveal(); got != "work_mem = '1MB'\n" {
+		t.Errorf("postgresql.auto.conf: %q", got)
 	}
 }
 
