@@ -123,6 +123,9 @@ type DataDir struct {
 	// Unstarted tells of a cluster that is as pg_basebackup leaves it: backup_label is
 	// there, and postmaster.opts, which a server writes, is not.
 	Unstarted bool `json:",omitempty"`
+	// Initdb tells of a cluster that is as initdb leaves it: neither backup_label nor
+	// postmaster.opts is there.
+	Initdb bool `json:",omitempty"`
 	// Manifest tells that backup_manifest is there: it gets its name last of all.
 	Manifest bool `json:",omitempty"`
 }

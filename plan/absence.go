@@ -139,20 +139,32 @@ func (d *draft) note(n *topology.Node, h *facts.Host, job string, dirs ...string
 	d.command(n, "record which directories do not exist yet", append([]string{"sh", "-c", noteAbsent, "sh", JobDir(h, job)}, dirs...)...)
 }
 
+// What a program leaves that writes a data directory, as a test of its directory $1:
+// backup_label tells a base backup from a new cluster.
+const (
+	ofBasebackup = `[ -e "$1/backup_label" ]`
+	ofInitdb     = `[ ! -e "$1/backup_label" ]`
+)
+
 // neverStarted ends a script unless no server was started in the directory $1: it has no
-// pg_control, or is as pg_basebackup leaves it. What cannot be told counts as started.
-const neverStarted = `case $(LC_ALL=C stat -- "$1/global/pg_control" 2>&1) in *'No such file or directory' | *'Not a directory') ;; ` +
-	`*) [ -e "$1/backup_label" ] && [ ! -e "$1/postmaster.opts" ] || { echo "a server may have been started in $1" >&2; exit 1; } ;; esac; `
+// pg_control, or is as the program leaves it, without postmaster.opts, which a server writes
+// as it starts. What cannot be told counts as started.
+func neverStarted(asMade string) string {
+	return `case $(LC_ALL=C stat -- "$1/global/pg_control" 2>&1) in *'No such file or directory' | *'Not a directory') ;; ` +
+		`*) ` + asMade + ` && [ ! -e "$1/postmaster.opts" ] || { echo "a server may have been started in $1" >&2; exit 1; } ;; esac; `
+}
 
 // removeHalfMade empties the directories that the job's record names, and leaves the
 // record. A directory in which a server was started between the plan and this step is
 // left alone.
-const removeHalfMade = `job=$1; shift; ` + neverStarted + `for dir; do [ ! -d "$dir" ] || { find "$dir" -xdev -mindepth 1 -delete && { rmdir -- "$dir" 2>/dev/null || :; }; } || exit; done; ` +
-	`find "$job" -mindepth 1 ! -name absent -delete`
+func removeHalfMade(asMade string) string {
+	return `job=$1; shift; ` + neverStarted(asMade) + `for dir; do [ ! -d "$dir" ] || { find "$dir" -xdev -mindepth 1 -delete && { rmdir -- "$dir" 2>/dev/null || :; }; } || exit; done; ` +
+		`find "$job" -mindepth 1 ! -name absent -delete`
+}
 
 // removeHalfMade adds the step that removes what a job left that did not complete.
-func (d *draft) removeHalfMade(n *topology.Node, h *facts.Host, why string, j *facts.Job) {
-	argv := []string{"sh", "-c", removeHalfMade, "sh", JobDir(h, j.ID), h.DataDir}
+func (d *draft) removeHalfMade(n *topology.Node, h *facts.Host, why, asMade string, j *facts.Job) {
+	argv := []string{"sh", "-c", removeHalfMade(asMade), "sh", JobDir(h, j.ID), h.DataDir}
 	if h.ConfigDir != h.DataDir && slices.Contains(j.Absent, h.ConfigDir) {
 		argv = append(argv, h.ConfigDir)
 	}

@@ -180,7 +180,7 @@ func (s *scope) discard(d *draft, sb *topology.Standby) {
 		d.command(n, "remove what it left beside the data directory", removeLeftovers(h, left)...)
 	}
 	if clone != nil {
-		d.removeHalfMade(n, h, "remove it", clone)
+		d.removeHalfMade(n, h, "remove it", ofBasebackup, clone)
 	}
 	d.note(n, h, job, s.toCopy(sb)...)
 }

@@ -141,7 +141,7 @@ func (s *scope) toCopy(sb *topology.Standby) []string {
 // the version's directory of a tablespace, WAL segments and what goes with them.
 func removeLeftovers(h *facts.Host, dirs []string) []string {
 	ours := fmt.Sprintf(`.*/(PG_%d_[0-9]+|[0-9A-F]{24}(\.partial)?|[0-9A-F]{8}\.history|archive_status|summaries)`, h.Version)
-	script := neverStarted + `ours=$2; shift 2; for dir; do [ ! -d "$dir" ] || ` +
+	script := neverStarted(ofBasebackup) + `ours=$2; shift 2; for dir; do [ ! -d "$dir" ] || ` +
 		`find "$dir/" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex "$ours" -exec rm -rf -- {} + || exit; done`
 	return append([]string{"sh", "-c", script, "sh", h.DataDir, ours}, dirs...)
 }

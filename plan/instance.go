@@ -2,6 +2,7 @@ package plan
 
 import (
 	"path"
+	"slices"
 	"strconv"
 
 	"github.com/repltool/repltool/facts"
@@ -50,7 +51,7 @@ func (s *scope) create() *draft {
 	if job := h.Job(making.Job); job == nil || job.Failed() {
 		if job != nil {
 			d.Reason = "an earlier apply left a half-made cluster, which never ran: it is removed first"
-			d.removeHalfMade(n, h, "remove the half-made cluster", job)
+			d.removeHalfMade(n, h, "remove the half-made cluster", ofInitdb, job)
 		}
 		d.note(n, h, making.Job, s.toMake(h)...)
 		d.step(n, "make the cluster", making)
@@ -66,6 +67,16 @@ func (s *scope) create() *draft {
 	s.awaitStart(d, n)
 	s.removeInitMarker(d)
 	return d
+}
+
+// initUnclear tells that the command which made the primary's cluster ended badly, and that
+// what it left may hold data: it has a pg_control, and the record of the job does not name
+// the directory, or a server was started in it.
+func (s *scope) initUnclear() bool {
+	f := s.primary()
+	job := f.Host.Job(jobID(f.Host, "init"))
+	ours := f.Host.Data.Initdb && job != nil && slices.Contains(job.Absent, f.Host.DataDir)
+	return job.Failed() && f.Host.Data.State == facts.DataCluster && f.Server == nil && !ours
 }
 
 // toMake are the directories that initdb or pg_createcluster makes.

@@ -102,9 +102,9 @@ func (s *scope) checkPrimary(n *topology.Node, f *facts.Node, out *findings) {
 		s.checkStillPrimary(n, f, out)
 	}
 	switch {
-	case f.Host.Job(jobID(f.Host, "init")).Failed() && f.Host.Data.State == facts.DataCluster && f.Server == nil:
-		out.finding(s.nodeAddress(n), n.Range, "A cluster that was not made to its end",
-			"%s: the command that made %s ended badly, and whether the cluster ever ran cannot be told. If nothing in it is of use, remove it by hand:\n  rm -rf %s",
+	case s.initUnclear():
+		out.finding(s.nodeAddress(n), n.Range, "initdb did not complete",
+			"%s: the command that created %s failed or was killed, and a server may have been started in it since. If it holds nothing of use, remove it by hand:\n  rm -rf %s",
 			n.Name, f.Host.DataDir, strings.Join(append(s.toMake(f.Host), JobDir(f.Host, jobID(f.Host, "init"))), " "))
 	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal:
 		out.finding(s.cluster.Address(), s.cluster.Range, "The primary is a standby",

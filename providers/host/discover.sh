@@ -362,7 +362,9 @@ main() {
   [ $STATE = cluster ] || [ "$CONF" = "$DATA" ] || { holds "$CONF" && put config.state $HELD; }
   put data.version "$PGV"
   if [ $STATE = cluster ]; then
-    [ ! -e "$DATA/backup_label" ] || [ -e "$DATA/postmaster.opts" ] || put data.unstarted 1
+    if [ ! -e "$DATA/postmaster.opts" ]; then
+      if [ -e "$DATA/backup_label" ]; then put data.unstarted 1; else put data.initdb 1; fi
+    fi
     [ ! -e "$DATA/backup_manifest" ] || put data.manifest 1
   fi
   put running $RUNNING

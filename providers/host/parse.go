@@ -57,7 +57,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))
 	h.Dirs, h.AsideDirs = f.parseDirs(), linked(f.text["aside"])
 	h.Jobs, h.AsideJob = f.jobsOf(h.DataDir)
-	h.Data.Unstarted, h.Data.Manifest = f.has("data.unstarted"), f.has("data.manifest")
+	h.Data.Unstarted, h.Data.Initdb, h.Data.Manifest = f.has("data.unstarted"), f.has("data.initdb"), f.has("data.manifest")
 	h.Resolved = f.resolved(w.Resolve)
 	h.Sources = parseSources(f.text["sources"])
 	h.PublisherErrors = f.publisherErrors()
