@@ -39,7 +39,7 @@ test-versions: ## the loop, and every option of logical replication, on PostgreS
 
 faults: ## kill, SSH cut, dropped packets, frozen host, crash, full disk: each at every step; an hour or more
 	@$(SETUP) test
-	REPLTOOL_TEST_FAULTS=all $(GO) test -timeout 5h -run 'TestFaults' -v ./internal/e2e
+	REPLTOOL_TEST_FAULTS=all $(GO) test -timeout 8h -run TestFaults -v ./internal/e2e
 
 check: ## vet, staticcheck, gofumpt, import directions
 	$(GO) vet ./...
