@@ -70,7 +70,6 @@ func synchronizedSlots(s *scope, out *findings) {
 	if !s.atLeast(17) {
 		return
 	}
-	s.checkFailover(out)
 	current, wanted := s.inForce(syncedSlots), s.wantedSyncedSlots()
 	_, theirs := s.cluster.ParametersOf(n)[syncedSlots]
 	theirs = theirs || wanted == "" && !s.failsOver() && current != "" && !s.setBySystem(syncedSlots)
@@ -174,8 +173,8 @@ func slotNames(list string) []string {
 }
 
 // checkFailover refuses standbys that could not copy the slots.
-func (s *scope) checkFailover(out *findings) {
-	if !s.failsOver() {
+func checkFailover(s *scope, out *findings) {
+	if !s.atLeast(17) || !s.failsOver() {
 		return
 	}
 	for _, sb := range s.cluster.Standbys {

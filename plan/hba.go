@@ -58,8 +58,6 @@ func hbaRules(s *scope, out *findings) {
 		}
 		out.put(d)
 	}
-	s.warnShadowed(out)
-	s.warnOpened(out)
 }
 
 // leavingSubscribers are the subscriptions to the cluster that this plan drops: the rule

@@ -17,6 +17,12 @@ import (
 // another and takes its connections, and one that would keep out repltool itself or
 // a standby that runs.
 
+// checkRuleOrder warns where pg_hba.conf, read as a whole, does not do what the rules say.
+func checkRuleOrder(s *scope, out *findings) {
+	s.warnShadowed(out)
+	s.warnOpened(out)
+}
+
 // warnShadowed tells of rules that never match, since a rule of the block above them
 // takes all that they would: rules of the user's, and rules of the topology.
 func (s *scope) warnShadowed(out *findings) {

@@ -22,7 +22,7 @@ func publications(s *scope, out *findings) {
 		if unknown || !s.targeted(p.Address()) {
 			continue
 		}
-		if s.checkPublication(p, found, out) {
+		if !out.refused[p.Address()] {
 			out.put(s.publication(p, found))
 			s.moved(p, out)
 		}

@@ -17,6 +17,16 @@ import (
 // replica identity takes no UPDATE and no DELETE once these are published
 // (PostgreSQL docs, 29.1.1 "Replica Identity").
 
+// checkPublications refuses, one by one, those that cannot be as wanted.
+func checkPublications(s *scope, out *findings) {
+	for _, p := range s.publications() {
+		found, unknown := s.logical(p.Database)
+		if !unknown && s.targeted(p.Address()) && !s.checkPublication(p, found, out) {
+			out.refuse(p.Address())
+		}
+	}
+}
+
 // checkPublication is false, with an error, for a publication that cannot be as wanted.
 func (s *scope) checkPublication(p *topology.Publication, found *facts.Logical, out *findings) bool {
 	before := len(out.diags)

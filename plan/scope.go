@@ -136,6 +136,7 @@ func (s *scope) followed(sb *topology.Standby) *topology.Node {
 
 // findings is what the kinds found, in the order they ran.
 type findings struct {
+	refused   map[topology.Address]bool // publications and subscriptions with an error: they are not planned
 	drafts    []*draft
 	unchanged int
 	drift     []Notice
@@ -151,6 +152,14 @@ func (f *findings) add(g *findings) {
 	f.unmanaged = append(f.unmanaged, g.unmanaged...)
 	f.health = append(f.health, g.health...)
 	f.diags = append(f.diags, g.diags...)
+}
+
+// refuse keeps an object from being planned; why is a diagnostic.
+func (f *findings) refuse(address topology.Address) {
+	if f.refused == nil {
+		f.refused = map[topology.Address]bool{}
+	}
+	f.refused[address] = true
 }
 
 // put takes a draft, or counts the object as unchanged when it has no steps.

@@ -69,8 +69,6 @@ func (s *scope) slot(w wantedSlot, out *findings) *draft {
 		d.after = append(d.after, s.standbyAddress(w.on))
 	}
 	found := s.foundSlot(w.on, w.Name)
-	s.checkKind(w, found, out)
-	s.checkStandbySlot(w, found, out)
 	replaced := found != nil && w.by == nil && w.fed == nil && s.replace[d.Address]
 	if replaced && found.Active {
 		out.fail(w.Range, "Slot is in use", "slot %s on %s is in use by process %d. Stop its client before -replace=%s, which drops the slot and creates another.", ident(w.Name), w.on.Name, found.ActivePID, d.Address)

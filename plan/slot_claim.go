@@ -58,6 +58,17 @@ func (s *scope) subscriptionUses(w wantedSlot, found *facts.Slot) bool {
 	return here || found.Active && is.Worker != nil
 }
 
+// checkSlots refuses to take a slot for one that it is not.
+func checkSlots(s *scope, out *findings) {
+	for _, w := range s.wantedSlots() {
+		if s.running(w.on) || s.willRun(w.on) {
+			found := s.foundSlot(w.on, w.Name)
+			s.checkKind(w, found, out)
+			s.checkStandbySlot(w, found, out)
+		}
+	}
+}
+
 // checkStandbySlot refuses to give a standby a slot that may be another server's.
 func (s *scope) checkStandbySlot(w wantedSlot, found *facts.Slot, out *findings) {
 	if w.fed == nil || found == nil || s.mayUse(w, found) {

@@ -29,7 +29,7 @@ func subscriptions(s *scope, out *findings) {
 			v.makeTables(out) // one that is targeted may need them
 			continue
 		}
-		if !v.check(out) {
+		if out.refused[sub.Address()] {
 			continue
 		}
 		v.grants(out)

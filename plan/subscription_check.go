@@ -12,6 +12,16 @@ import (
 // What keeps a subscription from working is said before it is tried: each is an
 // error that names the cause and the way out (PostgreSQL docs, 29.1 to 29.11).
 
+// checkSubscriptions refuses, one by one, those that cannot be as wanted.
+func checkSubscriptions(s *scope, out *findings) {
+	for _, sub := range s.subscriptions() {
+		found, unknown := s.logical(sub.Database)
+		if !unknown && s.targeted(sub.Address()) && !s.subscription(sub, found).check(out) {
+			out.refuse(sub.Address())
+		}
+	}
+}
+
 // check is false, with an error or a notice, for a subscription that is not planned.
 func (v *subscription) check(out *findings) bool {
 	if v.blind {
