@@ -17,6 +17,7 @@ const (
 // made (discover_layout.sh).
 type Host struct {
 	Hostname string
+	Machine  Machine
 	OSUser   string // who owns the data directory, and whom we become
 	// StateDir is repltool's own directory on the host: jobs and locks.
 	StateDir string
@@ -80,7 +81,10 @@ type Host struct {
 	StandbyPassfile *SecretFile `json:",omitempty"`
 	// SubscriptionPassfile is the one for the subscriptions of the node's cluster.
 	SubscriptionPassfile SecretFile
-	StandbySignal        bool
+	// EarlierPassfiles are password files of other names in which the data directory has a
+	// block: the node, or its cluster, was named otherwise.
+	EarlierPassfiles []SecretFile `json:",omitempty"`
+	StandbySignal    bool
 
 	// Jobs are the detached commands that name the data directory: a copy in the
 	// making, running or ended.
@@ -99,6 +103,17 @@ type Host struct {
 	// Locale tells whether the wanted initdb locale exists; only asked when no
 	// cluster is there.
 	LocaleMissing bool `json:",omitempty"`
+}
+
+// Machine is what tells a machine and its parts from others, whatever names lead there.
+// Containers share a kernel, and with it Boot, but neither file systems nor, mostly, a
+// network. What is not known is "".
+type Machine struct {
+	Boot    string `json:",omitempty"` // the kernel's boot id
+	Network string `json:",omitempty"` // the network namespace
+	// DataDir is the data directory's device and inode, or those of its nearest ancestor
+	// that exists and the rest of its path.
+	DataDir string `json:",omitempty"`
 }
 
 // DataState is what a data directory holds.

@@ -103,9 +103,10 @@ func (s *scope) traces(n *topology.Node) []string {
 // instance, or lines without a block, which may be its own; "" where all that it has
 // belongs to other instances.
 func mayBeOf(dataDir string, f facts.SecretFile) string {
-	text := f.Text.Reveal()
-	own, err := conftext.FindBlock(text, dataDir)
-	if !f.Exists || err == nil && !own.Found && conftext.DropLines(text, []string{""}) == text && text != "" {
+	names := conftext.BlockNames(f.Text.Reveal())
+	rest, err := conftext.RenameBlock(f.Text.Reveal(), names, dataDir, "", conftext.First)
+	others := len(names) > 0 && !slices.Contains(names, dataDir) && err == nil && strings.TrimSpace(rest) == ""
+	if !f.Exists || others {
 		return ""
 	}
 	return f.Path

@@ -49,6 +49,7 @@ func kinds() []func(*scope, *findings) {
 		checkFailover,
 		synchronizedSlots,
 		synchronous,
+		earlierPassfiles,
 	}
 }
 
@@ -115,8 +116,10 @@ func nothingRead(nodes []Node) hcl.Diagnostics {
 func buildClusters(t *topology.Topology, f facts.Facts, o Options) ([]*scope, []*findings) {
 	scopes, found := make([]*scope, len(t.Clusters)), make([]*findings, len(t.Clusters))
 	var all sync.WaitGroup
+	same := twins(t, f)
 	for i, c := range t.Clusters {
 		scopes[i] = newScope(t, c, f, o)
+		scopes[i].twins = same
 	}
 	widen(scopes)
 	for i := range scopes {

@@ -114,15 +114,20 @@ func (s *scope) subscriptionPassfileChange(n *topology.Node, wanted Text) *draft
 // passfileUsed tells whether a subscription that stays and that the topology does not
 // name logs in by it.
 func (s *scope) passfileUsed() bool {
+	return slices.ContainsFunc(s.loginsBy(s.subscriptionPassfile(s.cluster.Primary)), func(o object) bool { return !s.isOurs(o) })
+}
+
+// loginsBy answers the subscriptions of the cluster that log in by that file.
+func (s *scope) loginsBy(path string) []object {
+	var all []object
 	for _, database := range s.readDatabases() {
 		for _, sub := range s.live().Logical[database].Subscriptions {
-			conn := conninfo.Map(sub.ConnInfo.Reveal())
-			if conn["passfile"] == s.subscriptionPassfile(s.cluster.Primary) && !s.isOurs(object{"subscription", sub.Name, database}) {
-				return true
+			if conninfo.Map(sub.ConnInfo.Reveal())["passfile"] == path {
+				all = append(all, object{"subscription", sub.Name, database})
 			}
 		}
 	}
-	return false
+	return all
 }
 
 // subscriptionPasswords is the text of the password file; "" for none.

@@ -78,15 +78,18 @@ func (s *scope) writePassfile(d *draft, n *topology.Node, file facts.SecretFile,
 	})
 }
 
+// removeEmpty removes a password file that has nothing in it: another apply may have
+// written to it since the plan was made.
+const removeEmpty = `[ -s "$1" ] || rm -f -- "$1"`
+
 // removePassfile adds the removal of the instance's lines, its block and those without one, and of the file where it has no
 // others.
 func (s *scope) removePassfile(d *draft, n *topology.Node, file facts.SecretFile, lines Text) {
 	b := s.passfileBlock(n, file, lines)
-	if strings.TrimSpace(b.rest(file)) == "" {
-		d.command(n, "remove the passfile", "rm", "-f", "--", file.Path)
-		return
-	}
 	d.step(n, "remove its lines from the passfile", File{Path: file.Path, Block: &b, Mode: 0o600, Diff: linesDiff(s.passfileBefore(b, file, Text{}), "")})
+	if strings.TrimSpace(b.rest(file)) == "" {
+		d.command(n, "remove the passfile if nothing else is in it", "sh", "-c", removeEmpty, "sh", file.Path)
+	}
 }
 
 // passfileBefore is the instance's part of a password file without passwords. A line whose
@@ -120,7 +123,7 @@ func (s *scope) passfileBefore(b Block, file facts.SecretFile, wanted Text) stri
 }
 
 // previousPassfile is the file of an earlier name of the node by which its standby still
-// logs in, or nil. Without a block in it, the moved block is what tells whose it is.
+// logs in and in which it has no block, or nil: the moved block is what tells whose it is.
 func (s *scope) previousPassfile(n *topology.Node) *facts.SecretFile {
 	file := s.found(n).Host.StandbyPassfile
 	if file == nil || path.Dir(file.Path) != path.Dir(s.found(n).Host.Passfile.Path) || path.Ext(file.Path) != ".pass" {
@@ -128,7 +131,7 @@ func (s *scope) previousPassfile(n *topology.Node) *facts.SecretFile {
 	}
 	own, err := conftext.FindBlock(file.Text.Reveal(), s.found(n).Host.DataDir)
 	name := strings.TrimSuffix(path.Base(file.Path), ".pass")
-	if err != nil || !own.Found && !slices.Contains(n.Earlier, name) || s.topology.Node(name) != nil {
+	if err != nil || own.Found || !slices.Contains(n.Earlier, name) || s.topology.Node(name) != nil {
 		return nil
 	}
 	return file

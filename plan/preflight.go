@@ -15,6 +15,10 @@ import (
 // is an error that names the node, what is there, and the way out; with any of
 // them nothing of the cluster is changed.
 func preflight(s *scope, out *findings) {
+	s.checkMachines(out)
+	if out.diags.HasErrors() {
+		return // two live primaries may be one
+	}
 	primaries(s, out)
 	if out.diags.HasErrors() {
 		return // what follows compares with the primary

@@ -26,6 +26,7 @@ type scope struct {
 	required map[topology.Address]bool // publications and subscriptions beside the targets
 	inApply  bool
 	renames  bool // the topology has moved blocks
+	twins    map[*topology.Node]twin
 }
 
 // targeted tells whether an object that stands beside the clusters is to be planned: it

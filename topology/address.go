@@ -27,17 +27,18 @@ type Address struct {
 
 // Parts of objects, which change by themselves.
 const (
-	PartParameters = "parameters" // of a node: postgresql.conf
-	PartHBA        = "hba"        // of a node: pg_hba.conf
-	PartPassfile   = "passfile"   // of a node or a standby
-	PartSlot       = "slot"       // of a node: a slot that is to leave it; its name follows
-	PartBaseBackup = "basebackup" // of a standby: the wait for one that runs
-	PartLeaving    = "leaving"    // of a set: what leaves it for the time of the plan
-	PartSetAside   = "set_aside"  // of a set: its value before it was relaxed
-	PartMoved      = "moved"      // of a publication: tables that another one has by now
-	PartEarlier    = "earlier"    // the object under the name that it had
-	PartGrants     = "grants"     // of a subscription
-	PartTables     = "tables"     // of a subscription
+	PartParameters      = "parameters"       // of a node: postgresql.conf
+	PartHBA             = "hba"              // of a node: pg_hba.conf
+	PartPassfile        = "passfile"         // of a node or a standby
+	PartSlot            = "slot"             // of a node: a slot that is to leave it; its name follows
+	PartBaseBackup      = "basebackup"       // of a standby: the wait for one that runs
+	PartLeaving         = "leaving"          // of a set: what leaves it for the time of the plan
+	PartSetAside        = "set_aside"        // of a set: its value before it was relaxed
+	PartMoved           = "moved"            // of a publication: tables that another one has by now
+	PartEarlier         = "earlier"          // the object under the name that it had
+	PartEarlierPassfile = "earlier_passfile" // of a node: password files of the names that it or its cluster had
+	PartGrants          = "grants"           // of a subscription
+	PartTables          = "tables"           // of a subscription
 )
 
 // single are the kinds of which a cluster has one, without a name.
@@ -55,7 +56,7 @@ func inCluster() []string {
 func partsOf(kind string) []string {
 	switch kind {
 	case "node":
-		return []string{PartParameters, PartHBA, PartPassfile}
+		return []string{PartParameters, PartHBA, PartPassfile, PartEarlierPassfile}
 	case "standby":
 		return []string{PartPassfile, PartBaseBackup}
 	case "publication":

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -92,7 +94,40 @@ cluster "bare" {
 	}
 	w.must(0, "apply", "-auto-approve") // no restart: the override never came into force
 	w.settled()
+	w.otherNames(text)
 	w.noSecrets()
+}
+
+// otherNames gives the machine another host name, and a data directory another path: two
+// nodes that are one instance are refused before anything is changed.
+func (w *world) otherNames(text string) {
+	w.t.Helper()
+	config, err := os.ReadFile(w.lab.SSHConfig)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	alias := filepath.Join(w.t.TempDir(), "ssh_config")
+	if err := os.WriteFile(alias, []byte(strings.Replace(string(config), "Host host1", "Host host1 db1-vip", 1)), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.exec(1, "ln", "-s", "/srv/pg/b1", "/srv/pg/alias")
+	refused := func(summary, text string, words ...string) {
+		w.t.Helper()
+		w.write("main.hcl", text)
+		r := w.runWith(append(w.env, "REPLTOOL_SSH_CONFIG="+alias), "apply", "-auto-approve", "-allow=restart,reclone")
+		if r.code != 1 {
+			w.t.Errorf("%s: exit code %d, want 1\n%s%s", summary, r.code, r.stdout, r.stderr)
+		}
+		w.says(r, append(words, summary)...)
+	}
+	b2 := "node \"b2\" {\n  host = \"host1\"\n  address = \"" + w.host(1).Addr + "\"\n  port = 5441\n"
+	refused("Two nodes with one data directory", strings.Replace(text, b2+"  data_dir = \"/srv/pg/b2\"", strings.Replace(b2, "host1", "db1-vip", 1)+"  data_dir = \"/srv/pg/alias\"", 1),
+		"node.b1", "node.b2", "host db1-vip", "under two names", "/srv/pg/alias", "at main.hcl:")
+	pg2 := "  host = \"host1\"\n  address = \"" + w.host(1).Addr + "\"\n  port = 5433\n"
+	refused("Two nodes with one instance", strings.Replace(text, pg2, "  host = \"db1-vip\"\n  address = \""+w.host(1).Addr+"2\"\n  port = 5432\n  data_dir = \"/var/lib/postgresql/15/pg2\"\n", 1),
+		"node.pg1", "node.pg2", "port 5432")
+	w.write("main.hcl", text)
+	w.settled()
 }
 
 // on asks the server on that port of pg1's host.

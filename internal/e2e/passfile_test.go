@@ -36,10 +36,26 @@ func TestTwoTopologies(t *testing.T) {
 		w.untilAt(2, portOfTopology(name), "dw", "SELECT id FROM "+name, "1")
 	}
 
-	// One leaves: its lines go, the other one's stay.
-	w.second("a", false)
+	// One is renamed: its lines move to the file of the new name.
+	renamed := func(subscribes bool) {
+		w.second("a", subscribes)
+		w.write("main.hcl", strings.NewReplacer(`cluster "sub"`, `cluster "core"`, "cluster.sub", "cluster.core").Replace(w.read("main.hcl")))
+		w.write("moved.hcl", "moved {\n  from = cluster.sub\n  to   = cluster.core\n}\n")
+	}
+	renamed(true)
 	w.must(0, "apply", "-auto-approve", "-allow=drop")
 	w.settled()
+	if text := w.exec(2, "cat", path); strings.Contains(text, ":shopa:") || strings.Count(text, ":shopb:") != 1 {
+		t.Errorf("a's old password file has other lines than those of b:\n%s", strings.ReplaceAll(text, canary, "…"))
+	}
+	w.at(1, 5432, "shopa", "INSERT INTO a VALUES (3)")
+	w.untilAt(2, portOfTopology("a"), "dw", "SELECT max(id) FROM a", "3")
+
+	// One leaves: its lines go, the other one's stay.
+	renamed(false)
+	w.must(0, "apply", "-auto-approve", "-allow=drop")
+	w.settled()
+	w.write("moved.hcl", "")
 	if text := w.exec(2, "cat", path); strings.Contains(text, ":shopa:") || strings.Count(text, ":shopb:") != 1 {
 		t.Errorf("the password file has other lines than those of b:\n%s", strings.ReplaceAll(text, canary, "…"))
 	}

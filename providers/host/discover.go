@@ -114,9 +114,10 @@ func newBoundary() string {
 	return "--repltool-" + hex.EncodeToString(b)
 }
 
-// fileName makes a file's name of a node's.
+// fileName makes a file's name of a node's or a cluster's: NODE.pass is never
+// CLUSTER.subscriptions.pass.
 func fileName(name string) string {
-	if strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/\x00\n") {
+	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".subscriptions") || strings.ContainsAny(name, "/\x00\n") {
 		return "x" + hex.EncodeToString([]byte(name))
 	}
 	return name

@@ -112,7 +112,7 @@ holds() {
 # data_state tells what the data directory holds.
 data_state() {
   holds "$DATA"
-  STATE=$HELD
+  STATE=$HELD DATA_UP=$up
   [ -d "$DATA" ] && [ -r "$DATA/PG_VERSION" ] && read -r PGV <"$DATA/PG_VERSION" && [ -e "$DATA/global/pg_control" ] && STATE=cluster
   RUNNING=0
   pidfile "$DATA" && RUNNING=1
@@ -271,8 +271,10 @@ put_files() {
   put pass.path "$REPLTOOL/$W_NODE.pass"
   put subscriptions.path "$REPLTOOL/$W_CLUSTER.subscriptions.pass"
   put stats
-  LC_ALL=C stat -L -c '%a %.9Y %U %n' -- "$DATA" "$CONF/postgresql.conf" "$HBA" \
-    "$REPLTOOL/$W_NODE.pass" "$REPLTOOL/$W_CLUSTER.subscriptions.pass" 2>&1
+  set -- "$DATA" "$CONF/postgresql.conf" "$HBA" "$REPLTOOL/$W_NODE.pass" "$REPLTOOL/$W_CLUSTER.subscriptions.pass"
+  [ "$DATA_UP" = "$DATA" ] || set -- "$@" "$DATA_UP"
+  [ ! -e /proc/self/ns/net ] || set -- "$@" /proc/self/ns/net
+  LC_ALL=C stat -L -c '%d:%i %a %.9Y %U %n' -- "$@" 2>&1
   readable "$REPLTOOL/$W_NODE.pass" && pass=$F
   readable "$REPLTOOL/$W_CLUSTER.subscriptions.pass" && subs=$F
   readable "$HBA" && hba=$F
@@ -297,6 +299,21 @@ put_auto_conf() {
   [ $STATE != cluster ] || [ ! -f "$f" ] || [ ! -r "$f" ] || { put auto && cat -- "$f"; }
   f=$DATA.repltool-old/postgresql.auto.conf
   [ ! -f "$f" ] || [ ! -r "$f" ] || { put aside_auto && cat -- "$f"; }
+}
+
+# put_earlier puts the password files of other names that have a block of the data
+# directory's: what it logged in by when its node or cluster was named otherwise.
+put_earlier() {
+  set --
+  for p in "$REPLTOOL"/*.pass; do
+    [ ! -e "$p" ] || [ "$p" = "$REPLTOOL/$W_NODE.pass" ] || [ "$p" = "$REPLTOOL/$W_CLUSTER.subscriptions.pass" ] || set -- "$@" "$p"
+  done
+  [ $# -gt 0 ] || return 0
+  grep -lsxF -e "# repltool $DATA: begin" -- "$@" | while read -r p; do
+    put earlier_pass "$p"
+    echo
+    cat -- "$p"
+  done
 }
 
 # put_jobs puts what detached commands are known.
@@ -350,6 +367,10 @@ main() {
   trusted "$REPLTOOL"
   read -r name </proc/sys/kernel/hostname || name=$(uname -n)
   put hostname "$name"
+  boot=''
+  [ ! -r /proc/sys/kernel/random/boot_id ] || read -r boot </proc/sys/kernel/random/boot_id
+  put boot "$boot"
+  put data.up "$DATA_UP"
   put layout $LAYOUT
   put instance "$INSTANCE"
   put version "$V"
@@ -378,6 +399,7 @@ main() {
   [ ! -e "$DATA/standby.signal" ] || put standby_signal 1
   put_control
   put_files
+  put_earlier
   put_locked conf "$CONF/postgresql.conf"
   put_locked hba "$HBA"
   put logs

@@ -203,6 +203,30 @@ func TestDiscoverTraces(t *testing.T) {
 	check(t, "configuration", m.discover(w).ConfigState, facts.DataForeign)
 }
 
+// A data directory is known by more than its path, also before it exists, and so are
+// password files that have a block of it under another name.
+func TestDiscoverIdentity(t *testing.T) {
+	m := newMachine(t)
+	w := m.want()
+	first := m.discover(w)
+	if first.Machine.Boot == "" || first.Machine.Network == "" || !strings.HasSuffix(first.Machine.DataDir, "/data") {
+		t.Errorf("not known: %+v", first.Machine)
+	}
+	m.run("ln", "-s", ".", m.dir+"/alias")
+	m.run("sh", "-c", `mkdir -p "$1/.repltool" && for b in "$1/data" "$1/data2"; do printf '# repltool %s: begin\nx:*:*:y:z\n# repltool %s: end\n' "$b" "$b" >"$1/.repltool/old-${b##*/}.pass"; done
+chmod -R go= "$1/.repltool"`, "sh", m.dir)
+	h := m.discover(w)
+	if len(h.EarlierPassfiles) != 1 || h.EarlierPassfiles[0].Path != m.dir+"/.repltool/old-data.pass" || !strings.Contains(h.EarlierPassfiles[0].Text.Reveal(), "x:*:*:y:z\n") {
+		t.Errorf("earlier password files: %+v", h.EarlierPassfiles)
+	}
+	w.DataDir = m.dir + "/alias/data"
+	check(t, "under another path", m.discover(w).Machine, first.Machine)
+	m.run("mkdir", m.dir+"/data")
+	there := m.discover(w).Machine.DataDir
+	w = m.want()
+	check(t, "once it exists", m.discover(w).Machine.DataDir, there)
+}
+
 // A path that the system cannot answer about is not one that does not exist.
 func TestDiscoverUnknown(t *testing.T) {
 	m := newMachine(t)

@@ -9,8 +9,10 @@ import (
 // file of the machine can hold, any bytes are content.
 type fields struct {
 	text map[string]string
-	dirs []string // these two in the order of the answer
+	dirs []string // these three in the order of the answer
 	jobs []string
+	// earlier are password files, the path before the text
+	earlier []string
 }
 
 // parseFields reads an answer; false when its end is missing.
@@ -22,6 +24,8 @@ func parseFields(out []byte, boundary string) (*fields, bool) {
 		switch {
 		case name == "dir":
 			f.dirs = append(f.dirs, text)
+		case name == "earlier_pass":
+			f.earlier = append(f.earlier, text)
 		default:
 			if id, ok := jobOf(name); ok {
 				f.jobs = append(f.jobs, id)

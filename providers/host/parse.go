@@ -52,9 +52,11 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 			h.Data.Mode = is.mode
 		}
 	}
+	h.Machine = f.machine(h.DataDir)
 	h.Version, _ = strconv.Atoi(f.line("version"))
 	h.Port, _ = strconv.Atoi(f.line("port"))
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))
+	h.EarlierPassfiles = f.earlierPassfiles(w.NodeName)
 	h.Dirs, h.AsideDirs = f.parseDirs(), linked(f.text["aside"])
 	h.Jobs, h.AsideJob = f.jobsOf(h.DataDir)
 	h.Data.Unstarted, h.Data.Initdb, h.Data.Manifest = f.has("data.unstarted"), f.has("data.initdb"), f.has("data.manifest")
@@ -99,21 +101,35 @@ func (f *fields) serverLog(h *facts.Host, w Want) string {
 }
 
 type stat struct {
+	id       string // device and inode
 	mode     uint32
 	owner    string
 	modified float64
 }
 
+// machine answers what tells the machine, its network and the data directory from others.
+func (f *fields) machine(dataDir string) facts.Machine {
+	m := facts.Machine{Boot: f.line("boot")}
+	if is := f.stat("/proc/self/ns/net"); is != nil {
+		m.Network = is.id
+	}
+	up := f.line("data.up")
+	if is := f.stat(up); is != nil && strings.HasPrefix(dataDir, up) {
+		m.DataDir = is.id + dataDir[len(up):]
+	}
+	return m
+}
+
 // stat answers what is told of a path; nil for one that is not there.
 func (f *fields) stat(path string) *stat {
 	for line := range strings.Lines(f.text["stats"]) {
-		words := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4) // mode, seconds, owner, path
-		if len(words) < 4 || words[3] != path {
+		words := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 5) // device and inode, mode, seconds, owner, path
+		if len(words) < 5 || words[4] != path {
 			continue
 		}
-		bits, _ := strconv.ParseUint(words[0], 8, 32)
-		seconds, _ := strconv.ParseFloat(words[1], 64)
-		return &stat{mode: uint32(bits) & 0o777, owner: words[2], modified: seconds}
+		bits, _ := strconv.ParseUint(words[1], 8, 32)
+		seconds, _ := strconv.ParseFloat(words[2], 64)
+		return &stat{id: words[0], mode: uint32(bits) & 0o777, owner: words[3], modified: seconds}
 	}
 	return nil
 }
@@ -136,6 +152,15 @@ func (f *fields) secretFile(name, node string) facts.SecretFile {
 		secret.Text = topology.NewSecret("node."+node+".passfile", file.Text)
 	}
 	return secret
+}
+
+func (f *fields) earlierPassfiles(node string) []facts.SecretFile {
+	var all []facts.SecretFile
+	for _, file := range f.earlier {
+		path, text, _ := strings.Cut(file, "\n")
+		all = append(all, facts.SecretFile{Path: path, Exists: true, Text: topology.NewSecret("node."+node+".passfile", text)})
+	}
+	return all
 }
 
 // control reads what pg_controldata said. A cluster whose control file does not

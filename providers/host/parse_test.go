@@ -23,7 +23,7 @@ func answer(pairs ...string) []byte {
 func TestParseHost(t *testing.T) {
 	h, err := parseHost(answer("version", "15", "data", "/d", "layout", "bare",
 		"dir", "/a b\nempty 1 0 pg_tblspc/16384\nit is a symbolic link\nFilesystem 1024-blocks Used Available Capacity Mounted on\n/dev/x y 100 40 -5 40% /a b",
-		"stats", "700 1.5 dba /d\n640 12.5 postgres /c\n", "conf.path", "/c", "conf.text", "a\n\nB conf.text",
+		"stats", "64:2 700 1.5 dba /d\n64:3 640 12.5 postgres /c\n", "conf.path", "/c", "conf.text", "a\n\nB conf.text",
 		"job.1.running", "0", "job.1.argv", "pg_basebackup\x00-D\x00/d\x00", "job.1.status", "3\n",
 		"job.2.running", "1", "job.2.argv", "sleep\x00/other\x00",
 		"resolved", "h 10.0.0.2 10.0.0.1 10.0.0.2\ngone\n",
@@ -75,7 +75,7 @@ func TestParseHostErrors(t *testing.T) {
 // Any bytes of a file come through, and nothing makes the reader fall over.
 func FuzzParseHost(f *testing.F) {
 	f.Add("x", []byte("\nB end\n"))
-	f.Add("a\n\nb\x00\xff\n", []byte("noise\nB version\n15\nB stats\n-1 x\nB job.a.argv\n\nB dir\n"))
+	f.Add("a\n\nb\x00\xff\n", []byte("noise\nB version\n15\nB stats\n64:1 -1 x\nB job.a.argv\n\nB dir\n"))
 	f.Add("\nB", answer("version", "15", "running", "1"))
 	f.Add("", []byte("\nB version\n15\nB data\n/d\nB job.argv\nx\nB job..argv\n/d\x00\nB job.../../x.argv\n/d\x00\nB end\n"))
 	f.Fuzz(func(t *testing.T, text string, raw []byte) {
@@ -87,7 +87,7 @@ func FuzzParseHost(f *testing.F) {
 			}
 		}
 		boundary := newBoundary()
-		out := "\n" + boundary + " version\n15\n" + boundary + " conf.path\n/c\n" + boundary + " stats\n600 1 u /c\n" + boundary + " conf.text\n" + text + "\n" + boundary + " end\n"
+		out := "\n" + boundary + " version\n15\n" + boundary + " conf.path\n/c\n" + boundary + " stats\n64:1 600 1 u /c\n" + boundary + " conf.text\n" + text + "\n" + boundary + " end\n"
 		h, err := parseHost([]byte(out), boundary, Want{}, "u")
 		if err != nil || h.Conf.Text != text {
 			t.Errorf("%q came through as %+v, %v", text, h, err)
