@@ -106,4 +106,6 @@ type SecretFile struct {
 	Text   topology.Secret
 	Mode   uint32
 	Owner  string
+	// Stamp is when postgresql.auto.conf was last written, as stat writes it.
+	Stamp string `json:",omitempty"`
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg/conftext"
@@ -45,8 +44,13 @@ func (s *scope) start(n *topology.Node) *draft {
 	}
 	d.step(n, "start", control(n, h, "start"))
 	s.awaitStart(d, n)
-	if sb != nil && s.running(sb.Upstream) && !s.lost(n) {
+	if sb == nil {
+		s.wakeFollowers(d, n)
+		return d
+	}
+	if s.knowsConn(n) && s.running(sb.Upstream) && !s.lost(n) {
 		s.awaitNewReceiver(d, n)
+		s.removePrevious(d, sb)
 	}
 	s.wakeFollowers(d, n)
 	return d
@@ -63,15 +67,7 @@ func (s *scope) wakeFollowers(d *draft, n *topology.Node) {
 	}
 }
 
-// passfileOfDown mends the passfile of a standby that is down, where it has one.
-func (s *scope) passfileOfDown(d *draft, sb *topology.Standby) {
-	file, wanted := s.found(sb.Node).Host.Passfile, s.standbyPasswords(sb)
-	if s.cluster.Replication.Role.Password.IsSet() && file.Exists && !s.passfileFits(sb.Node, file, wanted) {
-		s.writePassfile(d, sb.Node, file, wanted)
-	}
-}
-
-// downParameters writes the block of a node that is down. It is a change of its own: a
+// downParameters writes the files of a node that is down. It is a change of its own: a
 // primary that runs is restarted with more of a hot-standby parameter only after it. Where
 // no block is there, only the port and what the start needs are written.
 func (s *scope) downParameters(n *topology.Node) *draft {
@@ -86,7 +82,11 @@ func (s *scope) downParameters(n *topology.Node) *draft {
 	if len(lines) > 0 && !block.is(confRevealed(lines), conftext.Last) {
 		d.step(n, "write the block", s.confFile(n, lines, h.Conf.Text))
 	}
-	s.resetOfDown(d, n, lines)
+	var own []line
+	if sb := s.cluster.Standby(n); sb != nil {
+		own = s.repointDown(d, sb)
+	}
+	s.editDown(d, n, s.overrides(n, lines), own)
 	return d
 }
 
@@ -202,24 +202,14 @@ func lastValue(text, name string) (value string, there bool) {
 	return value, there
 }
 
-// resetSettings takes lines out of a file of which the digest is known.
-const resetSettings = `[ "$(sha256sum <"$1")" = "$2  -" ] || { echo "$1 was changed since the plan was made" >&2; exit 1; }; ` +
-	`sed --in-place --regexp-extended "/^($3) *=/Id" "$1" && sync "$1"`
-
-// resetOfDown takes the hot-standby parameters of the block out of postgresql.auto.conf,
-// which would override it.
-func (s *scope) resetOfDown(d *draft, n *topology.Node, lines []line) {
-	auto := s.found(n).Host.AutoConf
-	var names []string
-	for _, name := range hotStandby() {
-		v, there := lastValue(auto.Text.Reveal(), name)
-		if there && hasLine(lines, name) && (limitOf(v) < limitOf(lineOf(lines, name)) || s.given(n, name) && limitOf(v) != limitOf(lineOf(lines, name))) {
-			names = append(names, name)
-		}
-	}
-	if len(names) > 0 {
-		d.command(n, "take the override away", "sh", "-c", resetSettings, "sh", auto.Path, HashFile([]byte(auto.Text.Reveal())), strings.Join(names, "|"))
-	}
+// overrides are the hot-standby parameters of the block that postgresql.auto.conf overrides
+// with less than the start needs, or with another value than the topology gives.
+func (s *scope) overrides(n *topology.Node, lines []line) []string {
+	return slices.DeleteFunc(hotStandby(), func(name string) bool {
+		v, there := lastValue(s.found(n).Host.AutoConf.Text.Reveal(), name)
+		wanted := limitOf(lineOf(lines, name))
+		return !there || !hasLine(lines, name) || limitOf(v) >= wanted && (limitOf(v) == wanted || !s.given(n, name))
+	})
 }
 
 // limitOf is the number of a hot-standby parameter, which has no unit; 0 for none.

@@ -213,7 +213,7 @@ func compactOp(op Op) string {
 	case File:
 		return op.Path + "\n" + strings.TrimSuffix(op.Diff, "\n")
 	case Command:
-		return strings.Replace(strings.Join(op.Argv, " "), startCheck, "START_CHECK", 1)
+		return strings.NewReplacer(startCheck, "START_CHECK", editSettings, "EDIT_SETTINGS").Replace(strings.Join(op.Argv, " "))
 	case Wait:
 		kind := "wait: "
 		if op.Gate {

@@ -151,7 +151,7 @@ func (s *scope) checkStandby(sb *topology.Standby, f *facts.Node, out *findings)
 		out.finding(s.nodeAddress(n), s.rangeOf(n), "Timelines have parted",
 			"%s is on timeline %d, and its primary %s on %d: it has seen a promotion that the primary has not. Clone it again with -replace=%s, or name the right primary.",
 			n.Name, f.Server.Timeline, s.cluster.Primary.Name, p.Server.Timeline, s.standbyAddress(n))
-	case f.Server != nil && s.repointed(sb):
+	case s.knowsConn(n) && s.repointed(sb):
 		s.checkReach(sb, f, out)
 	}
 }

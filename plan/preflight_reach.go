@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/facts"
-	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -72,8 +71,8 @@ func (v *subscription) checkReach(out *findings) {
 	}
 }
 
-// repointed tells that a standby which runs gets another address of its upstream.
+// repointed tells that a standby gets another address of its upstream.
 func (s *scope) repointed(sb *topology.Standby) bool {
-	now, wanted := conninfo.Map(s.found(sb.Node).Server.ConnInfo.Reveal()), s.connInfo(sb)
+	now, wanted := s.connNow(sb.Node), s.connInfo(sb)
 	return !sameHost(now["host"], wanted["host"]) || portOf(now) != portOf(wanted)
 }

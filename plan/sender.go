@@ -16,13 +16,18 @@ import (
 
 const applicationKey = "application_name"
 
-// applicationName is the name under which a standby that runs is seen upstream.
+// applicationName is the name under which a standby is seen upstream, or was before it went
+// down.
 func (s *scope) applicationName(n *topology.Node) string {
-	f := s.found(n)
-	if f.Server == nil {
+	if f := s.found(n); f.Server != nil {
+		return f.Server.SeenAs()
+	}
+	conn, known := s.connText(n)
+	if !known {
 		return n.Name
 	}
-	return f.Server.SeenAs()
+	cluster, _ := s.standbyValue(n, "cluster_name")
+	return seenAs(conninfo.Map(conn)[applicationKey], cluster)
 }
 
 // seenAs is the name of a WAL receiver: what its connection string says, else
@@ -34,11 +39,12 @@ func seenAs(application, cluster string) string { return cmp.Or(application, clu
 // the one that it has: somebody's own set, or another program, may know it by that. One
 // that is cloned again has the node's name unless the set knows it by another.
 func (s *scope) standbyName(sb *topology.Standby) string {
-	n, f := sb.Node, s.found(sb.Node)
-	if f.Server == nil || f.Server.ConnInfo.Reveal() == "" || slices.Contains(s.syncMembers(), n) {
+	n := sb.Node
+	conn, known := s.connText(n)
+	if !known || slices.Contains(s.syncMembers(), n) {
 		return n.Name
 	}
-	has := conninfo.Map(f.Server.ConnInfo.Reveal())[applicationKey]
+	has := conninfo.Map(conn)[applicationKey]
 	if has == facts.BaseBackup || slices.Contains(n.Earlier, has) && !s.setNames(has) || s.recloned(n) && !s.setNames(s.applicationName(n)) {
 		return n.Name
 	}
@@ -50,6 +56,8 @@ func (s *scope) willBeSeenAs(sb *topology.Standby) string {
 	cluster := ""
 	if f := s.found(sb.Node); f.Server != nil {
 		cluster = f.Server.InForce("cluster_name")
+	} else {
+		cluster, _ = s.standbyValue(sb.Node, "cluster_name")
 	}
 	return seenAs(s.standbyName(sb), cluster)
 }

@@ -42,6 +42,9 @@ func (s *scope) wantedSlots() []wantedSlot {
 func slots(s *scope, out *findings) {
 	wanted := s.wantedSlots()
 	for _, w := range wanted {
+		if w.fed != nil && !s.found(w.fed).Complete() && s.running(w.on) && s.foundSlot(w.on, w.Name) == nil {
+			continue // not compared: the standby is not known to need it
+		}
 		if s.running(w.on) || s.willRun(w.on) {
 			out.put(s.slot(w, out))
 		}
@@ -153,7 +156,7 @@ func (s *scope) goneSlots(wanted []wantedSlot, out *findings) {
 		case n != nil && (slotWanted(wanted, n, m.name) || s.droppedWithRemake(m.name)):
 		case n == nil || !s.running(n) && !s.recloned(n):
 			out.tellUnmanaged(m.address, m.in, "slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", ident(m.name), m.in, m.in)
-		case s.tellKept(n, m.name, out):
+		case s.tellKept(n, m.name, out), s.tellUnreadUser(n, m.name, out):
 		default:
 			moves := slices.ContainsFunc(wanted, func(w wantedSlot) bool { return w.Name == m.name })
 			s.goneSlot(m, n, moves, out)
@@ -185,6 +188,11 @@ func (s *scope) goneSlot(m row, n *topology.Node, moves bool, out *findings) {
 	}
 	d := s.gone(address, n, found != nil)
 	d.after = append(append(d.after, s.syncAddress(), s.syncedSlotsAddress()), s.standbyAddresses()...)
+	for _, sb := range s.cluster.Standbys {
+		if s.isDown(sb.Node) && s.slotInUse(sb, n) == m.name {
+			d.after = append(d.after, s.nodeAddress(sb.Node)) // it starts with another one
+		}
+	}
 	d.after = append(d.after, s.subscriptionAddresses()...)
 	if moves {
 		d.after = append(d.after, s.address("slot", m.name)) // where it is now is written down first
@@ -264,9 +272,13 @@ func (s *scope) leavesSlot(n *topology.Node, slot string) bool {
 	return s.leavingSubscription(slot) != ""
 }
 
-// slotInUse answers the slot of n that a standby uses now, or "".
+// slotInUse answers the slot of n that a standby uses now, or used before it went down, or "".
 func (s *scope) slotInUse(sb *topology.Standby, n *topology.Node) string {
 	f := s.found(sb.Node)
+	if s.isDown(sb.Node) && s.sameAddress(sb.Node, s.connNow(sb.Node)["host"], n.Address) {
+		slot, _ := s.standbyValue(sb.Node, "primary_slot_name")
+		return slot
+	}
 	if f.Server == nil || !f.Server.InRecovery || s.followed(sb) != n {
 		return ""
 	}

@@ -82,3 +82,22 @@ func (s *scope) remains(is *facts.Subscription, database string) bool {
 	}
 	return true
 }
+
+// tellUnreadUser reports a physical slot that stays, since a standby that could not be read
+// may use it: the slot that the topology has for that one is not there yet.
+func (s *scope) tellUnreadUser(n *topology.Node, slot string, out *findings) bool {
+	found := s.foundSlot(n, slot)
+	if found == nil || found.Type != topology.SlotPhysical {
+		return false
+	}
+	for _, sb := range s.cluster.Standbys {
+		if s.found(sb.Node).Complete() || sb.Slot != "" && s.running(sb.Upstream) && s.foundSlot(sb.Upstream, sb.Slot) != nil {
+			continue
+		}
+		out.tellHealth(Warning, s.address("slot", slot), "Apply again once "+sb.Node.Name+" can be read.",
+			"slot %s on %s is not defined in the topology any more, but %s could not be read and may use it: it stays", ident(slot), n.Name, sb.Node.Name)
+		out.unchanged++
+		return true
+	}
+	return false
+}

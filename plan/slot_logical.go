@@ -42,10 +42,11 @@ func (s *scope) slotPublications(w wantedSlot) []topology.Address {
 }
 
 // mayMake is false for the slot of a subscription that is there already, or may be,
-// and for one that the user makes.
+// for one that the user makes, and for that of a standby that could not be read: nobody
+// knows which slot that one uses.
 func (s *scope) mayMake(w wantedSlot) bool {
 	if w.by == nil {
-		return true
+		return w.fed == nil || s.found(w.fed).Complete()
 	}
 	of := s.of(w.by.Cluster)
 	local, unknown := of.logical(w.by.Database)

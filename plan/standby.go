@@ -185,13 +185,16 @@ func (s *scope) connInfo(sb *topology.Standby) map[string]string {
 	if s.copiesSlots(sb.Node) {
 		c["dbname"] = maintenance
 	}
-	server := s.found(sb.Node).Server
-	if server == nil {
+	text, known := s.connText(sb.Node)
+	if !known {
 		return c
 	}
-	now := conninfo.Map(server.ConnInfo.Reveal())
+	now := conninfo.Map(text)
 	c = keepRest(now, c, alwaysSaid())
-	if r := server.Receiver; r != nil && r.SenderHost == sb.Upstream.Address && r.SenderPort == sb.Upstream.Port {
+	server := s.found(sb.Node).Server
+	if server == nil {
+		keepHosts(now, c)
+	} else if r := server.Receiver; r != nil && r.SenderHost == sb.Upstream.Address && r.SenderPort == sb.Upstream.Port {
 		keepHosts(now, c)
 	}
 	return c
@@ -200,11 +203,7 @@ func (s *scope) connInfo(sb *topology.Standby) map[string]string {
 // checkSecrets refuses to write a primary_conninfo again that has secrets which the
 // topology cannot express.
 func (s *scope) checkSecrets(sb *topology.Standby, out *findings) {
-	server := s.found(sb.Node).Server
-	if server == nil {
-		return
-	}
-	now := conninfo.Map(server.ConnInfo.Reveal())
+	now := s.connNow(sb.Node)
 	if lost := lostSecrets(now); len(lost) > 0 && (s.recloned(sb.Node) || len(s.connDiffers(now, s.connInfo(sb), sb)) > 0) {
 		out.fail(s.rangeOf(sb.Node), "Connection parameter would be lost",
 			"%s: primary_conninfo changes, and has %s, a secret that the topology cannot express. Take it out of primary_conninfo (for a client certificate, use a key without a passphrase that only its owner can read), then plan again.",

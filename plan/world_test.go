@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/internal/pg/scram"
 	"github.com/repltool/repltool/topology"
@@ -241,7 +242,7 @@ func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string
 			}
 		}
 	case "down":
-		node.Server, node.Host.Running = nil, false
+		down(node)
 	case "unreachable":
 		*node = facts.Node{Name: name, Error: &facts.ReadError{Kind: facts.Unreachable, Text: "ssh: dial " + name + ": connection refused", Hint: "is the machine up?"}}
 	case "promoted":
@@ -313,6 +314,18 @@ func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string
 	default:
 		alterLogical(t, node, words, rest, directive)
 	}
+}
+
+// down stops a node's server: what it starts with stands in its files.
+func down(node *facts.Node) {
+	h, server := node.Host, node.Server
+	var text string
+	if server.InRecovery {
+		text = conftext.FormatSetting("primary_conninfo", server.ConnInfo.Reveal()) + "\n" +
+			conftext.FormatSetting("primary_slot_name", server.InForce("primary_slot_name")) + "\n"
+	}
+	h.AutoConf = facts.SecretFile{Path: h.DataDir + "/" + autoConf, Exists: true, Stamp: "STAMP", Text: topology.NewSecret("", text)}
+	node.Server, h.Running = nil, false
 }
 
 // replaceAll does s/OLD/NEW/ with \n for a new line; an empty OLD puts NEW in front.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/topology"
@@ -14,10 +15,14 @@ import (
 // readStandbyPassfile reads the password file of a standby that somebody else set up, to
 // tell whether it can be left as it is. It costs a round trip there and nowhere else.
 func readStandbyPassfile(ctx context.Context, conn host.Conn, found *facts.Node) {
-	if found.Server == nil || !found.Server.InRecovery {
+	text := startConnInfo(found.Host)
+	if found.Server != nil {
+		text = found.Server.ConnInfo.Reveal()
+	}
+	if found.ServerError != nil || found.Server != nil && !found.Server.InRecovery {
 		return
 	}
-	said := conninfo.Map(found.Server.ConnInfo.Reveal())
+	said := conninfo.Map(text)
 	if said["host"] == "" || said["password"] != "" || said["passfile"] == found.Host.Passfile.Path {
 		return
 	}
@@ -30,4 +35,16 @@ func readStandbyPassfile(ctx context.Context, conn host.Conn, found *facts.Node)
 	found.Host.StandbyPassfile = &facts.SecretFile{
 		Path: said["passfile"], Exists: true, Mode: uint32(bits), Text: topology.NewSecret("node."+found.Name+".passfile", text),
 	}
+}
+
+// startConnInfo is the connection string with which a standby that is down starts; "" where
+// neither of its files has one.
+func startConnInfo(h *facts.Host) string {
+	text := ""
+	for _, s := range conftext.ParseConf(h.Conf.Text + "\n" + h.AutoConf.Text.Reveal()) {
+		if h.StandbySignal && conftext.SameName(s.Name, "primary_conninfo") {
+			text = s.Value
+		}
+	}
+	return text
 }

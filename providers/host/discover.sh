@@ -296,7 +296,7 @@ SUBSCRIPTIONS
 # waits aside.
 put_auto_conf() {
   f=$DATA/postgresql.auto.conf
-  [ $STATE != cluster ] || [ ! -f "$f" ] || [ ! -r "$f" ] || { put auto && cat -- "$f"; }
+  [ $STATE != cluster ] || [ ! -f "$f" ] || [ ! -r "$f" ] || { put auto && cat -- "$f" && put auto.stamp && LC_ALL=C stat -c %.9Y -- "$f"; }
   f=$DATA.repltool-old/postgresql.auto.conf
   [ ! -f "$f" ] || [ ! -r "$f" ] || { put aside_auto && cat -- "$f"; }
 }

@@ -214,6 +214,7 @@ func (f *fields) autoConf(name, dir, node string) facts.SecretFile {
 	if !file.Exists {
 		return facts.SecretFile{}
 	}
+	file.Stamp = f.line(name + ".stamp")
 	file.Text = topology.NewSecret("node."+node+".auto_conf", f.text[name])
 	return file
 }
