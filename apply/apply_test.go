@@ -171,13 +171,13 @@ func TestRefusedBeforeAnythingRuns(t *testing.T) {
 		want  string
 	}{
 		"text at the offset": {[]plan.Step{opStep("x", "pg1", plan.SQL{SQL: altered})}, "altered"},
-		"unknown secret":     {[]plan.Step{opStep("x", "pg1", plan.SQL{SQL: unknown})}, "role.other.password has no value here"},
+		"unknown secret":     {[]plan.Step{opStep("x", "pg1", plan.SQL{SQL: unknown})}, "role.other.password has no value"},
 		"unwritable secret":  {[]plan.Step{opStep("x", "pg1", plan.File{Content: multiline})}, "line break"},
-		"unknown node":       {[]plan.Step{sqlStep("x", "pg9", "")}, `node "pg9": no way to it`},
+		"unknown node":       {[]plan.Step{sqlStep("x", "pg9", "")}, `node "pg9": not connected`},
 		"unknown step":       {[]plan.Step{sqlStep("x", "pg1", "", "y")}, `requires "y"`},
 		"later step":         {[]plan.Step{sqlStep("x", "pg1", "", "y"), sqlStep("y", "pg1", "")}, `requires "y"`},
-		"one ID twice":       {[]plan.Step{sqlStep("x", "pg1", ""), sqlStep("x", "pg1", "")}, "not its own"},
-		"no argv":            {[]plan.Step{opStep("x", "pg1", plan.Command{})}, "without words"},
+		"one ID twice":       {[]plan.Step{sqlStep("x", "pg1", ""), sqlStep("x", "pg1", "")}, "not unique"},
+		"no argv":            {[]plan.Step{opStep("x", "pg1", plan.Command{})}, "without arguments"},
 		"no operation":       {[]plan.Step{opStep("x", "pg1", nil)}, "type <nil>"},
 	}
 	for name, c := range cases {
@@ -260,7 +260,7 @@ func TestSecondSignalLeavesAtOnce(t *testing.T) {
 		if got := len(r.MayStillRun()); got != 2 {
 			t.Errorf("%d may still run", got)
 		}
-		if text := r.Steps[1].Err.Error(); !strings.Contains(text, "job clone keeps running on pg2, and the next apply follows it") {
+		if text := r.Steps[1].Err.Error(); !strings.Contains(text, "job clone keeps running on pg2, and the next apply waits for it") {
 			t.Errorf("error: %s", text)
 		}
 		seen := len(w.events.events)
@@ -280,10 +280,10 @@ func TestStepTimeout(t *testing.T) {
 		r := Run(t.Context(), planOf(sqlStep("a", "pg1", ""),
 			opStep("b", "pg1", plan.Command{Argv: []string{"pg_ctl"}, Timeout: 90 * time.Second})), w.Env, Options{StepTimeout: time.Minute})
 		wantStates(t, r, "a=failed b=failed")
-		if got, want := r.Steps[1].Err.Error(), "pg1: do b: not done after 1m30s (session closed)"; got != want {
+		if got, want := r.Steps[1].Err.Error(), "pg1: do b: not finished after 1m30s (session closed)"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		if !errors.Is(r.Steps[0].Err, context.DeadlineExceeded) || !strings.Contains(r.Steps[0].Err.Error(), "not done after 1m") {
+		if !errors.Is(r.Steps[0].Err, context.DeadlineExceeded) || !strings.Contains(r.Steps[0].Err.Error(), "not finished after 1m") {
 			t.Errorf("got %v", r.Steps[0].Err)
 		}
 	})

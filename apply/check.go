@@ -8,7 +8,7 @@ import (
 )
 
 // errAltered is a plan that repltool did not make so.
-var errAltered = errors.New("the plan was altered; make a new one")
+var errAltered = errors.New("the plan file was modified; create a new plan")
 
 // check looks the whole plan over before its first step runs: what can be known
 // to fail must not fail halfway.
@@ -26,15 +26,15 @@ func check(p *plan.Plan, env Env) error {
 
 func checkStep(s plan.Step, seen map[string]bool, env Env) error {
 	if s.ID == "" || seen[s.ID] {
-		return fmt.Errorf("its ID is empty or not its own: %w", errAltered)
+		return fmt.Errorf("its ID is empty or not unique: %w", errAltered)
 	}
 	for _, id := range s.Requires {
 		if !seen[id] {
-			return fmt.Errorf("requires %q, which does not stand before it: %w", id, errAltered)
+			return fmt.Errorf("requires %q, which does not precede it: %w", id, errAltered)
 		}
 	}
 	if env.Machines[s.Node] == nil {
-		return fmt.Errorf("node %q: no way to it", s.Node)
+		return fmt.Errorf("node %q: not connected", s.Node)
 	}
 	return checkOp(s.Op, env)
 }
@@ -47,11 +47,11 @@ func checkOp(op plan.Op, env Env) error {
 		return checkText(op.Content, env)
 	case plan.Command:
 		if len(op.Argv) == 0 || op.Root && op.Job != "" {
-			return fmt.Errorf("a command without words, or a detached one as root: %w", errAltered)
+			return fmt.Errorf("a command without arguments, or a detached command that runs as root: %w", errAltered)
 		}
 	case plan.Wait:
 		if p := op.Progress; p != nil && env.Machines[p.Node] == nil {
-			return fmt.Errorf("node %q: no way to it", p.Node)
+			return fmt.Errorf("node %q: not connected", p.Node)
 		}
 	default:
 		return fmt.Errorf("an operation of type %T: %w", op, errAltered)
@@ -63,10 +63,10 @@ func checkOp(op plan.Op, env Env) error {
 func checkText(t plan.Text, env Env) error {
 	for _, use := range t.Secrets {
 		if !env.Secrets[use.Ref].IsSet() {
-			return fmt.Errorf("the secret %s has no value here", use.Ref)
+			return fmt.Errorf("secret %s has no value", use.Ref)
 		}
 		if use.Form == plan.FormSCRAM && env.SCRAM == nil {
-			return fmt.Errorf("the secret %s: nothing here makes verifiers", use.Ref)
+			return fmt.Errorf("secret %s: no password verifiers can be made", use.Ref)
 		}
 	}
 	_, err := t.Fill(func(use plan.SecretUse) (string, error) {

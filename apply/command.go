@@ -38,7 +38,7 @@ func (r *run) job(ctx context.Context, m Machine, s plan.Step, op plan.Command) 
 		r.events.emit(s, func(at At) Event { p.At = at; return p })
 	})
 	if err != nil && ctx.Err() != nil {
-		left := fmt.Errorf("job %s keeps running on %s, and the next apply follows it", op.Job, s.Node)
+		left := fmt.Errorf("job %s keeps running on %s, and the next apply waits for it", op.Job, s.Node)
 		if errors.Is(context.Cause(ctx), errHalted) {
 			return fmt.Errorf("%w: %w", left, errHalted)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrStale is a world that is not the one that the plan was made for.
-var ErrStale = errors.New("changed since the plan was made; make a new plan")
+var ErrStale = errors.New("changed since the plan was made; create a new plan")
 
 // restoreLimit bounds putting old bytes back, which happens even when the run is
 // left.
@@ -88,11 +88,11 @@ func (b before) matches(op plan.File) error {
 	case op.Replaces == "":
 		return nil
 	case op.Replaces == plan.Absent && b.exists:
-		return fmt.Errorf("%s: was absent, is there: %w", op.Path, ErrStale)
+		return fmt.Errorf("%s: did not exist, and exists now: %w", op.Path, ErrStale)
 	case op.Replaces == plan.Absent:
 		return nil
 	case !b.exists:
-		return fmt.Errorf("%s: was there, is absent: %w", op.Path, ErrStale)
+		return fmt.Errorf("%s: existed, and is gone now: %w", op.Path, ErrStale)
 	}
 	hash, err := plan.HashFile(b.content), error(nil)
 	if op.Block != nil {
@@ -102,7 +102,7 @@ func (b before) matches(op plan.File) error {
 		return fmt.Errorf("%s: %w", op.Path, err)
 	}
 	if hash != op.Replaces {
-		return fmt.Errorf("%s: its text is another one: %w", op.Path, ErrStale)
+		return fmt.Errorf("%s: has other content: %w", op.Path, ErrStale)
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func verify(ctx context.Context, m Machine, op plan.File) error {
 	for i, row := range rows {
 		lines[i] = strings.Join(row, " | ")
 	}
-	return fmt.Errorf("%s: the server refuses it: %s", op.Path, strings.Join(lines, "; "))
+	return fmt.Errorf("%s: rejected by the server: %s", op.Path, strings.Join(lines, "; "))
 }
 
 // restore puts back what was there, even when ctx is over: a file that was not
@@ -138,7 +138,7 @@ func (b before) restore(ctx context.Context, m Machine, op plan.File, why error)
 		err = m.RemoveFile(ctx, op.Path)
 	}
 	if err != nil {
-		return fmt.Errorf("%w; and the old bytes could not be put back: %w", why, err)
+		return fmt.Errorf("%w; restoring the previous content failed: %w", why, err)
 	}
-	return fmt.Errorf("%w; the old bytes are back", why)
+	return fmt.Errorf("%w; the previous content was restored", why)
 }

@@ -40,7 +40,7 @@ func TestFileCheckRestores(t *testing.T) {
 			w, m := fileWorld(old)
 			r := Run(t.Context(), planOf(fileStep("bad\n", ""), sqlStep("reload", "pg1", "", "f")), w.Env, Options{})
 			wantStates(t, r, "f=failed reload=not tried(f)")
-			if want := "pg1: do f: /pg.conf: the server refuses it: 3 | syntax error; 4 | unrecognized name; the old bytes are back"; r.Steps[0].Err.Error() != want {
+			if want := "pg1: do f: /pg.conf: rejected by the server: 3 | syntax error; 4 | unrecognized name; the previous content was restored"; r.Steps[0].Err.Error() != want {
 				t.Errorf("got %q\nwant %q", r.Steps[0].Err, want)
 			}
 			if got, there := m.files[conf]; got != old || there != (old != "") {
@@ -139,7 +139,7 @@ func TestFileRestoreFails(t *testing.T) {
 	w, m := fileWorld("")
 	w.Machines["pg1"] = stubborn{m}
 	r := Run(t.Context(), planOf(fileStep("bad\n", "")), w.Env, Options{})
-	if text := r.Err().Error(); !strings.Contains(text, "could not be put back: read-only") || !strings.Contains(text, "syntax error") {
+	if text := r.Err().Error(); !strings.Contains(text, "content failed: read-only") || !strings.Contains(text, "syntax error") {
 		t.Errorf("error: %s", text)
 	}
 }

@@ -48,9 +48,9 @@ type LockedError struct {
 
 func (e *LockedError) Error() string {
 	if e.Passed {
-		return fmt.Sprintf("another apply has taken the lock of %s since the connection was lost", e.What)
+		return fmt.Sprintf("another apply has taken the lock on %s since the connection was lost", e.What)
 	}
-	return fmt.Sprintf("another apply holds the lock of %s: %s", e.What, e.Holder)
+	return fmt.Sprintf("another apply holds the lock on %s: %s", e.What, e.Holder)
 }
 
 // Lock is a lock that is held until it is released, or until the connection that

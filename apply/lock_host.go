@@ -39,7 +39,7 @@ type hostLock struct {
 func (h *hostLock) take(ctx context.Context, l *Locks) error {
 	node := l.nodes[h.node]
 	if node == nil {
-		return fmt.Errorf("%s: lock: no way to it", h.node)
+		return fmt.Errorf("%s: lock: not connected", h.node)
 	}
 	lock, err := node.LockHost(ctx, l.opts.Me)
 	if err != nil {
@@ -87,7 +87,7 @@ func (h *hostLock) renew(ctx context.Context, l *Locks) error {
 	h.mu.Lock()
 	lock, doubt := h.lock, h.doubt
 	h.mu.Unlock()
-	late := fmt.Errorf("%s: lock: its machine has not answered for %s", h.node, holdLimit)
+	late := fmt.Errorf("%s: lock: the host has not answered for %s", h.node, holdLimit)
 	select {
 	case <-lock.Lost():
 	default: // the machine has not answered yet

@@ -86,7 +86,7 @@ func (c *sqlLock) limit(ctx context.Context, s Session) error {
 func (l *Locks) open(ctx context.Context, name string) (Session, error) {
 	node := l.nodes[name]
 	if node == nil {
-		return nil, fmt.Errorf("%s: open session: no way to it", name)
+		return nil, fmt.Errorf("%s: open session: not connected", name)
 	}
 	s, err := node.OpenSession(ctx, application(l.opts.Me))
 	if err != nil {

@@ -63,7 +63,7 @@ func TestSecondComer(t *testing.T) {
 		if !errors.As(err, &locked) || locked.Holder.Who != "ann@desk" {
 			t.Fatalf("second: %v", err)
 		}
-		if want := "pg1: lock: another apply holds the lock of host pg1: ann@desk, since 2000-01-01 00:00:00 UTC, from desk, process 7"; err.Error() != want {
+		if want := "pg1: lock: another apply holds the lock on host pg1: ann@desk, since 2000-01-01 00:00:00 UTC, from desk, process 7"; err.Error() != want {
 			t.Errorf("got %q", err)
 		}
 		began := time.Now()
@@ -98,7 +98,7 @@ func TestSQLLockNamesItsHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = AcquireLocks(t.Context(), p, nodes, LockOptions{Me: Holder{Who: "bob"}})
-	want := "pg3: lock: another apply holds the lock of cluster.b on pg3: ann@desk, since 2023-11-14 22:13:20 UTC, from 10.0.0.9"
+	want := "pg3: lock: another apply holds the lock on cluster.b on pg3: ann@desk, since 2023-11-14 22:13:20 UTC, from 10.0.0.9"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -179,7 +179,7 @@ func TestHostLockIsTakenAgain(t *testing.T) {
 		}
 		servers["pg2"].drop(&Holder{Who: "eve"})
 		<-l.Lost()
-		if want := "a lock was lost: pg2: lock: another apply holds the lock of host pg2: eve"; l.Err().Error() != want {
+		if want := "a lock was lost: pg2: lock: another apply holds the lock on host pg2: eve"; l.Err().Error() != want {
 			t.Errorf("got %v", l.Err())
 		}
 		if err := l.Hold(t.Context()); err == nil {
@@ -203,7 +203,7 @@ func TestLostIsLost(t *testing.T) {
 		w.Locks = l
 		r := Run(t.Context(), planOf(sqlStep("a", "pg1", "")), w.Env, Options{})
 		wantStates(t, r, "a=not tried")
-		if r.Stopped == nil || !strings.Contains(r.Stopped.Error(), "another apply has taken the lock of host pg2 since the connection was lost") {
+		if r.Stopped == nil || !strings.Contains(r.Stopped.Error(), "another apply has taken the lock on host pg2 since the connection was lost") {
 			t.Errorf("stopped: %v", r.Stopped)
 		}
 		_ = l.Release()

@@ -97,7 +97,7 @@ func (r Report) String() string {
 		text += fmt.Sprintf(", %d failed: %v", n, failed[0].Err)
 	}
 	if n := len(cut); n > 0 {
-		text += fmt.Sprintf(", %d cut off", n)
+		text += fmt.Sprintf(", %d interrupted", n)
 	}
 	if r.Stopped != nil {
 		text += fmt.Sprintf(" (%v)", r.Stopped)

@@ -141,7 +141,7 @@ func (r *run) start(ctx context.Context) {
 }
 
 // errNotBegun is a step that was ready and did not begin.
-var errNotBegun = errors.New("not begun")
+var errNotBegun = errors.New("not started")
 
 // perform runs one step and tells of it, once every lock is known to be held.
 func (r *run) perform(ctx context.Context, t *task) {
@@ -251,7 +251,7 @@ func (r *run) abandon() {
 	for _, t := range r.tasks {
 		if t.state == running {
 			t.state = CutOff
-			t.err = r.secrets.clean(t.step, errors.New("left while it was running"))
+			t.err = r.secrets.clean(t.step, errors.New("interrupted while it was running"))
 			block(t.next, t.step.ID)
 		}
 	}

@@ -101,7 +101,7 @@ func (e *cleanError) Format(s fmt.State, _ rune) { fmt.Fprint(s, e.text) }
 func form(kind plan.SecretForm, secret topology.Secret, scram func(string) (string, error)) (string, error) {
 	text := secret.Reveal()
 	if strings.ContainsRune(text, 0) {
-		return "", errors.New("it has a zero byte, which PostgreSQL takes nowhere")
+		return "", errors.New("it contains a zero byte, which PostgreSQL does not accept")
 	}
 	switch kind {
 	case plan.FormSCRAM:
@@ -115,7 +115,7 @@ func form(kind plan.SecretForm, secret topology.Secret, scram func(string) (stri
 		return literal(strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(text)), nil
 	case plan.FormPassfile:
 		if strings.ContainsAny(text, "\r\n") {
-			return "", errors.New("it has a line break, which a password file cannot hold")
+			return "", errors.New("it contains a line break, which a password file cannot hold")
 		}
 		return strings.NewReplacer(`\`, `\\`, ":", `\:`).Replace(text), nil
 	default:

@@ -15,7 +15,7 @@ type Difference struct {
 }
 
 func (d Difference) String() string {
-	text := fmt.Sprintf("was %s, is %s", d.Was, d.Is)
+	text := fmt.Sprintf("planned: %s; now: %s", d.Was, d.Is)
 	if d.Address == "" {
 		return text
 	}
@@ -29,11 +29,11 @@ func Stale(saved, fresh *plan.Plan) []Difference {
 		return nil
 	}
 	s := &staleness{}
-	s.note("the topology", saved.TopologyHash, fresh.TopologyHash, "as planned", "edited since")
+	s.note("the topology", saved.TopologyHash, fresh.TopologyHash, "unchanged", "edited")
 	s.nodes(saved.Nodes, fresh.Nodes)
 	s.changes(saved, fresh)
 	if len(s.found) == 0 {
-		s.found = append(s.found, Difference{Was: "plan " + brief(saved.Fingerprint), Is: "plan " + brief(fresh.Fingerprint)})
+		s.found = append(s.found, Difference{Was: "fingerprint " + brief(saved.Fingerprint), Is: "fingerprint " + brief(fresh.Fingerprint)})
 	}
 	return s.found
 }
@@ -65,9 +65,9 @@ func (s *staleness) nodes(saved, fresh []plan.Node) {
 	pair(saved, fresh, func(n plan.Node) string { return n.Name }, func(was, is *plan.Node) {
 		switch {
 		case is == nil:
-			s.found = append(s.found, Difference{nodeAddress(was), "part of the topology", "gone from it"})
+			s.found = append(s.found, Difference{nodeAddress(was), "in the topology", "not in the topology"})
 		case was == nil:
-			s.found = append(s.found, Difference{nodeAddress(is), "not in the topology", "part of it"})
+			s.found = append(s.found, Difference{nodeAddress(is), "not in the topology", "in the topology"})
 		default:
 			s.node(was, is)
 		}
@@ -107,9 +107,9 @@ func (s *staleness) changes(saved, fresh *plan.Plan) {
 	pair(saved.Changes, fresh.Changes, func(c plan.Change) string { return c.Address }, func(was, is *plan.Change) {
 		switch {
 		case is == nil:
-			s.found = append(s.found, Difference{was.Address, "to " + string(was.Action), "in no need of a change"})
+			s.found = append(s.found, Difference{was.Address, string(was.Action), "no change needed"})
 		case was == nil:
-			s.found = append(s.found, Difference{is.Address, "in no need of a change", "to " + string(is.Action)})
+			s.found = append(s.found, Difference{is.Address, "no change needed", string(is.Action)})
 		default:
 			s.change(was, is, wasSteps[was.Address], isSteps[is.Address])
 		}
@@ -127,7 +127,7 @@ func stepsOf(p *plan.Plan) map[string][]plan.Step {
 func (s *staleness) change(was, is *plan.Change, wasSteps, isSteps []plan.Step) {
 	before := len(s.found)
 	a := was.Address
-	s.note(a, string(was.Action), string(is.Action), "to "+string(was.Action), "to "+string(is.Action))
+	s.note(a, string(was.Action), string(is.Action), string(was.Action), string(is.Action))
 	s.attributes(a, was.Attributes, is.Attributes)
 	s.plain(a, "impact", string(was.Impact), string(is.Impact))
 	if len(s.found) == before {
@@ -151,7 +151,7 @@ func (s *staleness) attributes(address string, saved, fresh []plan.Attribute) {
 // arrow prints an attribute's difference.
 func arrow(a *plan.Attribute) string {
 	if a == nil {
-		return "as wanted"
+		return "no difference"
 	}
 	return value(a.Before) + " -> " + value(a.After)
 }
@@ -194,7 +194,7 @@ func found(replaces string) string {
 	case plan.Absent:
 		return " absent"
 	case "":
-		return " made in this plan"
+		return " created by this plan"
 	}
 	return " with sha256 " + brief(replaces) + "…"
 }

@@ -30,40 +30,40 @@ func TestStale(t *testing.T) {
 		change func(p *plan.Plan)
 		want   []string
 	}{
-		"topology": {func(p *plan.Plan) { p.TopologyHash = "x" }, []string{"the topology: was as planned, is edited since"}},
+		"topology": {func(p *plan.Plan) { p.TopologyHash = "x" }, []string{"the topology: planned: unchanged; now: edited"}},
 		"failover": {
 			func(p *plan.Plan) { p.Nodes[0].Role, p.Nodes[0].Timeline = "standby", 2 },
-			[]string{"cluster.a.node.pg1: was role primary, is role standby", "cluster.a.node.pg1: was timeline 1, is timeline 2"},
+			[]string{"cluster.a.node.pg1: planned: role primary; now: role standby", "cluster.a.node.pg1: planned: timeline 1; now: timeline 2"},
 		},
-		"other cluster": {func(p *plan.Plan) { p.Nodes[0].SystemIdentifier = "8" }, []string{"cluster.a.node.pg1: was system identifier 7, is system identifier 8"}},
-		"down":          {func(p *plan.Plan) { p.Nodes[0] = plan.Node{Name: "pg1", Cluster: "cluster.a"} }, []string{"cluster.a.node.pg1: was reachable, is unreachable"}},
-		"node gone":     {func(p *plan.Plan) { p.Nodes = nil }, []string{"cluster.a.node.pg1: was part of the topology, is gone from it"}},
-		"node new":      {func(p *plan.Plan) { p.Nodes = append(p.Nodes, plan.Node{Name: "x"}) }, []string{"node.x: was not in the topology, is part of it"}},
-		"change done":   {func(p *plan.Plan) { p.Changes = p.Changes[1:] }, []string{"cluster.a.node.pg1.hba: was to update, is in no need of a change"}},
+		"other cluster": {func(p *plan.Plan) { p.Nodes[0].SystemIdentifier = "8" }, []string{"cluster.a.node.pg1: planned: system identifier 7; now: system identifier 8"}},
+		"down":          {func(p *plan.Plan) { p.Nodes[0] = plan.Node{Name: "pg1", Cluster: "cluster.a"} }, []string{"cluster.a.node.pg1: planned: reachable; now: unreachable"}},
+		"node gone":     {func(p *plan.Plan) { p.Nodes = nil }, []string{"cluster.a.node.pg1: planned: in the topology; now: not in the topology"}},
+		"node new":      {func(p *plan.Plan) { p.Nodes = append(p.Nodes, plan.Node{Name: "x"}) }, []string{"node.x: planned: not in the topology; now: in the topology"}},
+		"change done":   {func(p *plan.Plan) { p.Changes = p.Changes[1:] }, []string{"cluster.a.node.pg1.hba: planned: update; now: no change needed"}},
 		"change new": {
 			func(p *plan.Plan) { p.Changes = append(p.Changes, plan.Change{Address: "b", Action: plan.Create}) },
-			[]string{"b: was in no need of a change, is to create"},
+			[]string{"b: planned: no change needed; now: create"},
 		},
-		"action": {func(p *plan.Plan) { p.Changes[0].Action = plan.Create }, []string{"cluster.a.node.pg1.hba: was to update, is to create"}},
+		"action": {func(p *plan.Plan) { p.Changes[0].Action = plan.Create }, []string{"cluster.a.node.pg1.hba: planned: update; now: create"}},
 		"attribute": {
 			func(p *plan.Plan) { p.Changes[1].Attributes[0].Before = &other },
-			[]string{"cluster.a.node.pg1.parameters: was max_connections '100' -> '200', is max_connections '150' -> '200'"},
+			[]string{"cluster.a.node.pg1.parameters: planned: max_connections '100' -> '200'; now: max_connections '150' -> '200'"},
 		},
 		"attribute gone": {
 			func(p *plan.Plan) { p.Changes[1].Attributes = nil },
-			[]string{"cluster.a.node.pg1.parameters: was max_connections '100' -> '200', is max_connections as wanted"},
+			[]string{"cluster.a.node.pg1.parameters: planned: max_connections '100' -> '200'; now: max_connections no difference"},
 		},
 		"file": {func(p *plan.Plan) {
 			op := p.Steps[0].Op.(plan.File)
 			op.Replaces = plan.HashFile([]byte("new"))
 			p.Steps[0].Op = op
-		}, []string{"cluster.a.node.pg1.hba: was file /pg_hba.conf with sha256 cba06b5736fa…, is file /pg_hba.conf with sha256 11507a0e2f5e…"}},
+		}, []string{"cluster.a.node.pg1.hba: planned: file /pg_hba.conf with sha256 cba06b5736fa…; now: file /pg_hba.conf with sha256 11507a0e2f5e…"}},
 		"statement": {
 			func(p *plan.Plan) { p.Steps[1].Op = plan.SQL{SQL: plan.Text{Text: "SELECT 2"}} },
-			[]string{"cluster.a.node.pg1.parameters: was sql SELECT 1, is sql SELECT 2"},
+			[]string{"cluster.a.node.pg1.parameters: planned: sql SELECT 1; now: sql SELECT 2"},
 		},
-		"steps":   {func(p *plan.Plan) { p.Steps = p.Steps[:1] }, []string{"cluster.a.node.pg1.parameters: was number of steps 1, is number of steps 0"}},
-		"unknown": {func(p *plan.Plan) { p.Fingerprint = "0123456789abcdef" }, []string{"was plan f, is plan 0123456789ab"}},
+		"steps":   {func(p *plan.Plan) { p.Steps = p.Steps[:1] }, []string{"cluster.a.node.pg1.parameters: planned: number of steps 1; now: number of steps 0"}},
+		"unknown": {func(p *plan.Plan) { p.Fingerprint = "0123456789abcdef" }, []string{"planned: fingerprint f; now: fingerprint 0123456789ab"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

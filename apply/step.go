@@ -73,7 +73,7 @@ func (e *timeoutError) Error() string {
 	if e.stalled {
 		return fmt.Sprintf("no progress for %s", short(e.after))
 	}
-	return fmt.Sprintf("not done after %s", short(e.after))
+	return fmt.Sprintf("not finished after %s", short(e.after))
 }
 
 // Is makes it a context.DeadlineExceeded.

@@ -126,7 +126,7 @@ func unmet(op plan.Wait, cause error, last string) error {
 		err = fmt.Errorf("%w; last seen: %s", err, last)
 	}
 	if op.Gate && op.Else != "" {
-		err = fmt.Errorf("%w; stopped here, since %s", err, op.Else)
+		err = fmt.Errorf("%w; stopped here because %s", err, op.Else)
 	}
 	return err
 }

@@ -63,10 +63,10 @@ func TestWaitTimesOut(t *testing.T) {
 		err  error
 		want string
 	}{
-		"gate":     {plan.Wait{What: "pg2 streaming", Else: "wave 5 would block commits", Gate: true}, [][]string{{"f", "lag 1GB"}}, nil, "pg1: do w: waiting for pg2 streaming: not done after 10m; last seen: lag 1GB; stopped here, since wave 5 would block commits"},
-		"refused":  {plan.Wait{What: "pg1 accepts connections"}, nil, errors.New("connection refused"), "pg1: do w: waiting for pg1 accepts connections: not done after 10m; last seen: connection refused"},
-		"false":    {plan.Wait{What: "x"}, [][]string{{"f"}}, nil, "pg1: do w: waiting for x: not done after 10m"},
-		"two rows": {plan.Wait{What: "x"}, [][]string{{"t"}, {"t"}}, nil, "pg1: do w: waiting for x: not done after 10m"},
+		"gate":     {plan.Wait{What: "pg2 streaming", Else: "wave 5 would block commits", Gate: true}, [][]string{{"f", "lag 1GB"}}, nil, "pg1: do w: waiting for pg2 streaming: not finished after 10m; last seen: lag 1GB; stopped here because wave 5 would block commits"},
+		"refused":  {plan.Wait{What: "pg1 accepts connections"}, nil, errors.New("connection refused"), "pg1: do w: waiting for pg1 accepts connections: not finished after 10m; last seen: connection refused"},
+		"false":    {plan.Wait{What: "x"}, [][]string{{"f"}}, nil, "pg1: do w: waiting for x: not finished after 10m"},
+		"two rows": {plan.Wait{What: "x"}, [][]string{{"t"}, {"t"}}, nil, "pg1: do w: waiting for x: not finished after 10m"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -26,20 +26,21 @@ func (a *app) applyCommand() *cobra.Command {
 	var o applyFlags
 	c := &cobra.Command{
 		Use: "apply [flags] [PLANFILE] [DIR]", GroupID: groupRun, Args: atMost(2, "a plan file and a directory"),
-		Short: "do it",
-		Long: "Plan, ask, and do what was planned. A saved plan runs exactly as saved, without a\n" +
-			"question, or is refused as stale. -auto-approve or a saved plan alone runs what is\n" +
-			"online, reloads, and copies into empty places; the rest needs -allow as well, or a\n" +
-			"yes at the prompt. The first Ctrl-C lets running steps end and leaves base\nbackups running, the second leaves at once.",
+		Short: "apply the changes",
+		Long: "Plan, ask for approval, and run exactly what was planned. A saved plan runs as saved, " +
+			"without asking, or is refused as stale. With -auto-approve or a saved plan, only changes " +
+			"that are online, that reload, or that copy into an empty place are run; all others also need " +
+			"-allow, or a yes at the prompt. The first Ctrl-C lets running steps finish and leaves base " +
+			"backups running; the second exits at once.",
 		Example: "  repltool apply\n  repltool apply main.plan\n  repltool apply -auto-approve -allow=restart",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.apply(c.Context(), args, &o)
 		},
 	}
 	o.register(c.Flags())
-	c.Flags().BoolVar(&o.autoApprove, "auto-approve", false, "do not ask")
-	c.Flags().StringSliceVar(&o.allow, "allow", nil, "allow besides a `LIST` of restart, drop, switchover, reclone, recreate")
-	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby, or make the subscription, at `ADDRESS` again; repeatable")
+	c.Flags().BoolVar(&o.autoApprove, "auto-approve", false, "do not ask for approval")
+	c.Flags().StringSliceVar(&o.allow, "allow", nil, "also approve the kinds of changes in `LIST`: restart, drop, switchover, reclone, recreate")
+	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby again, or recreate the slot or subscription, at `ADDRESS`; repeatable")
 	return c
 }
 
@@ -76,7 +77,7 @@ func (o *applyFlags) check() error {
 		switch plan.Allowance(word) {
 		case plan.AllowRestart, plan.AllowDrop, plan.AllowSwitchover, plan.AllowReclone, plan.AllowRecreate:
 		default:
-			return fmt.Errorf("-allow=%s: it is a list of restart, drop, switchover, reclone and recreate", word)
+			return fmt.Errorf("-allow=%s: must be a list of restart, drop, switchover, reclone and recreate", word)
 		}
 	}
 	return nil
@@ -87,6 +88,8 @@ func (x *application) arguments(args []string) error {
 	for _, arg := range args {
 		info, err := os.Stat(arg)
 		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return fmt.Errorf("there is no plan file or directory %q\nTo save a plan:\n  %s", arg, x.command("plan", "-out="+arg))
 		case err != nil:
 			return err
 		case info.IsDir() && x.dir == "":
@@ -94,7 +97,7 @@ func (x *application) arguments(args []string) error {
 		case !info.IsDir() && x.file == "":
 			x.file = arg
 		default:
-			return fmt.Errorf("apply takes one plan file and one directory, not %q as well", arg)
+			return fmt.Errorf("apply accepts one plan file and one directory; unexpected argument %q", arg)
 		}
 	}
 	if x.dir == "" {
@@ -104,7 +107,7 @@ func (x *application) arguments(args []string) error {
 		return nil
 	}
 	if len(x.o.targets)+len(x.o.replace) > 0 {
-		return fmt.Errorf("a saved plan runs as saved: -target and -replace belong to the plan command")
+		return fmt.Errorf("-target and -replace cannot be used with a saved plan: use them with repltool plan -out")
 	}
 	saved, err := readPlan(x.file)
 	x.saved = saved
@@ -123,7 +126,7 @@ func (x *application) run(ctx context.Context) error {
 		return exitError
 	}
 	if x.saved != nil && x.saved.TopologyHash != x.topology.Hash() {
-		return x.stale([]apply.Difference{{Address: "the topology", Was: "as planned", Is: "another: it or a variable was changed since"}})
+		return x.stale([]apply.Difference{{Address: "the topology", Was: "unchanged", Is: "edited, or a variable has another value"}})
 	}
 	x.live = x.connect(x.app, x.topology, &x.o.common)
 	defer x.live.Close()
@@ -195,8 +198,8 @@ func (x *application) stale(found []apply.Difference) error {
 	for _, d := range found {
 		detail += "  " + d.String() + "\n"
 	}
-	return x.refused(exitStale, "The saved plan is stale: nothing was done",
-		detail+"Make a new one:\n  "+x.command("plan", "-out="+x.file, dirWord(x.dir)))
+	return x.refused(exitStale, "Stale plan",
+		"Nothing was changed. Since the plan was saved, these changed:\n"+detail+"To save a new plan:\n  "+x.command("plan", "-out="+x.file, dirWord(x.dir)))
 }
 
 // locked tells who holds a lock.
@@ -205,6 +208,6 @@ func (x *application) locked(err error) error {
 	if !errors.As(err, &held) {
 		return err
 	}
-	return x.refused(exitStale, "Another apply holds a lock: nothing was done",
-		held.Error()+".\nWait for it:\n  "+x.command("apply", "-lock-timeout=10m", x.file, dirWord(x.dir)))
+	return x.refused(exitStale, "Lock held by another apply",
+		"Nothing was changed: "+held.Error()+".\nTo wait for it:\n  "+x.command("apply", "-lock-timeout=10m", x.file, dirWord(x.dir)))
 }

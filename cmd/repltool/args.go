@@ -79,13 +79,13 @@ func invalidValue(err *pflag.InvalidValueError) string {
 	f := err.GetFlag()
 	switch f.Value.Type() {
 	case "assignment":
-		return fmt.Sprintf("-%s: it must be NAME=VALUE", f.Name)
+		return fmt.Sprintf("-%s: must be NAME=VALUE", f.Name)
 	case "int":
-		return fmt.Sprintf("-%s=%s: it must be a number", f.Name, err.GetValue())
+		return fmt.Sprintf("-%s=%s: must be a number", f.Name, err.GetValue())
 	case "duration":
-		return fmt.Sprintf("-%s=%s: it must be a duration as 30s or 5m", f.Name, err.GetValue())
+		return fmt.Sprintf("-%s=%s: must be a duration, such as 30s or 5m", f.Name, err.GetValue())
 	case "bool":
-		return fmt.Sprintf("-%s=%s: it must be true or false", f.Name, err.GetValue())
+		return fmt.Sprintf("-%s=%s: must be true or false", f.Name, err.GetValue())
 	}
 	return fmt.Sprintf("-%s=%s: %v", f.Name, err.GetValue(), err.Unwrap())
 }
@@ -107,7 +107,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 			names = append(names, c.Name())
 		}
 	}
-	text := fmt.Sprintf("there is no command %q", name)
+	text := fmt.Sprintf("unknown command %q", name)
 	if near := topology.Nearest(name, names); near != "" {
 		text += fmt.Sprintf(". Did you mean %q?", near)
 	}
@@ -136,7 +136,7 @@ func dirOf(args []string) string {
 func atMost(n int, names string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > n {
-			return fmt.Errorf("%s takes %s, not %q as well\n%s", verbName(c), names, args[n], seeHelp(c))
+			return fmt.Errorf("%s accepts %s; unexpected argument %q\n%s", verbName(c), names, args[n], seeHelp(c))
 		}
 		return nil
 	}

@@ -17,9 +17,9 @@ func (x *application) refuseUnread(p *plan.Plan) error {
 	if len(unread) == 0 || len(p.Targets) > 0 {
 		return nil
 	}
-	return x.refused(exitError, "Some nodes could not be read: nothing was done",
-		fmt.Sprintf("The plan has changes for clusters of which these could not be read: %s. See above why.\n"+
-			"-target=ADDRESS limits the run to a part that does not need them.", strings.Join(unread, ", ")))
+	return x.refused(exitError, "Unreadable nodes",
+		fmt.Sprintf("Nothing was changed. The plan has changes for clusters with nodes that could not be read: %s. The reasons "+
+			"are given above.\nTo run the part that does not require them, use -target=ADDRESS.", strings.Join(unread, ", ")))
 }
 
 // unreadNodes are those that could not be read, of the clusters that have changes.
@@ -56,12 +56,12 @@ func (x *application) consent(ctx context.Context, p *plan.Plan) error {
 		return nil
 	}
 	if x.o.autoApprove {
-		return x.refused(exitError, "Some changes need -allow: nothing was changed",
-			strings.Join(grave, "\n")+"\nTo approve them:\n  "+x.approval(missing))
+		return x.refused(exitError, "Some changes need -allow",
+			strings.Join(grave, "\n")+"\nNothing was changed. To approve them, add:\n  "+x.approval(missing))
 	}
 	if x.o.json || !x.asks(x.o.common) {
-		return x.refused(exitError, "No terminal to ask for approval: nothing was changed",
-			"To approve:\n  "+x.approval(missing))
+		return x.refused(exitError, "No terminal to ask for approval",
+			"Nothing was changed. To approve, add:\n  "+x.approval(missing))
 	}
 	return x.ask(ctx, p, grave)
 }

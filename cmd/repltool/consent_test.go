@@ -104,7 +104,7 @@ func TestEditedTopology(t *testing.T) {
 	write(strings.Replace(oneServer, `"app" {`, `"app2" {`, 1))
 	edited := &stand{found: fresh()}
 	code, _, err := command(t, edited, "apply", "-auto-approve", "a.plan")
-	if code != int(exitStale) || !strings.Contains(err, "the topology: was as planned") || len(edited.ran) > 0 {
+	if code != int(exitStale) || !strings.Contains(err, "the topology: planned: unchanged; now: edited") || len(edited.ran) > 0 {
 		t.Errorf("exit code %d, ran %q\n%s", code, edited.ran, err)
 	}
 	write(oneServer)
@@ -116,10 +116,10 @@ func TestEditedTopology(t *testing.T) {
 // TestBadFlagsHideValues: what was meant for -var may be a secret.
 func TestBadFlagsHideValues(t *testing.T) {
 	for args, want := range map[string]string{
-		"plan -var=canary-word":      "-var: it must be NAME=VALUE",
-		"plan -parallelism=many":     "-parallelism=many: it must be a number",
-		"plan -timeout=4":            "-timeout=4: it must be a duration",
-		"plan -input=perhaps":        "-input=perhaps: it must be true or false",
+		"plan -var=canary-word":      "-var: must be NAME=VALUE",
+		"plan -parallelism=many":     "-parallelism=many: must be a number",
+		"plan -timeout=4":            "-timeout=4: must be a duration",
+		"plan -input=perhaps":        "-input=perhaps: must be true or false",
 		"plan -var x=1 -target -odd": "topology",
 	} {
 		t.Chdir(t.TempDir())

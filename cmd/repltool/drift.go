@@ -13,16 +13,16 @@ func (a *app) driftCommand() *cobra.Command {
 	var o common
 	c := &cobra.Command{
 		Use: "drift [flags] [DIR]", GroupID: groupSee, Args: atMost(1, "one directory"),
-		Short: "report what differs from the topology, for cron and CI",
-		Long: "Compare the clusters with the topology in DIR: differences with what would fix them,\n" +
-			"what nobody manages, and health. Nothing is changed. Exit code 0: in sync and healthy\n" +
-			"(with -quiet nothing is printed then); 2: drift, or a health error; 3: a node could\n" +
-			"not be read, the rest is in sync.",
+		Short: "report differences from the topology, for cron and CI",
+		Long: "Compare the clusters with the topology in DIR, and report differences with the changes that " +
+			"would remove them, unmanaged objects, and health. Nothing is changed. Exit code 0: in sync " +
+			"and healthy (with -quiet, nothing is printed); 2: drift, or a health error; 3: a node could " +
+			"not be read, and the rest is in sync.",
 		Example: "  repltool drift\n  repltool drift -quiet -json-into=drift.json",
 		RunE:    func(c *cobra.Command, args []string) error { return a.drift(c.Context(), dirOf(args), &o) },
 	}
 	o.register(c.Flags())
-	hideLockTimeout(c.Flags())
+	readsOnly(c.Flags())
 	return c
 }
 
@@ -36,7 +36,7 @@ func (a *app) drift(ctx context.Context, dir string, o *common) error {
 	}
 	next := ""
 	if len(r.plan.Changes) > 0 {
-		next = "Mend it: " + a.command(append(append([]string{"apply"}, o.again(r.topology)...), dirWord(dir))...)
+		next = "To fix: " + a.command(append(append([]string{"apply"}, o.again(r.topology)...), dirWord(dir))...)
 	}
 	r.plan.Diagnostics = r.withoutFindings()
 	return orExit(a.showPlan(o, r, next), driftCode(r))

@@ -37,7 +37,7 @@ func (x *application) record(ctx context.Context, locks *apply.Locks, report app
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordLimit)
 	defer cancel()
 	if err := locks.Record(ctx, report); err != nil {
-		x.tell([]plan.Diagnostic{{Severity: plan.Warning, Summary: "The ledger has no row of this apply", Detail: err.Error()}})
+		x.tell([]plan.Diagnostic{{Severity: plan.Warning, Summary: "Apply not recorded in the ledger", Detail: err.Error()}})
 	}
 }
 
@@ -47,7 +47,7 @@ func (x *application) observer(p *plan.Plan) (all view.Observers, say func(strin
 	done = func() {}
 	if !x.o.quiet && !x.o.json {
 		progress := view.NewProgress(x.err, x.errStyle(), p, view.ProgressOptions{
-			Live: x.app.live(), Now: x.now, Width: func() int { return x.errStyle().Width },
+			Live: x.app.live(), Each: x.o.verbose, Now: x.now, Width: func() int { return x.errStyle().Width },
 		})
 		all, say, done = append(all, progress), progress.Say, progress.Close
 	}
@@ -60,7 +60,7 @@ func (x *application) observer(p *plan.Plan) (all view.Observers, say func(strin
 func (x *application) next(r apply.Report) string {
 	words := append(x.o.again(x.topology), dirWord(x.dir))
 	if r.OK() {
-		return "See it: " + x.command(append([]string{"status"}, words...)...)
+		return "Check: " + x.command(append([]string{"status"}, words...)...)
 	}
 	return "Resume with: " + x.command(append([]string{"apply"}, words...)...)
 }

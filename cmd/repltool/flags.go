@@ -27,20 +27,23 @@ type common struct {
 
 func (o *common) register(f *pflag.FlagSet) {
 	o.variables.register(f)
-	f.StringArrayVar(&o.targets, "target", nil, "only what is at or under `ADDRESS`, and what that needs; repeatable")
-	f.IntVar(&o.parallelism, "parallelism", 10, "`N` nodes, and steps, at a time")
-	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "give up on a node that was not read after `DURATION`")
+	f.StringArrayVar(&o.targets, "target", nil, "only what is at or under `ADDRESS`, and what that requires; repeatable")
+	f.IntVar(&o.parallelism, "parallelism", 10, "read `N` nodes, and run as many steps, at a time")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "give up on a node that could not be read within `DURATION`")
 	f.BoolVar(&o.json, "json", false, "write JSON to stdout")
-	f.StringVar(&o.jsonInto, "json-into", "", "write the JSON to `FILE`, besides the text on stdout")
-	f.BoolVar(&o.quiet, "quiet", false, "no progress, changes without their steps, and nothing at all when in sync")
-	f.BoolVar(&o.verbose, "verbose", false, "checks and queries as well")
-	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait `DURATION` for another apply to end")
-	f.BoolVar(&o.input, "input", true, "never ask")
+	f.StringVar(&o.jsonInto, "json-into", "", "also write the JSON to `FILE`")
+	f.BoolVar(&o.quiet, "quiet", false, "no progress, no steps, and nothing at all when in sync")
+	f.BoolVar(&o.verbose, "verbose", false, "also show checks, queries and each unmanaged object")
+	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait up to `DURATION` for another apply to finish")
+	f.BoolVar(&o.input, "input", true, "do not ask for anything")
 }
 
-// hideLockTimeout is for verbs that take the flag, so that scripts may give it to all alike, and
-// no lock.
-func hideLockTimeout(f *pflag.FlagSet) { f.Lookup("lock-timeout").Hidden = true }
+// readsOnly is for verbs that run no steps and take no lock. They accept the flag of the
+// lock, so that a script can give it to all verbs alike, and do not show it.
+func readsOnly(f *pflag.FlagSet) {
+	f.Lookup("lock-timeout").Hidden = true
+	f.Lookup("parallelism").Usage = "read `N` nodes at a time"
+}
 
 func (o *common) detail() view.Detail {
 	switch {
@@ -79,8 +82,8 @@ func (o *common) again(t *topology.Topology) []string {
 type variables struct{ given []topology.Assignment }
 
 func (v *variables) register(f *pflag.FlagSet) {
-	f.Var(&assignment{into: v}, "var", "give a variable a value: `NAME=VALUE`; repeatable")
-	f.Var(&assignment{into: v, file: true}, "var-file", "read values of variables from `FILE`; repeatable")
+	f.Var(&assignment{into: v}, "var", "set a variable: `NAME=VALUE`; repeatable")
+	f.Var(&assignment{into: v, file: true}, "var-file", "read variables from `FILE`; repeatable")
 }
 
 func (v *variables) inputs(a *app) topology.Inputs {
@@ -104,7 +107,7 @@ func (a *assignment) Set(text string) error {
 		return nil
 	}
 	if name, _, ok := strings.Cut(text, "="); !ok || name == "" {
-		return fmt.Errorf("it must be NAME=VALUE")
+		return fmt.Errorf("must be NAME=VALUE")
 	}
 	a.into.given = append(a.into.given, topology.Assignment{Var: text})
 	return nil

@@ -24,15 +24,15 @@ func (a *app) fmtCommand() *cobra.Command {
 	var o fmtFlags
 	c := &cobra.Command{
 		Use: "fmt [flags] [DIR | FILE | -]", GroupID: groupWrite, Args: atMost(1, "one directory or file"),
-		Short: "lay topology files out in the one way",
-		Long: "Lay out the *.hcl files of DIR in the one way, and list those that changed. With \"-\"\n" +
-			"stdin is formatted to stdout. Exit code 3 of -check: a file would change.",
+		Short: "format topology files",
+		Long: "Rewrite the *.hcl files of DIR in the standard format, and list the files that changed. With " +
+			"\"-\", format stdin to stdout. With -check, exit code 3 means that a file would change.",
 		Example: "  repltool fmt\n  repltool fmt -check -diff -recursive\n  repltool fmt - < main.hcl",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.fmt(dirOf(args), o) },
 	}
-	c.Flags().BoolVar(&o.check, "check", false, "write nothing; exit code 3 when a file would change")
+	c.Flags().BoolVar(&o.check, "check", false, "do not write files; exit with 3 if a file would change")
 	c.Flags().BoolVar(&o.diff, "diff", false, "show what changes")
-	c.Flags().BoolVar(&o.recursive, "recursive", false, "the directories below as well")
+	c.Flags().BoolVar(&o.recursive, "recursive", false, "include subdirectories")
 	return c
 }
 
@@ -122,7 +122,7 @@ func (a *app) fmtStdin(o fmtFlags) error {
 		return err
 	}
 	if len(before) > topology.LargestSource {
-		return errors.New("stdin is larger than a topology file can be")
+		return errors.New("stdin is larger than the maximum size of a topology file")
 	}
 	const name = "stdin.hcl"
 	after, err := a.formatted(before, name)

@@ -19,8 +19,8 @@ func (a *app) initCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "init [flags] [DIR]", GroupID: groupWrite, Args: atMost(1, "one directory"),
 		Short: "write a starter topology",
-		Long: "Write a starter topology into DIR: a primary and two standbys over SSH or, with\n" +
-			"-local, on this machine alone. Nothing is written over, and no host is contacted.",
+		Long: "Write a starter topology into DIR: one primary and two standbys, over SSH or, with -local, " +
+			"on this machine alone. No file is overwritten, and no host is contacted.",
 		Example: "  repltool init\n  repltool init -local demo",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.init(dirOf(args), local) },
 	}
@@ -41,8 +41,8 @@ func (a *app) init(dir string, local bool) error {
 	if err := writeNew(path, text); err != nil {
 		return err
 	}
-	a.printf("Wrote %s: a primary and two standbys. Its comments tell what to change.\n", path)
-	a.printf("Look at it, then: export REPLTOOL_VAR_replicator_password=… && %s\n", a.command("plan", dirWord(dir)))
+	a.printf("Wrote %s: one primary and two standbys. Its comments say what to change.\n", path)
+	a.printf("Edit it, then run: export REPLTOOL_VAR_replicator_password=… && %s\n", a.command("plan", dirWord(dir)))
 	return nil
 }
 
@@ -54,7 +54,7 @@ func writeNew(path string, text []byte) error {
 	}
 	for _, pattern := range []string{"*.hcl", "*.hcl.json"} {
 		if found, _ := filepath.Glob(filepath.Join(dir, pattern)); len(found) > 0 {
-			return fmt.Errorf("%s is there already\ninit writes only where there is no topology. Name another directory:\n  repltool init DIR", found[0])
+			return fmt.Errorf("%s already exists\ninit does not overwrite a topology. Use another directory:\n  repltool init DIR", found[0])
 		}
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)

@@ -64,7 +64,7 @@ func (a *app) announce(t *topology.Topology, quiet bool) (done func()) {
 	if quiet || !a.live() {
 		return func() {}
 	}
-	a.err.Write([]byte("Reading the nodes …"))
+	a.err.Write([]byte("Reading nodes …"))
 	return func() { a.err.Write([]byte("\r\x1b[K")) }
 }
 

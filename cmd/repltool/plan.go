@@ -26,16 +26,16 @@ func (a *app) planCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "plan [flags] [DIR]", GroupID: groupRun, Args: atMost(1, "one directory"),
 		Short: "show what would change",
-		Long: "Read the clusters of the topology in DIR and show every statement, file edit and\n" +
-			"command that would make them so. Nothing is changed, and no lock is taken.",
+		Long: "Read the clusters of the topology in DIR, and show every statement, file edit and command " +
+			"that would make them match it. Nothing is changed, and no lock is taken.",
 		Example: "  repltool plan\n  repltool plan -out=main.plan && repltool apply main.plan\n  repltool plan -target=cluster.main.standby.pg2",
 		RunE:    func(c *cobra.Command, args []string) error { return a.plan(c.Context(), dirOf(args), o) },
 	}
 	o.register(c.Flags())
-	hideLockTimeout(c.Flags())
+	readsOnly(c.Flags())
 	c.Flags().StringVar(&o.out, "out", "", "save the plan to `FILE`, for apply")
-	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit code 2 when there are changes or drift")
-	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby, or make the subscription, at `ADDRESS` again; repeatable")
+	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit with 2 if there are changes or drift")
+	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby again, or recreate the slot or subscription, at `ADDRESS`; repeatable")
 	return c
 }
 
@@ -49,7 +49,7 @@ func (a *app) plan(ctx context.Context, dir string, o planFlags) error {
 	}
 	next := ""
 	if targets := readable(r.plan); len(r.plan.Changes) > 0 && targets != nil {
-		next = "Not every node could be read. To plan what does not need them: " + a.command(append([]string{"plan"}, o.planWords(r, dir, targets)...)...)
+		next = "Some nodes could not be read. To plan what does not require them: " + a.command(append([]string{"plan"}, o.planWords(r, dir, targets)...)...)
 	} else if len(r.plan.Changes) > 0 {
 		next = "Apply it: " + a.command(append([]string{"apply"}, o.applyWords(r, dir)...)...)
 	}

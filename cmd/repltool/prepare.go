@@ -40,7 +40,8 @@ func (x *application) prepare(ctx context.Context) (*reading, *apply.Locks, erro
 			return nil, nil, err
 		}
 	}
-	return nil, nil, fmt.Errorf("the clusters keep changing while they are read\nNothing was done. See what goes on:\n  repltool plan")
+	return nil, nil, fmt.Errorf("the clusters keep changing while repltool reads them\n" +
+		"Nothing was changed. To see the current state:\n  repltool plan")
 }
 
 // look reads the clusters and plans, for a saved plan as that one was made.

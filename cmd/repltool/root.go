@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/repltool/repltool/internal/view"
 )
 
 // The groups of verbs in -help.
@@ -22,9 +24,9 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "repltool COMMAND [flags] [DIR]",
 		Short: "PostgreSQL replication as code",
-		Long: "repltool describes PostgreSQL replication as code: a topology in HCL, a plan that\n" +
-			"shows every statement, file edit and command before anything happens, an apply that\n" +
-			"does exactly those, and a drift check.",
+		Long: "repltool describes PostgreSQL replication as code: a topology in HCL, a plan that shows " +
+			"every statement, file edit and command before anything happens, an apply that does exactly " +
+			"those, and a drift check.",
 		SilenceErrors: true, SilenceUsage: true, Version: version,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.changeDir() },
 		Args: func(c *cobra.Command, args []string) error {
@@ -43,12 +45,12 @@ func (a *app) root() *cobra.Command {
 	root.SetUsageFunc(usage)
 	root.SetHelpFunc(help)
 	f := root.PersistentFlags()
-	f.BoolVar(&a.noColor, "no-color", false, "no colours")
-	f.StringVar(&a.chdir, "chdir", "", "work as if started in `DIR`")
+	f.BoolVar(&a.noColor, "no-color", false, "no colors")
+	f.StringVar(&a.chdir, "chdir", "", "change to `DIR` first")
 	root.AddGroup(
 		&cobra.Group{ID: groupWrite, Title: "Write a topology"},
-		&cobra.Group{ID: groupRun, Title: "Make it so"},
-		&cobra.Group{ID: groupSee, Title: "See"})
+		&cobra.Group{ID: groupRun, Title: "Change"},
+		&cobra.Group{ID: groupSee, Title: "Inspect"})
 	root.AddCommand(a.initCommand(), a.validateCommand(), a.fmtCommand(),
 		a.planCommand(), a.applyCommand(), a.statusCommand(), a.driftCommand(),
 		a.showCommand(), a.versionCommand())
@@ -80,13 +82,16 @@ func unsupported() []*cobra.Command {
 	return all
 }
 
+// helpWidth is how wide help texts are.
+const helpWidth = 80
+
 // help prints what -help and the help verb do.
 func help(c *cobra.Command, _ []string) {
 	text := c.Long
 	if text == "" {
-		text = c.Short + "."
+		text = strings.ToUpper(c.Short[:1]) + c.Short[1:] + "."
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", text, usageText(c))
+	fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", strings.Join(view.Wrap(text, helpWidth), "\n"), usageText(c))
 }
 
 func usage(c *cobra.Command) error {
@@ -109,21 +114,18 @@ func usageText(c *cobra.Command) string {
 		fmt.Fprintf(&b, "\nExamples\n%s\n", c.Example)
 	}
 	flagText(&b, "Flags", c.LocalNonPersistentFlags())
-	flagText(&b, "Flags of every command", c.Root().PersistentFlags())
+	flagText(&b, "Flags of all commands", c.Root().PersistentFlags())
 	if !c.HasParent() {
 		b.WriteString(environmentText)
 	}
 	return b.String()
 }
 
-const environmentText = `
-Environment
-  REPLTOOL_VAR_NAME        value of the variable NAME
-  REPLTOOL_SSH_CONFIG      ssh configuration to use in place of ~/.ssh/config
-  NO_COLOR                 no colours
-
-Help on a command: repltool COMMAND -help
-`
+const environmentText = "\n" +
+	"Environment\n" +
+	"  REPLTOOL_VAR_NAME        value of the variable NAME\n" +
+	"  REPLTOOL_SSH_CONFIG      ssh configuration file to use instead of ~/.ssh/config\n" +
+	"  NO_COLOR                 no colors\n\nHelp for a command: repltool COMMAND -help\n"
 
 // verbText lists the verbs of a group in the order in which one needs them; the
 // parser would have them by name.
@@ -149,11 +151,14 @@ func ownWords(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "help":
-			c.Short = "tell about a command"
+			c.Short = "show help for a command"
 		case "completion":
-			c.Short = "print a script that completes commands in a shell"
-			c.Long = "Print a script that completes commands and flags in a shell: bash, zsh, fish or powershell."
+			c.Short = "print a shell completion script"
+			c.Long = "Print a script that completes commands and flags in bash, zsh, fish or powershell."
 			c.Example = "  source <(repltool completion bash)"
+			for _, shell := range c.Commands() {
+				shell.Short = "print the script for " + shell.Name()
+			}
 		}
 	}
 }
@@ -165,13 +170,17 @@ func parentPath(c *cobra.Command) string {
 	return ""
 }
 
+// flagColumn is where the words about a flag begin.
+const flagColumn = 27
+
 func flagText(b *strings.Builder, title string, flags *pflag.FlagSet) {
 	var lines strings.Builder
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || f.Name == "help" || f.Name == "version" {
 			return
 		}
-		fmt.Fprintf(&lines, "  %-24s %s\n", flagForm(f), flagWords(f))
+		words := view.Wrap(flagWords(f), helpWidth-flagColumn)
+		fmt.Fprintf(&lines, "  %-*s %s\n", flagColumn-3, flagForm(f), strings.Join(words, "\n"+strings.Repeat(" ", flagColumn)))
 	})
 	if lines.Len() > 0 {
 		fmt.Fprintf(b, "\n%s\n%s", title, lines.String())

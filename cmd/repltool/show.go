@@ -25,19 +25,19 @@ func (a *app) showCommand() *cobra.Command {
 	var o showFlags
 	c := &cobra.Command{
 		Use: "show [flags] [PLANFILE|DIR]", GroupID: groupSee, Args: atMost(1, "one plan file or directory"),
-		Short: "show a saved plan, or the topology, in other forms",
-		Long: "Show a saved plan. Formats: text; json, the document itself; markdown and\n" +
-			"diff-markdown, for a merge request; gitlab, the counts that its merge requests show.\n" +
-			"Without a plan show the topology of DIR with every expression worked out, as text, json\n" +
-			"or markdown. No host is contacted.",
+		Short: "show a saved plan, or the topology, in other formats",
+		Long: "Show a saved plan as text; as json, the plan itself; as markdown or diff-markdown, for a " +
+			"merge request; or as gitlab, the counts that GitLab shows in a merge request. Without a " +
+			"plan, show the topology in DIR with every expression evaluated, as text, json or markdown. " +
+			"No host is contacted.",
 		Example: "  repltool show\n  repltool show main.plan\n  repltool show -format=markdown main.plan",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.show(args, o) },
 	}
 	o.register(c.Flags())
 	c.Flags().StringVar(&o.format, "format", "text", "`FORMAT`: text, json, markdown, diff-markdown, gitlab")
 	c.Flags().BoolVar(&o.json, "json", false, "the same as -format=json")
-	c.Flags().BoolVar(&o.quiet, "quiet", false, "changes without their steps")
-	c.Flags().BoolVar(&o.verbose, "verbose", false, "checks and queries as well")
+	c.Flags().BoolVar(&o.quiet, "quiet", false, "show changes without their steps")
+	c.Flags().BoolVar(&o.verbose, "verbose", false, "also show checks, queries and each unmanaged object")
 	return c
 }
 
@@ -71,7 +71,7 @@ func (a *app) show(args []string, o showFlags) error {
 	case "junit":
 		return fmt.Errorf("-format=junit is not supported yet")
 	}
-	return fmt.Errorf("-format=%s: the formats are text, json, markdown, diff-markdown and gitlab", o.format)
+	return fmt.Errorf("-format=%s: must be text, json, markdown, diff-markdown or gitlab", o.format)
 }
 
 // showTopology shows what the topology of dir says.
@@ -90,7 +90,7 @@ func (a *app) showTopology(dir string, o showFlags) error {
 	case "markdown":
 		return v.Markdown(a.out)
 	}
-	return fmt.Errorf("-format=%s: the formats of a topology are text, json and markdown", o.format)
+	return fmt.Errorf("-format=%s: must be text, json or markdown for a topology", o.format)
 }
 
 // gitlab writes the counts of GitLab's report artifact for plans, which has no

@@ -49,7 +49,8 @@ func (s *signals) take(cancel context.CancelFunc, w io.Writer) {
 	s.count++
 	if s.graceful && s.count == 1 {
 		close(s.stop)
-		s.tell(w, "Interrupted: steps that are running end, base backups are left running, and nothing new starts. Ctrl-C again leaves at once.")
+		s.tell(w, "Interrupted: running steps finish, base backups keep running on their nodes, and no new step starts. Press "+
+			"Ctrl-C again to exit at once.")
 		return
 	}
 	cancel()

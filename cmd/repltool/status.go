@@ -22,17 +22,16 @@ func (a *app) statusCommand() *cobra.Command {
 	watch := false
 	c := &cobra.Command{
 		Use: "status [flags] [DIR]", GroupID: groupSee, Args: atMost(1, "one directory"),
-		Short: "show who is primary, who follows, and how far behind",
-		Long: "Show the state of replication of the clusters in DIR: role, state, sync, timeline,\n" +
-			"upstream, slot, position and lag of every node, and health. \"-\" stands for what\n" +
-			"PostgreSQL does not say. Exit code 2: a health error; 3: a node could not be read,\n" +
-			"the rest is well.",
+		Short: "show the primary, its standbys, and their lag",
+		Long: "Show the state of replication of the clusters in DIR: role, state, sync state, timeline, " +
+			"upstream, slot, LSN and lag of every node, and health. \"-\" means that PostgreSQL reports " +
+			"no value. Exit code 2: a health error; 3: a node could not be read, and the rest is healthy.",
 		Example: "  repltool status\n  repltool status -watch\n  repltool status -json",
 		RunE:    func(c *cobra.Command, args []string) error { return a.status(c.Context(), dirOf(args), &o, watch) },
 	}
 	o.register(c.Flags())
-	hideLockTimeout(c.Flags())
-	c.Flags().BoolVar(&watch, "watch", false, "show it again every two seconds, until interrupted")
+	readsOnly(c.Flags())
+	c.Flags().BoolVar(&watch, "watch", false, "refresh every two seconds until interrupted")
 	return c
 }
 

@@ -16,14 +16,14 @@ func (a *app) validateCommand() *cobra.Command {
 	}{}
 	c := &cobra.Command{
 		Use: "validate [flags] [DIR]", GroupID: groupWrite, Args: atMost(1, "one directory"),
-		Short: "check a topology; no host is contacted",
-		Long: "Check the topology of DIR: syntax, names, values, references. No host is contacted, and\n" +
-			"no value of a variable is needed: what depends on one that has none is checked by type.",
+		Short: "check a topology without contacting any host",
+		Long: "Check the topology in DIR: syntax, names, values, references. No host is contacted, and " +
+			"variables need no value: what depends on an unset variable is checked by type only.",
 		Example: "  repltool validate\n  repltool validate -json prod",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.validate(dirOf(args), o.inputs(a), o.json) },
 	}
 	o.register(c.Flags())
-	c.Flags().BoolVar(&o.json, "json", false, "write JSON to stdout, as `terraform validate -json` has it")
+	c.Flags().BoolVar(&o.json, "json", false, "write JSON to stdout, in the format of `terraform validate -json`")
 	return c
 }
 
@@ -42,7 +42,7 @@ func (a *app) validate(dir string, in topology.Inputs, json bool) error {
 	}
 	if !json {
 		a.printf("Valid. %s.\n", counts(t))
-		a.printf("See what would change: %s\n", a.command("plan", dirWord(dir)))
+		a.printf("To see what would change: %s\n", a.command("plan", dirWord(dir)))
 	}
 	return nil
 }

@@ -129,7 +129,7 @@ func TestExitCodes(t *testing.T) {
 		{"plan", stand{found: unreachable()}, 1, "Not read: pg1"},
 		{"plan -json", stand{found: unreachable()}, 1, `"complete": false`},
 		{"plan -target=cluster.main.node.pgl", stand{found: fresh()}, 1, `"cluster.main.node.pg1"?`},
-		{"drift", stand{found: fresh()}, 2, "Mend it: repltool apply"},
+		{"drift", stand{found: fresh()}, 2, "To fix: repltool apply"},
 		{"drift", stand{found: unreachable()}, 1, "is it up?"},
 		{"status", stand{found: unreachable()}, 1, "incomplete"},
 		{"status -json", stand{found: unreachable()}, 1, `"complete": false`},
@@ -138,9 +138,9 @@ func TestExitCodes(t *testing.T) {
 		{"apply -auto-approve", stand{found: fresh(), locked: busy}, 4, "alice@desk"},
 		{"apply -auto-approve", stand{found: fresh(), fail: errors.New("no: " + canary)}, 1, "Resume with: repltool apply"},
 		{"apply -auto-approve -json", stand{found: fresh()}, 0, `"type":"summary"`},
-		{"apply -auto-approve a.plan", stand{found: fresh()}, 0, "See it: repltool status"},
+		{"apply -auto-approve a.plan", stand{found: fresh()}, 0, "Check: repltool status"},
 		{"apply -auto-approve a.plan", stand{found: unreachable()}, 1, "No node could be read"},
-		{"apply a.plan -target=x", stand{found: fresh()}, 1, "a saved plan runs as saved"},
+		{"apply a.plan -target=x", stand{found: fresh()}, 1, "cannot be used with a saved plan"},
 		{"show -json a.plan", stand{}, 0, `"format_version": "1.0"`},
 		{"show -format=junit a.plan", stand{}, 1, "not supported yet"},
 	} {
@@ -231,7 +231,7 @@ func TestInterrupted(t *testing.T) {
 	if code := a.run(t.Context(), []string{"apply", "-auto-approve"}); code != int(exitInterrupted) {
 		t.Errorf("exit code %d\n%s%s", code, &out, &err)
 	}
-	if len(s.ran) != 1 || !strings.Contains(out.String(), "Not done") || !strings.Contains(err.String(), "Ctrl-C again leaves at once") {
+	if len(s.ran) != 1 || !strings.Contains(out.String(), "Not completed") || !strings.Contains(err.String(), "Ctrl-C again to exit at once") {
 		t.Errorf("ran %q\n%s%s", s.ran, &out, &err)
 	}
 }

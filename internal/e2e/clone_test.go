@@ -141,6 +141,7 @@ func (s *said) String() string {
 
 func (w *world) start(args ...string) running {
 	w.t.Helper()
+	args = append(args, "-verbose") // a line when a step starts, for until
 	r := running{w, exec.CommandContext(w.t.Context(), binary, args...), &said{}}
 	r.cmd.Dir, r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = w.dir, w.env, r.out, r.out
 	if err := r.cmd.Start(); err != nil {

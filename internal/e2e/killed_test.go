@@ -22,7 +22,7 @@ func TestSignals(t *testing.T) {
 	begin := time.Now()
 	first.signal(syscall.SIGTERM)
 	code, out := first.wait()
-	if code != 130 || time.Since(begin) > 15*time.Second || !strings.Contains(out, "Still running on pg2: copy, job var-lib-postgresql-15-main.clone") || !strings.Contains(out, "Resume with: ") {
+	if code != 130 || time.Since(begin) > 15*time.Second || !strings.Contains(out, "Still running on pg2: copy (job var-lib-postgresql-15-main.clone)") || !strings.Contains(out, "Resume with: ") {
 		t.Errorf("exit code %d after %s\n%s", code, time.Since(begin), out)
 	}
 	// Another rate is the same backup; another WAL directory is not.

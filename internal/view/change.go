@@ -18,7 +18,7 @@ func (v *planView) change(c plan.Change, wave []plan.Change) {
 	address, impact := Clean(c.Address), Clean(impactText(c))
 	v.right("  "+v.symbol(c.Action)+" "+v.bold(address), "  "+symbol+" "+address, v.impact(c.Impact, impact), impact)
 	if c.Reason != "" {
-		v.block(entryIndent, v.dim(Clean(c.Reason)))
+		v.flow(entryIndent, v.dim(Clean(c.Reason)))
 	}
 	// What is made is told by its steps; of what is changed they hide the old value.
 	if c.Action == plan.Update {
@@ -86,10 +86,16 @@ func (v *planView) attributes(attributes []plan.Attribute) {
 	for _, a := range attributes {
 		label, text := Clean(a.Name), values(a)
 		line := pad(label, name) + "  " + text
-		if a.Note != "" {
-			line = pad(label, name) + "  " + pad(text, value) + "  " + v.dim(Clean(a.Note))
+		noted := pad(label, name) + "  " + pad(text, value) + "  " + Clean(a.Note)
+		switch {
+		case a.Note == "":
+			v.line(entryIndent, v.attributeSymbol(a), " ", line)
+		case v.Width > 0 && len(entryIndent)+2+lipgloss.Width(noted) > v.Width:
+			v.line(entryIndent, v.attributeSymbol(a), " ", line)
+			v.flow(entryIndent+"    ", v.dim(Clean(a.Note)))
+		default:
+			v.line(entryIndent, v.attributeSymbol(a), " ", pad(label, name), "  ", pad(text, value), "  ", v.dim(Clean(a.Note)))
 		}
-		v.line(entryIndent, v.attributeSymbol(a), " ", line)
 	}
 }
 
@@ -161,14 +167,14 @@ func (v *planView) file(indent string, op plan.File) {
 		path += v.dim(fmt.Sprintf("  (mode %04o)", op.Mode))
 	}
 	if op.Diff == "" {
-		path += v.dim("  (no line changes)")
+		path += v.dim("  (no lines change)")
 	}
 	v.line(indent, path)
 	for line := range strings.Lines(Clean(op.Diff)) {
 		v.line(strings.TrimRight(indent+v.diffLine(strings.TrimSuffix(line, "\n")), " "))
 	}
 	if v.opts.Detail == Verbose && op.Check != "" {
-		v.line(indent, v.dim("checked by a query that must answer no row, else the old file comes back:"))
+		v.line(indent, v.dim("checked with a query that must return no rows; otherwise the previous file is restored:"))
 		v.block(indent+"  ", v.dim(Clean(op.Check)))
 	}
 }
@@ -204,13 +210,13 @@ func (v *planView) command(indent string, op plan.Command) {
 func (v *planView) wait(indent string, op plan.Wait, node, on string) {
 	asked := ""
 	if node != on {
-		asked = ", asked on " + node
+		asked = ", queried on " + node
 	}
-	v.line(indent, v.dim(Clean("wait until "+op.What+asked+atMost(op))))
+	v.flow(indent, v.dim(Clean("wait until "+op.What+asked+atMost(op))))
 	if v.opts.Detail == Verbose {
 		v.block(indent+"  ", v.dim(Clean(op.Query)))
 		if p := op.Progress; p != nil {
-			v.line(indent, v.dim(Clean("progress, asked on "+p.Node+":")))
+			v.line(indent, v.dim(Clean("progress, queried on "+p.Node+":")))
 			v.block(indent+"  ", v.dim(Clean(p.Query)))
 		}
 	}

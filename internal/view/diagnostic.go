@@ -146,14 +146,14 @@ func (p *printer) prose(indent, text string) {
 			p.line(indent, line)
 			continue
 		}
-		for _, part := range wrap(line, p.width()-len(indent)) {
+		for _, part := range Wrap(line, p.width()-len(indent)) {
 			p.line(strings.TrimRight(indent+part, " "))
 		}
 	}
 }
 
-// wrap breaks a line between words.
-func wrap(line string, width int) []string {
+// Wrap breaks a text between words into lines of that width.
+func Wrap(line string, width int) []string {
 	var lines []string
 	current := ""
 	for _, word := range strings.Fields(line) {

@@ -33,7 +33,7 @@ func (v *planView) head() {
 		}
 	}
 	if len(v.plan.Targets) > 0 {
-		v.line(v.yellow("Limited by -target to " + Clean(strings.Join(v.plan.Targets, ", ")) + ": a subset, the rest is not planned."))
+		v.flow("", v.yellow("Limited by -target to "+Clean(strings.Join(v.plan.Targets, ", "))+". Nothing else is planned."))
 	}
 }
 
@@ -84,7 +84,7 @@ func nodeText(n plan.Node) string {
 		return fmt.Sprintf("%s primary (PostgreSQL %s, timeline %d)", n.Name, n.Version, n.Timeline)
 	case facts.RoleStandby:
 		if n.Upstream == "" {
-			return n.Name + " standby of an outside server"
+			return n.Name + " standby of a server outside the topology"
 		}
 		return n.Name + " standby of " + n.Upstream
 	default:
@@ -94,9 +94,9 @@ func nodeText(n plan.Node) string {
 
 // unread tells of a node that could not be read, or not in full.
 func (v *planView) unread(n plan.Node) {
-	v.line(v.red("Not read: "+Clean(n.Name)), Clean(" ("+n.Host+"): "+n.Error))
+	v.flow("", v.red("Not read: "+Clean(n.Name))+Clean(" ("+n.Host+"): "+n.Error))
 	if n.Hint != "" {
-		v.block("    ", Clean(n.Hint))
+		v.flow("    ", Clean(n.Hint))
 	}
 }
 
@@ -139,7 +139,7 @@ func (v *planView) counted() {
 		parts = append(parts, count(counts[kind], kind)+" on "+someNames(nodes[kind]))
 	}
 	if len(parts) > 0 {
-		v.list("Unmanaged, listed with -verbose: ", parts)
+		v.list("Unmanaged (list with -verbose): ", parts)
 	}
 }
 
@@ -149,7 +149,7 @@ func (v *planView) seen(title string, notices []plan.Notice) {
 		if n.Node != "" {
 			on = " on " + n.Node
 		}
-		v.line(v.yellow(title+": "), Clean(n.Address+on), v.dim(Clean(": "+n.Detail)))
+		v.flow("", v.yellow(title+": ")+Clean(n.Address+on)+v.dim(Clean(": "+n.Detail)))
 	}
 }
 
@@ -161,12 +161,12 @@ func (v *planView) health() {
 }
 
 func healthLine(p *printer, h plan.Health) {
-	title := p.yellow("Health, warning: ")
+	title := p.yellow("Health warning: ")
 	if h.Severity == plan.Error {
-		title = p.red("Health, error: ")
+		title = p.red("Health error: ")
 	}
-	p.line(title, Clean(h.Address+": "+h.Message))
+	p.flow("", title+Clean(h.Address+": "+h.Message))
 	if h.Hint != "" {
-		p.block("    ", Clean(h.Hint))
+		p.flow("    ", Clean(h.Hint))
 	}
 }

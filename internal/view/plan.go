@@ -182,7 +182,7 @@ func (v *planView) gates(wave []plan.Change) {
 			if w.Else != "" {
 				text += ", since " + w.Else
 			}
-			v.line(v.cyan(Clean(text)))
+			v.flow("", v.cyan(Clean(text)))
 		}
 	}
 }
@@ -200,7 +200,12 @@ func atMost(w plan.Wait) string {
 }
 
 func (v *planView) tail() {
-	v.line(v.bold(Summary(v.plan)))
+	title, rest, more := strings.Cut(Summary(v.plan), " · ")
+	if more {
+		v.list(title+" · ", strings.Split(rest, " · "))
+	} else {
+		v.flow("", v.bold(title))
+	}
 	if v.opts.Next != "" {
 		v.line(v.opts.Next)
 	}

@@ -14,17 +14,23 @@ import (
 
 // ProgressOptions are how progress is shown.
 type ProgressOptions struct {
-	// Live draws one line a node that changes in place: for a terminal. Else
-	// every step has a line at its start and its end, and a heartbeat between.
+	// Live draws one line per node that changes in place: for a terminal. Elsewhere a
+	// step has a line at its end and, if it takes longer than a moment, one at its start
+	// and a heartbeat in between. Each line begins with the time.
 	Live bool
-	// Every is how often lines are drawn again; 0: five times a second live,
-	// else every 30 seconds.
-	Every time.Duration
-	Now   func() time.Time
+	// Each writes the line at the start of short steps too.
+	Each bool
+	Now  func() time.Time
 	// Width is asked before each drawing, since a window may change; nil: the
 	// style's.
 	Width func() int
 }
+
+const (
+	redrawEvery = 200 * time.Millisecond
+	moment      = time.Second
+	heartbeat   = 30 * time.Second
+)
 
 // Progress shows a run while it goes on. It is an apply.Observer.
 type Progress struct {
@@ -51,16 +57,12 @@ type activity struct {
 	what  string
 	began time.Time
 	last  *apply.StepProgress
-	said  string // what a wait or a gate saw last
+	said  string    // what a wait or a gate saw last
+	told  time.Time // when its last line was written; zero: none is
 }
 
 // NewProgress makes one for a plan and begins to draw. Close ends it.
 func NewProgress(w io.Writer, s Style, p *plan.Plan, o ProgressOptions) *Progress {
-	if o.Every == 0 && o.Live {
-		o.Every = 200 * time.Millisecond
-	} else if o.Every == 0 {
-		o.Every = 30 * time.Second
-	}
 	v := &Progress{
 		p: printer{Style: s, w: w}, opts: o, steps: map[string]plan.Step{}, left: map[string]int{}, spent: map[string]time.Duration{},
 		total: len(p.Steps), begin: o.Now(), stop: make(chan struct{}),
@@ -84,7 +86,11 @@ func (v *Progress) Close() {
 }
 
 func (v *Progress) tick() {
-	ticker := time.NewTicker(v.opts.Every)
+	every := moment
+	if v.opts.Live {
+		every = redrawEvery
+	}
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		select {
@@ -98,15 +104,28 @@ func (v *Progress) tick() {
 	}
 }
 
-// beat draws the live lines again, or writes a heartbeat of each step that runs.
+// beat draws the live lines again, or writes the line that is due for a step that runs:
+// that of its start, or a heartbeat.
 func (v *Progress) beat() {
 	if v.opts.Live {
 		v.redraw()
 		return
 	}
+	now := v.opts.Now()
 	for _, a := range v.running {
-		v.p.line(a.place(), ": ", v.figures(a))
+		switch {
+		case a.told.IsZero() && now.Sub(a.began) >= moment:
+			v.write(a, "")
+		case !a.told.IsZero() && now.Sub(a.told) >= heartbeat:
+			v.write(a, ": "+v.figures(a))
+		}
 	}
+}
+
+// write writes a line about a step, with the time.
+func (v *Progress) write(a *activity, text string) {
+	a.told = v.opts.Now()
+	v.say(a.place() + text)
 }
 
 // Observe takes one event in.
@@ -139,8 +158,8 @@ func (v *Progress) Observe(event apply.Event) {
 func (v *Progress) start(at apply.At, why string) {
 	a := &activity{at: at, what: oneLine(v.what(at.Step, why)), began: at.Time}
 	v.running = append(v.running, a)
-	if !v.opts.Live {
-		v.p.line(a.place())
+	if !v.opts.Live && v.opts.Each {
+		v.write(a, "")
 	}
 }
 
@@ -169,7 +188,7 @@ func (v *Progress) gate(at apply.At, g apply.Gate) {
 	}
 	a.said = g.Detail
 	if !v.opts.Live && g.Detail != "" {
-		v.p.line(a.place(), ": ", v.figures(a))
+		v.write(a, ": "+v.figures(a))
 	}
 }
 
@@ -181,12 +200,13 @@ func (v *Progress) activity(step string) *activity {
 	return v.running[i]
 }
 
-// end writes the line of a step's end; live, that of a change's end.
 // forget takes a step off the screen.
 func (v *Progress) forget(at apply.At) {
 	v.running = slices.DeleteFunc(v.running, func(a *activity) bool { return a.at.Step == at.Step })
 }
 
+// end writes the line of a step's end; live, that of a change's end. The report has the
+// whole error.
 func (v *Progress) end(at apply.At, took time.Duration, err error) {
 	a := v.activity(at.Step)
 	if a == nil {
@@ -198,7 +218,8 @@ func (v *Progress) end(at apply.At, took time.Duration, err error) {
 	v.spent[at.Address] += took
 	switch {
 	case err != nil:
-		v.say(v.p.red("failed ") + Clean(at.Address+": "+err.Error()))
+		reason, _, _ := strings.Cut(err.Error(), "\n")
+		v.say(v.p.red("failed ") + Clean(at.Address+": "+reason))
 	case !v.opts.Live:
 		v.say(a.place() + ": " + v.p.green("done") + " in " + Duration(took))
 	case v.left[at.Address] == 0:
@@ -216,7 +237,10 @@ func (v *Progress) Say(text string) {
 
 func (v *Progress) say(text string) {
 	v.erase()
-	v.p.line(text)
+	if !v.opts.Live {
+		text = v.opts.Now().Format(time.TimeOnly) + " " + text
+	}
+	v.p.flow("", text)
 	if v.opts.Live && !v.closed {
 		v.redraw()
 	}

@@ -15,14 +15,14 @@ import (
 func Report(w io.Writer, s Style, p *plan.Plan, r apply.Report, next string) error {
 	v := &printer{Style: s, w: w}
 	if r.Refused != nil {
-		v.line(v.red("Refused: "), Clean(r.Refused.Error()))
-		v.line("Nothing was begun.")
+		v.flow("", v.red("Refused: ")+Clean(r.Refused.Error()))
+		v.line("Nothing was changed.")
 		return v.err
 	}
 	v.results(v.red("Failed"), r.With(apply.Failed))
 	v.stillRunning(r.MayStillRun())
 	v.notTried(r)
-	v.line(v.bold(outcome(p, r)))
+	v.flow("", v.bold(outcome(p, r)))
 	if next != "" {
 		v.line(next)
 	}
@@ -37,7 +37,7 @@ func (p *printer) results(title string, results []apply.Result) {
 			text = r.Err.Error()
 		}
 		p.line(title, Clean(": "+r.Step.ID))
-		p.block("    ", Clean(text))
+		p.flow("    ", Clean(text))
 	}
 }
 
@@ -58,10 +58,10 @@ func (p *printer) notTried(r apply.Report) {
 		if i := slices.IndexFunc(r.Steps, func(first apply.Result) bool { return first.Step.Address == what }); r.Steps[i].Step.ID != s.Step.ID {
 			what += ", from " + s.Step.ID + " on"
 		}
-		p.line(p.yellow("Not tried: "), Clean(what+": it needs "+s.Because))
+		p.flow("", p.yellow("Skipped: ")+Clean(what+", which requires "+s.Because))
 	}
 	if len(open) > 0 {
-		p.line(p.yellow("Not done: "), Clean(strings.Join(open, ", ")))
+		p.flow("", p.yellow("Not completed: ")+Clean(strings.Join(open, ", ")))
 	}
 }
 
@@ -75,10 +75,10 @@ func failedFirst(r apply.Report, s apply.Result) bool {
 func (p *printer) stillRunning(results []apply.Result) {
 	for _, r := range results {
 		if c, ok := r.Step.Op.(plan.Command); ok && c.Job != "" {
-			p.line(p.yellow("Still running"), Clean(fmt.Sprintf(" on %s: %s, job %s; the next apply follows it to its end", r.Step.Node, r.Step.Why, c.Job)))
+			p.flow("", p.yellow("Still running")+Clean(fmt.Sprintf(" on %s: %s (job %s); the next apply waits for it", r.Step.Node, r.Step.Why, c.Job)))
 			continue
 		}
-		p.line(p.red("May still run"), Clean(" on "+r.Step.Node+": "+r.Step.Why+"; the next plan shows what it left"))
+		p.flow("", p.red("May still be running")+Clean(" on "+r.Step.Node+": "+r.Step.Why+"; the next plan shows what it did"))
 	}
 }
 
@@ -93,12 +93,12 @@ func outcome(p *plan.Plan, r apply.Report) string {
 		}
 		return fmt.Sprintf("%s · %s in %s", text, count(len(r.Steps), "step"), took)
 	}
-	text := fmt.Sprintf("Applied in part: %d of %s done", doneChanges(p, r), count(len(p.Changes), "change"))
+	text := fmt.Sprintf("Partially applied: %d of %s done", doneChanges(p, r), count(len(p.Changes), "change"))
 	if n := len(r.With(apply.Failed)); n > 0 {
 		text += fmt.Sprintf(" · %s failed", count(n, "step"))
 	}
 	if n := len(r.With(apply.NotTried)); n > 0 && r.Stopped == nil {
-		text += fmt.Sprintf(" · %s not tried", count(n, "step"))
+		text += fmt.Sprintf(" · %s skipped", count(n, "step"))
 	}
 	if r.Stopped != nil {
 		text += " · " + oneLine(r.Stopped.Error())

@@ -63,17 +63,15 @@ func TestProgressOffTerminal(t *testing.T) {
 		v := NewProgress(&out, Style{}, p, ProgressOptions{Now: time.Now})
 		play(p, v)
 		v.Close()
-		want := `pg2: cluster.main.standby.pg2: copy
-pg2: cluster.main.standby.pg2: copy: 30s
-pg2: cluster.main.standby.pg2: copy: 1m · 3.0 GB of 4.0 GB (75%) · 100 MB/s · 10s left
-pg2: cluster.main.standby.pg2: copy: done in 1m5s
-pg2: cluster.main.standby.pg2: start
-pg2: cluster.main.standby.pg2: start: done in 300ms
-pg1: cluster.main.synchronous: gate: pg2 streaming
-pg1: cluster.main.synchronous: gate: pg2 streaming: 2s · lag 20 MB
-pg1: cluster.main.synchronous: gate: pg2 streaming: done in 2s
-pg1: cluster.main.synchronous: reload
-failed cluster.main.synchronous: pg1: reload: connection \x1b[2Jlost
+		want := `00:00:01 pg2: cluster.main.standby.pg2: copy
+00:00:31 pg2: cluster.main.standby.pg2: copy: 31s
+00:01:01 pg2: cluster.main.standby.pg2: copy: 1m1s · 3.0 GB of 4.0 GB (75%) · 100 MB/s · 10s left
+00:01:05 pg2: cluster.main.standby.pg2: copy: done in 1m5s
+00:01:05 pg2: cluster.main.standby.pg2: start: done in 300ms
+00:01:06 pg1: cluster.main.synchronous: gate: pg2 streaming
+00:01:07 pg1: cluster.main.synchronous: gate: pg2 streaming: 2s · lag 20 MB
+00:01:07 pg1: cluster.main.synchronous: gate: pg2 streaming: done in 2s
+00:01:07 failed cluster.main.synchronous: pg1: reload: connection \x1b[2Jlost
 `
 		if d := cmp.Diff(want, out.String()); d != "" {
 			t.Error(d)
@@ -90,7 +88,7 @@ func TestProgressLive(t *testing.T) {
 		v := NewProgress(&out, Style{Width: 40}, p, ProgressOptions{Live: true, Now: time.Now})
 		play(p, v)
 		v.Close()
-		want := "done   cluster.main.standby.pg2 in 1m5s\nfailed cluster.main.synchronous: pg1: reload: connection \\x1b[2Jlost\n"
+		want := "done   cluster.main.standby.pg2 in 1m5s\nfailed cluster.main.synchronous: pg1: reload: connection\n  \\x1b[2Jlost\n"
 		if got := screen(t, out.String(), 40); got != want {
 			t.Errorf("the screen has\n%swant\n%s", got, want)
 		}
@@ -161,7 +159,7 @@ func TestReport(t *testing.T) {
 	p := smallPlan()
 	began := time.Unix(1000, 0)
 	r := apply.Report{Started: began, Ended: began.Add(65 * time.Second), Stopped: apply.ErrInterrupted, Steps: []apply.Result{
-		{Step: p.Steps[0], State: apply.CutOff, Err: errors.New("pg2: copy: left while it was running")},
+		{Step: p.Steps[0], State: apply.CutOff, Err: errors.New("pg2: copy: interrupted while it was running")},
 		{Step: p.Steps[1], State: apply.NotTried, Because: "a#1"},
 		{Step: p.Steps[2], State: apply.NotTried, Because: "a#1"},
 		{Step: p.Steps[3], State: apply.NotTried, Because: "a#1"},
@@ -170,9 +168,9 @@ func TestReport(t *testing.T) {
 	if err := Report(&out, Style{}, p, r, "Resume with: repltool apply"); err != nil {
 		t.Fatal(err)
 	}
-	want := `Still running on pg2: copy, job pg2.clone; the next apply follows it to its end
-Not done: cluster.main.standby.pg2, cluster.main.synchronous
-Applied in part: 0 of 2 changes done · interrupted · 1m5s
+	want := `Still running on pg2: copy (job pg2.clone); the next apply waits for it
+Not completed: cluster.main.standby.pg2, cluster.main.synchronous
+Partially applied: 0 of 2 changes done · interrupted · 1m5s
 Resume with: repltool apply
 `
 	if d := cmp.Diff(want, out.String()); d != "" {
@@ -183,10 +181,10 @@ Resume with: repltool apply
 	}
 	r.Stopped = nil
 	out.Reset()
-	if err := Report(&out, Style{}, p, r, "See it: repltool status"); err != nil {
+	if err := Report(&out, Style{}, p, r, "Check: repltool status"); err != nil {
 		t.Fatal(err)
 	}
-	if want := "Applied: 1 created, 1 updated, 0 deleted · 4 steps in 1m5s\nSee it: repltool status\n"; out.String() != want {
+	if want := "Applied: 1 created, 1 updated, 0 deleted · 4 steps in 1m5s\nCheck: repltool status\n"; out.String() != want {
 		t.Errorf("got %q", out.String())
 	}
 }

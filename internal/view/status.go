@@ -150,7 +150,7 @@ func (p *printer) nodes(nodes []Standing) {
 		if n.Error != "" {
 			p.line(p.red("  "+Clean(n.Node)+": "), Clean(n.Error))
 			if n.Hint != "" {
-				p.block("    ", Clean(n.Hint))
+				p.flow("    ", Clean(n.Hint))
 			}
 		}
 	}

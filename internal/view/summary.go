@@ -74,11 +74,11 @@ func unchanged(p *plan.Plan) string {
 	case len(p.Targets) > 0:
 		return "No changes at or under the targets."
 	case !p.Complete:
-		return fmt.Sprintf("No changes to what could be read: %d of %s, %s. The rest was not compared.",
+		return fmt.Sprintf("No changes in what could be read: %d of %s, %s. The rest was not compared.",
 			read, count(len(p.Nodes), "node"), objects)
 	}
 	if n := len(p.Drift); n > 0 {
-		return fmt.Sprintf("No changes, but %s above that repltool cannot mend.", count(n, "difference"))
+		return fmt.Sprintf("No changes, but repltool cannot fix the %s listed above.", count(n, "difference"))
 	}
 	match := "match"
 	if p.Summary.Unchanged == 1 {

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // printer writes lines and remembers the first error, so that a view need not
@@ -30,6 +31,30 @@ func (p *printer) linef(format string, args ...any) { p.line(fmt.Sprintf(format,
 func (p *printer) block(indent, text string) {
 	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
 		p.line(strings.TrimRight(indent+line, " "))
+	}
+}
+
+// hang is how much further in the second line of a text stands than its first.
+const hang = "  "
+
+// flow writes a text, each line of it indented. On a terminal what is too long for it is
+// broken between words; elsewhere a line stays whole, so that it can be searched for. A
+// line that is indented itself is a command or a statement, and is never broken.
+func (p *printer) flow(indent, text string) {
+	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		width := max(p.Width, leastWidth) - len(indent)
+		plain := ansi.Strip(line)
+		if p.Width == 0 || lipgloss.Width(line) <= width || strings.HasPrefix(plain, " ") || strings.HasPrefix(plain, "\t") {
+			p.line(strings.TrimRight(indent+line, " "))
+			continue
+		}
+		parts := Wrap(line, width)
+		p.line(strings.TrimRight(indent+parts[0], " "))
+		if len(parts) > 1 {
+			for _, part := range Wrap(strings.Join(parts[1:], " "), width-len(hang)) {
+				p.line(indent, hang, part)
+			}
+		}
 	}
 }
 

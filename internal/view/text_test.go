@@ -132,7 +132,7 @@ func TestStatus(t *testing.T) {
   SLOT  ON   TYPE      ACTIVE  WAL       RETAINED  SAFE
   pg2   pg1  physical  yes     reserved  -         -
 
-Health, error: cluster.main.standby.pg2: pg2 is 3 MB behind
+Health error: cluster.main.standby.pg2: pg2 is 3 MB behind
 
 1 cluster, 4 nodes: 2 of 3 standbys streaming · 1 health problem · incomplete
 `
