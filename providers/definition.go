@@ -153,7 +153,7 @@ func namesOf(names []postgres.ObjectName, objects []pgdump.Object) []topology.Ta
 func (n *Node) dump(ctx context.Context, database string) ([]pgdump.Entry, error) {
 	h := n.Host()
 	if n.topology.Access == topology.AccessSQL || h == nil {
-		return nil, fmt.Errorf("%s: pg_dump is to run on the publisher's machine, and that cannot be reached (access = \"sql\")", n.topology.Name)
+		return nil, fmt.Errorf("%s: pg_dump must run on the publisher's host, which cannot be reached (access = \"sql\")", n.topology.Name)
 	}
 	at, err := n.listens(ctx, h.DataDir)
 	if err != nil {

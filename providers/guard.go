@@ -18,7 +18,7 @@ func guarded(read func()) (failed *facts.ReadError) {
 		if p := recover(); p != nil {
 			failed = &facts.ReadError{
 				Kind: facts.BadData,
-				Text: fmt.Sprintf("repltool cannot process what this node answered: %v (%s)", p, panicked()),
+				Text: fmt.Sprintf("repltool cannot process the data that this node returned: %v (%s)", p, panicked()),
 				Hint: "This is a bug in repltool: please report it with this message.",
 			}
 		}

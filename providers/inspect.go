@@ -184,7 +184,10 @@ func (n *Node) listensElsewhere(e *facts.ReadError, h *facts.Host) *facts.ReadEr
 		return e
 	}
 	told := *e
-	told.Hint = strings.TrimSpace(fmt.Sprintf("%s\nThe server listens on port %d, and the topology connects to port %d. Write port = %d on the node; or change port in postgresql.conf and restart it by hand, or take out the sql block to have the port changed by a plan.",
+	told.Hint = strings.TrimSpace(fmt.Sprintf("%s\n"+
+		"The server listens on port %d, and the topology connects to port %d. Write port = %d in the node block. Or "+
+		"change port in postgresql.conf and restart the server by hand; or remove the sql block, so that a plan can "+
+		"change the port.",
 		e.Hint, h.Port, sql.Port, h.Port))
 	return &told
 }
@@ -205,7 +208,7 @@ func (n *Node) strayed(ctx context.Context, r reading, h *facts.Host) *facts.Rea
 	}
 	e := &facts.ReadError{Kind: facts.BadData, Text: "a server of this cluster answers, and none is seen to run on " + h.Hostname}
 	if n.topology.SQL != nil {
-		e.Hint = "Let sql { host = … } name this node's own server."
+		e.Hint = "Set sql { host = … } to the server of this node."
 	}
 	return e
 }

@@ -34,7 +34,8 @@ func (n *Node) Run(ctx context.Context, c host.Command) (out []byte, err error) 
 		return err
 	})
 	if errors.Is(err, host.ErrLost) && !host.NotBegun(err) {
-		err = fmt.Errorf("%w; whether the command has run to its end is not known, and it is not repeated: the next plan shows what it left", err)
+		err = fmt.Errorf("%w; whether the command completed is unknown, and repltool does not repeat it: the next plan shows the "+
+			"result", err)
 	}
 	return out, err
 }

@@ -141,8 +141,8 @@ func (n *Node) verify(ctx context.Context, db *postgres.DB) error {
 func otherServer(dir string, h *facts.Host) error {
 	return &postgres.Error{
 		Kind: facts.BadData, Op: "connect",
-		Err:  fmt.Errorf("the server that answers has the data directory %s, and that of the node is %s", strings.Trim(dir, "[]"), h.DataDir),
-		Hint: "Set port, socket_dir or data_dir on the node so that they name one server.",
+		Err:  fmt.Errorf("the server that answers uses the data directory %s, and the data directory of the node is %s", strings.Trim(dir, "[]"), h.DataDir),
+		Hint: "Set port, socket_dir or data_dir in the node block, so that they refer to the same server.",
 	}
 }
 
@@ -174,7 +174,7 @@ func (n *Node) listens(ctx context.Context, dataDir string) (place, error) {
 	}
 	lines := strings.Split(string(text), "\n")
 	if len(lines) < 5 {
-		return place{}, errors.New("postmaster.pid is not whole yet")
+		return place{}, errors.New("postmaster.pid is incomplete")
 	}
 	port, err := strconv.Atoi(lines[3])
 	if err != nil || !path.IsAbs(lines[4]) {

@@ -41,7 +41,8 @@ func (n *Node) Exec(ctx context.Context, database, sql string) error {
 	return n.with(ctx, database, func(db *postgres.DB) error {
 		err := db.Exec(ctx, sql)
 		if transient(err) && !db.Usable() && ctx.Err() == nil {
-			err = fmt.Errorf("%w; whether the statement was executed is not known, and it is not repeated: the next plan shows what it left", err)
+			err = fmt.Errorf("%w; whether the statement was executed is unknown, and repltool does not repeat it: the next plan shows the "+
+				"result", err)
 		}
 		return err
 	})

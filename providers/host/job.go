@@ -43,7 +43,7 @@ const (
 var ErrJobKilled = errors.New("the command ended without an exit status: it was killed, or its host went down")
 
 // ErrJobFailed is a job that is not started over: it was started before and ended badly.
-var ErrJobFailed = errors.New("it was started before and failed; plan again: the plan removes what it left")
+var ErrJobFailed = errors.New("an earlier attempt failed; plan again: the new plan removes what it left behind")
 
 // StartJob starts argv so that it goes on when we are gone. Under an id that runs
 // the same command, or ran it to a good end, it does nothing: the caller watches
@@ -79,7 +79,7 @@ func jobError(id, op string, err error) error {
 		exit.Argv = []string{op + " job " + id} // not the script
 		switch exit.Code {
 		case jobOther:
-			return fmt.Errorf("%s job %s: another command runs under that id: %s", op, id, strings.ReplaceAll(exit.Stderr, "\x00", " "))
+			return fmt.Errorf("%s job %s: another command is running under this ID: %s", op, id, strings.ReplaceAll(exit.Stderr, "\x00", " "))
 		case jobFailed:
 			return fmt.Errorf("%s job %s: %w", op, id, ErrJobFailed)
 		case jobAbsent:

@@ -63,9 +63,9 @@ type LockedError struct {
 func (e *LockedError) Error() string {
 	holder := e.Holder
 	if holder == "" {
-		holder = "somebody who left no name"
+		holder = "an unknown holder"
 	}
-	return fmt.Sprintf("the lock %s is held by %s", e.Key, holder)
+	return fmt.Sprintf("lock %s is held by %s", e.Key, holder)
 }
 
 // AcquireLock takes the lock of that key on the machine, waiting at most timeout.

@@ -98,7 +98,7 @@ func ConnectTCP(ctx context.Context, s *topology.SQL, t Target) (*DB, error) {
 	}
 	config, err := pgconn.ParseConfig(conninfo.Format(pairs)) // the password is not in it: errors quote the text
 	if err != nil {
-		return nil, wrap("connect by the sql block", err)
+		return nil, wrap("connect as the sql block says", err)
 	}
 	if s.Password.IsSet() {
 		config.Password = s.Password.Reveal()

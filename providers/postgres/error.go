@@ -127,9 +127,11 @@ func cause(err error) string {
 func classify(pg *pgconn.PgError) (facts.ErrorKind, string) {
 	switch {
 	case noHotStandby(pg):
-		return facts.ReadFailed, "It replays WAL, and accepts no connections before a promotion. Set hot_standby = on in its postgresql.conf, or remove the line, and restart it by hand."
+		return facts.ReadFailed, "The server replays WAL and accepts no connections before a promotion. Set hot_standby = on in its " +
+			"postgresql.conf, or remove the line, and restart the server by hand."
 	case lacksLocale(pg):
-		return facts.ReadFailed, "Install the locale on that machine (package locales or a language pack; localedef), and restart the server by hand."
+		return facts.ReadFailed, "Install the locale on that host (package locales or a language pack; localedef), and restart the server by " +
+			"hand."
 	}
 	switch pg.Code {
 	case "28000", "28P01":
@@ -137,11 +139,12 @@ func classify(pg *pgconn.PgError) (facts.ErrorKind, string) {
 	case "57P03", "57P01", "57P02", "57P05":
 		return facts.Unreachable, "Wait until the server accepts connections."
 	case "53300":
-		return facts.Unreachable, "Free a connection, or raise max_connections or superuser_reserved_connections."
+		return facts.Unreachable, "Close a connection, or raise max_connections or superuser_reserved_connections."
 	case "3D000":
-		return facts.ReadFailed, "Create the database: it is where repltool writes down what it made."
+		return facts.ReadFailed, "Create the database: repltool keeps its ledger there."
 	case "42501":
-		return facts.NoPrivilege, "Let repltool log in as a superuser: by the OS user that owns the data directory, or sql { user = … }."
+		return facts.NoPrivilege, "repltool must connect as a superuser: through the OS user that owns the data directory, or with sql { user " +
+			"= … }."
 	case "57014", "55P03":
 		return facts.TimedOut, pg.Hint
 	}
@@ -159,12 +162,14 @@ func loginError(op, user string, err error) error {
 }
 
 func loginHint(pg *pgconn.PgError, user string) string {
-	rule := fmt.Sprintf("repltool logs in over the Unix socket by peer authentication: let pg_hba.conf begin with\n  local  all  %s  peer\nand reload, or give the node an sql block.", user)
+	rule := fmt.Sprintf("repltool connects over the Unix socket with peer authentication. Begin pg_hba.conf with\n"+
+		"  local  all  %s  peer\nand reload, or add an sql block to the node.", user)
 	switch message := strings.ToLower(pg.Message); {
 	case strings.HasPrefix(message, "peer authentication failed"):
-		return "Peer authentication wants an OS user and a role of one name, or a map in pg_ident.conf."
+		return "Peer authentication requires an OS user and a role of the same name, or a map in pg_ident.conf."
 	case strings.HasSuffix(message, "does not exist"), strings.Contains(message, "not permitted to log in"):
-		return fmt.Sprintf("The superuser has another name than the OS user: create a superuser %s, name the right one in os_user, or give the node an sql block.", user)
+		return fmt.Sprintf("The name of the superuser differs from the OS user's. Create a superuser %s, set os_user, or add an sql "+
+			"block to the node.", user)
 	default:
 		return rule
 	}

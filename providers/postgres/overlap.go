@@ -40,7 +40,7 @@ func readOverlaps(ctx context.Context, db *DB, l *facts.Logical, wanted []Wanted
 		case pg == nil:
 			return nil, a.err
 		case pg.Code == "57014":
-			all[i].Error = fmt.Sprintf("the server could not tell within %s; an index on the columns of the row filter helps", overlapLimit)
+			all[i].Error = fmt.Sprintf("the query took longer than %s; an index on the columns of the row filter helps", overlapLimit)
 		default:
 			all[i].Error = cause(a.err)
 		}

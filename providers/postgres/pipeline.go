@@ -46,7 +46,7 @@ func (d *DB) query(ctx context.Context, sql string, parameter []byte) (string, e
 
 func oneValue(rows [][][]byte) (string, error) {
 	if len(rows) != 1 || len(rows[0]) != 1 || rows[0][0] == nil {
-		return "", wrap("query", errors.New("the server did not answer one value"))
+		return "", wrap("query", errors.New("the server did not return exactly one value"))
 	}
 	return string(rows[0][0]), nil
 }

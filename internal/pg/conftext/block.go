@@ -75,12 +75,12 @@ func FindBlock(text, name string) (Block, error) {
 		switch strings.TrimSpace(line) {
 		case m.Begin:
 			if open || b.Found {
-				return Block{}, &BlockError{fmt.Sprintf("%q is there twice", m.Begin), []int{b.FirstLine, number}}
+				return Block{}, &BlockError{fmt.Sprintf("%q appears twice", m.Begin), []int{b.FirstLine, number}}
 			}
 			open, b.FirstLine, b.start = true, number, offset
 		case m.End:
 			if !open {
-				return Block{}, &BlockError{fmt.Sprintf("%q has no begin before it", m.End), []int{number}}
+				return Block{}, &BlockError{fmt.Sprintf("%q has no begin line before it", m.End), []int{number}}
 			}
 			open, b.Found, b.LastLine, b.end = false, true, number, offset+len(line)
 		default:
@@ -91,7 +91,7 @@ func FindBlock(text, name string) (Block, error) {
 		offset += len(line)
 	}
 	if open {
-		return Block{}, &BlockError{fmt.Sprintf("%q has no end", m.Begin), []int{b.FirstLine}}
+		return Block{}, &BlockError{fmt.Sprintf("%q has no end line", m.Begin), []int{b.FirstLine}}
 	}
 	return b, nil
 }
@@ -187,7 +187,7 @@ func render(name, body, eol string) (string, error) {
 		lines[i] = strings.TrimRight(line, "\r")
 		switch strings.TrimSpace(line) {
 		case m.Begin, m.End:
-			return "", fmt.Errorf("line %d of the block is one of its markers", i+1)
+			return "", fmt.Errorf("line %d of the block is one of the block's own markers", i+1)
 		}
 	}
 	lines = append([]string{m.Begin}, append(lines, m.End)...)

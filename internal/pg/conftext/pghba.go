@@ -122,7 +122,7 @@ func hbaWord(s string) (t HBAToken, rest string, more, ok bool) {
 // words mean anything is the server's to say.
 func (l HBALine) Rule() (HBARule, error) {
 	if len(l.Fields) < 4 {
-		return HBARule{}, fmt.Errorf("line %d: a rule has at least four fields", l.Line)
+		return HBARule{}, fmt.Errorf("line %d: a rule needs at least four fields", l.Line)
 	}
 	r := HBARule{Type: l.Fields[0][0].Text, Database: texts(l.Fields[1], databaseWords), User: texts(l.Fields[2], userWords)}
 	rest := l.Fields[3:]
@@ -133,7 +133,7 @@ func (l HBALine) Rule() (HBARule, error) {
 		}
 	}
 	if len(rest) == 0 {
-		return HBARule{}, fmt.Errorf("line %d: no method", l.Line)
+		return HBARule{}, fmt.Errorf("line %d: the method is missing", l.Line)
 	}
 	r.Method = rest[0][0].Text
 	for _, field := range rest[1:] {
@@ -163,21 +163,21 @@ func address(fields [][]HBAToken) (string, [][]HBAToken, error) {
 	ip, err := netip.ParseAddr(a)
 	_, notPrefix := netip.ParsePrefix(a)
 	if err != nil && notPrefix != nil && isOldAddress(a) {
-		return "", nil, fmt.Errorf("the address %s has not four parts", a)
+		return "", nil, fmt.Errorf("the address %s does not have four parts", a)
 	}
 	if err != nil || len(fields) < 2 {
 		return a, fields[1:], nil
 	}
 	mask, err := netip.ParseAddr(fields[1][0].Text)
 	if err != nil && isOldAddress(fields[1][0].Text) { // no method is a number
-		return "", nil, fmt.Errorf("the mask %s has not four parts", fields[1][0].Text)
+		return "", nil, fmt.Errorf("the mask %s does not have four parts", fields[1][0].Text)
 	}
 	if err != nil || mask.BitLen() != ip.BitLen() {
 		return a, fields[1:], nil
 	}
 	bits, ok := prefixLength(mask)
 	if !ok {
-		return "", nil, fmt.Errorf("the mask %s is no prefix", mask)
+		return "", nil, fmt.Errorf("the mask %s is not contiguous", mask)
 	}
 	return fmt.Sprintf("%s/%d", a, bits), fields[2:], nil
 }
@@ -258,7 +258,7 @@ func (r HBARule) Check() error {
 	}
 	for _, w := range words {
 		if strings.ContainsAny(w, "\n\r\x00") {
-			return fmt.Errorf("%q has a line end or a zero byte, which pg_hba.conf cannot hold", w)
+			return fmt.Errorf("%q contains a line break or a zero byte, which pg_hba.conf cannot hold", w)
 		}
 		// PostgreSQL before 16 reads no longer words.
 		if len(w) > 255 {
@@ -266,7 +266,7 @@ func (r HBARule) Check() error {
 		}
 	}
 	if len(r.Database) == 0 || len(r.User) == 0 || r.Type == "" || r.Method == "" {
-		return errors.New("a rule has a type, a database, a user and a method")
+		return errors.New("a rule needs a type, a database, a user and a method")
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func parseValue(text string) (value, rest string, err error) {
 		}
 	}
 	if quoted {
-		return "", "", errors.New("the quotation does not end")
+		return "", "", errors.New("the quoted value is not terminated")
 	}
 	return b.String(), "", nil
 }

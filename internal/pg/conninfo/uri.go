@@ -65,11 +65,11 @@ func parseHost(text string) (host, rest string, err error) {
 	host, rest, found := strings.Cut(inner, "]")
 	switch {
 	case !found:
-		return "", "", errors.New("the IPv6 address does not end with ]")
+		return "", "", errors.New("the IPv6 address has no closing ]")
 	case host == "":
 		return "", "", errors.New("the IPv6 address is empty")
 	case rest != "" && indexAny(rest, ":/?,") != 0:
-		return "", "", errors.New("after an IPv6 address stands what is no port, / or ?")
+		return "", "", errors.New("an IPv6 address must be followed by a port, / or ?")
 	}
 	return host, rest, nil
 }
@@ -137,11 +137,11 @@ func decode(text string) (string, error) {
 			continue
 		}
 		if i+2 >= len(text) {
-			return "", errors.New("a percent sign without two digits")
+			return "", errors.New("a percent sign must be followed by two hexadecimal digits")
 		}
 		code, err := strconv.ParseUint(text[i+1:i+3], 16, 8)
 		if err != nil || code == 0 {
-			return "", errors.New("a percent sign without two digits, or %00")
+			return "", errors.New("a percent sign must be followed by two hexadecimal digits other than 00")
 		}
 		b.WriteByte(byte(code))
 		i += 2

@@ -68,7 +68,7 @@ func Choose(entries []Entry, c Catalog) (sql string, objects []Object, err error
 		}
 	}
 	if found < len(c.Wanted) {
-		return "", nil, fmt.Errorf("pg_dump did not write %d of the %d tables", len(c.Wanted)-found, len(c.Wanted))
+		return "", nil, fmt.Errorf("pg_dump wrote no definition of %d of the %d tables", len(c.Wanted)-found, len(c.Wanted))
 	}
 	for before := -1; before < len(w.chosen); { // a part may need a type that has parts
 		before = len(w.chosen)
@@ -116,10 +116,10 @@ func (w *chooser) need(id, by int) {
 		w.schemas[w.Name[e.Object]] = true
 		return
 	case e.Kind == "EXTENSION":
-		w.problems = append(w.problems, fmt.Sprintf("extension %s is needed on the subscriber: CREATE EXTENSION %s;", e.Label, w.Name[e.Object]))
+		w.problems = append(w.problems, fmt.Sprintf("extension %s is required on the subscriber: CREATE EXTENSION %s;", e.Label, w.Name[e.Object]))
 		return
 	case !slices.Contains(made, e.Kind):
-		w.problems = append(w.problems, fmt.Sprintf("%s %s is needed by %s: make it on the subscriber first", strings.ToLower(e.Kind), e.Label, w.entries[by].Label))
+		w.problems = append(w.problems, fmt.Sprintf("%s %s is required by %s: create it on the subscriber first", strings.ToLower(e.Kind), e.Label, w.entries[by].Label))
 		return
 	}
 	w.chosen[id] = true

@@ -64,7 +64,7 @@ func usable(password string) error {
 	case password == "":
 		return errors.New("the password is empty")
 	case strings.ContainsRune(password, 0):
-		return errors.New("the password holds a NUL byte")
+		return errors.New("the password contains a NUL byte")
 	case strings.ContainsRune(prepared, graphemeJoiner):
 		return errors.New("the password has more than 30 combining characters in a row")
 	}
@@ -117,7 +117,7 @@ func (s secret) String() string {
 
 // parse reads a SCRAM verifier.
 func parse(verifier string) (secret, error) {
-	malformed := errors.New("this is no SCRAM verifier")
+	malformed := errors.New("not a SCRAM verifier")
 	rest, ok := strings.CutPrefix(verifier, mechanism+"$")
 	head, keys, ok2 := strings.Cut(rest, "$")
 	count, salt, ok3 := strings.Cut(head, ":")

@@ -16,7 +16,7 @@ func (c *conn) become(f func() error) error {
 	}
 	return &host.Error{
 		Kind: facts.NoPrivilege, Node: c.node, Op: "become " + c.as.name,
-		Err:  errors.New("on this system a socket cannot be opened as another user"),
+		Err:  errors.New("on this system, a socket cannot be opened as another user"),
 		Hint: "Run repltool as " + c.as.name + ", or reach the node over SSH.",
 	}
 }

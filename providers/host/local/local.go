@@ -61,13 +61,13 @@ func open(node *topology.Node, caller uint32) (*conn, error) {
 	if err != nil {
 		return nil, &host.Error{
 			Kind: facts.NoPrivilege, Node: node.Name, Op: "become " + name, Err: err,
-			Hint: "Install PostgreSQL, which makes the user, or name another one in os_user.",
+			Hint: "Install PostgreSQL, which creates the user, or set os_user.",
 		}
 	}
 	if as.uid != caller && caller != 0 {
 		return nil, &host.Error{
 			Kind: facts.NoPrivilege, Node: node.Name, Op: "become " + as.name,
-			Err:  errors.New("only root can become another user on this machine"),
+			Err:  errors.New("only root can become another user on this host"),
 			Hint: fmt.Sprintf("Run repltool as %s or as root:\n  sudo -u %s repltool …", as.name, as.name),
 		}
 	}

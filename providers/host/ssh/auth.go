@@ -184,7 +184,7 @@ func (k *keyring) certificate(path string) ssh.Signer {
 func (k *keyring) hint(t *target) string {
 	var lines []string
 	for _, path := range k.locked {
-		lines = append(lines, fmt.Sprintf("%s is encrypted and in no agent: ssh-add %s", path, path))
+		lines = append(lines, fmt.Sprintf("%s is encrypted and not in the agent: ssh-add %s", path, path))
 	}
 	for _, u := range k.unused {
 		lines = append(lines, "Not used: "+u)

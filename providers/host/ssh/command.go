@@ -61,6 +61,6 @@ func (c *conn) sudoHint(root bool) string {
 	if root {
 		as = "root"
 	}
-	return fmt.Sprintf("Allow it on %s with a line in /etc/sudoers.d/repltool:\n  %s ALL=(%s) NOPASSWD: ALL\n"+
-		"or log in as %s (ssh { user = %q }).", c.target.name, c.target.user, as, as, as)
+	return fmt.Sprintf("Allow it on %s with a line in /etc/sudoers.d/repltool:\n"+
+		"  %s ALL=(%s) NOPASSWD: ALL\nor log in as %s (ssh { user = %q }).", c.target.name, c.target.user, as, as, as)
 }

@@ -166,7 +166,7 @@ func readSettings(ctx context.Context, d destination, o Options) (settings, erro
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, configError(d, sshGError(ctx, err), "Run it to see the same error: "+program+" "+host.QuoteAll(args)+" "+d.host)
+		return nil, configError(d, sshGError(ctx, err), "To see the same error, run: "+program+" "+host.QuoteAll(args)+" "+d.host)
 	}
 	return parseSettings(out), nil
 }

@@ -23,7 +23,8 @@ func parseFiles(d destination, o Options) (settings, error) {
 	for _, path := range files {
 		if err := s.addFile(path, d.host, o.ConfigFile != ""); err != nil {
 			return nil, configError(d, fmt.Errorf("%s: %w", path, err),
-				"Only an ssh program reads every form of this file. Install one (openssh-client), or name a simpler file in REPLTOOL_SSH_CONFIG.")
+				"Only an ssh program reads every form of this file. Install one (openssh-client), or set REPLTOOL_SSH_CONFIG "+
+					"to a simpler file.")
 		}
 	}
 	s.addDefaults()

@@ -72,7 +72,7 @@ func (k connector) jump(ctx context.Context, jumps []string) (*chain, error) {
 	for i, spec := range jumps {
 		if k.depth++; k.depth > maxHops {
 			c.Close()
-			return nil, &host.Error{Kind: facts.Unreachable, Op: "ssh: ProxyJump " + spec, Err: fmt.Errorf("more than %d jumps: do they lead in a circle?", maxHops)}
+			return nil, &host.Error{Kind: facts.Unreachable, Op: "ssh: ProxyJump " + spec, Err: fmt.Errorf("more than %d jumps: they may form a loop", maxHops)}
 		}
 		next, err := k.hop(ctx, strings.TrimSpace(spec), c.client, i == 0)
 		if err != nil {
@@ -186,7 +186,7 @@ func authError(ctx context.Context, t *target, keys *keyring, err error) error {
 	}
 	return &host.Error{
 		Kind: facts.AuthFailed, Op: "ssh: log in as " + t.login(),
-		Err: errors.New("the server accepts none of the keys"), Hint: keys.hint(t),
+		Err: errors.New("the server accepted none of the keys"), Hint: keys.hint(t),
 	}
 }
 
@@ -206,7 +206,7 @@ func classify(ctx context.Context, t *target, err error) error {
 	} else if ctx.Err() != nil {
 		e.Err = context.Cause(ctx)
 	}
-	e.Hint = "Try it by hand: ssh " + host.Quote(t.name)
+	e.Hint = "To check: ssh " + host.Quote(t.name)
 	return e
 }
 

@@ -122,9 +122,9 @@ func (h *hostKeys) judge(key ssh.PublicKey, err error) error {
 	var keyErr *xknown.KeyError
 	switch {
 	case errors.As(err, &revoked):
-		return h.refuse(fmt.Errorf("the host key %s is revoked by %s", describe(key), h.where(revoked.Revoked)), "")
+		return h.refuse(fmt.Errorf("host key %s is revoked by %s", describe(key), h.where(revoked.Revoked)), "")
 	case !errors.As(err, &keyErr):
-		return h.refuse(fmt.Errorf("the host key %s is refused: %w", describe(key), err), "")
+		return h.refuse(fmt.Errorf("host key %s is refused: %w", describe(key), err), "")
 	case len(keyErr.Want) > 0:
 		return h.changed(key, keyErr.Want)
 	case h.target.acceptNew:
@@ -146,18 +146,18 @@ func (h *hostKeys) changed(key ssh.PublicKey, want []xknown.KnownKey) error {
 			file = h.file(k)
 		}
 	}
-	err := fmt.Errorf("the host key has changed: known is %s, presented was %s", strings.Join(known, ", "), describe(key))
-	hint := fmt.Sprintf("Somebody may be between you and the host. If the host was set up anew, and its own key has this fingerprint, take the old one away:\n"+
-		"  ssh-keygen -R %s -f %s\n  %s", host.Quote(knownhosts.Normalize(h.name())), host.Quote(file), h.byHand())
+	err := fmt.Errorf("the host key has changed: expected %s, received %s", strings.Join(known, ", "), describe(key))
+	hint := fmt.Sprintf("Someone may be intercepting the connection. If the host was reinstalled and its own key has this "+
+		"fingerprint, remove the old key:\n  ssh-keygen -R %s -f %s\n  %s", host.Quote(knownhosts.Normalize(h.name())), host.Quote(file), h.byHand())
 	return h.refuse(err, hint)
 }
 
 func (h *hostKeys) unknown(key ssh.PublicKey) error {
 	files := strings.Join(append(slices.Clone(h.target.userKnown), h.target.globalKnown...), ", ")
-	err := fmt.Errorf("the host key %s is not known (looked in %s)", describe(key), files)
-	hint := "Compare the fingerprint with the host's own, then connect once by hand:\n  " + h.byHand()
+	err := fmt.Errorf("host key %s is unknown (looked in %s)", describe(key), files)
+	hint := "Compare the fingerprint with that of the host, then connect once by hand:\n  " + h.byHand()
 	if len(h.target.jumps) == 0 && len(h.target.userKnown) > 0 && h.target.hostKeyAlias == "" {
-		hint += fmt.Sprintf("\nor record its keys as they are:\n  ssh-keyscan -p %d %s >> %s", h.target.port, h.target.host, host.Quote(h.target.userKnown[0]))
+		hint += fmt.Sprintf("\nor record the keys without comparing them:\n  ssh-keyscan -p %d %s >> %s", h.target.port, h.target.host, host.Quote(h.target.userKnown[0]))
 	}
 	return h.refuse(err, hint)
 }

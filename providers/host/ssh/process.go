@@ -99,13 +99,13 @@ func (c *conn) noPrivilege(root bool, stderr string, code int) error {
 	}
 	text := host.LastLines(stderr, 3)
 	if text == "" {
-		text = "the login shell ended without a word"
+		text = "the login shell exited without output"
 	}
 	e := &host.Error{Kind: facts.NoPrivilege, Node: c.node, Op: "ssh: " + c.target.login() + ": become " + user, Err: errors.New(text)}
 	switch {
 	case c.become == becomeDirect && !root:
 		e.Op = "ssh: " + c.target.login() + ": run a command"
-		e.Hint = "The login must have a shell: ssh " + c.target.login() + " true"
+		e.Hint = "The user must have a login shell. To check: ssh " + c.target.login() + " true"
 	case strings.Contains(text, "unknown user"):
 		e.Hint = "There is no OS user " + user + ": install PostgreSQL, or name the user in os_user."
 	case code == 127:

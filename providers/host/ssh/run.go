@@ -101,7 +101,7 @@ type errNoAnswer struct {
 func (e errNoAnswer) Error() string {
 	text := "no answer in " + e.after.Round(time.Second).String()
 	if e.shell {
-		text += "; the login shell may wait or print without end"
+		text += "; the login shell may be waiting for input, or printing without end"
 	}
 	return text
 }
@@ -112,7 +112,7 @@ func (errNoAnswer) Is(target error) bool { return target == context.DeadlineExce
 // mostOutput is what a program may write where its output is kept in memory.
 const mostOutput = 64 << 20
 
-var errTooMuch = fmt.Errorf("more than %d MB, the most that repltool reads; it may print without end", mostOutput>>20)
+var errTooMuch = fmt.Errorf("more than %d MB, the maximum that repltool reads; it may print without end", mostOutput>>20)
 
 // gate hands on what is written until it is shut.
 type gate struct {
