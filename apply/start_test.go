@@ -89,7 +89,7 @@ func TestStartsTooLong(t *testing.T) {
 	}
 	r := Run(t.Context(), planOf(opStep("a", "n", plan.Command{Argv: []string{"start"}, Starts: true, Timeout: 30 * time.Millisecond})), w.Env, Options{})
 	wantStates(t, r, "a=failed")
-	if want := "not done after 30ms (it was cancelled)"; !strings.Contains(r.Err().Error(), want) {
+	if want := "not finished after 30ms (it was cancelled)"; !strings.Contains(r.Err().Error(), want) {
 		t.Errorf("error %v, want %q", r.Err(), want)
 	}
 }

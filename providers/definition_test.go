@@ -141,7 +141,7 @@ func TestDefinitionThatCannotBeHad(t *testing.T) {
 	s.source.Query(t, `CREATE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE TABLE needs (id int PRIMARY KEY, x int DEFAULT f(3)); CREATE TABLE indexed (id int PRIMARY KEY); CREATE INDEX ON indexed (f(id))`)
 	for _, table := range []string{"needs", "indexed"} {
 		s.wantsSchema(table)
-		if d := s.definition(t); d.SQL != "" || !strings.Contains(d.Error, "function public.f(integer) is needed by public."+table) {
+		if d := s.definition(t); d.SQL != "" || !strings.Contains(d.Error, "function public.f(integer) is required by public."+table) {
 			t.Errorf("%+v", d)
 		}
 	}
@@ -150,7 +150,7 @@ func TestDefinitionThatCannotBeHad(t *testing.T) {
 	s.make(t)
 	s.source.Query(t, "CREATE EXTENSION citext; CREATE TABLE extended (id citext PRIMARY KEY)")
 	s.wantsSchema("extended")
-	if d := s.definition(t); d.SQL != "" || d.Error != "extension citext is needed on the subscriber: CREATE EXTENSION citext;" {
+	if d := s.definition(t); d.SQL != "" || d.Error != "extension citext is required on the subscriber: CREATE EXTENSION citext;" {
 		t.Errorf("%+v", d)
 	}
 	s.target.Query(t, "CREATE EXTENSION citext")

@@ -82,7 +82,7 @@ func TestOtherServerAnswers(t *testing.T) {
 		t.Errorf("role %s, server error %v", n.Role(), n.ServerError)
 	}
 	err := f.Node("pg1").Exec(t.Context(), "postgres", "CREATE ROLE wrong")
-	if err == nil || !strings.Contains(err.Error(), "pg1: connect: the server that answers has the data directory "+other.DataDir) {
+	if err == nil || !strings.Contains(err.Error(), "pg1: connect: the server that answers uses the data directory "+other.DataDir) {
 		t.Errorf("error %v", err)
 	}
 	if got := other.Query(t, "SELECT count(*) FROM pg_roles WHERE rolname = 'wrong'")[0][0]; got != "0" {

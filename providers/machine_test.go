@@ -65,7 +65,7 @@ func TestLostConnection(t *testing.T) {
 		err   string
 	}{
 		{"program, not begun", false, runs, 2, ""},
-		{"program, begun", true, runs, 1, "whether the command has run to its end is not known"},
+		{"program, begun", true, runs, 1, "whether the command completed is unknown"},
 		{"read", true, func(ctx context.Context, n *providers.Node) error {
 			_, err := n.ReadFile(ctx, "/f")
 			return err

@@ -205,9 +205,9 @@ func TestInstance(t *testing.T) {
 
 	// data_dir, and another cluster's name with another port: not clear.
 	w.write("main.hcl", node("  port = 5433\n  data_dir = \"/var/lib/postgresql/15/new\"\n")+cluster("shop"))
-	w.says(w.run("plan"), "the managed block of this cluster is elsewhere: 15/main on port 5433 in /var/lib/postgresql/15/main", "To move one, stop its server")
+	w.says(w.run("plan"), "the managed block of this cluster is in another one: 15/main on port 5433 in /var/lib/postgresql/15/main", "To move a data directory, stop its server")
 	w.write("main.hcl", node("  port = 5434\n")+cluster("other"))
-	w.says(w.run("plan"), "which one is meant is not clear", "15/main on port 5433", "set data_dir to a directory of its own")
+	w.says(w.run("plan"), "clusters found", "15/main on port 5433", "set data_dir to a new directory")
 	w.onlyOne()
 
 	// data_directory was changed in the file: it is that server all the same.

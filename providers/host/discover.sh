@@ -70,7 +70,7 @@ no_binaries() {
   v=${1:+ $1}
   i=$(installed)
   fail binaries "PostgreSQL$v is not installed: looked in /usr/lib/postgresql/${1:-*}/bin, /usr/pgsql-${1:-*}/bin and PATH; found ${i:-none}" \
-    "Install PostgreSQL$v there, or set bin_dir."
+    "Install PostgreSQL$v on that host, or set bin_dir."
 }
 
 # missing ends the search unless the path does not exist: a file system that does not
@@ -79,7 +79,7 @@ missing() {
   e=$(LC_ALL=C stat -- "$1" 2>&1)
   case $e in
     *'No such file or directory' | *'Not a directory') ;;
-    *) fail read "it is not known whether $1 exists: $e" "Check the file system on that machine." ;;
+    *) fail read "repltool cannot tell whether $1 exists: $e" "Check the file system on that host." ;;
   esac
 }
 
@@ -90,7 +90,7 @@ look() {
     up=${up%/*}
     up=${up:-/}
   done
-  [ "$up" = "$1" ] || [ -x "$up" ] || [ ! -d "$up" ] || fail privilege "$up cannot be looked into as $W_USER, so that it is not known whether $1 is there" "Let $W_USER into $up, or set os_user to its owner."
+  [ "$up" = "$1" ] || [ -x "$up" ] || [ ! -d "$up" ] || fail privilege "user $W_USER cannot access $up, so whether $1 exists is unknown" "Give $W_USER access to $up, or set os_user to its owner."
   [ "$up" = "$1" ] || missing "$1"
 }
 
@@ -123,7 +123,7 @@ data_state() {
 find_bin() {
   if [ -n "$W_BIN" ]; then
     BIN=$W_BIN
-    [ -x "$BIN/postgres" ] || fail binaries "there is no postgres in bin_dir $BIN" "Correct bin_dir, or take it out: binaries are found without it."
+    [ -x "$BIN/postgres" ] || fail binaries "bin_dir $BIN contains no postgres program" "Correct bin_dir, or remove it: repltool finds the programs without it."
     V=''
   elif [ $RUNNING = 1 ] && b=$(readlink "/proc/$p_pid/exe") && [ -x "$b" ]; then
     BIN=${b%/*} V=''
@@ -217,11 +217,11 @@ start_conf() {
 }
 
 ask_systemd() {
-  s=$(systemctl show -p LoadState -p ActiveState -p MainPID -p UnitFileState -- "$UNIT" 2>&1) || fail read "systemctl show $UNIT: $s" "Ask systemd on that machine what is wrong."
+  s=$(systemctl show -p LoadState -p ActiveState -p MainPID -p UnitFileState -- "$UNIT" 2>&1) || fail read "systemctl show $UNIT: $s" "Check systemd on that host."
   case $s in
     *LoadState=loaded*) KIND=systemd ;;
     *)
-      [ -z "$W_SERVICE" ] || fail data "systemd has no unit $UNIT to start" "Correct service, or take it out: the unit is found without it."
+      [ -z "$W_SERVICE" ] || fail data "systemd has no unit $UNIT to start" "Correct service, or remove it: repltool finds the unit without it."
       return
       ;;
   esac
@@ -257,8 +257,8 @@ EOF
 readable() {
   F=/dev/null
   [ -e "$1" ] || return 0
-  [ -f "$1" ] || fail data "$1 is not a regular file" "Look at it on that machine: ls -l $1"
-  [ -r "$1" ] || fail privilege "$1 cannot be read as $W_USER" "Let $W_USER read it."
+  [ -f "$1" ] || fail data "$1 is not a regular file" "Check it on that host: ls -l $1"
+  [ -r "$1" ] || fail privilege "user $W_USER cannot read $1" "Give $W_USER permission to read it."
   F=$1
 }
 

@@ -169,18 +169,18 @@ find_instance() {
   pick marked_port "$W_VERSION" || pick marked_port '' && return
   if pick marked ''; then
     { [ $FOUND = 1 ] || [ $RUNS = 1 ]; } && ! lacking sibling && return
-    unclear 'has the managed block of this cluster'
+    unclear 'clusters with the managed block of this cluster'
   fi
   pick port "$W_VERSION" || pick port '' && return
   pick rest "$W_VERSION" || return 1
   [ $FOUND = 1 ] && [ $FOREIGN = 0 ] && ! lacking any && return
-  unclear 'is there'
+  unclear 'clusters found'
 }
 
 # unclear says that it is unknown which instance is meant.
 unclear() {
-  fail data "no PostgreSQL cluster on this machine is on port $W_PORT, and which one is meant is not clear; what $1: $THOSE" \
-    "Set the node's port to that of the cluster that is meant, or data_dir to its data directory. For a new cluster beside it set data_dir to a directory of its own."
+  fail data "no PostgreSQL cluster on this host uses port $W_PORT; $1: $THOSE" \
+    "Set port or data_dir of the node to those of the right cluster. For a new, additional cluster set data_dir to a new directory."
 }
 
 # configured tells whether an instance has its files. A directory without them is one
@@ -198,7 +198,7 @@ debian_new() {
   INSTANCE=main
   [ -z "$W_TAKEN" ] && ! configured "/etc/postgresql/$V/main" || INSTANCE=$W_NAME
   [ -n "$INSTANCE" ] && ! configured "/etc/postgresql/$V/$INSTANCE" ||
-    fail data "the cluster $V/${INSTANCE:-main} is there; it cannot be read, or belongs to another node, or is not on port $W_PORT" "Set the node's port to that of the cluster that is meant. For a new one set data_dir to /var/lib/postgresql/$V/NAME."
+    fail data "cluster $V/${INSTANCE:-main} exists, but it cannot be read, belongs to another node, or does not use port $W_PORT" "Set port of the node to that of the right cluster. For a new cluster set data_dir to /var/lib/postgresql/$V/NAME."
   DATA=/var/lib/postgresql/$V/$INSTANCE CONF=/etc/postgresql/$V/$INSTANCE HBA='' SOCK=''
 }
 
@@ -213,7 +213,7 @@ rpm_new() {
   fi
   [ -z "$W_TAKEN" ] && [ ! -e "$DATA/PG_VERSION" ] || [ -z "$W_NAME" ] || DATA=${DATA%/*}/$W_NAME
   [ ! -e "$DATA/PG_VERSION" ] ||
-    fail data "$DATA is a cluster; it cannot be read, or belongs to another node, or is not on port $W_PORT" "Set the node's port to that of the cluster that is meant, or data_dir for a new one."
+    fail data "$DATA contains a cluster, but it cannot be read, belongs to another node, or does not use port $W_PORT" "Set port of the node to that of the right cluster. For a new cluster set data_dir."
 }
 
 # by_data chooses what data_dir is.
@@ -247,8 +247,8 @@ elsewhere() {
   INSTANCES="$INSTANCES
 $(servers | while IFS=$tab read -r d _; do settings "$d/postgresql.conf"; done)"
   those=$(pick marked '' && ! lacking sibling && printf '%s' "$THOSE") || return 0
-  fail data "data_dir is $W_DATA, where no cluster is, and the managed block of this cluster is elsewhere: $those" \
-    "Set data_dir to that data directory. To move one, stop its server, move it by hand, then set data_dir. For a new cluster beside it take the block out of the other's postgresql.conf first."
+  fail data "data_dir is $W_DATA, which contains no cluster, and the managed block of this cluster is in another one: $those" \
+    "Set data_dir to that data directory. To move a data directory, stop its server, move it by hand, then set data_dir. For a new, additional cluster, first remove the block from the postgresql.conf of the other one."
 }
 
 # find_moved finds a server that runs with the instance's files and another data
@@ -277,7 +277,7 @@ choose() {
   elif [ -d /var/lib/pgsql ]; then
     find_instance || rpm_new
   elif [ -n "$(installed)" ] || [ -n "$W_BIN" ]; then
-    fail data "no data directory is known: this machine has neither Debian's nor the RPM layout" "Set data_dir."
+    fail data "the data directory is unknown: this host has neither the layout of Debian nor that of the RPM packages" "Set data_dir."
   else
     no_binaries "$W_VERSION"
   fi

@@ -11,7 +11,7 @@ trusted() {
     elif [ ! -e "$t" ]; then
       continue
     elif [ ! -O "$t" ]; then
-      distrust "$t" "does not belong to $W_USER" "mv -- $t $t.not-of-repltool"
+      distrust "$t" "is not owned by $W_USER" "mv -- $t $t.not-of-repltool"
     elif [ ! -f "$t" ] && [ ! -d "$t" ]; then
       distrust "$t" 'is neither a file nor a directory' "rm -- $t"
     fi
@@ -21,8 +21,8 @@ trusted() {
 }
 
 distrust() {
-  fail data "$1 $2: what repltool keeps there (locks, job records, password files) must be $W_USER's alone" \
-    "Find out who made it. Then, as root on that machine:
+  fail data "$1 $2: only $W_USER may have access to what repltool keeps there (locks, job records, password files)" \
+    "Find out who created it. Then, as root on that host:
   $3"
 }
 
@@ -35,7 +35,7 @@ put_locked() {
   if [ ! -f "$l" ]; then
     put "$1.locked" "$l is not a regular file"
   elif [ ! -O "$l" ]; then
-    put "$1.locked" "$l does not belong to $W_USER; as root: chown $W_USER $l"
+    put "$1.locked" "$l is not owned by $W_USER; as root: chown $W_USER $l"
   elif [ ! -w "${d:-/}" ]; then
     put "$1.locked" "$W_USER cannot write the directory ${d:-/}; as root: chown $W_USER ${d:-/}"
   elif command -v lsattr >/dev/null; then

@@ -81,7 +81,7 @@ func TestJobFails(t *testing.T) {
 	if !errors.As(err, &exit) || exit.Code != 9 || exit.Stderr != "no space left" {
 		t.Errorf("got %v", err)
 	}
-	if err := host.StartJob(t.Context(), c, dir, "j", argv, nil); err == nil || !strings.Contains(err.Error(), "it was started before and failed") {
+	if err := host.StartJob(t.Context(), c, dir, "j", argv, nil); err == nil || !strings.Contains(err.Error(), "an earlier attempt failed") {
 		t.Errorf("started over what it left: %v", err)
 	}
 }

@@ -83,7 +83,7 @@ func TestRunEndless(t *testing.T) {
 			t.Errorf("%s: took %s", shell, took)
 		}
 		told := host.ReadError(err)
-		if told == nil || told.Kind != facts.TimedOut || !strings.HasSuffix(told.Text, "no answer in 1s; the login shell may wait or print without end") {
+		if told == nil || told.Kind != facts.TimedOut || !strings.HasSuffix(told.Text, "no answer in 1s; the login shell may be waiting for input, or printing without end") {
 			t.Errorf("%s: %v", shell, told)
 		}
 	}
