@@ -47,8 +47,8 @@ func (s *scope) addresses() []topology.Address {
 // ledgerAddresses are those of what repltool made, the topology may have it or not.
 func (s *scope) ledgerAddresses() []topology.Address {
 	var all []topology.Address
-	for _, r := range s.ledgerRows() {
-		if s.cluster.Address().Contains(r.address) {
+	for _, r := range s.ledger().rows {
+		if s.clusterAddress.Contains(r.address) {
 			all = append(all, r.address, s.addressOfRow(r.address))
 		}
 	}

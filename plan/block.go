@@ -15,6 +15,8 @@ type confBlock struct {
 	text    string
 	cluster *topology.Cluster
 	parts   []namedBlock // the oldest name first
+	// settings are the lines of its body, of postgresql.conf.
+	settings []conftext.Setting
 }
 
 type namedBlock struct {
@@ -31,10 +33,6 @@ func blockOf(text string, c *topology.Cluster) confBlock {
 	}
 	return b
 }
-
-// confBlock is repltool's block in postgresql.conf as found, hbaBlock in pg_hba.conf.
-func (s *scope) confBlock(h *facts.Host) confBlock { return blockOf(h.Conf.Text, s.cluster) }
-func (s *scope) hbaBlock(h *facts.Host) confBlock  { return blockOf(h.HBA.Text, s.cluster) }
 
 func (b confBlock) found() bool { return len(b.parts) > 0 }
 
@@ -76,7 +74,7 @@ func (b confBlock) firstLine() int {
 
 func (b confBlock) value(name string) (string, bool) {
 	value, ok := "", false
-	for _, s := range conftext.ParseConf(b.body()) {
+	for _, s := range b.settings {
 		if conftext.SameName(s.Name, name) {
 			value, ok = s.Value, true
 		}
@@ -86,7 +84,7 @@ func (b confBlock) value(name string) (string, bool) {
 
 func (b confBlock) names() []string {
 	var names []string
-	for _, s := range conftext.ParseConf(b.body()) {
+	for _, s := range b.settings {
 		if name := strings.ToLower(s.Name); !slices.Contains(names, name) {
 			names = append(names, name)
 		}

@@ -115,13 +115,13 @@ func nothingRead(nodes []Node) hcl.Diagnostics {
 // computing a password's verifier again takes a millisecond.
 func buildClusters(t *topology.Topology, f facts.Facts, o Options) ([]*scope, []*findings) {
 	scopes, found := make([]*scope, len(t.Clusters)), make([]*findings, len(t.Clusters))
-	var all sync.WaitGroup
-	same := twins(t, f)
+	shared := newShared(t, f, o)
+	shared.twins = twins(t, f)
 	for i, c := range t.Clusters {
-		scopes[i] = newScope(t, c, f, o)
-		scopes[i].twins = same
+		scopes[i] = shared.scope(c)
 	}
 	widen(scopes)
+	var all sync.WaitGroup
 	for i := range scopes {
 		all.Go(func() { found[i] = buildGuarded(scopes[i]) })
 	}

@@ -71,7 +71,7 @@ func synchronizedSlots(s *scope, out *findings) {
 		return
 	}
 	current, wanted := s.inForce(syncedSlots), s.wantedSyncedSlots()
-	_, theirs := s.cluster.ParametersOf(n)[syncedSlots]
+	_, theirs := s.parametersOf(n)[syncedSlots]
 	theirs = theirs || wanted == "" && !s.failsOver() && current != "" && !s.setBySystem(syncedSlots)
 	d := newDraft(Update, s.syncedSlotsAddress(), n)
 	shrunk, leaves := s.leaveSlots(current, out)

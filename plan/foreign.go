@@ -85,8 +85,8 @@ func rulesText(body string) []string {
 // stand for is not dropped with this one's, and slots among them hold back WAL.
 func (s *scope) foreignRows(out *findings) {
 	objects := map[string][]string{} // by cluster
-	for _, r := range s.ledgerRows() {
-		if name := r.address.Cluster; name != "" && !s.cluster.Address().Contains(r.address) {
+	for _, r := range s.ledger().rows {
+		if name := r.address.Cluster; name != "" && !s.clusterAddress.Contains(r.address) {
 			objects[name] = append(objects[name], r.object.String())
 		}
 	}

@@ -64,17 +64,15 @@ func hbaRules(s *scope, out *findings) {
 // that lets one in goes after it.
 func (s *scope) leavingSubscribers() []topology.Address {
 	var all []topology.Address
-	for _, c := range s.topology.Clusters {
-		of := s.of(c)
-		for _, m := range of.managed("subscription") {
-			found, _ := of.logical(m.in)
-			is := found.Subscription(m.name)
-			if is == nil || of.wantsSubscription(m.in, m.name) {
-				continue
-			}
-			if n := of.publisherOf(is); n == nil || slices.Contains(s.cluster.Members(), n) {
-				all = append(all, of.goneAddress(m))
-			}
+	for _, m := range s.ledgered() {
+		of := s.of(m.by)
+		found, _ := of.logical(m.in)
+		is := found.Subscription(m.name)
+		if is == nil || of.wantsSubscription(m.in, m.name) {
+			continue
+		}
+		if n := of.publisherOf(is); n == nil || slices.Contains(s.cluster.Members(), n) {
+			all = append(all, of.goneAddress(m.row))
 		}
 	}
 	return all
@@ -103,8 +101,8 @@ func ruleAbove(block confBlock) string {
 	return fmt.Sprintf("line %d: %s", l.Line, r)
 }
 
-// wantedRules answers the block's rules for n.
-func (s *scope) wantedRules(n *topology.Node) []topology.HBARule {
+// blockRules computes wantedRules.
+func (s *scope) blockRules(n *topology.Node) []topology.HBARule {
 	var rules []topology.HBARule
 	if role := s.cluster.Replication.Role; role != nil {
 		for _, address := range s.peerAddresses(n) {
@@ -202,8 +200,8 @@ func (s *scope) resolve(n *topology.Node, name string) []netip.Addr {
 	return slices.Compact(addresses)
 }
 
-// hbaText is the body of the block.
-func (s *scope) hbaText(n *topology.Node) Text {
+// rulesText computes hbaText.
+func (s *scope) rulesText(n *topology.Node) Text {
 	var b textBuilder
 	for _, r := range s.wantedRules(n) {
 		r.Database, r.User = s.literalNames(r.Database), s.literalNames(r.User)

@@ -202,7 +202,7 @@ func (s *scope) checkTLS(n *topology.Node, f *facts.Node, out *findings) {
 	if f.Server == nil || f.Server.InForce("ssl") != "off" {
 		return
 	}
-	if p, given := s.cluster.ParametersOf(n)["ssl"]; given && same(f.Server.Settings["ssl"], p.Value, "on") {
+	if p, given := s.parametersOf(n)["ssl"]; given && same(f.Server.Settings["ssl"], p.Value, "on") {
 		return
 	}
 	var told hcl.Range // a block with a list of addresses makes several rules

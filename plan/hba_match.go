@@ -22,9 +22,9 @@ type placedRule struct {
 	line int
 }
 
-// theirRules answers the rules outside of the block, in the server's order. The main
-// file's words tell what the server's view does not: that a name was quoted.
-func (s *scope) theirRules(n *topology.Node) []placedRule {
+// rulesOutside computes theirRules. The main file's words tell what the server's view
+// does not: that a name was quoted.
+func (s *scope) rulesOutside(n *topology.Node) []placedRule {
 	f := s.found(n)
 	if f.Server == nil || f.Host == nil {
 		return nil
@@ -58,13 +58,13 @@ func namesFile(r conftext.HBARule) bool {
 	return slices.ContainsFunc(slices.Concat(r.Database, r.User), func(w string) bool { return strings.HasPrefix(w, "@") })
 }
 
-// ourRules answers the block's rules for n.
-func (s *scope) ourRules(n *topology.Node) []placedRule {
-	var rules []placedRule
-	for _, r := range s.wantedRules(n) {
-		rules = append(rules, placedRule{HBARule: r, ours: true})
+// placedFirst are rules of the block, which is first in the file.
+func placedFirst(rules []topology.HBARule) []placedRule {
+	placed := make([]placedRule, len(rules))
+	for i, r := range rules {
+		placed[i] = placedRule{HBARule: r, ours: true}
 	}
-	return rules
+	return placed
 }
 
 // login is somebody who connects.

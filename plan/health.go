@@ -32,7 +32,7 @@ func (s *scope) reportApplies(out *findings) {
 		return
 	}
 	for _, a := range s.live().Applies {
-		out.tellHealth(Warning, s.cluster.Address(), "What differs may be on its way: check again when that apply has ended.",
+		out.tellHealth(Warning, s.clusterAddress, "What differs may be on its way: check again when that apply has ended.",
 			"an apply by %s is running on %s since %s", a.Who, s.cluster.Primary.Name, a.Since)
 	}
 }

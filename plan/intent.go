@@ -43,7 +43,7 @@ func (r ledgerRow) text() string {
 
 // intents answers the unconfirmed rows of this cluster.
 func (s *scope) intents() []ledgerRow {
-	return slices.DeleteFunc(s.ledgerRows(), func(r ledgerRow) bool { return r.intent == "" || !s.cluster.Address().Contains(r.address) })
+	return s.ledger().intents
 }
 
 // intent answers that of an object, or nil.

@@ -121,7 +121,7 @@ func (s *scope) streams(name string) bool {
 // disturbs tells whether a change may keep a standby from streaming: its own, its
 // rules, its slot, its upstream's restart on another port. The password file of a standby is none: it stands before restarts.
 func (s *scope) disturbs(d *draft) bool {
-	return d.Address == s.portAddress() || slices.Contains(s.standbyAddresses(), d.Address) || s.cluster.Address().Contains(d.Address) &&
+	return d.Address == s.portAddress() || slices.Contains(s.standbyAddresses(), d.Address) || s.clusterAddress.Contains(d.Address) &&
 		(d.Address.Part == topology.PartHBA || d.Action == Delete && d.Address.Slot() != "")
 }
 

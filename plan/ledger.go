@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/facts"
@@ -93,18 +92,12 @@ func parseObject(text string) object {
 
 // managed answers the ledger's rows of one kind in this cluster, without intents.
 func (s *scope) managed(kind string) []row {
-	var rows []row
-	for _, r := range s.ledgerRows() {
-		if r.kind == kind && r.intent == "" && s.cluster.Address().Contains(r.address) {
-			rows = append(rows, r.row)
-		}
-	}
-	return rows
+	return s.ledger().managed[kind]
 }
 
 // isOurs tells that the ledger has the object.
 func (s *scope) isOurs(o object) bool {
-	return slices.ContainsFunc(s.managed(o.kind), func(r row) bool { return r.object == o })
+	return s.ledger().ours[o]
 }
 
 // gone begins the removal of an object that repltool made and nobody wants any more;

@@ -11,16 +11,6 @@ import (
 // their cluster's primary, each in a database, and a subscription looks at two
 // clusters at once.
 
-// of answers the scope of another cluster of the same topology.
-func (s *scope) of(c *topology.Cluster) *scope {
-	if c == s.cluster {
-		return s
-	}
-	other := *s
-	other.cluster = c
-	return &other
-}
-
 // publications answers those of this cluster.
 func (s *scope) publications() []*topology.Publication {
 	return kept(s.topology.Publications, func(p *topology.Publication) bool { return p.Cluster == s.cluster })
@@ -31,18 +21,11 @@ func (s *scope) subscriptions() []*topology.Subscription {
 	return kept(s.topology.Subscriptions, func(sub *topology.Subscription) bool { return sub.Cluster == s.cluster })
 }
 
-// subscribers answers the subscriptions that this cluster publishes to.
-func (s *scope) subscribers() []*topology.Subscription {
-	return kept(s.topology.Subscriptions, func(sub *topology.Subscription) bool { return sub.Publisher() == s.cluster })
-}
-
 // subscriptionAddresses are those of every subscription, wanted or on its way out.
 func (s *scope) subscriptionAddresses() []topology.Address {
 	all := subscriptionBlocks(s.topology)
-	for _, c := range s.topology.Clusters {
-		for _, m := range s.of(c).managed("subscription") {
-			all = append(all, s.of(c).goneAddress(m))
-		}
+	for _, m := range s.ledgered() {
+		all = append(all, s.of(m.by).goneAddress(m.row))
 	}
 	return all
 }
@@ -108,7 +91,7 @@ func (s *scope) readDatabases() []string {
 
 // row is the key in the ledger of a publication or a subscription: unlike its
 // address it begins with the cluster's, in whose ledger it stands.
-func (s *scope) row(of topology.Address) topology.Address { return of.In(s.cluster.Address()) }
+func (s *scope) row(of topology.Address) topology.Address { return of.In(s.clusterAddress) }
 
 // addressOfRow is the way back.
 func (s *scope) addressOfRow(row topology.Address) topology.Address {

@@ -55,10 +55,10 @@ func (s *scope) today(r row) ledgerRow {
 	}
 	for _, name := range s.cluster.Earlier {
 		if r.address.Cluster == name {
-			now.address = now.address.In(s.cluster.Address())
+			now.address = now.address.In(s.clusterAddress)
 		}
 	}
-	if !s.cluster.Address().Contains(now.address) {
+	if !s.clusterAddress.Contains(now.address) {
 		return now
 	}
 	if n := s.nodeOnce(r.in); r.kind == "slot" && n != nil {

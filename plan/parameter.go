@@ -210,10 +210,9 @@ func hotStandby() []string {
 	return []string{"max_connections", "max_locks_per_transaction", "max_prepared_transactions", "max_wal_senders", "max_worker_processes"}
 }
 
-// lines answers the wanted block of n in order of name, without
-// synchronous_standby_names, which is written last, behind a gate.
-func (s *scope) lines(n *topology.Node) []line {
-	lines, wanted := s.givenLines(n), s.cluster.ParametersOf(n)
+// wantedLines computes lines.
+func (s *scope) wantedLines(n *topology.Node) []line {
+	lines, wanted := s.givenLines(n), s.parametersOf(n)
 	for _, l := range s.derived(n) {
 		if _, given := wanted[l.name]; !given {
 			lines = append(lines, l)
@@ -225,7 +224,7 @@ func (s *scope) lines(n *topology.Node) []line {
 // givenLines are those that the topology writes.
 func (s *scope) givenLines(n *topology.Node) []line {
 	var lines []line
-	wanted := s.cluster.ParametersOf(n)
+	wanted := s.parametersOf(n)
 	for _, name := range wanted.Names() {
 		lines = append(lines, line{name: name, value: wanted[name].Value, secret: wanted[name].Secret})
 	}
@@ -237,8 +236,8 @@ func sortLines(lines []line) []line {
 	return lines
 }
 
-// derived answers what replication needs and the topology need not say.
-func (s *scope) derived(n *topology.Node) []line {
+// derive computes derived.
+func (s *scope) derive(n *topology.Node) []line {
 	var lines []line
 	if s.ownsPort(n) {
 		lines = append(lines, line{name: "port", value: fmt.Sprint(n.Port), note: "of the node"})
@@ -297,7 +296,7 @@ func (s *scope) minimums(n *topology.Node) []line {
 // leaves the block has the value of the other files then.
 func (s *scope) onPrimary(name string) string {
 	n := s.cluster.Primary
-	p, given := s.cluster.ParametersOf(n)[name]
+	p, given := s.parametersOf(n)[name]
 	switch _, ours := s.confBlock(s.primary().Host).value(name); {
 	case fixed(s.live().Settings[name]):
 		return s.live().InForce(name)

@@ -111,7 +111,7 @@ func (s *scope) checkPrimary(n *topology.Node, f *facts.Node, out *findings) {
 			"%s: the command that created %s failed or was killed, and a server may have been started in it since. If it holds nothing of use, remove it by hand:\n  rm -rf %s",
 			n.Name, f.Host.DataDir, strings.Join(append(s.toMake(f.Host), JobDir(f.Host, jobID(f.Host, "init"))), " "))
 	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal:
-		out.finding(s.cluster.Address(), s.cluster.Range, "The primary is a standby",
+		out.finding(s.clusterAddress, s.cluster.Range, "The primary is a standby",
 			"%s is down, and its data directory is that of a standby (standby.signal). Name the live primary in the topology.", n.Name)
 	case s.fresh():
 		if f.Host.Data.State != facts.DataCluster {

@@ -62,7 +62,7 @@ func primaries(s *scope, out *findings) {
 // repltool's ledger of it, or has been promoted.
 func (s *scope) ofThisCluster(n *topology.Node) bool {
 	f := s.found(n)
-	ledger := f.Server.Ledger != nil && slices.ContainsFunc(f.Server.Ledger.Managed, func(m facts.Managed) bool { return s.cluster.Address().Contains(topology.ParseAddress(m.Address)) })
+	ledger := f.Server.Ledger != nil && slices.ContainsFunc(f.Server.Ledger.Managed, func(m facts.Managed) bool { return s.clusterAddress.Contains(topology.ParseAddress(m.Address)) })
 	return ledger || f.Server.Timeline > 1 || f.Host != nil && s.confBlock(f.Host).found()
 }
 
@@ -104,7 +104,7 @@ func (s *scope) checkStillPrimary(n *topology.Node, f *facts.Node, out *findings
 		default:
 			continue
 		}
-		out.finding(s.cluster.Address(), s.cluster.Range, "A stopped primary is not started",
+		out.finding(s.clusterAddress, s.cluster.Range, "A stopped primary is not started",
 			"%s is down, and %s %s. Started now, %s could be a second primary. Find out who is the primary, and name it in the topology; or start %s by hand if you are sure.",
 			n.Name, sb.Node.Name, why, n.Name, n.Name)
 	}
@@ -130,11 +130,11 @@ func (s *scope) checkNoHeirs(n *topology.Node, out *findings) {
 		f := s.found(sb.Node)
 		switch {
 		case !f.Complete():
-			out.finding(s.cluster.Address(), s.cluster.Range, "A standby could not be read",
+			out.finding(s.clusterAddress, s.cluster.Range, "A standby could not be read",
 				"%s has no cluster, and %s could not be read: it may hold the data of this one. A new primary is not created before that is known, with -target neither. Make %s readable; or, if its machine is new as well, leave it out of standbys until it is there.",
 				n.Name, sb.Node.Name, sb.Node.Name)
 		case f.Host.Data.State == facts.DataCluster && !sameSystem(s.primary(), f):
-			out.finding(s.cluster.Address(), s.cluster.Range, "The primary has no data, but a standby has",
+			out.finding(s.clusterAddress, s.cluster.Range, "The primary has no data, but a standby has",
 				"%s has no cluster, and %s holds one in %s. A new primary would have another system identifier, and the data of %s would not be in it. If %s has the data to keep, name it as the primary.",
 				n.Name, sb.Node.Name, f.Host.DataDir, sb.Node.Name, sb.Node.Name)
 		}

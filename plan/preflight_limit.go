@@ -16,7 +16,7 @@ func (s *scope) checkHotStandby(out *findings) {
 		return
 	}
 	for _, sb := range s.cluster.Standbys {
-		wanted := s.cluster.ParametersOf(sb.Node)
+		wanted := s.parametersOf(sb.Node)
 		for _, name := range hotStandby() {
 			p, given := wanted[name]
 			setting, need := s.live().Settings[name], s.onPrimary(name)
@@ -32,7 +32,7 @@ func (s *scope) checkHotStandby(out *findings) {
 // limit answers such a parameter of n as it will be, and where it is set; -1 unknown.
 func (s *scope) limit(n *topology.Node, name string) (int, hcl.Range) {
 	at, value := s.rangeOfParameter(n, name), ""
-	_, given := s.cluster.ParametersOf(n)[name]
+	_, given := s.parametersOf(n)[name]
 	switch primary := s.cluster.Primary; {
 	case given || s.running(n) && !s.recloned(n):
 		value = s.willHave(n, name)

@@ -73,7 +73,7 @@ func (s *scope) localesOfFiles(n *topology.Node) []string {
 	}
 	var all []string
 	for _, name := range []string{"lc_messages", "lc_monetary", "lc_numeric", "lc_time"} {
-		if _, given := s.cluster.ParametersOf(n)[name]; !given {
+		if _, given := s.parametersOf(n)[name]; !given {
 			all = append(all, s.live().InForce(name))
 		}
 	}

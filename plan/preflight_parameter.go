@@ -39,7 +39,7 @@ func (s *scope) paramFaults(n *topology.Node) []*paramFault {
 	if !f.Complete() {
 		return nil
 	}
-	wanted := s.cluster.ParametersOf(n)
+	wanted := s.parametersOf(n)
 	if f.Server == nil || s.recloned(n) {
 		if f.Host.ParameterError == "" {
 			return s.startFaults(n)

@@ -108,7 +108,7 @@ func (s *scope) warnCutOff(n *topology.Node, server *facts.Server, out *findings
 // stand between.
 func (s *scope) checkListens(n *topology.Node, f *facts.Node, out *findings) {
 	const name = "listen_addresses"
-	p, given := s.cluster.ParametersOf(n)[name]
+	p, given := s.parametersOf(n)[name]
 	if !given || p.Secret.IsSet() || len(s.clients(n)) == 0 || s.listensFor(n, p.Value) || namesAHost(p.Value) {
 		return
 	}

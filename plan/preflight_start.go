@@ -117,7 +117,7 @@ func persistent(slots []facts.Slot, kind string) []string {
 
 // rangeOfParameter answers where a parameter is set: at the cluster, if nowhere.
 func (s *scope) rangeOfParameter(n *topology.Node, name string) hcl.Range {
-	if p, given := s.cluster.ParametersOf(n)[name]; given {
+	if p, given := s.parametersOf(n)[name]; given {
 		return p.Range
 	}
 	return s.cluster.Range

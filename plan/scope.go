@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -16,10 +17,9 @@ import (
 // database is done.
 const maintenance = "postgres"
 
-// scope is one cluster and what was found of it: what every kind reads.
-type scope struct {
+// shared is what the scopes of one plan share.
+type shared struct {
 	topology *topology.Topology
-	cluster  *topology.Cluster
 	facts    facts.Facts
 	replace  map[topology.Address]bool
 	targets  []topology.Address
@@ -27,6 +27,16 @@ type scope struct {
 	inApply  bool
 	renames  bool // the topology has moved blocks
 	twins    map[*topology.Node]twin
+	// ledgered are the subscriptions in the ledgers of all clusters.
+	ledgered func() []madeSubscription
+}
+
+// scope is one cluster and what was found of it: what every kind reads.
+type scope struct {
+	*shared
+	cluster        *topology.Cluster
+	clusterAddress topology.Address
+	once           once
 }
 
 // targeted tells whether an object that stands beside the clusters is to be planned: it
@@ -35,12 +45,22 @@ func (s *scope) targeted(address topology.Address) bool {
 	return len(s.targets) == 0 || s.required[address] || slices.ContainsFunc(s.targets, func(t topology.Address) bool { return t.Contains(address) || address.Contains(t) })
 }
 
-func newScope(t *topology.Topology, c *topology.Cluster, f facts.Facts, o Options) *scope {
-	s := &scope{topology: t, cluster: c, facts: f, replace: map[topology.Address]bool{}, targets: topology.ParseAddresses(o.Targets), inApply: o.InApply, renames: anyMoved(t)}
+func newShared(t *topology.Topology, f facts.Facts, o Options) *shared {
+	w := &shared{topology: t, facts: f, replace: map[topology.Address]bool{}, targets: topology.ParseAddresses(o.Targets), inApply: o.InApply, renames: anyMoved(t)}
 	for _, address := range topology.ParseAddresses(o.Replace) {
-		s.replace[address] = true
+		w.replace[address] = true
 	}
-	return s
+	w.ledgered = sync.OnceValue(w.madeSubscriptions)
+	return w
+}
+
+// scope is that of one cluster.
+func (w *shared) scope(c *topology.Cluster) *scope {
+	return &scope{shared: w, cluster: c, clusterAddress: c.Address()}
+}
+
+func newScope(t *topology.Topology, c *topology.Cluster, f facts.Facts, o Options) *scope {
+	return newShared(t, f, o).scope(c)
 }
 
 // found answers what was read of n; never nil.
@@ -78,7 +98,7 @@ func (s *scope) complete() bool {
 // Addresses of the cluster's objects.
 
 func (s *scope) address(kind, name string) topology.Address {
-	return s.cluster.Address().Object(kind, name)
+	return s.clusterAddress.Object(kind, name)
 }
 
 func (s *scope) nodeAddress(n *topology.Node) topology.Address {

@@ -23,7 +23,8 @@ type wantedSlot struct {
 	by *topology.Subscription
 }
 
-func (s *scope) wantedSlots() []wantedSlot {
+// slotsOfUsers computes wantedSlots.
+func (s *scope) slotsOfUsers() []wantedSlot {
 	var all []wantedSlot
 	for _, sb := range s.cluster.Standbys {
 		if sb.Slot != "" {

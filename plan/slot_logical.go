@@ -155,14 +155,12 @@ func (s *scope) checkKind(w wantedSlot, found *facts.Slot, out *findings) {
 // leavingSubscription answers the subscription that uses the slot now and that this
 // plan drops, or "".
 func (s *scope) leavingSubscription(slot string) string {
-	for _, c := range s.topology.Clusters {
-		of := s.of(c)
-		for _, m := range of.managed("subscription") {
-			found, _ := of.logical(m.in)
-			is := found.Subscription(m.name)
-			if is != nil && is.Options.SlotName == slot && !of.wantsSubscription(m.in, m.name) {
-				return m.name
-			}
+	for _, m := range s.ledgered() {
+		of := s.of(m.by)
+		found, _ := of.logical(m.in)
+		is := found.Subscription(m.name)
+		if is != nil && is.Options.SlotName == slot && !of.wantsSubscription(m.in, m.name) {
+			return m.name
 		}
 	}
 	return ""

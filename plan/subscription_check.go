@@ -184,7 +184,7 @@ func (s *scope) willBe(name string) string { return s.willHave(s.cluster.Primary
 
 // willHave answers a parameter of n as this plan leaves it; "" unknown.
 func (s *scope) willHave(n *topology.Node, name string) string {
-	if p, given := s.cluster.ParametersOf(n)[name]; given {
+	if p, given := s.parametersOf(n)[name]; given {
 		return p.Value
 	}
 	if !s.running(n) {

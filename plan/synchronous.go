@@ -288,15 +288,14 @@ func (s *scope) syncEffect(back bool) string {
 func (s *scope) syncFile(wanted string) File {
 	n := s.cluster.Primary
 	lines := withLine(s.lines(n), line{name: syncNames, value: wanted})
-	was := ""
+	before, was := s.lines(n), ""
 	if s.live() != nil {
 		was = s.primary().Host.Conf.Text
+		if v, ok := s.confBlock(s.primary().Host).value(syncNames); ok {
+			before = withLine(before, line{name: syncNames, value: v})
+		}
 	}
 	op := s.confFile(n, lines, was)
-	before := s.lines(n)
-	if v, ok := blockOf(was, s.cluster).value(syncNames); ok {
-		before = withLine(before, line{name: syncNames, value: v})
-	}
 	op.Diff = linesDiff(confText(before).Text, confText(lines).Text)
 	op.Check, op.Database = confErrors, maintenance
 	return op

@@ -16,9 +16,7 @@ func widen(scopes []*scope) {
 		return
 	}
 	required := map[topology.Address]bool{}
-	for _, s := range scopes {
-		s.required = required
-	}
+	scopes[0].required = required // which all of them share
 	for more := true; more; {
 		before := len(required)
 		for _, s := range scopes {
@@ -82,12 +80,10 @@ func (s *scope) requireLetGo(m row) {
 			s.required[sub.Address()] = true
 		}
 	}
-	for _, c := range s.topology.Clusters {
-		of := s.of(c)
-		for _, gone := range of.managed("subscription") {
-			if !of.wantsSubscription(gone.in, gone.name) && lists(of, gone.in, gone.name) {
-				s.required[of.addressOfRow(gone.address)] = true
-			}
+	for _, gone := range s.ledgered() {
+		of := s.of(gone.by)
+		if !of.wantsSubscription(gone.in, gone.name) && lists(of, gone.in, gone.name) {
+			s.required[of.addressOfRow(gone.address)] = true
 		}
 	}
 }

@@ -69,6 +69,7 @@ func (e *BlockError) Error() string {
 func FindBlock(text, name string) (Block, error) {
 	m := MarkersOf(name)
 	var b Block
+	var body strings.Builder
 	offset, number, open := 0, 0, false
 	for line := range strings.Lines(text) {
 		number++
@@ -85,7 +86,8 @@ func FindBlock(text, name string) (Block, error) {
 			open, b.Found, b.LastLine, b.end = false, true, number, offset+len(line)
 		default:
 			if open {
-				b.Body += strings.TrimRight(line, "\r\n") + "\n"
+				body.WriteString(strings.TrimRight(line, "\r\n"))
+				body.WriteByte('\n')
 			}
 		}
 		offset += len(line)
@@ -93,6 +95,7 @@ func FindBlock(text, name string) (Block, error) {
 	if open {
 		return Block{}, &BlockError{fmt.Sprintf("%q has no end line", m.Begin), []int{b.FirstLine}}
 	}
+	b.Body = body.String()
 	return b, nil
 }
 
