@@ -93,7 +93,7 @@ func writePart(t *testing.T, file string, a *txtar.Archive, name, text string) {
 }
 
 // loadText loads one file of HCL; its secrets come from the environment canaries.
-func loadText(t *testing.T, text string) *topology.Topology {
+func loadText(t testing.TB, text string) *topology.Topology {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "main.hcl"), []byte(text), 0o600); err != nil {

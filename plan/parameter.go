@@ -322,11 +322,7 @@ func (s *scope) outside(n *topology.Node, name, fallback string) string {
 
 // number answers a numeric setting in its base unit; 0 for what is no number.
 func number(setting facts.Setting, value string) float64 {
-	text, err := normaliseNumber(facts.Setting{VarType: "real", Unit: setting.Unit}, value)
-	if err != nil {
-		return 0
-	}
-	x, err := parseNumber(text)
+	x, err := inBase(setting, value)
 	if err != nil {
 		return 0
 	}
@@ -345,7 +341,7 @@ func withUnit(setting facts.Setting, value string) string {
 		"ms": {"d", "h", "min", "s"}, "s": {"d", "h", "min"}, "min": {"d", "h"},
 	}
 	for _, unit := range larger[name] {
-		factor, ok := convert(unit, name)
+		factor, ok := convert(1, unit, name)
 		if y := x * n / factor; ok && y == float64(int64(y)) && y >= 1 {
 			return fmt.Sprintf("%d%s", int64(y), unit)
 		}

@@ -44,16 +44,16 @@ func newerKeyword(name string) bool {
 func TestNormalise(t *testing.T) {
 	s := pgtest.Start(t, pgtest.Options{})
 	for name, values := range map[string][]string{
-		"work_mem":                     {"8MB", "8192", "8192kB", "0.5GB", "1GB", " 8 MB ", "65kB", "70.6kB", "8000000B", "64B", "-1", "8mb", "lots", "1e4", "0x2000"},
+		"work_mem":                     {"8MB", "8192", "8192kB", "0.5GB", "1GB", " 8 MB ", "65kB", "70.6kB", "8000000B", "64B", "-1", "8mb", "lots", "1e4", "0x2000", "30.1GB", "1_000", "0x1p3", "1 k B"},
 		"shared_buffers":               {"128MB", "16384", "1GB", "100kB", "1TB"},
 		"checkpoint_timeout":           {"5min", "300", "300s", "1h", "1d", "300000ms", "29s", "2d", "0.5h", "5MB"},
 		"wal_sender_timeout":           {"1min", "0", "90s", "1500us"},
 		"max_slot_wal_keep_size":       {"-1", "64GB", "1TB", "100kB"},
-		"checkpoint_completion_target": {"0.9", ".5", "1", "1.1", "9e-1"},
+		"checkpoint_completion_target": {"0.9", ".5", "1", "1.1", "9e-1", "0.123456789", "0_1", "01"},
 		"vacuum_cost_delay":            {"2", "2ms", "500us", "1s", "0.5"},
 		"fsync":                        {"on", "TRUE", "f", "no", "of", "o", "1", "2", "yes ", "tru"},
 		"wal_level":                    {"replica", "LOGICAL", "minimal", "all"},
-		"synchronous_commit":           {"on", "off", "true", "false", "yes", "1", "local", "remote_apply", "maybe"},
+		"synchronous_commit":           {"on", "off", "true", "false", "yes", "1", "local", "remote_apply", "maybe", "tru"},
 		"max_connections":              {"100", "1", "0", "262144", "100.4", "100.5", "1e2", "010"},
 		"bgwriter_delay":               {"200ms", "10", "9", "10s", "10001"},
 		"log_rotation_size":            {"10MB", "0", "10240", "1GB"},

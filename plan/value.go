@@ -1,8 +1,11 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,32 +59,20 @@ func normaliseEnum(s facts.Setting, value string) (string, error) {
 			return e, nil
 		}
 	}
-	// Boolean spellings of an enum such as synchronous_commit are hidden values.
-	if b, err := normaliseBool(v); err == nil {
-		for _, e := range s.Enum {
-			if e == b {
-				return e, nil
-			}
+	// Boolean spellings of an enum such as synchronous_commit are hidden values, whole words.
+	if slices.Contains([]string{"true", "false", "yes", "no", "1", "0"}, v) {
+		b, _ := normaliseBool(v)
+		if slices.Contains(s.Enum, b) {
+			return b, nil
 		}
 	}
 	return "", fmt.Errorf("%q is not one of %s", value, strings.Join(s.Enum, ", "))
 }
 
 func normaliseNumber(s facts.Setting, value string) (string, error) {
-	number, unit := splitUnit(value)
-	x, err := parseNumber(number)
+	x, err := inBase(s, value)
 	if err != nil {
-		return "", fmt.Errorf("%q is not a number", value)
-	}
-	if unit != "" {
-		factor, ok := convert(unit, s.Unit)
-		if !ok {
-			return "", fmt.Errorf("%q: %s", value, unitsOf(s.Unit))
-		}
-		x *= factor
-	}
-	if s.VarType == "integer" {
-		x = math.RoundToEven(x)
+		return "", err
 	}
 	for _, bound := range []struct {
 		text  string
@@ -91,44 +82,119 @@ func normaliseNumber(s facts.Setting, value string) (string, error) {
 			return "", fmt.Errorf("%q is outside the range %s to %s%s", value, s.Min, s.Max, inUnit(s.Unit))
 		}
 	}
+	if s.VarType == "real" { // pg_settings shows six digits
+		x, _ = strconv.ParseFloat(strconv.FormatFloat(x, 'g', 6, 64), 64)
+	}
 	return strconv.FormatFloat(x, 'f', -1, 64), nil
 }
 
-func parseNumber(text string) (float64, error) {
-	if n, err := strconv.ParseInt(text, 0, 64); err == nil && !strings.ContainsAny(text, "_oObB") {
-		return float64(n), nil
+// inBase answers a number in the setting's base unit.
+func inBase(s facts.Setting, value string) (float64, error) {
+	x, unit, ok := splitNumber(value, s.VarType == "integer")
+	if !ok {
+		return 0, fmt.Errorf("%q is not a number", value)
 	}
-	x, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+	if unit != "" {
+		if x, ok = convert(x, unit, s.Unit); !ok {
+			return 0, fmt.Errorf("%q: %s", value, unitsOf(s.Unit))
+		}
+	}
+	if s.VarType == "integer" {
+		x = math.RoundToEven(x) + 0 // not -0
+	}
+	return x, nil
+}
+
+// The numbers that strtol and strtod read at the beginning of a text.
+var (
+	wholeNumber = regexp.MustCompile(`^[+-]?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)`)
+	hexNumber   = regexp.MustCompile(`^[+-]?0[xX]([0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)([pP][+-]?[0-9]+)?`)
+	realNumber  = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?`)
+)
+
+// splitNumber parts "1.5 GB" into 1.5 and "GB", as the server's parse_int and parse_real do:
+// a whole number may be octal or hexadecimal, and is a real one if a point or an exponent
+// follows.
+func splitNumber(value string, whole bool) (x float64, unit string, ok bool) {
+	const spaces = " \t\n\v\f\r"
+	v := strings.TrimLeft(value, spaces)
+	text := wholeNumber.FindString(v)
+	n, err := strconv.ParseInt(strings.TrimPrefix(text, "+"), 0, 64)
+	next := v[len(text):] // where strtol stops
+	if text == "" {
+		next = value
+	}
+	fraction := next != "" && strings.Contains(".eE", next[:1])
+	switch {
+	case !whole || fraction || errors.Is(err, strconv.ErrRange):
+		text, x, ok = realPrefix(v)
+	default:
+		x, ok = float64(n), err == nil
+	}
+	unit = strings.Trim(v[len(text):], spaces)
+	return x, unit, ok && !strings.ContainsAny(unit, spaces)
+}
+
+// realPrefix answers the number that a text begins with.
+func realPrefix(v string) (text string, x float64, ok bool) {
+	exponent, digits := "eE", ""
+	if text = hexNumber.FindString(v); text != "" {
+		exponent = "pP"
+		if digits = text; !strings.ContainsAny(text, exponent) {
+			digits += "p0" // Go asks for an exponent
+		}
+	} else {
+		text = realNumber.FindString(v)
+		digits = text
+	}
+	x, err := strconv.ParseFloat(digits, 64)
+	mantissa := text
+	if i := strings.IndexAny(text, exponent); i >= 0 {
+		mantissa = text[:i]
+	}
+	tiny := math.Abs(x) < 0x1p-1022 && strings.Trim(mantissa, "+-0xX.") != "" // strtod: out of range
+	return text, x, err == nil && !tiny
+}
+
+// parseNumber reads a number of pg_settings.
+func parseNumber(text string) (float64, error) {
+	x, unit, ok := splitNumber(text, false)
+	if !ok || unit != "" {
 		return 0, fmt.Errorf("%q is not a number", text)
 	}
 	return x, nil
 }
 
-// splitUnit parts "1.5 GB" into "1.5" and "GB".
-func splitUnit(value string) (number, unit string) {
-	v := strings.TrimSpace(value)
-	i := len(v)
-	for i > 0 && (v[i-1] >= 'a' && v[i-1] <= 'z' || v[i-1] >= 'A' && v[i-1] <= 'Z') {
-		i--
-	}
-	if i == 0 || strings.HasPrefix(strings.ToLower(v), "0x") {
-		return v, ""
-	}
-	return strings.TrimSpace(v[:i]), v[i:]
+// unit is one of PostgreSQL's, in bytes or microseconds.
+type unit struct {
+	name string
+	size float64
 }
 
-// convert answers how many of the setting's unit one unit is.
-func convert(unit, base string) (float64, bool) {
-	memory := map[string]float64{"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
-	span := map[string]float64{"us": 1, "ms": 1e3, "s": 1e6, "min": 60e6, "h": 3600e6, "d": 86400e6}
-	for _, units := range []map[string]float64{memory, span} {
-		if factor, ok := units[unit]; ok {
-			n, name := splitBase(base)
-			if b, ok := units[name]; ok {
-				return factor / (n * b), true
-			}
+// unitTables are the units of memory and of time, each from the largest to the smallest.
+func unitTables() [][]unit {
+	return [][]unit{
+		{{"TB", 1 << 40}, {"GB", 1 << 30}, {"MB", 1 << 20}, {"kB", 1 << 10}, {"B", 1}},
+		{{"d", 86400e6}, {"h", 3600e6}, {"min", 60e6}, {"s", 1e6}, {"ms", 1e3}, {"us", 1}},
+	}
+}
+
+// convert answers x of a unit in the base unit. A fraction is rounded to the next smaller
+// unit, as the server does: 30.1GB is 30822MB.
+func convert(x float64, name, base string) (float64, bool) {
+	n, baseName := splitBase(base)
+	for _, units := range unitTables() {
+		i := slices.IndexFunc(units, func(u unit) bool { return u.name == name })
+		b := slices.IndexFunc(units, func(u unit) bool { return u.name == baseName })
+		if i < 0 || b < 0 {
+			continue
 		}
+		x *= units[i].size / (n * units[b].size)
+		if i+1 < len(units) {
+			smaller := units[i+1].size / (n * units[b].size)
+			x = math.RoundToEven(x/smaller) * smaller
+		}
+		return x, true
 	}
 	return 0, false
 }

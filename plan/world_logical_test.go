@@ -14,7 +14,7 @@ import (
 
 // fillLogical gives every primary the publications, subscriptions and tables that
 // the topology names.
-func fillLogical(t *testing.T, top *topology.Topology, f facts.Facts) {
+func fillLogical(t testing.TB, top *topology.Topology, f facts.Facts) {
 	t.Helper()
 	for _, p := range top.Publications {
 		db := logicalOf(f, p.Cluster, p.Database)
@@ -60,7 +60,7 @@ func addTable(db *facts.Logical, name topology.TableName, columns []string) {
 	db.Tables = append(db.Tables, table)
 }
 
-func fillSubscription(t *testing.T, top *topology.Topology, f facts.Facts, sub *topology.Subscription) {
+func fillSubscription(t testing.TB, top *topology.Topology, f facts.Facts, sub *topology.Subscription) {
 	t.Helper()
 	s := newScope(top, sub.Cluster, f, Options{})
 	db := logicalOf(f, sub.Cluster, sub.Database)
@@ -111,7 +111,7 @@ func cloneOptions(o topology.SubscriptionOptions) topology.SubscriptionOptions {
 }
 
 // alterLogical changes what a database holds: NODE WORD DATABASE REST.
-func alterLogical(t *testing.T, node *facts.Node, words []string, rest, directive string) {
+func alterLogical(t testing.TB, node *facts.Node, words []string, rest, directive string) {
 	t.Helper()
 	if len(words) < 2 || node.Server == nil {
 		t.Fatalf("unknown directive %q", directive)
@@ -185,7 +185,7 @@ func alterLogical(t *testing.T, node *facts.Node, words []string, rest, directiv
 }
 
 // merge puts an object of JSON over the one of its name, or adds it.
-func merge[T any](t *testing.T, directive, text string, list *[]T, name func(T) string) {
+func merge[T any](t testing.TB, directive, text string, list *[]T, name func(T) string) {
 	t.Helper()
 	var fresh T
 	decodeInto(t, directive, text, &fresh)
@@ -198,7 +198,7 @@ func merge[T any](t *testing.T, directive, text string, list *[]T, name func(T) 
 }
 
 // decodeInto puts what the JSON names over what is there; a list is replaced whole.
-func decodeInto(t *testing.T, directive, text string, to any) {
+func decodeInto(t testing.TB, directive, text string, to any) {
 	t.Helper()
 	var given map[string]any
 	if err := json.Unmarshal([]byte(text), &given); err != nil {

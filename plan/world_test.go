@@ -20,7 +20,7 @@ import (
 const systemIdentifier = "7400000000000000001"
 
 // converged answers the world that an apply of t leaves.
-func converged(t *testing.T, top *topology.Topology) facts.Facts {
+func converged(t testing.TB, top *topology.Topology) facts.Facts {
 	t.Helper()
 	f := facts.Facts{Nodes: map[string]*facts.Node{}}
 	for _, c := range top.Clusters {
@@ -77,7 +77,7 @@ func emptyNode(top *topology.Topology, c *topology.Cluster, n *topology.Node) *f
 }
 
 // fillNode gives the node a running server that has all that the topology wants.
-func fillNode(t *testing.T, top *topology.Topology, c *topology.Cluster, n *topology.Node, f facts.Facts) {
+func fillNode(t testing.TB, top *topology.Topology, c *topology.Cluster, n *topology.Node, f facts.Facts) {
 	t.Helper()
 	node := f.Nodes[n.Name]
 	h := node.Host
@@ -134,7 +134,7 @@ func fillNode(t *testing.T, top *topology.Topology, c *topology.Cluster, n *topo
 }
 
 // writeBlocks puts the wanted blocks into the node's files and their values in force.
-func writeBlocks(t *testing.T, s *scope, n *topology.Node) {
+func writeBlocks(t testing.TB, s *scope, n *topology.Node) {
 	t.Helper()
 	node := s.facts.Nodes[n.Name]
 	h := node.Host
@@ -217,7 +217,7 @@ server_version_num        integer internal   150004    - 150004 150004
 }
 
 // alter changes the world by one line of a golden case.
-func alter(t *testing.T, f facts.Facts, top *topology.Topology, directive string) {
+func alter(t testing.TB, f facts.Facts, top *topology.Topology, directive string) {
 	t.Helper()
 	name, rest, _ := strings.Cut(directive, " ")
 	node := f.Nodes[name]
@@ -347,7 +347,7 @@ func remove[T any](list []T, gone func(T) bool) []T {
 	return kept
 }
 
-func testVerifier(t *testing.T, password string) string {
+func testVerifier(t testing.TB, password string) string {
 	t.Helper()
 	v, err := scram.Verifier(password, strings.NewReader("sixteen bytes...."))
 	if err != nil {

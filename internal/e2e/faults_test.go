@@ -19,11 +19,13 @@ import (
 // `make test` strikes with each fault in turn at every few steps. `make faults` does each
 // fault at each step, before, in and after it, and prints the table of docs/reliability.md.
 
-// fault is what strikes a host, and its end: at once, after a while, or once the apply has ended.
+// fault is what strikes a host, and its end: at once, after a while, after some steps, and
+// at the latest once the apply has ended.
 type fault struct {
 	name   string
-	kills  bool // repltool itself: no host is struck
-	during time.Duration
+	kills  bool          // repltool itself: no host is struck
+	during time.Duration // 0: until the end of the apply, or of some steps
+	steps  int
 	strike func(w *world, host int) error
 	cure   func(w *world, host int) error
 }
@@ -72,7 +74,7 @@ func crashed() fault {
 
 func diskFull() fault {
 	return fault{
-		name:   "disk full until the apply ended",
+		name: "disk full for three steps", steps: 3,
 		strike: func(w *world, host int) error { return w.host(host).Fill(w.t.Context(), 0) },
 		cure:   func(w *world, host int) error { return w.host(host).Unfill(w.t.Context()) },
 	}
@@ -137,10 +139,26 @@ func TestFaults(t *testing.T) {
 	for _, k := range chosen {
 		t.Run(k.String(), func(t *testing.T) {
 			w := newWorld(t, lab.Options{Hosts: 3, DiskMB: 700})
+			defer w.keepOutput()
 			w.walk(k)
 			w.noSecrets()
 		})
 	}
+}
+
+// keepOutput keeps all that the program wrote, when the test has failed.
+func (w *world) keepOutput() {
+	if !w.t.Failed() {
+		return
+	}
+	f, err := os.CreateTemp("", "repltool-faults-*.json")
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	defer f.Close()
+	_, err = w.sinks.WriteTo(f)
+	w.t.Logf("what the applies wrote is in %s (%v)", f.Name(), err)
 }
 
 // walk goes through the stages.
@@ -177,8 +195,25 @@ subscription "orders" {
 	s.stage("subscription with copy_schema", changed, logical, "")
 	w.expectIn(3, "dw", "SELECT count(*) FROM orders", "20000")
 	s.stage("its removal", changed, "", "")
+	w.dropUnconfirmed()
 	w.expect(1, "SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'logical'", "0")
 	w.nothingLeft()
+}
+
+// dropUnconfirmed drops the subscription where its creation was never confirmed: then the
+// apply that removed its block has left it, said so, and kept its slot.
+func (w *world) dropUnconfirmed() {
+	w.t.Helper()
+	if w.in(3, "dw", "SELECT count(*) FROM pg_subscription") == "0" {
+		return
+	}
+	w.says(w.must(0, "plan"), "Unmanaged: cluster.dw.subscription.orders", "slot orders on pg1 is not defined in the topology any more")
+	for _, statement := range []string{"DISABLE", "SET (slot_name = NONE)"} {
+		w.in(3, "dw", "ALTER SUBSCRIPTION orders "+statement)
+	}
+	w.in(3, "dw", "DROP SUBSCRIPTION orders")
+	w.must(0, "apply", "-auto-approve", "-allow=drop")
+	w.settled()
 }
 
 // nothingLeft looks for what an apply that was cut off could have left behind.

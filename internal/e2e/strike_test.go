@@ -50,7 +50,8 @@ type striker struct {
 	failing time.Time       // since when applies have failed without a fault
 
 	host int        // the one that was struck last
-	last fault      // by what
+	last fault      // by what; the zero one once it is over
+	left int        // steps until it ends
 	over chan error // what ends a fault after a while; nil when none is in force
 }
 
@@ -97,8 +98,15 @@ func (s *striker) follow(c *exec.Cmd, out io.Reader) string {
 		due := s.walk.at.of(e) && s.done >= s.walk.every-1 && !s.struck[e.name()]
 		if due && s.strike(c, e.Node, struck) {
 			struck, s.struck[e.name()], s.done = true, true, 0
-		} else if e.Type == "step_done" {
+			continue
+		}
+		if e.Type == "step_done" {
 			s.done++
+		}
+		if s.last.steps > 0 && (e.Type == "step_done" || e.Type == "step_failed") {
+			if s.left--; s.left == 0 {
+				s.heal()
+			}
 		}
 	}
 	return said.String()
@@ -144,7 +152,7 @@ func (s *striker) strike(c *exec.Cmd, node string, again bool) bool {
 	if s.walk.at == runs {
 		time.Sleep(10 * time.Millisecond << (s.strikes % 8))
 	}
-	s.host, s.last = map[string]int{"pg1": 1, "pg2": 2, "dw1": 3}[node], f
+	s.host, s.last, s.left = map[string]int{"pg1": 1, "pg2": 2, "dw1": 3}[node], f, f.steps
 	s.strikes++
 	s.turn++
 	if f.kills {

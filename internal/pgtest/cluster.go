@@ -182,6 +182,17 @@ func (s *Server) connect() (*pgconn.PgConn, error) {
 		s.SocketDir, s.Port, s.User))
 }
 
+// Session opens a session that lasts as long as the test.
+func (s *Server) Session(t testing.TB) *pgconn.PgConn {
+	t.Helper()
+	conn, err := s.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
 // Query runs statements on a session of its own and answers the last one's rows.
 func (s *Server) Query(t testing.TB, sql string) [][]string {
 	t.Helper()
