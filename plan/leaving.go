@@ -49,7 +49,7 @@ func (s *scope) leave(out *findings) (value string, leaves bool) {
 func (s *scope) staying(set syncSet, out *findings) (stay []string, needed bool) {
 	names, copied := set.names, false
 	if set.every() {
-		names, copied = set.streaming(s.live()), slices.ContainsFunc(out.drafts, s.copiesPrimary)
+		names, copied = set.streaming(s.live()), slices.ContainsFunc(out.drafts, func(d *draft) bool { return s.copiesPrimary(d) })
 	}
 	gone := false
 	for _, name := range names {
