@@ -36,17 +36,17 @@ func Decode(r io.Reader) (*Plan, error) {
 	if p.FormatVersion != FormatVersion {
 		return nil, fmt.Errorf("plan file has format version %q; this repltool reads %q", p.FormatVersion, FormatVersion)
 	}
-	if p.Fingerprint != p.fingerprint() {
+	if p.Fingerprint != p.Bind() {
 		return nil, fmt.Errorf("plan file was altered: its fingerprint does not fit its steps; make a new plan")
 	}
 	return p, nil
 }
 
-// fingerprint digests what the plan rests on and what it does. Facts that no
+// Bind digests what the plan rests on and what it does. Facts that no
 // change depends on are in it only as far as they decide that there is none:
 // a plan made again on the same world has the same fingerprint. Sizes and lags
 // are not in it: they move all the time.
-func (p *Plan) fingerprint() string {
+func (p *Plan) Bind() string {
 	nodes := append([]Node(nil), p.Nodes...)
 	for i := range nodes {
 		nodes[i].Error, nodes[i].Hint = "", ""
@@ -63,7 +63,7 @@ func (p *Plan) fingerprint() string {
 		}
 	}
 	var buf bytes.Buffer
-	for _, part := range []any{p.TopologyHash, notNil(p.Targets), notNil(p.Replace), notNil(nodes), notNil(changes), notNil(steps)} {
+	for _, part := range []any{p.TopologyHash, NotNil(p.Targets), NotNil(p.Replace), NotNil(nodes), NotNil(changes), NotNil(steps)} {
 		data, err := json.Marshal(part)
 		if err != nil { // every type here encodes
 			panic(err)

@@ -1,6 +1,8 @@
 package plan
 
-import "testing"
+import (
+	"testing"
+)
 
 func TestHashRest(t *testing.T) {
 	block := "# repltool a: begin\nx\n# repltool a: end\n"

@@ -1,16 +1,10 @@
-// Package plan decides: (Topology, Facts) → Plan.
-//
-// Rules:
-//   - pure: no clock, no network, no files; the same topology and facts make a
-//     byte-same plan;
-//   - complete: every statement, file and argument vector that apply will use is
-//     a Step; what cannot be shown is not built;
-//   - a Plan is data: it encodes to JSON and back without loss;
-//   - kinds are files (role.go, slot.go, …), and the order of work is the list in
-//     build.go.
+// Package plan is the plan as a value: changes, their steps, and what was seen besides.
+// It encodes to JSON and back without loss, and decides nothing.
 package plan
 
-import "time"
+import (
+	"time"
+)
 
 // FormatVersion is the version of the JSON document.
 const FormatVersion = "1.0"
@@ -312,7 +306,19 @@ type Progress struct {
 	Query string `json:"query"`
 }
 
-func (SQL) kind() string     { return "sql" }
-func (File) kind() string    { return "file" }
+func (SQL) kind() string { return "sql" }
+
+func (File) kind() string { return "file" }
+
 func (Command) kind() string { return "command" }
-func (Wait) kind() string    { return "wait" }
+
+func (Wait) kind() string { return "wait" }
+
+func NotNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func Ptr(s string) *string { return &s }

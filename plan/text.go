@@ -8,44 +8,44 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// textBuilder makes a Text.
-type textBuilder struct {
+// TextBuilder makes a Text.
+type TextBuilder struct {
 	text strings.Builder
 	uses []SecretUse
 }
 
-func (b *textBuilder) write(parts ...string) *textBuilder {
+func (b *TextBuilder) Write(parts ...string) *TextBuilder {
 	for _, p := range parts {
 		b.text.WriteString(p)
 	}
 	return b
 }
 
-// statement writes one of several, each on a line of its own.
-func (b *textBuilder) statement(parts ...string) *textBuilder {
+// Statement writes one of several, each on a line of its own.
+func (b *TextBuilder) Statement(parts ...string) *TextBuilder {
 	if b.text.Len() > 0 {
 		b.text.WriteString("\n")
 	}
-	return b.write(parts...)
+	return b.Write(parts...)
 }
 
-func (b *textBuilder) secret(s topology.Secret, form SecretForm) *textBuilder {
+func (b *TextBuilder) Secret(s topology.Secret, form SecretForm) *TextBuilder {
 	b.uses = append(b.uses, SecretUse{Offset: b.text.Len(), Ref: s.Ref, Form: form})
 	b.text.WriteString(topology.Redacted)
 	return b
 }
 
-// append writes another text, on a line of its own.
-func (b *textBuilder) append(t Text) *textBuilder {
-	b.statement()
+// Append writes another text, on a line of its own.
+func (b *TextBuilder) Append(t Text) *TextBuilder {
+	b.Statement()
 	for _, use := range t.Secrets {
 		use.Offset += b.text.Len()
 		b.uses = append(b.uses, use)
 	}
-	return b.write(t.Text)
+	return b.Write(t.Text)
 }
 
-func (b *textBuilder) done() Text { return Text{Text: b.text.String(), Secrets: b.uses} }
+func (b *TextBuilder) Done() Text { return Text{Text: b.text.String(), Secrets: b.uses} }
 
 // Fill answers the text with each secret in its place, as reveal writes it. A
 // place that does not hold topology.Redacted means that the plan was altered.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/plan"
 )
 
@@ -27,7 +28,7 @@ func (a *app) driftCommand() *cobra.Command {
 }
 
 func (a *app) drift(ctx context.Context, dir string, o *common) error {
-	r, loading, err := a.survey(ctx, dir, o, plan.Options{})
+	r, loading, err := a.survey(ctx, dir, o, cluster.Options{})
 	if err != nil {
 		return err
 	}

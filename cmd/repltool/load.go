@@ -5,9 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/view"
 	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -44,7 +46,7 @@ func (r *reading) withoutFindings() []plan.Diagnostic {
 }
 
 // read reads the clusters and plans. Diagnostics of loading are among the plan's.
-func (a *app) read(ctx context.Context, t *topology.Topology, loading []plan.Diagnostic, live clusters, o plan.Options, quiet bool) (*reading, error) {
+func (a *app) read(ctx context.Context, t *topology.Topology, loading []plan.Diagnostic, live clusters, o cluster.Options, quiet bool) (*reading, error) {
 	began := a.now()
 	done := a.announce(t, quiet)
 	found := live.Inspect(ctx, o.Replace)
@@ -53,7 +55,7 @@ func (a *app) read(ctx context.Context, t *topology.Topology, loading []plan.Dia
 		return nil, err // what could not be read says nothing then
 	}
 	r := &reading{topology: t, facts: found, took: a.now().Sub(began)}
-	p, diags := plan.Build(t, found, o)
+	p, diags := build.Build(t, found, o)
 	p.Diagnostics = append(append([]plan.Diagnostic{}, loading...), view.Diagnostics(diags, t.Files)...)
 	r.plan = p
 	return r, nil
@@ -71,7 +73,7 @@ func (a *app) announce(t *topology.Topology, quiet bool) (done func()) {
 // survey loads the topology, opens the way to its nodes and reads them: what plan,
 // drift and status begin with. On an error of loading, reading is nil and the
 // diagnostics tell why.
-func (a *app) survey(ctx context.Context, dir string, o *common, options plan.Options) (*reading, []plan.Diagnostic, error) {
+func (a *app) survey(ctx context.Context, dir string, o *common, options cluster.Options) (*reading, []plan.Diagnostic, error) {
 	t, loading := a.load(dir, o.inputs(a))
 	if hasErrors(loading) {
 		return nil, loading, nil

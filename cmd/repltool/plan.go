@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/view"
 	"github.com/repltool/repltool/plan"
 )
@@ -40,7 +41,7 @@ func (a *app) planCommand() *cobra.Command {
 }
 
 func (a *app) plan(ctx context.Context, dir string, o planFlags) error {
-	r, loading, err := a.survey(ctx, dir, &o.common, plan.Options{Replace: o.replace})
+	r, loading, err := a.survey(ctx, dir, &o.common, cluster.Options{Replace: o.replace})
 	if err != nil {
 		return err
 	}

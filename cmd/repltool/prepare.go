@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/repltool/repltool/apply"
+	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/plan"
 )
 
@@ -46,7 +47,7 @@ func (x *application) prepare(ctx context.Context) (*reading, *apply.Locks, erro
 
 // look reads the clusters and plans, for a saved plan as that one was made.
 func (x *application) look(ctx context.Context) (*reading, error) {
-	o := plan.Options{RepltoolVersion: version, Variables: x.topology.Variables, Targets: x.o.targets, Replace: x.o.replace, InApply: true}
+	o := cluster.Options{RepltoolVersion: version, Variables: x.topology.Variables, Targets: x.o.targets, Replace: x.o.replace, InApply: true}
 	if x.saved != nil {
 		o.Targets, o.Replace = x.saved.Targets, x.saved.Replace
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/view"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
@@ -45,7 +46,7 @@ func (a *app) status(ctx context.Context, dir string, o *common, watch bool) err
 	if watch {
 		return a.watch(ctx, t, live, o)
 	}
-	r, err := a.read(ctx, t, loading, live, plan.Options{RepltoolVersion: version, Targets: o.targets}, o.quiet || o.json)
+	r, err := a.read(ctx, t, loading, live, cluster.Options{RepltoolVersion: version, Targets: o.targets}, o.quiet || o.json)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (a *app) watch(ctx context.Context, t *topology.Topology, live clusters, o 
 	}
 	before := strings.TrimLeft(between, "\n")
 	for {
-		r, err := a.read(ctx, t, nil, live, plan.Options{RepltoolVersion: version}, true)
+		r, err := a.read(ctx, t, nil, live, cluster.Options{RepltoolVersion: version}, true)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/plan/build"
 	"github.com/repltool/repltool/providers"
 	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/providers/host/ssh"
@@ -80,7 +81,7 @@ func (w *world) noop(b *testing.B, dir string) time.Duration {
 	begin := time.Now()
 	top := read(b, dir)
 	fleet := providers.Open(top, w.dialer())
-	p, diags := plan.Build(top, fleet.Inspect(b.Context(), providers.InspectOptions{}), plan.Options{})
+	p, diags := build.Build(top, fleet.Inspect(b.Context(), providers.InspectOptions{}), cluster.Options{})
 	if err := fleet.Close(); err != nil {
 		b.Error(err)
 	}

@@ -22,8 +22,17 @@ func rules() []rule {
 	return []rule{
 		{under: "topology", forbid: []string{"repltool/"}, except: []string{"topology"}, why: "the language rests on nothing of ours"},
 		{under: "facts", forbid: []string{"repltool/", "github.com/jackc/pgx"}, except: []string{"topology", "facts", "internal/pg"}, why: "facts are data"},
-		{under: "internal/pg", forbid: []string{"repltool/", "github.com/jackc/pgx"}, except: []string{"internal/pg"}, why: "texts of PostgreSQL are pure"},
-		{under: "plan", forbid: []string{"github.com/jackc/pgx", "golang.org/x/crypto/ssh", "github.com/pkg/sftp", "repltool/providers/host", "repltool/providers/postgres", "repltool/apply", "repltool/internal"}, except: []string{"internal/pg"}, why: "plan is pure"},
+		{under: "internal/pg", forbid: []string{"repltool/", "github.com/jackc/pgx"}, except: []string{"internal/pg", "internal/list", "internal/words"}, why: "texts of PostgreSQL are pure"},
+		{under: "plan", forbid: []string{"repltool/"}, except: []string{"topology", "internal/pg", "internal/list", "internal/words", "facts", "cluster", "doctor", "plan"}, why: "plan and build are pure"},
+		{under: "cluster", forbid: []string{"repltool/"}, except: []string{"topology", "facts", "internal/pg", "internal/list", "internal/words", "plan", "cluster"}, why: "a cluster is asked, and asks nobody"},
+		{under: "cluster", forbid: []string{"repltool/plan/"}, why: "a cluster plans nothing"},
+		{under: "doctor", forbid: []string{"repltool/"}, except: []string{"topology", "facts", "internal/pg", "internal/list", "internal/words", "cluster", "plan", "doctor"}, why: "the doctor reads the cluster"},
+		{under: "plan/build/draft", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/draft"}, why: "siblings do not import each other"},
+		{under: "plan/build/check", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/check"}, why: "siblings do not import each other"},
+		{under: "plan/build/config", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/config"}, why: "siblings do not import each other"},
+		{under: "plan/build/streaming", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/streaming"}, why: "siblings do not import each other"},
+		{under: "plan/build/objects", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/objects"}, why: "siblings do not import each other"},
+		{under: "plan/build/logical", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/logical"}, why: "siblings do not import each other"},
 		{under: "apply", forbid: []string{"github.com/jackc/pgx", "golang.org/x/crypto/ssh", "github.com/pkg/sftp", "repltool/providers/host", "repltool/providers/postgres", "repltool/internal"}, except: []string{"internal/pg"}, why: "apply declares what it needs"},
 		{under: "providers", forbid: []string{"repltool/plan", "repltool/apply", "repltool/internal/view"}, why: "providers decide nothing"},
 		{under: "internal/view", forbid: []string{"github.com/jackc/pgx", "golang.org/x/crypto/ssh", "repltool/providers/host", "repltool/providers/postgres"}, why: "views are given values"},
@@ -47,22 +56,26 @@ func TestImportDirections(t *testing.T) {
 	}
 }
 
-// TestPlanHasNoWorld looks at plan's own imports: what the standard library and
-// the language need below it is theirs.
-func TestPlanHasNoWorld(t *testing.T) {
+// TestDecidersHaveNoWorld looks at the own imports of what decides: what the standard
+// library and the language need below it is theirs.
+func TestDecidersHaveNoWorld(t *testing.T) {
+	seen := 0
 	for _, p := range load(t) {
-		if p.ImportPath != module+"plan" {
+		path := strings.TrimPrefix(p.ImportPath, module)
+		if top, _, _ := strings.Cut(path, "/"); top != "plan" && top != "cluster" && top != "doctor" {
 			continue
 		}
+		seen++
 		for _, i := range p.Imports {
 			switch i {
 			case "net", "os", "os/exec", "context", "net/http":
-				t.Errorf("plan imports %s: it has no clock, no network and no files", i)
+				t.Errorf("%s imports %s: it has no clock, no network and no files", path, i)
 			}
 		}
-		return
 	}
-	t.Fatal("package plan was not found")
+	if seen < 9 {
+		t.Fatalf("%d packages of plan, cluster and doctor were found", seen)
+	}
 }
 
 func check(t *testing.T, p pkg, r rule) {

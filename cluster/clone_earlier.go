@@ -1,0 +1,121 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/topology"
+)
+
+// earlier is what an apply that was cut off left of a clone.
+type earlier int
+
+const (
+	LeftNothing   earlier = iota
+	LeftAside             // the records of a clone whose directory goes aside
+	LeftRunning           // a base backup that runs, as wanted
+	LeftOther             // one that runs with other options
+	LeftCancelled         // one that runs, and is to be cancelled
+	LeftWhole             // a base backup that succeeded
+	LeftUnjudged          // one that came to its end, with its exit status unknown
+	LeftPart              // part of one, or one of another kind; it was never started
+	LeftStarted           // a directory in which a server was started
+)
+
+// LeftOf tells what an apply left for sb, and why that is not gone on with.
+func (s *Cluster) LeftOf(sb *topology.Standby) (left earlier, why string) {
+	n, h := sb.Node, s.Found(sb.Node).Host
+	clone, verify := h.Job(JobID(h, "clone")), h.Job(JobID(h, "verify"))
+	differs := copyDiffers(clone, s.Basebackup(sb))
+	switch {
+	case len(h.Jobs) == 0:
+		return LeftNothing, ""
+	case h.Making() && s.Replace[s.StandbyAddress(n)]:
+		return LeftCancelled, "an earlier apply started a base backup that still runs: it is cancelled, and what it left is removed first"
+	case h.Making() && len(differs) > 0:
+		return LeftOther, strings.Join(differs, ", ")
+	case h.Making() && !clone.Done():
+		return LeftRunning, "an earlier apply started the base backup, and it still runs: it is followed to its end"
+	case s.Moves(n):
+		return LeftAside, ""
+	case h.Data.State != facts.DataCluster && clone != nil && clone.Argv == nil:
+		return LeftPart, "an earlier apply ended before the base backup began"
+	case h.Data.State != facts.DataCluster:
+		return LeftPart, "an earlier apply left part of a base backup, in which no server was started: it is removed first"
+	case !h.Data.Unstarted:
+		return LeftStarted, ""
+	case s.Replace[s.StandbyAddress(n)]:
+		return LeftPart, "an earlier apply left a base backup in which no server was started: it is removed first, as -replace asks"
+	case len(differs) > 0:
+		return LeftPart, "an earlier apply left a base backup with other options, in which no server was started: it is removed first: " + strings.Join(differs, ", ")
+	case verify != nil && verify.ExitCode != nil && !verify.Done():
+		return LeftPart, "an earlier apply left a base backup that did not pass pg_verifybackup: it is removed first"
+	case clone.Done():
+		return LeftWhole, "an earlier apply made the base backup: it is used"
+	case h.Data.Manifest && clone.ExitCode == nil:
+		return LeftUnjudged, "an earlier apply made a base backup whose exit status is not known: pg_verifybackup decides"
+	default:
+		return LeftPart, "an earlier apply left a base backup that failed, in which no server was started: it is removed first"
+	}
+}
+
+// discards tells that a copy that an earlier apply left is removed.
+func (s *Cluster) discards(sb *topology.Standby) bool {
+	left, _ := s.LeftOf(sb)
+	return left == LeftPart || left == LeftCancelled
+}
+
+// copyDiffers names the options in which a base backup is another one than wanted: what
+// it is a copy of, which WAL is kept for it, and which directories it fills. At what speed
+// it was made does not matter, and neither does how it logged in.
+func copyDiffers(job *facts.Job, wanted []string) []string {
+	if job == nil {
+		return nil
+	}
+	was, is := copyOptions(job.Argv), copyOptions(wanted)
+	var names []string
+	for name := range was {
+		names = append(names, name)
+	}
+	for name := range is {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var all []string
+	for _, name := range slices.Compact(names) {
+		if was[name] != is[name] {
+			all = append(all, fmt.Sprintf("%s was %s, is %s", name, cmpOr(was[name], "not set"), cmpOr(is[name], "not set")))
+		}
+	}
+	return all
+}
+
+func cmpOr(text, empty string) string {
+	if text == "" {
+		return empty
+	}
+	return text
+}
+
+// copyOptions answers the options of pg_basebackup that make what it copies.
+func copyOptions(argv []string) map[string]string {
+	options := map[string]string{}
+	for i, word := range argv[:max(len(argv)-1, 0)] {
+		value := argv[i+1]
+		switch word {
+		case "--pgdata", "--slot", "--waldir":
+			options[word] = value
+		case "--tablespace-mapping":
+			options[word] = strings.TrimSpace(options[word] + " " + value)
+		case "--dbname":
+			from := conninfo.Map(value)
+			options["its source"] = from["host"] + ":" + strconv.Itoa(pg.PortOf(from))
+		}
+	}
+	return options
+}

@@ -1,0 +1,152 @@
+// Package cluster says what a cluster is and what it is to be: which server leads, who
+// follows whom, which lines, rules, slots, passwords and connections each node should
+// have, and what the ledger proves. It plans nothing and reports nothing; whoever plans,
+// checks or reports asks here, so that there is one answer.
+package cluster
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
+)
+
+// shared is what the scopes of one plan share.
+type shared struct {
+	Topology *topology.Topology
+	Facts    facts.Facts
+	Replace  map[topology.Address]bool
+	Targets  []topology.Address
+	Required map[topology.Address]bool // publications and subscriptions beside the targets
+	InApply  bool
+	renames  bool // the topology has moved blocks
+	Twins    map[*topology.Node]Twin
+	// ledgered are the subscriptions in the ledgers of all clusters.
+	Ledgered func() []madeSubscription
+}
+
+// Cluster is one cluster and what was found of it: what every kind reads.
+type Cluster struct {
+	*shared
+	Cluster        *topology.Cluster
+	ClusterAddress topology.Address
+	once           once
+}
+
+// Targeted tells whether an object that stands beside the clusters is to be planned: it
+// is a target, or one requires it (see widen).
+func (s *Cluster) Targeted(address topology.Address) bool {
+	return len(s.Targets) == 0 || s.Required[address] || slices.ContainsFunc(s.Targets, func(t topology.Address) bool { return t.Contains(address) || address.Contains(t) })
+}
+
+func NewShared(t *topology.Topology, f facts.Facts, o Options) *shared {
+	w := &shared{Topology: t, Facts: f, Replace: map[topology.Address]bool{}, Targets: topology.ParseAddresses(o.Targets), InApply: o.InApply, renames: anyMoved(t)}
+	for _, address := range topology.ParseAddresses(o.Replace) {
+		w.Replace[address] = true
+	}
+	w.Ledgered = sync.OnceValue(w.madeSubscriptions)
+	return w
+}
+
+// Scope is that of one cluster.
+func (w *shared) Scope(c *topology.Cluster) *Cluster {
+	return &Cluster{shared: w, Cluster: c, ClusterAddress: c.Address()}
+}
+
+func New(t *topology.Topology, c *topology.Cluster, f facts.Facts, o Options) *Cluster {
+	return NewShared(t, f, o).Scope(c)
+}
+
+// Found answers what was read of n; never nil.
+func (s *Cluster) Found(n *topology.Node) *facts.Node {
+	if f := s.Facts.Nodes[n.Name]; f != nil {
+		return f
+	}
+	return &facts.Node{Name: n.Name, Error: &facts.ReadError{Kind: facts.ReadFailed, Text: "was not read"}}
+}
+
+func (s *Cluster) FoundPrimary() *facts.Node { return s.Found(s.Cluster.Primary) }
+
+// Live answers the primary's server, or nil when there is none yet.
+func (s *Cluster) Live() *facts.Server { return s.FoundPrimary().Server }
+
+// Running tells whether n has a server that was read.
+func (s *Cluster) Running(n *topology.Node) bool { return s.Found(n).Server != nil }
+
+// IsNew tells that the cluster does not exist yet: its primary is to be made, or
+// an earlier apply died over making it.
+func (s *Cluster) IsNew() bool {
+	p := s.FoundPrimary()
+	return p.Complete() && p.Server == nil && (p.Host.Data.State != facts.DataCluster || p.Host.Job(JobID(p.Host, "init")) != nil)
+}
+
+func (s *Cluster) Complete() bool {
+	for _, n := range s.Cluster.Members() {
+		if !s.Found(n).Complete() {
+			return false
+		}
+	}
+	return (s.Live() != nil || s.IsNew()) && !s.logicalUnknown()
+}
+
+// Nodes tells what was found, for the plan's head.
+func (s *Cluster) Nodes() []plan.Node {
+	var nodes []plan.Node
+	for _, n := range s.Cluster.Members() {
+		nodes = append(nodes, s.describe(n))
+	}
+	return nodes
+}
+
+func (s *Cluster) describe(n *topology.Node) plan.Node {
+	f := s.Found(n)
+	d := plan.Node{Name: n.Name, Host: n.Host, Cluster: s.Cluster.ID, Reachable: f.Error == nil, Role: string(f.Role())}
+	for _, e := range []*facts.ReadError{f.Error, f.ServerError} {
+		if e != nil {
+			d.Error, d.Hint = e.Text, e.Hint
+		}
+	}
+	if f.Host != nil && f.Host.Control != nil {
+		d.SystemIdentifier, d.Timeline = f.Host.Control.SystemIdentifier, f.Host.Control.Timeline
+	}
+	if f.Server != nil {
+		d.Version, d.SystemIdentifier, d.Timeline = f.Server.Version, f.Server.SystemIdentifier, f.Server.Timeline
+		if up := s.UpstreamOf(f); up != nil {
+			d.Upstream = up.Name
+		}
+	}
+	return d
+}
+
+// Followed answers the upstream of a standby as it is, not as it is wanted; where
+// nobody can tell, the one wanted.
+func (s *Cluster) Followed(sb *topology.Standby) *topology.Node {
+	return cmp.Or(s.UpstreamOf(s.Found(sb.Node)), sb.Upstream)
+}
+
+// Options narrow or widen a plan.
+type Options struct {
+	RepltoolVersion string
+	// Targets keep only the changes at or under these addresses, and those that
+	// they require.
+	Targets []string
+	// Replace are standbys to clone again: cluster.C.standby.N.
+	Replace []string
+	// InApply tells that an apply plans, which holds the locks: that one is at work is no
+	// news to it.
+	InApply bool
+	// Variables are recorded, so that a saved plan can load its topology again.
+	Variables map[string]string
+}
+
+func (s *Cluster) RangeOf(n *topology.Node) hcl.Range {
+	if sb := s.Cluster.Standby(n); sb != nil && sb.Range.Filename != "" {
+		return sb.Range
+	}
+	return n.Range
+}

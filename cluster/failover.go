@@ -1,0 +1,72 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/topology"
+)
+
+const SyncedSlots = "synchronized_standby_slots"
+
+// FailsOver tells whether some logical slot of the cluster is to survive a failover.
+func (s *Cluster) FailsOver() bool {
+	if !s.AtLeast(17) {
+		return false
+	}
+	return slices.ContainsFunc(s.WantedSlots(), func(w WantedSlot) bool { return w.Failover })
+}
+
+// copiesSlots tells whether n keeps copies of the primary's slots, or would as its heir.
+func (s *Cluster) copiesSlots(n *topology.Node) bool {
+	sb := s.Cluster.Standby(n)
+	return s.FailsOver() && (sb == nil || sb.Upstream == s.Cluster.Primary)
+}
+
+// slotCopyLines are the parameters that follow.
+func (s *Cluster) slotCopyLines(n *topology.Node) []Line {
+	if !s.copiesSlots(n) || len(s.Cluster.Standbys) == 0 {
+		return nil
+	}
+	const note = "for failover slots"
+	return []Line{
+		{Name: "hot_standby_feedback", Value: "on", Note: note},
+		{Name: "sync_replication_slots", Value: "on", Note: note},
+	}
+}
+
+func (s *Cluster) SyncedSlotsAddress() topology.Address {
+	return s.Address("synchronized_slots", "")
+}
+
+// WantedSyncedSlots is the value of synchronized_standby_slots.
+func (s *Cluster) WantedSyncedSlots() string {
+	if !s.FailsOver() {
+		return ""
+	}
+	var names []string
+	for _, sb := range s.Cluster.Standbys {
+		if sb.Upstream == s.Cluster.Primary && sb.Slot != "" {
+			names = append(names, sb.Slot)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func (s *Cluster) LeavingSlotsAddress() topology.Address {
+	return s.SyncedSlotsAddress().With(topology.PartLeaving)
+}
+
+// SetBySystem tells whether a value comes from ALTER SYSTEM.
+func (s *Cluster) SetBySystem(name string) bool {
+	return s.Live() != nil && strings.HasSuffix(s.Live().Settings[name].SourceFile, AutoConf)
+}
+
+func SameNames(a, b string) bool {
+	return list.SameSet(SlotNames(a), SlotNames(b))
+}
+
+func SlotNames(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' || r == '"' })
+}

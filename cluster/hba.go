@@ -1,0 +1,164 @@
+package cluster
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/conftext"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
+)
+
+// LeavingSubscribers are the subscriptions to the cluster that this plan drops: the rule
+// that lets one in goes after it.
+func (s *Cluster) LeavingSubscribers() []topology.Address {
+	var all []topology.Address
+	for _, m := range s.Ledgered() {
+		of := s.Of(m.By)
+		found, _ := of.Logical(m.In)
+		is := found.Subscription(m.Name)
+		if is == nil || of.WantsSubscription(m.In, m.Name) {
+			continue
+		}
+		if n := of.PublisherOf(is); n == nil || slices.Contains(s.Cluster.Members(), n) {
+			all = append(all, of.GoneAddress(m.Row))
+		}
+	}
+	return all
+}
+
+// blockRules computes wantedRules.
+func (s *Cluster) blockRules(n *topology.Node) []topology.HBARule {
+	var rules []topology.HBARule
+	if role := s.Cluster.Replication.Role; role != nil {
+		for _, address := range s.peerAddresses(n) {
+			rules = append(rules, s.rule("replication", role, address))
+			if s.FailsOver() { // who copies slots asks for them in a database
+				rules = append(rules, s.rule(pg.Maintenance, role, address))
+			}
+		}
+	}
+	rules = append(rules, s.subscriberRules(n)...)
+	return append(rules, s.Cluster.HBA...)
+}
+
+// rule lets a role in from an address.
+func (s *Cluster) rule(database string, role *topology.Role, address string) topology.HBARule {
+	return topology.HBARule{
+		Type: s.ReplicationType(), Database: []string{database}, User: []string{conftext.LiteralUser(role.Name)},
+		Address: address, Method: s.Cluster.Replication.Method,
+	}
+}
+
+// subscriberRules let in the subscribers of the cluster, from every node that is or
+// may become their primary.
+func (s *Cluster) subscriberRules(n *topology.Node) []topology.HBARule {
+	var rules []topology.HBARule
+	for _, sub := range s.Subscribers() {
+		for _, address := range s.addressesOf(n, sub.Cluster.Members()) {
+			rule := s.rule(conftext.LiteralDatabase(sub.SourceDatabase()), sub.Role, address)
+			if !slices.ContainsFunc(rules, func(r topology.HBARule) bool { return HbaLine(r) == HbaLine(rule) }) {
+				rules = append(rules, rule)
+			}
+		}
+	}
+	return rules
+}
+
+// ReplicationType is hostssl where the standbys insist on encryption.
+func (s *Cluster) ReplicationType() string {
+	r := s.Cluster.Replication
+	if r.Method == "cert" || slices.Contains([]string{"require", "verify-ca", "verify-full"}, r.SSLMode) {
+		return "hostssl"
+	}
+	return "host"
+}
+
+// peerAddresses answers, in order and without doubles, where the cluster's other
+// nodes connect from. A name is what it resolves to on n: host names in
+// pg_hba.conf would need reverse look-ups that agree.
+func (s *Cluster) peerAddresses(n *topology.Node) []string {
+	return s.addressesOf(n, slices.DeleteFunc(s.Cluster.Members(), func(m *topology.Node) bool { return m == n }))
+}
+
+func (s *Cluster) addressesOf(n *topology.Node, nodes []*topology.Node) []string {
+	set := map[string]bool{}
+	for _, m := range nodes {
+		for _, a := range append(s.Resolve(n, m.Address), s.sources(m, n)...) {
+			set[netip.PrefixFrom(a, a.BitLen()).String()] = true
+		}
+	}
+	return list.SortedKeys(set)
+}
+
+// sources answers the addresses from which m connects to n, as its routes have it: they
+// need not be the address where others reach m.
+func (s *Cluster) sources(m, n *topology.Node) []netip.Addr {
+	h := s.Found(m).Host
+	if h == nil || m == n {
+		return nil
+	}
+	var all []netip.Addr
+	for _, a := range s.Resolve(m, n.Address) {
+		if source, err := netip.ParseAddr(h.Sources[a.String()]); err == nil && !source.IsUnspecified() {
+			all = append(all, source.Unmap())
+		}
+	}
+	return all
+}
+
+// Resolve answers the addresses of a name as n sees it.
+func (s *Cluster) Resolve(n *topology.Node, name string) []netip.Addr {
+	texts := []string{name}
+	if _, err := netip.ParseAddr(name); err != nil {
+		texts = nil
+		if h := s.Found(n).Host; h != nil {
+			texts = h.Resolved[name]
+		}
+	}
+	var addresses []netip.Addr
+	for _, t := range texts {
+		if a, err := netip.ParseAddr(t); err == nil {
+			addresses = append(addresses, a.Unmap().WithZone(""))
+		}
+	}
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	return slices.Compact(addresses)
+}
+
+// rulesText computes hbaText.
+func (s *Cluster) rulesText(n *topology.Node) plan.Text {
+	var b plan.TextBuilder
+	for _, r := range s.wantedRules(n) {
+		r.Database, r.User = s.literalNames(r.Database), s.literalNames(r.User)
+		b.Write(HbaLine(r), "\n")
+	}
+	return b.Done()
+}
+
+// literalNames rewrites names in quotes that begin with a slash: from PostgreSQL 16
+// on, quotes or not, the server reads a regular expression there.
+func (s *Cluster) literalNames(words []string) []string {
+	if s.Major() < 16 {
+		return words
+	}
+	all := slices.Clone(words)
+	for i, w := range all {
+		if strings.HasPrefix(w, `"/`) {
+			all[i] = "/^" + pg.EscapeRegex(unquoteHBA(w)) + "$"
+		}
+	}
+	return all
+}
+
+// HbaLine writes one rule as pg_hba.conf has it.
+func HbaLine(r topology.HBARule) string {
+	line := conftext.HBARule{Type: r.Type, Database: r.Database, User: r.User, Address: r.Address, Method: r.Method}
+	for _, o := range r.Options {
+		line.Options = append(line.Options, conftext.HBAOption(o))
+	}
+	return line.String()
+}

@@ -1,0 +1,81 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// standbyLag is how far a standby is behind its upstream; nil is not known.
+type standbyLag struct {
+	Bytes *int64
+	Time  *time.Duration
+	Hint  string
+}
+
+// LagOf answers the lag of a standby, and what may be the cause.
+func (s *Cluster) LagOf(sb *topology.Standby, sender *facts.Sender) standbyLag {
+	lag := standbyLag{
+		Bytes: sender.LagBytes, Time: sender.ReplayLag,
+		Hint: "it receives WAL in time and does not replay it in time: look at its long queries, its processor and its disk",
+	}
+	if s.Delay(sb.Node) > 0 {
+		lag = standbyLag{Bytes: sender.FlushBytes, Time: sender.FlushLag}
+	}
+	if flushed := sender.FlushBytes; flushed != nil && lag.Bytes != nil && *flushed > *lag.Bytes/2 {
+		lag.Hint = "WAL does not reach it in time: look at the network between them and at its disk"
+	}
+	if s.Paused(sb.Node) {
+		lag.Hint = "its replay is paused"
+	}
+	return lag
+}
+
+// Position is what a standby is judged by: what it has replayed, or, where it does that
+// late on purpose, what it has received.
+func (s *Cluster) Position(sb *topology.Standby) string {
+	server := s.Found(sb.Node).Server
+	if r := server.Receiver; s.Delay(sb.Node) > 0 && r != nil && r.ReceiveLSN != "" {
+		return r.ReceiveLSN
+	}
+	return server.LSN
+}
+
+// SenderOf answers the upstream's process that serves the standby, or nil.
+func (s *Cluster) SenderOf(sb *topology.Standby, upstream *topology.Node) *facts.Sender {
+	slot := sb.Slot
+	if server := s.Found(sb.Node).Server; server != nil {
+		slot = server.Settings["primary_slot_name"].Value
+	}
+	sender := s.Found(upstream).Server.SenderTo(slot, s.ApplicationName(sb.Node))
+	if sender != nil && sender.Copies() {
+		return nil // it holds the slot for the standby's base backup, and serves no standby
+	}
+	return sender
+}
+
+// HoldsBack tells of a standby whose replay is delayed or paused. A WAL receiver that
+// lost its upstream is started again only when replay has used up what is there: such
+// a standby is away for as long as it holds back, and only waited for where its replay
+// matters.
+func (s *Cluster) HoldsBack(n *topology.Node) bool { return s.Delay(n) > 0 || s.Paused(n) }
+
+func (s *Cluster) Paused(n *topology.Node) bool {
+	f := s.Found(n)
+	return f.Server != nil && f.Server.Receiver != nil && f.Server.Receiver.ReplayPaused
+}
+
+// Delay is how long a standby may hold its replay at one place. It does so with its
+// own WAL too, before it streams again after a restart.
+func (s *Cluster) Delay(n *topology.Node) time.Duration {
+	var longest time.Duration
+	if sb := s.Cluster.Standby(n); sb != nil {
+		longest = sb.ApplyDelay
+	}
+	if f := s.Found(n); f.Server != nil {
+		const name = "recovery_min_apply_delay"
+		longest = max(longest, time.Duration(Number(f.Server.Settings[name], f.Server.InForce(name)))*time.Millisecond)
+	}
+	return longest
+}

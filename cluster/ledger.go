@@ -1,0 +1,102 @@
+package cluster
+
+import (
+	"strings"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/topology"
+)
+
+// The ledger is written down in the cluster itself: schema repltool in the
+// maintenance database of the primary. An object's row is written in the transaction
+// that creates the object; where PostgreSQL does not allow that, an intent is written
+// first and confirmed afterwards (intent.go). What was there before is adopted and gets
+// no row: only what repltool made is repltool's to remove.
+
+// Row is one of the ledger: its key, and what it stands for.
+type Row struct {
+	Address topology.Address
+	Object
+}
+
+// Object is written into the ledger as its text: "slot pg2 on pg1".
+type Object struct {
+	Kind, Name string
+	In         string // of a slot its node, of a publication its database, of a parameter whose it is
+}
+
+func (o Object) String() string {
+	name := o.Name
+	switch {
+	case o.In == "":
+	case o.Kind == "slot":
+		name += " on " + o.In
+	case o.Kind == "publication", o.Kind == "subscription":
+		name = topology.TableName{Schema: o.In, Name: o.Name}.String()
+	default: // a parameter's name has no blank
+		name += " " + o.In
+	}
+	return o.Kind + " " + name
+}
+
+// ParseRow reads a row of the ledger.
+func ParseRow(m facts.Managed) Row {
+	return Row{topology.ParseAddress(m.Address), parseObject(m.Object)}
+}
+
+// parseObject is the way back.
+func parseObject(text string) Object {
+	kind, name, _ := strings.Cut(text, " ")
+	o := Object{Kind: kind, Name: name}
+	switch kind {
+	case "slot":
+		if i := strings.LastIndex(name, " on "); i >= 0 {
+			o.Name, o.In = name[:i], name[i+len(" on "):]
+		}
+	case "publication", "subscription":
+		if t, err := topology.ParseTableName(name); err == nil {
+			o.Name, o.In = t.Name, t.Schema
+		}
+	case "role_parameter", "database_parameter":
+		o.Name, o.In, _ = strings.Cut(name, " ")
+	}
+	return o
+}
+
+// Managed answers the ledger's rows of one kind in this cluster, without intents.
+func (s *Cluster) Managed(kind string) []Row {
+	return s.Ledger().managed[kind]
+}
+
+// IsOurs tells that the ledger has the object.
+func (s *Cluster) IsOurs(o Object) bool {
+	return s.Ledger().ours[o]
+}
+
+// Record is the statement that writes the rows of what repltool created.
+func Record(rows ...Row) string {
+	values := make([]string, len(rows))
+	for i, r := range rows {
+		values[i] = "(" + pg.Literal(r.Address.String()) + ", " + pg.Literal(r.Object.String()) + ")"
+	}
+	return upsert(values)
+}
+
+func upsert(values []string) string {
+	return "INSERT INTO repltool.managed (address, object) VALUES " + strings.Join(values, ",\n    ") + "\n" +
+		"  ON CONFLICT (address) DO UPDATE SET object = excluded.object;"
+}
+
+// Forget is the statement that strikes them out.
+func Forget(addresses ...topology.Address) string {
+	if len(addresses) == 1 {
+		return "DELETE FROM repltool.managed WHERE address = " + pg.Literal(addresses[0].String()) + ";"
+	}
+	return "DELETE FROM repltool.managed WHERE address IN (" + pg.Literals(Texts(addresses)) + ");"
+}
+
+// ForgetObject strikes a row out, unless it stands for another object by now.
+func ForgetObject(r Row) string {
+	return "DELETE FROM repltool.managed WHERE address = " + pg.Literal(r.Address.String()) + " AND object = " + pg.Literal(r.Object.String()) + ";"
+}

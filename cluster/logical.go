@@ -1,0 +1,144 @@
+package cluster
+
+import (
+	"slices"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/topology"
+)
+
+// What logical replication's kinds share: a publication and a subscription stand on
+// their cluster's primary, each in a database, and a subscription looks at two
+// clusters at once.
+
+// Publications answers those of this cluster.
+func (s *Cluster) Publications() []*topology.Publication {
+	return list.Kept(s.Topology.Publications, func(p *topology.Publication) bool { return p.Cluster == s.Cluster })
+}
+
+// Subscriptions answers those of this cluster.
+func (s *Cluster) Subscriptions() []*topology.Subscription {
+	return list.Kept(s.Topology.Subscriptions, func(sub *topology.Subscription) bool { return sub.Cluster == s.Cluster })
+}
+
+// SubscriptionAddresses are those of every subscription, wanted or on its way out.
+func (s *Cluster) SubscriptionAddresses() []topology.Address {
+	all := subscriptionBlocks(s.Topology)
+	for _, m := range s.Ledgered() {
+		all = append(all, s.Of(m.By).GoneAddress(m.Row))
+	}
+	return all
+}
+
+// PartnerAddresses are those of the subscriptions that have to do with the cluster, and
+// of all that leave: whose publisher a subscription was that left the topology, nothing
+// says any more.
+func (s *Cluster) PartnerAddresses() []topology.Address {
+	var all []topology.Address
+	for _, sub := range s.Topology.Subscriptions {
+		if sub.Cluster == s.Cluster || sub.Publisher() == s.Cluster {
+			all = append(all, sub.Address())
+		}
+	}
+	return append(all, list.Without(s.SubscriptionAddresses(), subscriptionBlocks(s.Topology))...)
+}
+
+func subscriptionBlocks(t *topology.Topology) []topology.Address {
+	var all []topology.Address
+	for _, sub := range t.Subscriptions {
+		all = append(all, sub.Address())
+	}
+	return all
+}
+
+// Logical answers what was read of a database of the primary; nil when the
+// database is not there yet, and unknown tells that it could not be read.
+func (s *Cluster) Logical(database string) (found *facts.Logical, unknown bool) {
+	if s.Live() == nil {
+		return nil, !s.IsNew()
+	}
+	found = s.Live().Logical[database]
+	switch {
+	case found == nil:
+		return nil, s.Live().Database(database) != nil
+	case found.Error != nil:
+		return nil, true
+	}
+	return found, false
+}
+
+// logicalUnknown tells whether some database of the cluster's publications or
+// subscriptions could not be read.
+func (s *Cluster) logicalUnknown() bool {
+	unknown := func(database string) bool {
+		_, unknown := s.Logical(database)
+		return unknown
+	}
+	return slices.ContainsFunc(s.Publications(), func(p *topology.Publication) bool { return unknown(p.Database) }) ||
+		slices.ContainsFunc(s.Subscriptions(), func(sub *topology.Subscription) bool { return unknown(sub.Database) })
+}
+
+// ReadDatabases are those whose logical replication was read, in order.
+func (s *Cluster) ReadDatabases() []string {
+	if s.Live() == nil {
+		return nil
+	}
+	return slices.DeleteFunc(list.SortedKeys(s.Live().Logical), func(name string) bool {
+		found := s.Live().Logical[name]
+		return found == nil || found.Error != nil
+	})
+}
+
+// Row is the key in the ledger of a publication or a subscription: unlike its
+// address it begins with the cluster's, in whose ledger it stands.
+func (s *Cluster) Row(of topology.Address) topology.Address { return of.In(s.ClusterAddress) }
+
+// AddressOfRow is the way back.
+func (s *Cluster) AddressOfRow(row topology.Address) topology.Address {
+	if row.Kind == "publication" || row.Kind == "subscription" {
+		row.Cluster = ""
+	}
+	return row
+}
+
+// Earlier answers the name that repltool gave to the object at that address when it
+// made it in that database, where the topology has given it another one since.
+func (s *Cluster) Earlier(kind string, of topology.Address, database, name string) string {
+	for _, m := range s.Managed(kind) {
+		if m.Address == s.Row(of) && m.In == database && m.Name != name {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+// GoneAddress is the address of what leaves: beside that of what takes its place, if
+// something does (a database of another name).
+func (s *Cluster) GoneAddress(m Row) topology.Address {
+	id := s.AddressOfRow(m.Address)
+	if slices.Contains(blocks(s.Topology), id) {
+		return id.With(topology.PartEarlier)
+	}
+	return id
+}
+
+// Member tells whether a table belongs to the publication, by itself, by its
+// schema, or by a partitioned table above it.
+func Member(p *topology.Publication, t *facts.Table) bool {
+	return p.Covers(t.Table) || slices.ContainsFunc(t.Parents, p.Covers)
+}
+
+// AtLeast tells whether the cluster's primary has, or will have, that version.
+func (s *Cluster) AtLeast(version int) bool { return s.Major() >= version }
+
+// Major is the version of the cluster's primary.
+func (s *Cluster) Major() int {
+	switch p := s.FoundPrimary(); {
+	case p.Server != nil:
+		return p.Server.Major()
+	case p.Host != nil:
+		return p.Host.Version
+	}
+	return s.Cluster.Version
+}

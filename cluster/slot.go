@@ -1,0 +1,123 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// WantedSlot is a physical slot and the node that it is wanted on.
+type WantedSlot struct {
+	topology.Slot
+	On  *topology.Node
+	Fed *topology.Node // the standby that uses it; nil for a slot block
+	// by is the subscription that uses it, or nil.
+	By *topology.Subscription
+}
+
+// slotsOfUsers computes wantedSlots.
+func (s *Cluster) slotsOfUsers() []WantedSlot {
+	var all []WantedSlot
+	for _, sb := range s.Cluster.Standbys {
+		if sb.Slot != "" {
+			all = append(all, WantedSlot{Slot: topology.Slot{Name: sb.Slot, Type: topology.SlotPhysical, Range: sb.Range}, On: sb.Upstream, Fed: sb.Node})
+		}
+	}
+	for _, slot := range s.Cluster.PermanentSlots {
+		all = append(all, WantedSlot{Slot: *slot, On: s.Cluster.Primary})
+	}
+	for _, sub := range s.Subscribers() {
+		all = append(all, s.SlotFor(sub))
+	}
+	return all
+}
+
+// FoundSlot answers the slot on n, or nil.
+func (s *Cluster) FoundSlot(n *topology.Node, name string) *facts.Slot {
+	if s.Recloned(n) {
+		return nil
+	}
+	return s.Found(n).Server.Slot(name)
+}
+
+// SlotRow is a slot in the ledger. Its key names the node: while a standby moves,
+// slots of one name stand on two.
+func (s *Cluster) SlotRow(n *topology.Node, name string) Row {
+	return Row{s.NodeAddress(n).With(topology.PartSlot).With(name), Object{"slot", name, n.Name}}
+}
+
+func Activity(slot facts.Slot) string {
+	if slot.Active {
+		return "in use"
+	}
+	return "not in use"
+}
+
+func SlotWanted(wanted []WantedSlot, n *topology.Node, name string) bool {
+	return slices.ContainsFunc(wanted, func(w WantedSlot) bool { return w.On == n && w.Name == name })
+}
+
+// PerhapsRenamed says how to rename a node, where the slot that it leaves has the name of
+// none of the topology.
+func (s *Cluster) PerhapsRenamed(n *topology.Node, slot string) string {
+	named := func(n *topology.Node) bool { return n.SlotName() == slot }
+	if slices.ContainsFunc(s.Topology.Nodes, named) || len(n.Earlier) > 0 {
+		return ""
+	}
+	return fmt.Sprintf("; if node %s was renamed, add to the topology: moved { from = node.%s, to = %s } (each on its own line)", slot, slot, n.ID)
+}
+
+// HeldBy answers the standby that uses a slot and keeps it while its replay is paused; or nil.
+func (s *Cluster) HeldBy(slot string) *topology.Node {
+	for _, sb := range s.Cluster.Standbys {
+		if sb.Slot == slot && !s.Recloned(sb.Node) && s.Paused(sb.Node) {
+			return sb.Node
+		}
+	}
+	return nil
+}
+
+// Lost tells whether a standby's slot has lost WAL that it needs: it cannot go on, if
+// no archive has it, and is not waited for.
+func (s *Cluster) Lost(n *topology.Node) bool {
+	sb := s.Cluster.Standby(n)
+	if sb == nil || sb.Slot == "" {
+		return false
+	}
+	slot := s.FoundSlot(sb.Upstream, sb.Slot)
+	return slot != nil && slot.WALStatus == "lost"
+}
+
+// LeavesSlot tells whether whoever uses a slot leaves it in this plan: a standby that gets
+// another upstream or another slot, or a subscription that is dropped.
+func (s *Cluster) LeavesSlot(n *topology.Node, slot string) bool {
+	for _, sb := range s.Cluster.Standbys {
+		if sb.Slot == slot || s.SlotInUse(sb, n) == slot {
+			return true
+		}
+	}
+	return s.leavingSubscription(slot) != ""
+}
+
+// SlotInUse answers the slot of n that a standby uses now, or used before it went down, or "".
+func (s *Cluster) SlotInUse(sb *topology.Standby, n *topology.Node) string {
+	f := s.Found(sb.Node)
+	if s.IsDown(sb.Node) && s.sameAddress(sb.Node, s.ConnNow(sb.Node)["host"], n.Address) {
+		slot, _ := s.StandbyValue(sb.Node, "primary_slot_name")
+		return slot
+	}
+	if f.Server == nil || !f.Server.InRecovery || s.Followed(sb) != n {
+		return ""
+	}
+	return f.Server.InForce("primary_slot_name")
+}
+
+func (s *Cluster) StandbyAddresses() []topology.Address {
+	var all []topology.Address
+	for _, sb := range s.Cluster.Standbys {
+		all = append(all, s.StandbyAddress(sb.Node))
+	}
+	return all
+}

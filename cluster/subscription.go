@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"slices"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/topology"
+)
+
+// Subscription is a subscription with both of its sides.
+type Subscription struct {
+	*topology.Subscription
+	Scope   *Cluster            // of the subscriber
+	Source  *Cluster            // nil: outside of the topology
+	Is      *facts.Subscription // nil: not there
+	Local   *facts.Logical      // the subscriber's database; nil: not there yet
+	Remote  *facts.Logical      // the publisher's; nil: not there yet, or outside
+	Renamed string              // the name that it has, where the topology has another since
+	Blind   bool                // the publisher could not be read
+}
+
+func (s *Cluster) Subscription(sub *topology.Subscription, local *facts.Logical) *Subscription {
+	v := &Subscription{Subscription: sub, Scope: s, Local: local}
+	if v.Is = local.Subscription(sub.Name); v.Is == nil {
+		if earlier := s.Earlier("subscription", sub.Address(), sub.Database, sub.Name); local.Subscription(earlier) != nil {
+			v.Is, v.Renamed = local.Subscription(earlier), earlier
+		}
+	}
+	if c := sub.Publisher(); c != nil {
+		v.Source = s.Of(c)
+		v.Remote, v.Blind = v.Source.Logical(sub.SourceDatabase())
+	}
+	return v
+}
+
+// Remade tells that the user asked to make it anew.
+func (v *Subscription) Remade() bool { return v.Scope.Replace[v.Address()] && v.Is != nil }
+
+func (v *Subscription) TablesAddress() topology.Address {
+	return v.Address().With(topology.PartTables)
+}
+
+// Definition is what makes the tables that are missing, where that is wanted.
+func (v *Subscription) Definition() facts.Definition {
+	if v.CopySchema != topology.CopySchemaMissing || v.Local == nil {
+		return facts.Definition{}
+	}
+	return v.Local.Definitions[v.ID]
+}
+
+// PublishedTables answers what the publications come to, in order.
+func (v *Subscription) PublishedTables() []topology.TableName {
+	var all []topology.TableName
+	for _, p := range v.Publications {
+		all = append(all, v.Remote.Published(p)...)
+	}
+	slices.SortFunc(all, topology.TableName.Compare)
+	return slices.Compact(all)
+}
+
+// PublisherOf answers the node of the topology that a subscription connects to, where it
+// can be reached; else nil.
+func (s *Cluster) PublisherOf(is *facts.Subscription) *topology.Node {
+	conn := conninfo.Map(is.ConnInfo.Reveal())
+	for _, n := range s.Topology.Nodes {
+		if s.Running(n) && (s.leads(s.Cluster.Primary, n, conn, s.PortInForce(n)) || s.leads(s.Cluster.Primary, n, conn, n.Port)) {
+			return n
+		}
+	}
+	return nil
+}
+
+// Severed says what became of a slot that the subscription cannot go on without, or "".
+// Nothing but -replace gets it going then.
+func (v *Subscription) Severed() string {
+	if v.Is == nil || v.Remade() || v.Source == nil || !v.Source.Running(v.Source.Cluster.Primary) || v.Is.Options.SlotName != v.Options.SlotName {
+		return ""
+	}
+	p := v.Source.Cluster.Primary
+	switch slot := v.Source.FoundSlot(p, v.Options.SlotName); {
+	case slot == nil:
+		return "is gone from " + p.Name
+	case slot.WALStatus == "lost":
+		return "on " + p.Name + " has lost WAL that it needs"
+	}
+	return ""
+}
+
+// OtherSubscriptions counts those of the server that have a worker and that neither the
+// topology names nor repltool removes.
+func (s *Cluster) OtherSubscriptions() int {
+	if s.Live() == nil {
+		return 0
+	}
+	wanted := s.Subscriptions()
+	return len(list.Kept(s.Live().Applying, func(a facts.SubscriptionName) bool {
+		return !s.IsOurs(Object{"subscription", a.Name, a.Database}) && !slices.ContainsFunc(wanted, func(sub *topology.Subscription) bool {
+			return sub.Name == a.Name && sub.Database == a.Database
+		})
+	}))
+}
+
+func (v *Subscription) GrantsAddress() topology.Address {
+	return v.Address().With(topology.PartGrants)
+}
+
+// MadeSlot tells whether the ledger has the slot that the subscription uses now.
+func (v *Subscription) MadeSlot() bool {
+	if v.Source == nil || v.Is.Options.SlotName == "" {
+		return false
+	}
+	return slices.ContainsFunc(v.Source.Managed("slot"), func(r Row) bool { return r.Name == v.Is.Options.SlotName })
+}

@@ -1,0 +1,100 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
+)
+
+// Conn answers the wanted connection, without a password.
+func (v *Subscription) Conn() map[string]string {
+	passfile := ""
+	if v.Password().IsSet() && !v.KeepsPassword() {
+		passfile = v.Scope.subscriptionPassfile(v.Scope.Cluster.Primary)
+	}
+	var wanted map[string]string
+	said := pg.AlwaysSaid()
+	if c := v.Connection; c != nil {
+		wanted = map[string]string{
+			"service": c.Service, "host": c.Host, "port": numberText(c.Port), "dbname": c.Database, "user": c.User,
+			"passfile": cmp.Or(passfile, c.Passfile), "connect_timeout": numberText(c.ConnectTimeout),
+			"sslmode": c.SSLMode, "sslrootcert": c.SSLRootCert, "sslcert": c.SSLCert, "sslkey": c.SSLKey,
+		}
+		said = append(said, list.SortedKeys(wanted)...)
+	} else {
+		wanted = connTo(v.Source.Cluster.Primary, v.Role.Name, v.Source.Cluster.Replication)
+		wanted["dbname"], wanted["passfile"] = v.SourceDatabase(), passfile
+	}
+	now := v.ConnNow()
+	wanted = pg.KeepRest(now, wanted, said)
+	pg.KeepHosts(now, wanted)
+	if !strings.Contains(wanted["options"], "row_security") {
+		wanted["options"] = strings.TrimSpace(wanted["options"] + " " + noRowSecurity)
+	}
+	return wanted
+}
+
+// ConnNow answers the connection as it is.
+func (v *Subscription) ConnNow() map[string]string {
+	if v.Is == nil {
+		return nil
+	}
+	return conninfo.Map(v.Is.ConnInfo.Reveal())
+}
+
+// ConnText is the connection as an SQL literal.
+func (v *Subscription) ConnText(b *plan.TextBuilder) *plan.TextBuilder {
+	quoted := pg.Literal(pg.FormatConnInfo(v.Conn()))
+	if !v.KeepsPassword() || !v.Password().IsSet() {
+		return b.Write(quoted)
+	}
+	return b.Write(quoted[:len(quoted)-1], " password=").Secret(v.Password(), plan.FormConnInfo).Write("'")
+}
+
+func numberText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+func RedactedIf(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return plan.Ptr(topology.Redacted)
+}
+
+// RightPassword tells that a connection string holds the password itself, and the
+// right one: a subscription made by hand is adopted as it is.
+func (v *Subscription) RightPassword(text string) bool {
+	want := v.Password()
+	return text != "" && want.IsSet() && text == want.Reveal()
+}
+
+// Password is what it logs in with.
+func (v *Subscription) Password() topology.Secret {
+	if v.Connection != nil {
+		return v.Connection.Password
+	}
+	return v.Role.Password
+}
+
+// ApplicationName is the name under which the publisher sees a subscription.
+func ApplicationName(is *facts.Subscription) string {
+	return cmp.Or(conninfo.Map(is.ConnInfo.Reveal())["application_name"], is.Name)
+}
+
+// WaitsFor tells whether commits on this cluster wait for a subscription of that name.
+func (s *Cluster) WaitsFor(name string) bool {
+	set, _ := pg.ParseSync(s.SyncCurrent())
+	return slices.Contains(set.Names, name)
+}

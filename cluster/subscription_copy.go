@@ -1,0 +1,30 @@
+package cluster
+
+import (
+	"slices"
+
+	"github.com/repltool/repltool/topology"
+)
+
+// Copying tells whether a subscription is to copy tables in this plan.
+func (s *Cluster) Copying(sub *topology.Subscription) bool {
+	if !sub.CopyData || !sub.Options.Enabled {
+		return false
+	}
+	of := s.Of(sub.Cluster)
+	local, unknown := of.Logical(sub.Database)
+	v := of.Subscription(sub, local)
+	come, _ := v.TableChanges()
+	return !unknown && (v.Is == nil || v.Remade() || len(come) > 0)
+}
+
+// Exists tells whether a subscription is there.
+func (s *Cluster) Exists(sub *topology.Subscription) bool {
+	local, unknown := s.Of(sub.Cluster).Logical(sub.Database)
+	return unknown || s.Of(sub.Cluster).Subscription(sub, local).Is != nil
+}
+
+// CopiesFrom tells whether the primary is to send initial table copies.
+func (s *Cluster) CopiesFrom() bool {
+	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool { return s.Targeted(sub.Address()) && s.Copying(sub) })
+}

@@ -1,0 +1,139 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/topology"
+)
+
+// While a member of the synchronous set is down, commits do not wait for it: the set
+// is relaxed by ALTER SYSTEM (docs/decisions/0003). A value that the topology says
+// nothing of is somebody's own, and stands nowhere else once it is overridden: it is
+// written into the ledger first, and comes back from there if the apply dies.
+
+// Unrelaxed answers the value in force, or the one that an apply which died left relaxed.
+func (s *Cluster) Unrelaxed(current string) string {
+	if s.Live() == nil {
+		return current
+	}
+	if full, ours := s.ConfBlock(s.FoundPrimary().Host).Value(SyncNames); ours && s.SetBySystem(SyncNames) && RelaxedFrom(current, full) {
+		return full
+	}
+	return current
+}
+
+// SyncMembers answers the wanted set, in order.
+func (s *Cluster) SyncMembers() []*topology.Node {
+	if s.Cluster.Synchronous == nil {
+		return nil
+	}
+	return s.Cluster.Synchronous.Standbys
+}
+
+// SyncWanted writes the wanted value: ANY 1 (pg2, pg3).
+func (s *Cluster) SyncWanted() string {
+	y := s.Cluster.Synchronous
+	if y == nil {
+		return ""
+	}
+	var names []string
+	for _, n := range y.Standbys {
+		names = append(names, n.Name)
+	}
+	return pg.SyncValue(y.Method, y.Number, pg.SyncIdents(names))
+}
+
+// SyncCurrent answers the value in force.
+func (s *Cluster) SyncCurrent() string { return s.InForce(SyncNames) }
+
+// InForce answers a parameter of the primary; "" where there is none yet.
+func (s *Cluster) InForce(name string) string {
+	if s.Live() == nil {
+		return ""
+	}
+	return s.Live().InForce(name)
+}
+
+// SyncOurs tells whether our block sets it.
+func (s *Cluster) SyncOurs() bool {
+	if s.Live() == nil {
+		return false
+	}
+	_, ok := s.ConfBlock(s.FoundPrimary().Host).Value(SyncNames)
+	return ok
+}
+
+// SyncInBlock tells whether the block, and nothing after it, says the wanted value.
+func (s *Cluster) SyncInBlock(wanted string) bool {
+	value, ok := s.ConfBlock(s.FoundPrimary().Host).Value(SyncNames)
+	return ok == (wanted != "") && pg.SameSync(value, wanted) && !s.SetBySystem(SyncNames)
+}
+
+// AsideAddress is the ledger's row of a value set aside.
+func (s *Cluster) AsideAddress() topology.Address {
+	return s.SyncAddress().With(topology.PartSetAside)
+}
+
+// SetAside is a value of synchronous_standby_names that an apply has set aside.
+type SetAside struct {
+	Value  string
+	System bool // it was set by ALTER SYSTEM, else by a file
+}
+
+func (a SetAside) Object() Object {
+	if a.System {
+		return Object{Kind: "setting", Name: "system " + a.Value}
+	}
+	return Object{Kind: "setting", Name: "file " + a.Value}
+}
+
+// KeptAside answers what an earlier apply set aside and did not bring back, or nil.
+func (s *Cluster) KeptAside() *SetAside {
+	for _, m := range s.Managed("setting") {
+		if m.Address == s.AsideAddress() {
+			from, value, _ := strings.Cut(m.Name, " ")
+			return &SetAside{Value: value, System: from == "system"}
+		}
+	}
+	return nil
+}
+
+// SyncForeign tells that synchronous_standby_names is somebody's own.
+func (s *Cluster) SyncForeign() bool { return s.Cluster.Synchronous == nil && !s.SyncOurs() }
+
+// Relaxed answers the value while n is down, and the one in force: with one
+// member less, commits wait for as many as are left.
+func (s *Cluster) Relaxed(n *topology.Node) (without, full string) {
+	full = s.SyncCurrent()
+	set, ok := pg.ParseSync(full)
+	if !ok || s.Live() == nil || !set.Has(s.ApplicationName(n)) {
+		return full, full
+	}
+	left := Streaming(set, s.Live())
+	if i := slices.IndexFunc(left, func(name string) bool { return strings.EqualFold(name, s.ApplicationName(n)) }); i >= 0 {
+		left = slices.Delete(left, i, i+1) // one process; others of that name stay
+	}
+	if len(left) >= set.Number {
+		return full, full
+	}
+	return pg.SyncValue(set.Method, len(left), pg.SyncIdents(left)), full
+}
+
+// RelaxedFrom tells whether a value is what is left of a fuller one: else somebody has
+// set it since, and that counts.
+func RelaxedFrom(value, full string) bool {
+	x, okX := pg.ParseSync(value)
+	y, okY := pg.ParseSync(full)
+	return okX && okY && (len(x.Names) == 0 || x.Method == y.Method && x.Number <= y.Number) &&
+		!slices.ContainsFunc(x.Names, func(name string) bool { return !y.Has(name) })
+}
+
+func (s *Cluster) LeavingAddress() topology.Address {
+	return s.SyncAddress().With(topology.PartLeaving)
+}
+
+func (s *Cluster) Streams(name string) bool {
+	return len(Streaming(pg.SyncSet{Names: []string{name}}, s.Live())) > 0
+}

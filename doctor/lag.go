@@ -1,0 +1,57 @@
+package doctor
+
+import (
+	"time"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// Lag is told by the upstream (pg_stat_replication): also of a standby that cannot be
+// read itself. One that applies changes late on purpose is judged by what it has
+// flushed, never by what it has not replayed. PostgreSQL shows the last time measured for
+// some seconds after a standby has caught up: without a byte it is not behind
+// (PostgreSQL docs, 27.2.4 and 20.6.3).
+
+func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) {
+	n, f := sb.Node, s.Found(sb.Node)
+	upstream := s.Followed(sb)
+	if !s.Running(upstream) {
+		return
+	}
+	bad := func(hint, format string, args ...any) {
+		out.TellHealth(plan.Error, s.StandbyAddress(n), hint, format, args...)
+	}
+	sender := s.SenderOf(sb, upstream)
+	switch {
+	case f.Server == nil && sender == nil:
+		return // that it is down, or cannot be read, is told with the node
+	case sender == nil:
+		behind := ""
+		if bytes := facts.Behind(s.Position(sb), s.Found(upstream).Server.LSN); bytes != nil {
+			behind = ", " + words.BytesText(*bytes) + " behind"
+		}
+		hint := "look at the log of " + n.Name
+		if s.HoldsBack(n) {
+			hint += "; after a restart it connects once it has replayed what it had received"
+		}
+		bad(hint, "%s is not connected on its upstream %s%s", n.Name, upstream.Name, behind)
+		return
+	case sender.State != "streaming":
+		bad("look at the log of "+n.Name, "%s is in state %s on its upstream %s", n.Name, sender.State, upstream.Name)
+	}
+	if s.Paused(n) {
+		bad("SELECT pg_wal_replay_resume() once the cause is known", "%s has paused its replay", n.Name)
+	}
+	t, lag := s.Cluster.Thresholds, s.LagOf(sb, sender)
+	if t.LagBytes != nil && lag.Bytes != nil && *lag.Bytes > *t.LagBytes {
+		bad(lag.Hint, "%s is %s behind %s; the threshold is %s", n.Name, words.BytesText(*lag.Bytes), upstream.Name, words.BytesText(*t.LagBytes))
+	}
+	if t.LagTime != nil && lag.Time != nil && *lag.Time > *t.LagTime && lag.Bytes != nil && *lag.Bytes > 0 {
+		bad(lag.Hint, "%s is %s behind %s; the threshold is %s", n.Name, lag.Time.Round(time.Millisecond), upstream.Name, *t.LagTime)
+	}
+}

@@ -1,0 +1,68 @@
+package doctor
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/check"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// What stops a subscription that follows, or keeps it behind: tables that no longer match,
+// and lag beyond the thresholds of its publisher's cluster (PostgreSQL docs, 29.10
+// "Monitoring").
+
+// mismatches compares the tables that a subscription follows, which was checked when they
+// were new in it and changes since. What stops replication is reported as an error, also
+// before it does; it answers these as causes.
+func mismatches(v *cluster.Subscription, out *draft.Findings) []string {
+	if v.Is == nil || v.Source == nil || v.Blind || v.Remote == nil || v.Local == nil {
+		return nil
+	}
+	found := &draft.Findings{}
+	published := v.PublishedTables()
+	for _, name := range v.Subscribed() {
+		if local := v.Local.Table(name); local != nil && slices.Contains(published, name) {
+			check.CheckShape(v, name, local, found)
+		}
+	}
+	var causes []string
+	for _, d := range found.Diags {
+		detail := strings.TrimPrefix(d.Detail, v.ID+": ")
+		severity := plan.Error
+		if d.Summary == "Column types differ" && d.Severity == hcl.DiagWarning {
+			severity = plan.Warning // most values fit
+		}
+		out.TellHealth(severity, v.Address(), "", "%s: %s", strings.ToLower(d.Summary[:1])+d.Summary[1:], detail)
+		causes = append(causes, detail)
+	}
+	return causes
+}
+
+// subscriptionLag judges how far a subscription is behind its publisher.
+func subscriptionLag(s *cluster.Cluster, sub *topology.Subscription, is *facts.Subscription, out *draft.Findings) {
+	c := sub.Publisher()
+	if c == nil || !s.Of(c).Running(c.Primary) {
+		return
+	}
+	const hint = "Check its worker on the subscriber: locks, long transactions, the server log; and the network between them."
+	sender := s.Found(c.Primary).Server.SenderTo(is.Options.SlotName, "")
+	if sender == nil || sender.SlotName != is.Options.SlotName || is.Copying() > 0 {
+		return // that nobody is connected is told with its worker
+	}
+	t := c.Thresholds
+	if t.LagBytes != nil && sender.LagBytes != nil && *sender.LagBytes > *t.LagBytes {
+		out.TellHealth(plan.Error, sub.Address(), hint, "%s is %s behind %s; the threshold is %s", is.Name, words.BytesText(*sender.LagBytes), c.Primary.Name, words.BytesText(*t.LagBytes))
+	}
+	if t.LagTime != nil && sender.ReplayLag != nil && *sender.ReplayLag > *t.LagTime && sender.LagBytes != nil && *sender.LagBytes > 0 {
+		out.TellHealth(plan.Error, sub.Address(), hint, "%s is %s behind %s; the threshold is %s", is.Name, sender.ReplayLag.Round(time.Millisecond), c.Primary.Name, *t.LagTime)
+	}
+}

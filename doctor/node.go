@@ -1,0 +1,100 @@
+package doctor
+
+import (
+	"fmt"
+	"path"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// What is wrong with a node by itself, today or at its next start.
+
+func nodeHealth(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
+	f := s.Found(n)
+	if f.Host == nil || s.Recloned(n) {
+		return
+	}
+	h := f.Host
+	bad := func(severity plan.Severity, hint, format string, args ...any) {
+		out.TellHealth(severity, s.NodeAddress(n), hint, format, args...)
+	}
+	if h.Service.Outside {
+		bad(plan.Warning, "a restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl start "+h.Service.Unit,
+			"%s runs outside its unit %s: systemd neither watches nor stops it", n.Name, h.Service.Unit)
+	}
+	if h.Aside && h.AsideJob == nil {
+		bad(plan.Warning, "Look at it and remove it: no record says that repltool made it.", "%s: %s%s exists beside the data directory", n.Name, h.DataDir, cluster.Aside)
+	}
+	if c := h.Service.StartConf; c != "" && c != "auto" && h.Data.State == facts.DataCluster {
+		bad(plan.Warning, fmt.Sprintf("To fix: write auto into %s on %s.", path.Join(path.Dir(h.Conf.Path), "start.conf"), n.Name),
+			"%s does not start when its machine boots: start.conf says %s", n.Name, c)
+	}
+	if mode := h.Data.Mode; mode&^0o750 != 0 && h.Data.State == facts.DataCluster {
+		bad(plan.Error, fmt.Sprintf("To fix: chmod 0700 %s on %s.", h.DataDir, n.Name),
+			"%s does not start again: its data directory has mode %04o, and PostgreSQL accepts 0700 and 0750", n.Name, mode)
+	}
+	if f.Server != nil {
+		serverHealth(s, n, f, bad)
+	}
+}
+
+func serverHealth(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(plan.Severity, string, string, ...any)) {
+	if what, fix := cluster.OtherRole(n, f); what != "" {
+		bad(plan.Error, fix, "%s", what)
+	}
+	for _, name := range []string{"fsync", "full_page_writes"} {
+		if f.Server.InForce(name) == "off" && !s.Given(n, name) {
+			bad(plan.Error, fmt.Sprintf("To fix on %s: ALTER SYSTEM RESET %s; SELECT pg_reload_conf(); and take it out of the files.", n.Name, name),
+				"%s runs with %s = off: a crash of its machine can corrupt its data beyond repair", n.Name, name)
+		}
+	}
+	for _, r := range f.Server.Roles {
+		roleInDatabases(s, n, r, bad)
+		roleExpired(s, n, r, bad)
+	}
+}
+
+// roleExpired reports a password that is no longer accepted, though the topology does not say
+// so: who is connected stays connected, and cannot log in again.
+func roleExpired(s *cluster.Cluster, n *topology.Node, found facts.Role, bad func(plan.Severity, string, string, ...any)) {
+	r := s.Cluster.Role(found.Name)
+	if r == nil || n != s.Cluster.Primary || !found.Expired || !r.Login || !r.Password.IsSet() {
+		return
+	}
+	replicates := r == s.Cluster.Replication.Role && len(s.Cluster.Standbys) > 0
+	if !replicates && (r.ValidUntil != "" || s.Ignores(r.Lifecycle, "role", "valid_until")) {
+		return
+	}
+	who := "nobody who uses it can log in"
+	if replicates {
+		who = "a standby that loses its connection cannot log in again"
+	}
+	bad(plan.Error, fmt.Sprintf("To fix, write valid_until = \"infinity\" into role %q of %s, or a later time.", r.Name, s.Cluster.ID),
+		"the password of role %s expired at %s: %s", pg.Ident(r.Name), found.ValidUntil, who)
+}
+
+// roleInDatabases reports parameters of a role in one database, which go before those that
+// the topology gives the role.
+func roleInDatabases(s *cluster.Cluster, n *topology.Node, found facts.Role, bad func(plan.Severity, string, string, ...any)) {
+	r := s.Cluster.Role(found.Name)
+	if r == nil || n != s.Cluster.Primary {
+		return
+	}
+	for _, database := range list.SortedKeys(found.InDatabase) {
+		for _, name := range list.SortedKeys(found.InDatabase[database]) {
+			wanted, is := r.Parameters[name]
+			value := found.InDatabase[database][name].Value
+			if !is || s.SameParameter(name, value, wanted) || s.Ignores(r.Lifecycle, "roles", "parameters") {
+				continue
+			}
+			bad(plan.Error, fmt.Sprintf("To fix: ALTER ROLE %s IN DATABASE %s RESET %s;", pg.Ident(r.Name), pg.Ident(database), pg.ParameterName(name)),
+				"role %s has %s = %s in database %s, which overrides the topology's", pg.Ident(r.Name), name, pg.Literal(value), pg.Ident(database))
+		}
+	}
+}

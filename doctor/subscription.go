@@ -1,0 +1,122 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// subscriptionHealth tells of subscriptions that do not follow (PostgreSQL docs,
+// 29.10 "Monitoring").
+func subscriptionHealth(s *cluster.Cluster, out *draft.Findings) {
+	for _, sub := range s.Subscriptions() {
+		found, _ := s.Logical(sub.Database)
+		if is := found.Subscription(sub.Name); is != nil {
+			causes := mismatches(s.Subscription(sub, found), out)
+			oneSubscriptionHealth(s, sub.Address(), is, causes, out)
+			cutOffCopies(s, sub, is, out)
+			subscriptionLag(s, sub, is, out)
+		}
+	}
+	leftoverSlots(s, out)
+}
+
+func oneSubscriptionHealth(s *cluster.Cluster, address topology.Address, is *facts.Subscription, causes []string, out *draft.Findings) {
+	n := s.Cluster.Primary.Name
+	bad := func(severity plan.Severity, hint, format string, args ...any) {
+		out.TellHealth(severity, address, hint, format, args...)
+	}
+	likely := ""
+	if len(causes) > 0 {
+		likely = ". Likely cause: " + words.Few(causes)
+	}
+	failures := ""
+	if is.ApplyErrors+is.SyncErrors > 0 {
+		failures = fmt.Sprintf(" (%s applying, %s copying so far)", words.Counted(int(is.ApplyErrors), "error"), words.Counted(int(is.SyncErrors), "error"))
+	}
+	copying := is.Copying()
+	switch {
+	case !is.Options.Enabled && failures != "" && pg.IsOn(is.Options.DisableOnError):
+		bad(plan.Error, "the log of "+n+" has the error: mend its cause, then enable it by apply"+likely, "%s was disabled by an error%s", is.Name, failures)
+	case !is.Options.Enabled:
+		bad(plan.Warning, "its slot holds back WAL on the publisher", "%s is disabled", is.Name)
+	case is.Worker == nil:
+		bad(plan.Error, "the log of "+n+" says why: the publisher cannot be reached, or a row cannot be applied"+likely, "%s has no worker that applies%s", is.Name, failures)
+	case copying > 0 && is.Worker.Syncing == 0 || copying > 0 && is.SyncErrors > 0:
+		bad(plan.Error, "the log of "+n+" says why"+likely, "%s: %d of %s are not copied%s", is.Name, copying, words.Counted(len(is.Tables), "table"), failures)
+	case copying > 0:
+		bad(plan.Warning, "", "%s: %d of %s are still being copied", is.Name, copying, words.Counted(len(is.Tables), "table"))
+	}
+}
+
+// cutOffCopies tells of tables whose copy ended and whose slot is gone: PostgreSQL drops
+// the slot before it notes that the table is done, and a publisher that is lost in
+// between leaves it behind for ever (process_syncing_tables_for_sync in its source).
+func cutOffCopies(s *cluster.Cluster, sub *topology.Subscription, is *facts.Subscription, out *draft.Findings) {
+	if sub.Publisher() == nil || is.Worker != nil && is.Worker.Syncing > 0 && is.SyncErrors == 0 {
+		return
+	}
+	of := s.Of(sub.Publisher())
+	publisher := of.Cluster.Primary
+	for _, t := range is.Tables {
+		if t.Slot == "" || !of.Running(publisher) || of.FoundSlot(publisher, t.Slot) != nil {
+			continue
+		}
+		out.TellHealth(plan.Error, sub.Address(), copyOneAgain(s, sub, t.Table),
+			"%s: the copy of %s was cut off at its very end: its slot on %s is gone, and PostgreSQL tries for ever", is.Name, t.Table, publisher.Name)
+	}
+}
+
+// copyOneAgain says how to copy one table again, by who fills it.
+func copyOneAgain(s *cluster.Cluster, sub *topology.Subscription, name topology.TableName) string {
+	local, _ := s.Logical(sub.Database)
+	v := s.Subscription(sub, local)
+	rows := "delete the rows that came by it from " + name.String() + " (all, if nothing else writes to it)"
+	if filter := v.Remote.RowFilter(sub, name); filter != "" {
+		rows = cluster.DeleteSQL(name, filter)
+	} else if len(v.Fillers(name)) > 0 {
+		rows = "delete the rows of " + v.Source.Cluster.Primary.Name + " from " + name.String() + ", which other subscriptions fill too, and write copy_data = \"merge\""
+	}
+	return "To fix: take it out of the publication and apply. On " + s.Cluster.Primary.Name + " " + rows + ". Put it back and apply: it is copied again."
+}
+
+// leftoverSlots are those of initial table copies whose subscription is gone. Whose a slot
+// is its name tells: the subscription's OID and the subscriber's system identifier. A slot
+// of a system that is not defined in the topology, or of a subscription that exists, may
+// belong to a copy under way, though it is not active at the moment.
+func leftoverSlots(s *cluster.Cluster, out *draft.Findings) {
+	n := s.Cluster.Primary
+	if s.Live() == nil {
+		return
+	}
+	for _, slot := range s.Live().Slots {
+		if subscription, system, ok := pg.CopySlot(slot.Name); ok && !slot.Active && subscriptionGone(s, subscription, system) {
+			out.TellHealth(plan.Error, s.Address("slot", slot.Name), "drop it: SELECT pg_drop_replication_slot("+pg.Literal(slot.Name)+");",
+				"slot %s on %s is left of a table's copy, and holds back WAL: its subscription no longer exists", pg.Ident(slot.Name), n.Name)
+		}
+	}
+}
+
+// subscriptionGone tells that the subscriber of that system identifier was read, and has no
+// such subscription.
+func subscriptionGone(s *cluster.Cluster, subscription int64, system string) bool {
+	read := false
+	for _, n := range s.Topology.Nodes {
+		server := s.Found(n).Server
+		if server == nil || server.SystemIdentifier != system {
+			continue
+		}
+		if slices.Contains(server.SubscriptionOIDs, subscription) {
+			return false
+		}
+		read = true
+	}
+	return read
+}

@@ -1,0 +1,77 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+)
+
+// A synchronous set that fewer standbys than it asks for are connected to satisfy makes
+// every commit wait, whoever wrote it (PostgreSQL docs, 27.2.8.3 "Planning for High
+// Availability").
+
+func syncHealth(s *cluster.Cluster, out *draft.Findings) {
+	value := s.SyncCurrent()
+	set, ok := pg.ParseSync(value)
+	if !ok || s.Live() == nil || len(set.Names) == 0 || !commitsWait(s) {
+		return
+	}
+	streaming := cluster.Streaming(set, s.Live())
+	if len(streaming) >= set.Number {
+		return
+	}
+	there := "none of them streams"
+	if len(streaming) > 0 {
+		there = "only " + strings.Join(streaming, ", ") + " streams"
+	}
+	names := otherNames(s, set)
+	out.TellHealth(plan.Error, s.SyncAddress(),
+		fmt.Sprintf("Start the standbys that it names, or on %s: ALTER SYSTEM SET %s = ''; SELECT pg_reload_conf();%s", s.Cluster.Primary.Name, cluster.SyncNames, names),
+		"Commits on %s wait: %s is %s, which requires %s, and %s", s.Cluster.Primary.Name, cluster.SyncNames, pg.Literal(value), words.Counted(set.Number, "standby"), there)
+}
+
+// slotsHealth reports slots of synchronized_standby_slots without which the logical slots
+// that survive a failover stand still (PostgreSQL docs, 20.6.1).
+func slotsHealth(s *cluster.Cluster, out *draft.Findings) {
+	if s.Live() == nil || !slices.ContainsFunc(s.Live().Slots, func(slot facts.Slot) bool { return slot.Failover && !slot.Synced }) {
+		return
+	}
+	for _, name := range cluster.SlotNames(s.InForce(cluster.SyncedSlots)) {
+		slot, state := s.Live().Slot(name), "has no connection"
+		switch {
+		case slot == nil:
+			state = "does not exist"
+		case slot.Active:
+			continue
+		}
+		out.TellHealth(plan.Error, s.SyncedSlotsAddress(), "Start the standby that uses the slot, or take the slot out of "+cluster.SyncedSlots+".",
+			"Subscribers of failover slots on %s wait: slot %s of %s %s", s.Cluster.Primary.Name, pg.Ident(name), cluster.SyncedSlots, state)
+	}
+}
+
+// otherNames says under which names standbys are connected that the set does not have.
+func otherNames(s *cluster.Cluster, set pg.SyncSet) string {
+	var names []string
+	for _, name := range cluster.Streaming((pg.SyncSet{Names: []string{"*"}}), s.Live()) {
+		if !set.Has(name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " Connected, and not in it: " + strings.Join(names, ", ") + "."
+}
+
+// commitsWait tells that transactions wait for standbys unless they say otherwise.
+func commitsWait(s *cluster.Cluster) bool {
+	value := s.Live().InForce("synchronous_commit")
+	return value != "off" && value != "local"
+}

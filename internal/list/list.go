@@ -1,0 +1,26 @@
+// Package list compares lists of names.
+package list
+
+import (
+	"maps"
+	"slices"
+)
+
+// Kept answers the elements of a list of which keep is true.
+func Kept[T any](list []T, keep func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return !keep(x) })
+}
+
+// Without answers what of a list is not in another one.
+func Without[T comparable](list, other []T) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return slices.Contains(other, x) })
+}
+
+func SameSet(a, b []string) bool {
+	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
+	return slices.Equal(slices.Compact(a), slices.Compact(b))
+}
+
+func SortedKeys[V any](set map[string]V) []string {
+	return slices.Sorted(maps.Keys(set))
+}

@@ -1,0 +1,214 @@
+// Package build decides: (Topology, Facts) → Plan.
+//
+// Rules:
+//   - pure: no clock, no network, no files; the same topology and facts make a
+//     byte-same plan;
+//   - complete: every statement, file and argument vector that apply will use is
+//     a step; what cannot be shown is not built;
+//   - kinds are files of the packages below, which do not import each other; the order
+//     of work is the list in this file.
+package build
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/doctor"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/check"
+	"github.com/repltool/repltool/plan/build/config"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/plan/build/logical"
+	"github.com/repltool/repltool/plan/build/objects"
+	"github.com/repltool/repltool/plan/build/streaming"
+	"github.com/repltool/repltool/topology"
+)
+
+// kinds is the order of work, as far as no edge says otherwise: the kinds of
+// changes in the order in which PostgreSQL wants them made.
+func kinds() []func(*cluster.Cluster, *draft.Findings) {
+	return []func(*cluster.Cluster, *draft.Findings){
+		streaming.Instances,
+		streaming.Ledger,
+		config.Parameters,
+		config.HbaRules,
+		check.CheckRuleOrder,
+		objects.Roles,
+		objects.Databases,
+		check.CheckSlots,
+		streaming.Slots,
+		streaming.StandbyPassfiles,
+		streaming.Standbys,
+		check.CheckPublications,
+		logical.Publications,
+		streaming.Passfiles,
+		check.CheckSubscriptions,
+		logical.Subscriptions,
+		check.CheckFailover,
+		streaming.SynchronizedSlots,
+		streaming.Synchronous,
+		streaming.EarlierPassfiles,
+	}
+}
+
+// Build compares the topology with the facts. A cluster with an error is left
+// out of the changes whole; what rests on a node that could not be read is not
+// compared, and Plan.Complete is false then.
+func Build(t *topology.Topology, f facts.Facts, o cluster.Options) (*plan.Plan, hcl.Diagnostics) {
+	p := &plan.Plan{
+		FormatVersion: plan.FormatVersion, RepltoolVersion: o.RepltoolVersion,
+		TopologyHash: t.Hash(), Complete: true,
+		Targets: o.Targets, Replace: o.Replace, Variables: o.Variables,
+	}
+	all := &draft.Findings{}
+	t = logical.KeepSlotNames(t, f, o)
+	all.Diags = append(all.Diags, check.CheckReplace(t, topology.ParseAddresses(o.Replace))...)
+	scopes, found := buildClusters(t, f, o)
+	for i, s := range scopes {
+		p.Nodes = append(p.Nodes, s.Nodes()...)
+		p.Complete = p.Complete && s.Complete() && !found[i].Diags.HasErrors()
+		all.Add(found[i])
+	}
+	all.Diags = append(all.Diags, nothingRead(p.Nodes)...)
+	drafts, diags := order(p, all.Drafts, func(sorted []*draft.Draft) ([]*draft.Draft, hcl.Diagnostics) {
+		return target(t, scopes, sorted, topology.ParseAddresses(o.Targets))
+	})
+	diags = append(diags, refuseDestroy(t, drafts)...)
+	for _, d := range drafts {
+		diags = append(diags, d.Told...)
+	}
+	fill(p, drafts)
+	p.Drift, p.Unmanaged, p.Health = plan.NotNil(all.Drift), plan.NotNil(all.Unmanaged), plan.NotNil(all.Health)
+	p.Summary.Unchanged = all.Unchanged
+	p.Fingerprint = p.Bind()
+	return p, append(all.Diags, diags...)
+}
+
+// order sorts the drafts and narrows them. Where they have no order the plan is one of
+// nothing, and whole all the same: a program reads it, and the diagnostic.
+func order(p *plan.Plan, drafts []*draft.Draft, narrow func([]*draft.Draft) ([]*draft.Draft, hcl.Diagnostics)) ([]*draft.Draft, hcl.Diagnostics) {
+	sorted, err := draft.Order(drafts)
+	if err != nil {
+		p.Complete = false
+		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: cycleSummary, Detail: "Nothing is planned: " + err.Error() + "."}}
+	}
+	return narrow(sorted)
+}
+
+// cycleSummary is of an error that no facts and no topology are to bring about.
+const cycleSummary = "Dependency cycle (a bug in repltool)"
+
+// nothingRead is an error where no machine could be read: such a plan says nothing.
+func nothingRead(nodes []plan.Node) hcl.Diagnostics {
+	if len(nodes) == 0 || slices.ContainsFunc(nodes, func(n plan.Node) bool { return n.Reachable }) {
+		return nil
+	}
+	return hcl.Diagnostics{{
+		Severity: hcl.DiagError, Summary: "No node could be read",
+		Detail: fmt.Sprintf("Nothing was compared: 0 of %d nodes could be read. See the reason given for each node.", len(nodes)),
+	}}
+}
+
+// buildClusters builds every cluster, side by side: they share nothing, and
+// computing a password's verifier again takes a millisecond.
+func buildClusters(t *topology.Topology, f facts.Facts, o cluster.Options) ([]*cluster.Cluster, []*draft.Findings) {
+	scopes, found := make([]*cluster.Cluster, len(t.Clusters)), make([]*draft.Findings, len(t.Clusters))
+	shared := cluster.NewShared(t, f, o)
+	shared.Twins = cluster.Twins(t, f)
+	for i, c := range t.Clusters {
+		scopes[i] = shared.Scope(c)
+	}
+	widen(scopes)
+	var all sync.WaitGroup
+	for i := range scopes {
+		all.Go(func() { found[i] = buildGuarded(scopes[i]) })
+	}
+	all.Wait()
+	return scopes, found
+}
+
+// buildGuarded is buildCluster for a goroutine of its own: facts come from hosts, and a
+// panic over them is an error of one cluster.
+func buildGuarded(s *cluster.Cluster) (out *draft.Findings) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = &draft.Findings{}
+			out.Fail(s.Cluster.Range, "Cluster cannot be planned", "%s: repltool failed on what was read of its nodes: %v. This is a bug in repltool: please report it with this message.", s.Cluster.ID, p)
+		}
+	}()
+	return buildCluster(s)
+}
+
+// buildCluster runs the preflight and, if nothing speaks against it, every kind.
+func buildCluster(s *cluster.Cluster) *draft.Findings {
+	out := &draft.Findings{}
+	check.Preflight(s, out)
+	refused := out.Diags.HasErrors()
+	check.CheckLimits(s, out) // told with what else speaks against the plan
+	if refused {
+		return out
+	}
+	doctor.Health(s, out)
+	check.Unmanaged(s, out)
+	check.Foreign(s, out)
+	if s.Live() == nil && !s.IsNew() {
+		if s.FoundPrimary().Complete() {
+			streaming.Instances(s, out) // it is down: what it holds is seen once it is up
+		}
+		return out // nothing can be said of a cluster whose primary is unknown
+	}
+	for _, kind := range kinds() {
+		kind(s, out)
+	}
+	if out.Diags.HasErrors() {
+		out.Drafts = nil
+	}
+	return out
+}
+
+// fill writes the ordered drafts into the plan, with IDs and waves.
+func fill(p *plan.Plan, drafts []*draft.Draft) {
+	p.Changes, p.Steps, p.Diagnostics = []plan.Change{}, []plan.Step{}, []plan.Diagnostic{}
+	p.Summary.Restarts, p.Summary.Copies = []string{}, []plan.Copy{}
+	last := map[string]string{} // address → its last step
+	for _, d := range drafts {
+		c := d.Finish()
+		var before []string
+		for _, address := range c.Requires {
+			if id := last[address]; id != "" {
+				before = append(before, id)
+			}
+		}
+		for i, s := range d.Steps {
+			s.ID, s.Address, s.Requires = draft.StepID(c.Address, i), c.Address, before
+			before = []string{s.ID}
+			c.Steps = append(c.Steps, s.ID)
+			p.Steps = append(p.Steps, s)
+		}
+		if len(before) > 0 {
+			last[c.Address] = before[len(before)-1]
+		}
+		p.Changes = append(p.Changes, c)
+		count(&p.Summary, d)
+	}
+}
+
+func count(s *plan.Summary, d *draft.Draft) {
+	switch d.Action {
+	case plan.Create:
+		s.Create++
+	case plan.Update:
+		s.Update++
+	case plan.Delete:
+		s.Delete++
+	case plan.Replace:
+		s.Replace++
+	}
+	s.Restarts = append(s.Restarts, d.Restarts...)
+	s.Copies = append(s.Copies, d.Copies...)
+}

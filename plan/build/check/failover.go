@@ -1,0 +1,18 @@
+package check
+
+import (
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/plan/build/draft"
+)
+
+// CheckFailover refuses standbys that could not copy the slots.
+func CheckFailover(s *cluster.Cluster, out *draft.Findings) {
+	if !s.AtLeast(17) || !s.FailsOver() {
+		return
+	}
+	for _, sb := range s.Cluster.Standbys {
+		if sb.Upstream == s.Cluster.Primary && sb.Slot == "" {
+			out.Fail(sb.Range, "No slot for failover slots", "%s has no slot on %s, and failover = true needs one: take out slots = false, or slot = false.", sb.Node.Name, s.Cluster.Primary.Name)
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package check
+
+import (
+	"fmt"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// What is wrong with rules of pg_hba.conf beside one another: one that stands above
+// another and takes its connections, and one that would keep out repltool itself or
+// a standby that runs.
+
+// CheckRuleOrder warns where pg_hba.conf, read as a whole, does not do what the rules say.
+func CheckRuleOrder(s *cluster.Cluster, out *draft.Findings) {
+	warnShadowed(s, out)
+	warnOpened(s, out)
+}
+
+// warnShadowed tells of rules that never match, since a rule of the block above them
+// takes all that they would: rules of the user's, and rules of the topology.
+func warnShadowed(s *cluster.Cluster, out *draft.Findings) {
+	var faults []*paramFault
+	for _, n := range s.Cluster.Members() {
+		if !s.Running(n) || s.Recloned(n) {
+			continue
+		}
+		for _, theirs := range s.TheirRules(n) {
+			if ours := above(s.OurRules(n), theirs.HBARule); ours != nil {
+				faults = addFault(faults, n.Name, &paramFault{
+					at: ruleRange(s, *ours), summary: "Rule is shadowed",
+					text: fmt.Sprintf("%s:%d\n  %s\nnever matches: this rule of repltool's block%s stands above it and takes the same connections\n  %s",
+						theirs.Path, theirs.Line, cluster.HbaLine(shown(theirs)), rulePlace(*ours), cluster.HbaLine(shown(*ours))),
+				})
+			}
+		}
+	}
+	for i, r := range s.Cluster.HBA {
+		if over := aboveOwn(s.OurRules(s.Cluster.Primary), i, len(s.Cluster.HBA)); over != nil {
+			out.Warn(r.Range, "Rule is shadowed", "This rule\n  %s\nnever matches: the one above it%s takes the same connections\n  %s",
+				cluster.HbaLine(shown(cluster.PlacedRule{HBARule: r})), rulePlace(*over), cluster.HbaLine(shown(*over)))
+		}
+	}
+	for _, f := range faults {
+		out.Warn(f.at, f.summary, "%s: %s", strings.Join(f.nodes, ", "), f.text)
+	}
+}
+
+// addFault notes a fault of one node; one that several have is told once.
+func addFault(faults []*paramFault, node string, fault *paramFault) []*paramFault {
+	i := slices.IndexFunc(faults, func(f *paramFault) bool {
+		return f.at == fault.at && f.summary == fault.summary && f.text == fault.text
+	})
+	if i < 0 {
+		faults = append(faults, fault)
+		i = len(faults) - 1
+	}
+	faults[i].nodes = append(faults[i].nodes, node)
+	return faults
+}
+
+// above answers the first of the rules that takes all that r would, and answers it
+// otherwise.
+func above(rules []cluster.PlacedRule, r topology.HBARule) *cluster.PlacedRule {
+	for i := range rules {
+		if shadows(rules[i].HBARule, r) {
+			if rules[i].Method == r.Method {
+				return nil
+			}
+			return &rules[i]
+		}
+	}
+	return nil
+}
+
+// aboveOwn does the same for rule i of the topology's own, the last of all.
+func aboveOwn(all []cluster.PlacedRule, i, own int) *cluster.PlacedRule {
+	at := len(all) - own + i
+	return above(all[:at], all[at].HBARule)
+}
+
+// shown is the rule without its options: some of those are secrets.
+func shown(r cluster.PlacedRule) topology.HBARule {
+	rule := r.HBARule
+	rule.Options = nil
+	return rule
+}
+
+// ruleRange is where a rule of the block comes from: its own block in the topology,
+// or the replication block.
+func ruleRange(s *cluster.Cluster, r cluster.PlacedRule) hcl.Range {
+	for _, at := range []hcl.Range{r.Range, s.Cluster.Replication.Range} {
+		if at.Filename != "" {
+			return at
+		}
+	}
+	return s.Cluster.Range
+}
+
+func rulePlace(r cluster.PlacedRule) string {
+	if r.Range.Filename == "" {
+		return " (which replication needs)"
+	}
+	return fmt.Sprintf(" (%s:%d)", path.Base(r.Range.Filename), r.Range.Start.Line)
+}
+
+// shadows tells whether every connection that rule b matches is matched by a.
+func shadows(a, b topology.HBARule) bool {
+	return typeCovers(a.Type, b.Type) && nameCovers(a.Database, b.Database, true) &&
+		nameCovers(a.User, b.User, false) && addressCovers(a, b)
+}
+
+func typeCovers(a, b string) bool {
+	return a == b || a == "host" && strings.HasPrefix(b, "host")
+}
+
+// nameCovers compares databases or users. "all" does not match physical
+// replication connections.
+func nameCovers(a, b []string, database bool) bool {
+	for _, name := range b {
+		if slices.Contains(a, name) {
+			continue
+		}
+		if !slices.Contains(a, "all") || database && name == "replication" {
+			return false
+		}
+	}
+	return true
+}
+
+func addressCovers(a, b topology.HBARule) bool {
+	if a.Type == "local" || a.Address == b.Address || a.Address == "all" {
+		return true
+	}
+	outer, errA := netip.ParsePrefix(a.Address)
+	inner, errB := netip.ParsePrefix(b.Address)
+	return errA == nil && errB == nil && outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
+}
+
+// refuseLockout is an error where the new rules would keep repltool itself out: it
+// logs in over the Unix socket as the OS user.
+func refuseLockout(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Findings) {
+	if n.SQL != nil || f.Host == nil || brokenRules(f.Server) {
+		return
+	}
+	us := cluster.Login{Database: pg.Maintenance, User: f.Host.OSUser, Roles: cluster.RolesOf(f.Server, f.Host.OSUser), Major: s.Major()}
+	rule, certain := cluster.First(append(s.OurRules(n), s.TheirRules(n)...), us)
+	const how = "repltool logs in to %s over the Unix socket as the OS user %s, by peer authentication. "
+	const mend = "Put a rule `local all %s peer` above it, or give the node an sql block."
+	switch {
+	case rule == nil && f.Server != nil && len(f.Server.HBA) > 0:
+		out.Fail(s.RangeOf(n), "No rule lets repltool in", how+"No rule of pg_hba.conf would match that. Add a rule `local all %s peer`, or give the node an sql block.",
+			n.Name, us.User, us.User)
+	case rule == nil || !certain || rule.Method == "trust" || rule.Method == "peer":
+	case rule.Ours:
+		out.Fail(rule.Range, "Rule locks repltool out", how+"This rule would be the first to match that, with method %s. "+mend, n.Name, us.User, rule.Method, us.User)
+	default:
+		out.Fail(s.RangeOf(n), "Rule locks repltool out", how+"%s:%d would be the first rule to match that, with method %s:\n  %s\n"+mend,
+			n.Name, us.User, rule.Path, rule.Line, rule.Method, cluster.HbaLine(shown(*rule)), us.User)
+	}
+}
+
+// brokenRules tells that the file has lines that the server cannot read: that is
+// told, and which rule comes first cannot be.
+func brokenRules(server *facts.Server) bool {
+	return server != nil && slices.ContainsFunc(server.HBA, func(r facts.HBARule) bool { return r.Error != "" })
+}
+
+// refuseCutOff is an error where a rule of the topology would keep out a standby
+// that streams from n now.
+func refuseCutOff(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Findings) {
+	if f.Server == nil {
+		return
+	}
+	told := map[string]bool{}
+	for _, sender := range f.Server.Senders {
+		address, err := netip.ParseAddr(sender.ClientAddr)
+		if err != nil || cluster.Decodes(f.Server, sender) {
+			continue
+		}
+		l := cluster.Login{Address: address, Replication: true, User: sender.User, Roles: cluster.RolesOf(f.Server, sender.User), Major: s.Major()}
+		rule, certain := cluster.First(append(s.OurRules(n), s.TheirRules(n)...), l)
+		if rule == nil || !certain || rule.Method != "reject" || !rule.Ours || told[sender.ClientAddr+sender.User] {
+			continue
+		}
+		told[sender.ClientAddr+sender.User] = true
+		out.Fail(rule.Range, "Rule cuts off a running standby",
+			"%s streams from %s now, as %s from %s. This rule would be the first to match it, and rejects it. Put a rule that lets it in above this one, or stop it first.",
+			sender.ApplicationName, n.Name, pg.Ident(sender.User), sender.ClientAddr)
+	}
+}
+
+// checkTLS refuses to let standbys in by TLS only where the server has none, and
+// warns of rules of the topology that nobody meets then.
+func checkTLS(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Findings) {
+	if f.Server == nil || f.Server.InForce("ssl") != "off" {
+		return
+	}
+	if p, given := s.ParametersOf(n)["ssl"]; given && cluster.Same(f.Server.Settings["ssl"], p.Value, "on") {
+		return
+	}
+	var told hcl.Range // a block with a list of addresses makes several rules
+	for _, r := range s.OurRules(n) {
+		switch {
+		case r.Type != "hostssl" || r.Range.Filename != "" && r.Range == told:
+		case r.Range.Filename == "" && s.Feeds(n):
+			out.Fail(ruleRange(s, r), "No TLS on the server",
+				"Standbys log in to %s by TLS only (sslmode = %q), and the server has ssl = off. Give it a certificate and set ssl = \"on\" in its parameters, or choose sslmode = \"prefer\".",
+				n.Name, s.Cluster.Replication.SSLMode)
+			return
+		case r.Range.Filename != "":
+			told = r.Range
+			out.Warn(r.Range, "No TLS on the server", "%s has ssl = off, so that this rule of type hostssl never matches there. Set ssl = \"on\" in its parameters.", n.Name)
+		}
+	}
+}

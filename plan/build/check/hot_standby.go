@@ -1,0 +1,29 @@
+package check
+
+import (
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/plan/build/draft"
+)
+
+// Limits of a server that its standbys need.
+
+// checkHotStandby refuses a standby that would have less of a hot-standby parameter
+// than its primary: it does not start, or stops its replay.
+func checkHotStandby(s *cluster.Cluster, out *draft.Findings) {
+	if s.Live() == nil {
+		return
+	}
+	for _, sb := range s.Cluster.Standbys {
+		wanted := s.ParametersOf(sb.Node)
+		for _, name := range pg.HotStandby() {
+			p, given := wanted[name]
+			setting, need := s.Live().Settings[name], s.OnPrimary(name)
+			if given && cluster.Number(setting, p.Value) < cluster.Number(setting, need) {
+				out.Fail(p.Range, "Lower than on the primary",
+					"%s would have %s = %s, and its primary %s has %s. A standby that has less does not replay what the primary writes: raise it, or lower the primary's.",
+					sb.Node.Name, name, p.Value, s.Cluster.Primary.Name, need)
+			}
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// Who is primary, and whose data a directory holds: nothing is started, followed or
+// written over that may be another cluster, or another branch of this one.
+
+// primaries looks at who is primary: the topology's, another one, or two.
+func primaries(s *cluster.Cluster, out *draft.Findings) {
+	c := s.Cluster
+	var live []*topology.Node
+	for _, n := range c.Members() {
+		if f := s.Found(n); f.Server != nil && !f.Server.InRecovery {
+			live = append(live, n)
+		}
+	}
+	p := s.FoundPrimary()
+	for _, n := range live {
+		switch {
+		case n == c.Primary:
+		case p.Server == nil && p.Error == nil && p.ServerError == nil && !s.IsNew(), p.Server != nil && p.Server.InRecovery:
+			out.Finding(c.Address(), c.Range, "Another node is the primary",
+				"%s is a live primary, and the topology says %s. Nothing is changed. Either write primary = %s, as it is, or move it back by a switchover to %s.",
+				n.Name, c.Primary.Name, n.ID, c.Primary.Name)
+		case p.Server != nil && p.Server.SystemIdentifier == s.Found(n).Server.SystemIdentifier:
+			out.Finding(c.Address(), c.Range, "Two live primaries",
+				"%s and %s are both primaries of the system %s: data written to one are not on the other. Nothing is changed. Find out which one clients write to, stop the other, then clone it again with -replace=%s.standby.NODE.",
+				c.Primary.Name, n.Name, p.Server.SystemIdentifier, c.ID)
+		case p.Server == nil && ofThisCluster(s, n):
+			out.Finding(c.Address(), c.Range, "Another node is the primary",
+				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has taken its place, write that in the topology:\n  primary = %s\nand leave %s out of it until its machine is back; then list it in standbys and clone it again with -replace=%s.",
+				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, c.Primary.Name, why(s, p), n.Name, n.ID, c.Primary.Name, s.StandbyAddress(c.Primary))
+		case p.Server == nil:
+			out.Finding(c.Address(), c.Range, "Another node is the primary",
+				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has the data of this cluster, write that in the topology:\n  primary = %s\nIf it is another cluster, leave it as it is and give the node another data_dir and port.",
+				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, c.Primary.Name, why(s, p), n.Name, n.ID)
+		case s.Replace[s.StandbyAddress(n)]:
+		default:
+			out.Finding(s.NodeAddress(n), s.RangeOf(n), "A cluster of somebody else's",
+				"%s should be a standby of %s, but a primary with data of its own runs there: %s, system identifier %s. repltool writes over no data. Stop it and move its data directory away, or name another node, data_dir or port.",
+				n.Name, c.Primary.Name, s.Found(n).Host.DataDir, s.Found(n).Server.SystemIdentifier)
+		}
+	}
+	if unread := unread(s); len(live) == 0 && p.Server != nil && p.Server.InRecovery && len(unread) > 0 {
+		out.Finding(c.Address(), c.Range, "The primary is a standby",
+			"%s is in recovery, and %s could not be read: the primary may be there. Nothing is changed. Promote no node before you know. Read those nodes first, or name the live primary in the topology.",
+			c.Primary.Name, strings.Join(unread, ", "))
+	} else if len(live) == 0 && p.Server != nil && p.Server.InRecovery {
+		out.Finding(c.Address(), c.Range, "The primary is a standby",
+			"%s is in recovery, and no node of the topology is a primary. Nothing is changed. Name the live primary in the topology, or promote %s.", c.Primary.Name, c.Primary.Name)
+	}
+}
+
+// ofThisCluster tells of a live primary that it is of this cluster: it has the cluster's block,
+// repltool's ledger of it, or has been promoted.
+func ofThisCluster(s *cluster.Cluster, n *topology.Node) bool {
+	f := s.Found(n)
+	ledger := f.Server.Ledger != nil && slices.ContainsFunc(f.Server.Ledger.Managed, func(m facts.Managed) bool { return s.ClusterAddress.Contains(topology.ParseAddress(m.Address)) })
+	return ledger || f.Server.Timeline > 1 || f.Host != nil && s.ConfBlock(f.Host).Found()
+}
+
+// why tells why nothing is known of a server that should be the primary.
+func why(s *cluster.Cluster, p *facts.Node) string {
+	switch {
+	case !p.Complete():
+		return "could not be read"
+	case s.IsNew():
+		return "has no cluster"
+	}
+	return "is down"
+}
+
+// unread names the members that could not be read, or not in full.
+func unread(s *cluster.Cluster) []string {
+	var names []string
+	for _, n := range s.Cluster.Members() {
+		if !s.Found(n).Complete() {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// checkStillPrimary refuses to start a primary that is down while a standby may have
+// taken its place: it would be a second one.
+func checkStillPrimary(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Findings) {
+	for _, sb := range s.Cluster.Standbys {
+		m := s.Found(sb.Node)
+		why := ""
+		switch up := s.UpstreamOf(m); {
+		case !m.Complete():
+			why = "could not be read, and may have been promoted"
+		case f.Host.Control != nil && timeline(m) > f.Host.Control.Timeline:
+			why = fmt.Sprintf("is on timeline %d, and %s on %d: there was a promotion since", timeline(m), n.Name, f.Host.Control.Timeline)
+		case up != nil && up != sb.Upstream:
+			why = "follows " + up.Name + " now"
+		default:
+			continue
+		}
+		out.Finding(s.ClusterAddress, s.Cluster.Range, "A stopped primary is not started",
+			"%s is down, and %s %s. Started now, %s could be a second primary. Find out who is the primary, and name it in the topology; or start %s by hand if you are sure.",
+			n.Name, sb.Node.Name, why, n.Name, n.Name)
+	}
+}
+
+// timeline is the newest that is known of a node.
+func timeline(f *facts.Node) int {
+	t := 0
+	if f.Server != nil {
+		t = f.Server.Timeline
+	}
+	if f.Host != nil && f.Host.Control != nil {
+		t = max(t, f.Host.Control.Timeline)
+	}
+	return t
+}
+
+// checkNoHeirs refuses to create a new primary while standbys hold data, or may: they are
+// of another cluster, perhaps the one whose primary was lost. -replace does not help: what
+// it would move aside may be the only copy.
+func checkNoHeirs(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
+	for _, sb := range s.Cluster.Standbys {
+		f := s.Found(sb.Node)
+		switch {
+		case !f.Complete():
+			out.Finding(s.ClusterAddress, s.Cluster.Range, "A standby could not be read",
+				"%s has no cluster, and %s could not be read: it may hold the data of this one. A new primary is not created before that is known, with -target neither. Make %s readable; or, if its machine is new as well, leave it out of standbys until it is there.",
+				n.Name, sb.Node.Name, sb.Node.Name)
+		case f.Host.Data.State == facts.DataCluster && !sameSystem(s.FoundPrimary(), f):
+			out.Finding(s.ClusterAddress, s.Cluster.Range, "The primary has no data, but a standby has",
+				"%s has no cluster, and %s holds one in %s. A new primary would have another system identifier, and the data of %s would not be in it. If %s has the data to keep, name it as the primary.",
+				n.Name, sb.Node.Name, f.Host.DataDir, sb.Node.Name, sb.Node.Name)
+		}
+	}
+}
+
+// sameSystem tells whether the data directories of two nodes are of one cluster.
+func sameSystem(a, b *facts.Node) bool {
+	return a.Host.Control != nil && b.Host != nil && b.Host.Control != nil && a.Host.Control.SystemIdentifier == b.Host.Control.SystemIdentifier
+}

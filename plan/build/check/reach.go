@@ -1,0 +1,74 @@
+package check
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// Ways between the machines.
+
+// checkResolved refuses names that n cannot resolve: its rules are made of addresses.
+func checkResolved(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
+	for _, m := range s.Cluster.Members() {
+		if m != n && s.Cluster.Replication.Role != nil && len(s.Resolve(n, m.Address)) == 0 {
+			out.Fail(s.RangeOf(m), "Address does not resolve",
+				"%s cannot resolve %q, the address of %s. Replication between them needs it: mend DNS or /etc/hosts there, or set address on the node.", n.Name, m.Address, m.Name)
+		}
+	}
+	for _, sub := range s.Subscribers() {
+		for _, m := range sub.Cluster.Members() {
+			if len(s.Resolve(n, m.Address)) == 0 {
+				out.Fail(sub.Range, "Address does not resolve",
+					"%s cannot resolve %q, the address of %s, whose subscription it lets in. Mend DNS or /etc/hosts there, or set address on the node.", n.Name, m.Address, m.Name)
+			}
+		}
+	}
+}
+
+// checkUpstreamReach refuses a copy, or a new upstream, whose port the standby's machine cannot
+// reach. That nobody listens says nothing where this plan is to make the upstream
+// listen.
+func checkUpstreamReach(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *draft.Findings) {
+	up := s.Found(sb.Upstream)
+	if f.Host.UpstreamError == "" || up.Server == nil || s.Recloned(sb.Upstream) {
+		return
+	}
+	port := strconv.Itoa(sb.Upstream.Port)
+	listens := s.ListensFor(sb.Upstream, up.Server.InForce("listen_addresses")) && !s.PortMoves(sb.Upstream)
+	if strings.Contains(f.Host.UpstreamError, "refused") && !listens && s.ListensFor(sb.Upstream, s.WillListen(sb.Upstream)) {
+		return
+	}
+	out.Fail(s.RangeOf(sb.Node), "Upstream cannot be reached",
+		"%s cannot connect to %s, its upstream, on %s port %s: %s. %s runs: open the way between the two machines (firewall, routes), or set address on the node.",
+		sb.Node.Name, sb.Upstream.Name, sb.Upstream.Address, port, f.Host.UpstreamError, sb.Upstream.Name)
+}
+
+// checkPublisherReach refuses a new subscription whose publisher the subscriber's machine cannot
+// reach; again, where nobody listens yet this plan may make it.
+func checkPublisherReach(v *cluster.Subscription, out *draft.Findings) {
+	h := v.Scope.FoundPrimary().Host
+	if h == nil || v.Is != nil && !v.Remade() {
+		return
+	}
+	host, port, name := "", "", "the publisher"
+	if p := v.Source; p != nil {
+		n := p.Cluster.Primary
+		host, port, name = n.Address, strconv.Itoa(n.Port), n.Name
+		if p.Live() == nil || p.PortMoves(n) || !p.ListensFor(n, p.Live().InForce("listen_addresses")) && p.ListensFor(n, p.WillListen(n)) {
+			return
+		}
+	} else {
+		host, port = v.Connection.Host, strconv.Itoa(cmp.Or(v.Connection.Port, 5432))
+	}
+	if why := h.PublisherErrors[host+" "+port]; why != "" {
+		out.Fail(v.Range, "Publisher cannot be reached",
+			"%s: %s cannot connect to %s on %s port %s: %s. Open the way between the two machines (firewall, routes), or set address on the node.",
+			v.ID, v.Scope.Cluster.Primary.Name, name, host, port, why)
+	}
+}

@@ -1,0 +1,234 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// What keeps a subscription from working is said before it is tried: each is an
+// error that names the cause and the way out (PostgreSQL docs, 29.1 to 29.11).
+
+// CheckSubscriptions refuses, one by one, those that cannot be as wanted.
+func CheckSubscriptions(s *cluster.Cluster, out *draft.Findings) {
+	for _, sub := range s.Subscriptions() {
+		found, unknown := s.Logical(sub.Database)
+		if !unknown && s.Targeted(sub.Address()) && !check(s.Subscription(sub, found), out) {
+			out.Refuse(sub.Address())
+		}
+	}
+}
+
+// check is false, with an error or a notice, for a subscription that is not planned.
+func check(v *cluster.Subscription, out *draft.Findings) bool {
+	if v.Blind {
+		return false // told with the node that could not be read
+	}
+	before := len(out.Diags)
+	checkVersions(v, out)
+	checkFixed(v, out)
+	checkSlot(v, out)
+	if v.Source != nil {
+		checkPublisher(v, out)
+		checkTables(v, out)
+		checkLocks(v, out)
+		checkRowSecurity(v, out)
+		checkGap(v, out)
+	}
+	checkApplier(v, out)
+	checkConnection(v, out)
+	checkPublisherReach(v, out)
+	return !out.Diags[before:].HasErrors()
+}
+
+// checkVersions refuses what the subscriber, or its publisher, is too old for.
+func checkVersions(v *cluster.Subscription, out *draft.Findings) {
+	if v.Scope.Major() == 0 {
+		return
+	}
+	for _, o := range v.AllOptions() {
+		if o.Given && !v.Scope.AtLeast(o.Since) {
+			tooOld(v.Scope, v.Range, v.ID+": "+o.Name, o.Since, out)
+		}
+	}
+	if v.Options.Streaming == topology.StreamingParallel && v.Scope.AtLeast(14) && !v.Scope.AtLeast(16) {
+		tooOld(v.Scope, v.Range, v.ID+`: streaming = "parallel"`, 16, out)
+	}
+	p := v.Source
+	if p == nil || p.Major() == 0 {
+		return
+	}
+	o := v.Options
+	for _, need := range []struct {
+		what  string
+		since int
+		asked bool
+	}{
+		{"streaming", 14, o.Streaming != "" && o.Streaming != topology.StreamingOff},
+		{"two_phase", 15, pg.IsOn(o.TwoPhase)},
+		{"origin", 16, o.Origin == topology.OriginNone},
+		{"failover", 17, pg.IsOn(o.Failover)},
+	} {
+		if need.asked && !p.AtLeast(need.since) {
+			out.Fail(v.Range, "Option is newer than the publisher", "%s: %s wants a publisher of PostgreSQL %d or later, and %s has %d.",
+				v.ID, need.what, need.since, p.Cluster.Primary.Name, p.Major())
+		}
+	}
+}
+
+// checkFixed refuses changes that PostgreSQL has no ALTER for: the user decides
+// whether everything is copied again.
+func checkFixed(v *cluster.Subscription, out *draft.Findings) {
+	if v.Is == nil || v.Remade() {
+		return
+	}
+	fixed := func(name, is, wanted string) {
+		out.Fail(v.Range, "Cannot be altered",
+			"%s: %s is %s and the topology wants %s. PostgreSQL %d cannot alter that: write what is there, or make the subscription anew with -replace=%s, which copies its tables again.",
+			v.ID, name, is, wanted, v.Scope.Major(), v.ID)
+	}
+	for _, o := range v.WantedOptions() {
+		if o.Fixed && !o.Same() && !v.Lifecycle.Ignores(o.Name) {
+			fixed(o.Name, o.Is, o.Wanted)
+		}
+	}
+	if is := v.Is.Options.SlotName; is != v.Options.SlotName && !v.Lifecycle.Ignores("slot_name") {
+		if is == "" {
+			is = "NONE (somebody detached it)"
+		}
+		fixed("slot_name", is, v.Options.SlotName)
+	}
+}
+
+// checkSlot looks at the slot on the publisher: one that is gone or has lost WAL is
+// never made anew in silence, since what was written in between would be missing.
+func checkSlot(v *cluster.Subscription, out *draft.Findings) {
+	if v.Source == nil || !v.Source.Running(v.Source.Cluster.Primary) {
+		return
+	}
+	p := v.Source.Cluster.Primary
+	slot := v.Source.FoundSlot(p, v.Options.SlotName)
+	switch what := v.Severed(); {
+	case what != "":
+		const message = "slot %s %s: changes since then are missing on %s"
+		here := v.Scope.Cluster.Primary.Name
+		out.TellDrift(v.Address(), p.Name, message, pg.Ident(v.Options.SlotName), what, here)
+		out.TellHealth(plan.Error, v.Address(), v.CopyAgain(), message, pg.Ident(v.Options.SlotName), what, here)
+	case v.Is == nil && slot == nil && !v.CreateSlot && !v.Source.DeclaresSlot(v.Options.SlotName):
+		out.Fail(v.Range, "No such slot", "%s says create_slot = false, and %s has no slot %s.", v.ID, p.Name, pg.Ident(v.Options.SlotName))
+	default:
+		checkClaim(v, slot, out)
+	}
+}
+
+// checkGap tells of tables that left the publications behind our back and come back:
+// they are subscribed to all along, so that nothing copies what was written meanwhile.
+func checkGap(v *cluster.Subscription, out *draft.Findings) {
+	if v.Is == nil || v.Remade() || v.Remote == nil {
+		return
+	}
+	var now []topology.TableName
+	for _, name := range v.Is.Publications {
+		p := v.Remote.Publication(name)
+		if p == nil {
+			return // it stands still
+		}
+		now = append(now, v.Remote.Published(&p.Publication)...)
+	}
+	var back []string
+	for _, t := range list.Without(v.PublishedTables(), now) {
+		if slices.Contains(v.Subscribed(), t) {
+			back = append(back, t.String())
+		}
+	}
+	if len(back) > 0 {
+		out.Warn(v.Range, "Changes may be missing",
+			"%s: %s left its publications and comes back: what was written to it meanwhile is not on %s, and nothing copies it. Compare the rows, or copy all tables again with -replace=%s.", v.ID, words.Few(back), v.Scope.Cluster.Primary.Name, v.ID)
+	}
+}
+
+// checkPublisher looks at what the publisher needs to send changes at all.
+func checkPublisher(v *cluster.Subscription, out *draft.Findings) {
+	checkWALLevel(v.Source, v.Range, v.ID, out)
+}
+
+// checkWALLevel refuses what decodes WAL that has not enough in it.
+func checkWALLevel(s *cluster.Cluster, at hcl.Range, who string, out *draft.Findings) {
+	if level := s.WillBe("wal_level"); level != "logical" && level != "" {
+		out.Fail(at, "wal_level is too low", "%s needs wal_level = logical, and %s has %s. Write in %s\n  parameters = { wal_level = \"logical\" }\nwhich takes a restart of %s.",
+			who, s.Cluster.Primary.Name, level, s.Cluster.ID, s.Cluster.Primary.Name)
+	}
+}
+
+// checkTables compares the tables that are to be taken up on both sides.
+func checkTables(v *cluster.Subscription, out *draft.Findings) {
+	if v.Is != nil && !v.Options.Enabled && !v.Remade() {
+		return
+	}
+	if v.Local == nil {
+		refuseEmptyDatabase(v, out)
+		return
+	}
+	checkTwoPhase(v, out)
+	var missing []string
+	has := v.Subscribed()
+	for _, name := range v.PublishedTables() {
+		switch local := v.Local.Table(name); {
+		case slices.Contains(has, name) && !v.Remade():
+		case local == nil:
+			missing = append(missing, name.String())
+		default:
+			CheckShape(v, name, local, out)
+			checkRows(v, name, local, out)
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	switch definition := v.Definition(); {
+	case definition.Error != "":
+		out.Fail(v.Range, "Tables cannot be made", "%s: %s lacks %s, and their definition could not be had: %s", v.ID, v.Scope.Cluster.Primary.Name, words.Few(missing), definition.Error)
+	case definition.SQL == "":
+		out.Fail(v.Range, "Tables are missing on the subscriber",
+			"%s: database %q on %s lacks %s. PostgreSQL replicates no definitions: make them there, or say copy_schema = \"missing\".", v.ID, v.Database, v.Scope.Cluster.Primary.Name, words.Few(missing))
+	}
+}
+
+// checkTwoPhase refuses to take up a table whose rows could not be copied: PostgreSQL
+// copies none once two_phase is on (docs, "ALTER SUBSCRIPTION", REFRESH PUBLICATION).
+func checkTwoPhase(v *cluster.Subscription, out *draft.Findings) {
+	wanted := v.Options.TwoPhase
+	if v.Is == nil || v.Remade() || !v.CopyData {
+		return
+	}
+	if v.Lifecycle.Ignores("two_phase") {
+		wanted = v.Is.Options.TwoPhase
+	}
+	come, _ := v.TableChanges()
+	if len(come) == 0 || !pg.IsOn(wanted) {
+		return
+	}
+	out.Fail(v.Range, "Table cannot be copied with two_phase",
+		"%s: published since: %s; and PostgreSQL copies no table into a subscription with two_phase. Publish it to a subscription of its own, "+
+			"say copy_data = false if the rows that are there need not come, or copy all tables again with -replace=%s.", v.ID, cluster.TableDelta(come, nil), v.ID)
+}
+
+func refuseEmptyDatabase(v *cluster.Subscription, out *draft.Findings) {
+	s := v.Scope
+	if s.Cluster.Database(v.Database) == nil {
+		out.Fail(v.Range, "No such database", "%s has no database %q. Declare it in %s, or name another.", s.Cluster.Primary.Name, v.Database, s.Cluster.ID)
+		return
+	}
+	if len(v.PublishedTables()) > 0 {
+		out.Fail(v.Range, "Tables are not there yet",
+			"Database %q is made by this plan, and %s copies into tables of it. Make the database first, with -target=%s, then plan again.", v.Database, v.ID, s.Cluster.ID)
+	}
+}

@@ -1,0 +1,77 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/pg/conftext"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// pg_hba.conf holds one marked block, first in the file, since the first rule
+// that matches is the one that counts. It has the rules that replication needs,
+// and then the topology's own in the order written. Every node of a cluster has
+// the same block, so that any of them can become the primary (PostgreSQL docs,
+// 21.1 "The pg_hba.conf File").
+
+// hbaLoaded is true once the server has read pg_hba.conf since it was written, and finds
+// no error in it: that a reload was asked for says neither. A file that a skewed clock
+// dates into the future counts as read.
+const hbaLoaded = "SELECT CASE WHEN EXISTS (" + draft.HbaErrors + `) THEN 'failed'
+  WHEN modification < pg_conf_load_time() OR modification > clock_timestamp() THEN 't' ELSE 'f' END,
+  (SELECT string_agg(concat_ws(' ', 'line', line_number, reason), '; ') FROM (` + draft.HbaErrors + `) e)
+FROM pg_stat_file(current_setting('hba_file'))`
+
+// reloadRules makes the server read pg_hba.conf, and waits until it has.
+func reloadRules(d *draft.Draft, n *topology.Node) {
+	d.Reload(n)
+	d.Wait(n, "rules in force", hbaLoaded, draft.SettleTimeout)
+}
+
+func HbaRules(s *cluster.Cluster, out *draft.Findings) {
+	for _, n := range s.Cluster.Members() {
+		if !s.Running(n) || s.Recloned(n) {
+			continue
+		}
+		d := draft.NewDraft(plan.Update, s.HbaAddress(n), n)
+		d.Worsen(plan.Reload)
+		d.After = s.LeavingSubscribers()
+		f := s.Found(n)
+		wanted, block := s.HbaText(n), s.HbaBlock(f.Host)
+		switch {
+		case !block.Is(wanted.Text, conftext.First):
+			d.Reason = hbaReason(block, wanted.Text)
+			d.Step(n, "write the block", draft.HbaFile(s, n, f.Host.HBA.Text))
+			reloadRules(d, n)
+		case f.Host.HBA.Modified > f.Server.ConfLoaded:
+			d.Reason = "the server has not read the file since it was last written"
+			reloadRules(d, n)
+		}
+		out.Put(d)
+	}
+}
+
+func hbaReason(block cluster.ConfBlock, wanted string) string {
+	if !block.Found() || block.Renamed() || block.Body() != wanted {
+		return "" // the diff tells
+	}
+	return "the first match wins, and above the block stands " + ruleAbove(block)
+}
+
+// ruleAbove names the first rule above the block, without its options: some of
+// those are secrets.
+func ruleAbove(block cluster.ConfBlock) string {
+	lines := conftext.ParseHBA(block.Text)
+	if len(lines) == 0 || lines[0].Line >= block.FirstLine() {
+		return "something else"
+	}
+	l := lines[0]
+	r, err := l.Rule()
+	if err != nil { // include "more.conf"
+		return fmt.Sprintf("line %d: %s %s", l.Line, l.Fields[0][0].Text, l.Fields[len(l.Fields)-1][0].Text)
+	}
+	r.Options = nil
+	return fmt.Sprintf("line %d: %s", l.Line, r)
+}

@@ -1,0 +1,53 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan/build/draft"
+)
+
+// A primary that restarts with more of a hot-standby parameter writes that into WAL, and a
+// standby with less stops when it replays it: it pauses its replay, or shuts down
+// (PostgreSQL docs, 27.4.3 "Administrator's Overview"). So the standbys are raised first,
+// those that are down in their files. One that could not be read may have less: the change
+// is refused, with a target too. One that the topology does not define is reported.
+
+// raisePast completes the restart of a primary that raises.
+func (c *paramChange) raisePast(d *draft.Draft) {
+	s := c.scope
+	if c.node != s.Cluster.Primary || len(c.raises) == 0 {
+		return
+	}
+	for _, sb := range s.Cluster.Standbys {
+		switch n := sb.Node; {
+		case s.IsDown(n):
+			d.After = append(d.After, s.ParametersAddress(n))
+		case !s.Found(n).Complete():
+			d.Told = append(d.Told, c.raiseDiagnostic(hcl.DiagError, "Raised past a standby that could not be read",
+				fmt.Sprintf("%s could not be read and may have less. A standby with less stops its replay, or shuts down, when it replays this change. "+
+					"Make %s readable, then plan again. If it does not come back, take it out of standbys of %s and clone it again later.", n.Name, n.Name, s.Cluster.ID)))
+		}
+	}
+	if names := s.ForeignStandbys(); len(names) > 0 {
+		d.Told = append(d.Told, c.raiseDiagnostic(hcl.DiagWarning, "Raised past a standby outside the topology",
+			fmt.Sprintf("%s not in the topology. A standby with less stops its replay, or shuts down, when it replays this change. "+
+				"Before you apply, set no less there, and restart it.", words.Few(names)+words.Plural(len(names), " streams and is", " stream and are"))))
+	}
+}
+
+// raiseDiagnostic says which parameters a primary raises, and why that matters.
+func (c *paramChange) raiseDiagnostic(severity hcl.DiagnosticSeverity, summary, why string) *hcl.Diagnostic {
+	var raised []string
+	for _, a := range c.diffs {
+		if slices.Contains(c.raises, a.Name) {
+			raised = append(raised, fmt.Sprintf("%s from %s to %s", a.Name, *a.Before, *a.After))
+		}
+	}
+	at := c.scope.RangeOfParameter(c.node, c.raises[0])
+	return &hcl.Diagnostic{Severity: severity, Summary: summary, Subject: &at, Detail: fmt.Sprintf("%s raises %s, and %s", c.node.Name, strings.Join(raised, ", "), why)}
+}

@@ -1,0 +1,92 @@
+package draft
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
+)
+
+// Findings is what the kinds found, in the order they ran.
+type Findings struct {
+	Refused   map[topology.Address]bool // publications and subscriptions with an error: they are not planned
+	Drafts    []*Draft
+	Unchanged int
+	Drift     []plan.Notice
+	Unmanaged []plan.Notice
+	Health    []plan.Health
+	Diags     hcl.Diagnostics
+}
+
+func (f *Findings) Add(g *Findings) {
+	f.Drafts = append(f.Drafts, g.Drafts...)
+	f.Unchanged += g.Unchanged
+	f.Drift = append(f.Drift, g.Drift...)
+	f.Unmanaged = append(f.Unmanaged, g.Unmanaged...)
+	f.Health = append(f.Health, g.Health...)
+	f.Diags = append(f.Diags, g.Diags...)
+}
+
+// Refuse keeps an object from being planned; why is a diagnostic.
+func (f *Findings) Refuse(address topology.Address) {
+	if f.Refused == nil {
+		f.Refused = map[topology.Address]bool{}
+	}
+	f.Refused[address] = true
+}
+
+// Put takes a draft, or counts the object as unchanged when it has no steps.
+func (f *Findings) Put(d *Draft) {
+	if len(d.Steps) == 0 {
+		f.Unchanged++
+		return
+	}
+	f.Drafts = append(f.Drafts, d)
+}
+
+// TellDrift notes a difference that no change of this plan mends.
+func (f *Findings) TellDrift(address topology.Address, node, format string, args ...any) {
+	f.Drift = append(f.Drift, plan.Notice{Address: address.String(), Node: node, Detail: fmt.Sprintf(format, args...)})
+}
+
+// TellUnmanaged notes an object that is neither in the topology nor repltool's.
+func (f *Findings) TellUnmanaged(address topology.Address, node, format string, args ...any) {
+	f.Unmanaged = append(f.Unmanaged, plan.Notice{Address: address.String(), Node: node, Detail: fmt.Sprintf(format, args...)})
+}
+
+// Unmanage notes one of a kind of which there are usually many.
+func (f *Findings) Unmanage(kind string, address topology.Address, node, detail string) {
+	f.Unmanaged = append(f.Unmanaged, plan.Notice{Address: address.String(), Node: node, Kind: kind, Detail: detail})
+}
+
+func (f *Findings) TellHealth(severity plan.Severity, address topology.Address, hint, format string, args ...any) {
+	f.Health = append(f.Health, plan.Health{Address: address.String(), Severity: severity, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (f *Findings) Fail(r hcl.Range, summary, format string, args ...any) {
+	f.diagnose(hcl.DiagError, r, summary, fmt.Sprintf(format, args...))
+}
+
+// Finding is fail for a state of the live clusters that nobody may change over: an error
+// of plan and apply, and a finding of drift and status, which have done their work when
+// they report it.
+func (f *Findings) Finding(address topology.Address, r hcl.Range, summary, format string, args ...any) {
+	detail := fmt.Sprintf(format, args...)
+	f.Health = append(f.Health, plan.Health{Address: address.String(), Severity: plan.Error, Message: summary, Hint: detail})
+	f.diagnose(hcl.DiagError, r, summary, detail).Extra = plan.Finding{}
+}
+
+func (f *Findings) Warn(r hcl.Range, summary, format string, args ...any) {
+	f.diagnose(hcl.DiagWarning, r, summary, fmt.Sprintf(format, args...))
+}
+
+func (f *Findings) diagnose(severity hcl.DiagnosticSeverity, r hcl.Range, summary, detail string) *hcl.Diagnostic {
+	d := &hcl.Diagnostic{Severity: severity, Summary: summary, Detail: detail}
+	if r.Filename != "" {
+		d.Subject = &r
+	}
+	f.Diags = append(f.Diags, d)
+	return d
+}

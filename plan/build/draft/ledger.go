@@ -1,0 +1,37 @@
+package draft
+
+import (
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
+)
+
+// Gone begins the removal of an object that repltool made and nobody wants any more;
+// there tells whether it still is.
+func Gone(s *cluster.Cluster, address topology.Address, on *topology.Node, there bool) *Draft {
+	d := NewDraft(plan.Delete, address, on)
+	d.After = []topology.Address{s.LedgerAddress()}
+	d.Reason = "it is gone already; the ledger still has it"
+	if there {
+		d.Reason = "no longer in the topology, and repltool made it"
+		d.Worsen(plan.Drop)
+	}
+	return d
+}
+
+// Created adds the step that creates an object, and what confirms its intent: in the
+// same transaction where that runs in the ledger's database.
+func Created(s *cluster.Cluster, d *Draft, on *topology.Node, database, why string, r cluster.Row, statements ...string) {
+	if on == s.Cluster.Primary && database == pg.Maintenance {
+		d.SqlIn(on, database, why, append(statements, cluster.Record(r))...)
+		return
+	}
+	d.SqlIn(on, database, why, statements...)
+	d.Sql(s.Cluster.Primary, "confirm", cluster.Record(r))
+}
+
+// WriteName writes the object's name of today into its row.
+func WriteName(s *cluster.Cluster, d *Draft, kind string, of topology.Address, database, name string) {
+	d.Sql(s.Cluster.Primary, "write its name down", cluster.Record(cluster.Row{Address: s.Row(of), Object: cluster.Object{Kind: kind, Name: name, In: database}}))
+}

@@ -1,0 +1,43 @@
+package draft
+
+import (
+	_ "embed"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
+)
+
+// A restart puts more into force than the change that asks for it: every value that
+// waits in the files, whoever wrote it. So each such value is listed under the restart,
+// and before the server goes down its own program is asked whether it would start with
+// the files that are there (PostgreSQL docs, postgres -C, 20.5 to 20.7).
+
+// StartCheck is the script that asks the server's program; what it looks at beyond that
+// is what the program looks at only once it starts.
+//
+//go:embed start_check.sh
+var StartCheck string
+
+// filesInOrder is true while the running server reads both files without an error.
+var filesInOrder = "SELECT CASE WHEN EXISTS (" + HbaErrors + ")\n  OR EXISTS (" + ConfErrors + ")\nTHEN 'failed' ELSE 't' END,\n" +
+	"  concat_ws('; ', (SELECT string_agg(concat_ws(' ', 'pg_hba.conf line', line_number, reason), '; ') FROM (" + HbaErrors + ") h),\n" +
+	"  (SELECT string_agg(concat_ws(' ', sourcefile, 'line', sourceline, name, error), '; ') FROM (" + ConfErrors + ") c))"
+
+// CheckStart adds the steps that stop the change while the server still runs.
+func CheckStart(s *cluster.Cluster, d *Draft, n *topology.Node) {
+	f := s.Found(n)
+	d.Wait(n, "no errors in the files of "+n.Name, filesInOrder, SettleTimeout)
+	argv := []string{"sh", "-c", StartCheck, "sh", cluster.Binary(f.Host, "postgres"), f.Host.DataDir, "-D", f.Host.DataDir, "-c", "config_file=" + f.Host.Conf.Path}
+	for _, name := range list.SortedKeys(f.Server.Settings) {
+		setting := f.Server.Settings[name]
+		if setting.Source == "command line" && name != "config_file" && name != "data_directory" && setting.Context != "internal" {
+			argv = append(argv, "-c", name+"="+setting.Value)
+		}
+	}
+	d.Step(n, "verify that "+n.Name+" would start again", plan.Command{
+		Argv: argv, Timeout: SettleTimeout,
+		Remedy: n.Name + " still runs: it was not restarted. Fix the value that is named, in the topology or in the server's files, and apply again.",
+	})
+}

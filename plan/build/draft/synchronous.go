@@ -1,0 +1,96 @@
+package draft
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
+)
+
+// AwaitSet waits, before commits wait for the full set again, until enough of it stream:
+// n may have to replay what it has before it does.
+func AwaitSet(s *cluster.Cluster, d *Draft, n *topology.Node, full string) {
+	set, ok := pg.ParseSync(full)
+	if !ok {
+		return
+	}
+	wait := SetGate(s, set, false)
+	wait.Timeout += s.Delay(n)
+	wait.Progress = catchingUp(n)
+	d.Step(s.Cluster.Primary, wait.What, wait)
+}
+
+// SetGate waits until as many of a set stream and have caught up as commits wait for.
+func SetGate(s *cluster.Cluster, set pg.SyncSet, shown bool) plan.Wait {
+	of, where := strings.Join(set.Names, ", "), "lower(application_name) IN ("+pg.Literals(lowered(set.Names))+")"
+	if set.Every() {
+		of, where = "any standby", "application_name <> "+pg.Literal(facts.BaseBackup)
+	}
+	what := of
+	if len(set.Names) > 1 || set.Number > 1 {
+		what = fmt.Sprintf("%d of %s", set.Number, of)
+	}
+	return plan.Wait{
+		Database: pg.Maintenance, Gate: shown, Timeout: StreamTimeout,
+		What:  fmt.Sprintf("%s streaming, lag < %s", what, strings.ReplaceAll(words.BytesText(SyncLag), " ", "")),
+		Else:  "commits would wait for a standby that is not there",
+		Query: fmt.Sprintf("SELECT count(*) >= %d FROM pg_stat_replication\nWHERE %s AND state = 'streaming'\n  AND pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn) < %d", set.Number, where, int64(SyncLag)),
+	}
+}
+
+func lowered(names []string) []string {
+	var all []string
+	for _, name := range names {
+		all = append(all, strings.ToLower(name))
+	}
+	return all
+}
+
+// Gate adds the wait for one member of the set.
+func (d *Draft) Gate(primary, m *topology.Node, name string) {
+	d.Step(primary, "gate", plan.Wait{
+		Database: pg.Maintenance, Query: Streaming(name, SyncLag), Gate: true, Timeout: StreamTimeout, Progress: catchingUp(m),
+		What: fmt.Sprintf("%s streaming, lag < %s", m.Name, strings.ReplaceAll(words.BytesText(SyncLag), " ", "")),
+		Else: "commits would wait for a standby that is not there",
+	})
+}
+
+// Relax sets a smaller set in place of the full one.
+func Relax(s *cluster.Cluster, d *Draft, why, relaxed, full string) {
+	n := s.Cluster.Primary
+	if s.SyncForeign() && s.KeptAside() == nil {
+		d.After = append(d.After, s.LedgerAddress())
+		d.Sql(n, "what an apply that dies would lose", cluster.Record(cluster.Row{Address: s.AsideAddress(), Object: cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)}.Object()}))
+	}
+	d.Sql(n, why, "ALTER SYSTEM SET "+cluster.SyncNames+" = "+pg.Literal(relaxed)+";")
+	d.Reload(n)
+	if relaxed != "" {
+		// A commit that waits for the full set is let go when a standby of the smaller one
+		// answers next: with nothing new to answer that is wal_receiver_status_interval.
+		d.Sql(n, "commits that wait already are let go", "SELECT pg_current_xact_id();")
+	}
+}
+
+// Unrelax brings the set back that relax found. What an earlier apply set aside stays
+// so: synchronous brings that back, behind its gates.
+func Unrelax(s *cluster.Cluster, d *Draft, full string) {
+	n := s.Cluster.Primary
+	SetBack(s, d, "commits wait again", cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)})
+	d.Reload(n)
+	if s.SyncForeign() && s.KeptAside() == nil {
+		d.Sql(n, "it is back", cluster.Forget(s.AsideAddress()))
+	}
+}
+
+func SetBack(s *cluster.Cluster, d *Draft, why string, was cluster.SetAside) {
+	set := "ALTER SYSTEM RESET " + cluster.SyncNames + ";"
+	if was.System {
+		set = "ALTER SYSTEM SET " + cluster.SyncNames + " = " + pg.Literal(was.Value) + ";"
+	}
+	d.Sql(s.Cluster.Primary, why, set)
+}

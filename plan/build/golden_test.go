@@ -1,0 +1,231 @@
+package build
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/tools/txtar"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/plan/build/streaming"
+	"github.com/repltool/repltool/topology"
+)
+
+var update = flag.Bool("update", false, "write the golden files again")
+
+// TestGolden runs testdata/*.txtar: a topology, directives that change the world
+// that fits it (see alter), and the plan in a compact form. Every case is also
+// checked for what is true of every plan.
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { golden(t, file) })
+	}
+}
+
+func golden(t *testing.T, file string) {
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := map[string]string{}
+	for _, f := range archive.Files {
+		parts[f.Name] = string(f.Data)
+	}
+	top := loadText(t, parts["main.hcl"])
+	f := converged(t, top)
+	if live, ok := parts["live.hcl"]; ok { // the world fits another topology
+		f = converged(t, loadText(t, live))
+		for _, line := range strings.Split(strings.TrimSpace(parts["found"]), "\n") { // a node has another name in the topology
+			if was, is, ok := strings.Cut(line, " "); ok {
+				f.Nodes[is] = f.Nodes[was]
+				f.Nodes[is].Name = is
+				delete(f.Nodes, was)
+			}
+		}
+		for _, n := range top.Nodes {
+			if c := top.Cluster(n); f.Nodes[n.Name] == nil && c != nil {
+				f.Nodes[n.Name] = emptyNode(top, c, n)
+			}
+		}
+	}
+	for _, l := range strings.Split(strings.TrimSpace(parts["world"]), "\n") {
+		if l != "" && !strings.HasPrefix(l, "#") {
+			alter(t, f, top, l)
+		}
+	}
+	o := cluster.Options{RepltoolVersion: "test", Replace: strings.Fields(parts["replace"]), Targets: strings.Fields(parts["target"])}
+	p, diags := Build(top, f, o)
+	got := compact(p, diags)
+	always(t, top, f, o, p)
+	if *update {
+		writePart(t, file, archive, "plan", got)
+		return
+	}
+	if d := cmp.Diff(parts["plan"], got); d != "" {
+		t.Errorf("plan is not as the golden file has it (-want +got):\n%s", d)
+	}
+}
+
+func writePart(t *testing.T, file string, a *txtar.Archive, name, text string) {
+	t.Helper()
+	found := false
+	for i := range a.Files {
+		if a.Files[i].Name == name {
+			a.Files[i].Data, found = []byte(text), true
+		}
+	}
+	if !found {
+		a.Files = append(a.Files, txtar.File{Name: name, Data: []byte(text)})
+	}
+	if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// loadText loads one file of HCL; its secrets come from the environment canaries.
+func loadText(t testing.TB, text string) *topology.Topology {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.hcl"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	top, diags := topology.Load(dir, topology.Inputs{Environ: func(name string) (string, bool) {
+		return "canary-" + name, true
+	}})
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	return top
+}
+
+// always checks what is true of every plan.
+func always(t *testing.T, top *topology.Topology, f facts.Facts, o cluster.Options, p *plan.Plan) {
+	t.Helper()
+	var first, again bytes.Buffer
+	if err := p.Encode(&first); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(first.String(), "canary") {
+		t.Error("a secret stands in the plan")
+	}
+	second, _ := Build(top, f, o)
+	if err := second.Encode(&again); err != nil {
+		t.Fatal(err)
+	}
+	if first.String() != again.String() {
+		t.Error("the same topology and facts made another plan")
+	}
+	decoded, err := plan.Decode(bytes.NewReader(first.Bytes()))
+	if err != nil {
+		t.Fatalf("decode: %v", err)
+	}
+	var round bytes.Buffer
+	if err := decoded.Encode(&round); err != nil {
+		t.Fatal(err)
+	}
+	if first.String() != round.String() {
+		t.Error("the plan changes when it is encoded and decoded")
+	}
+	for _, c := range p.Changes {
+		for _, a := range c.Attributes {
+			if a.Before != nil && a.After != nil && *a.Before == *a.After && *a.Before != topology.Redacted {
+				t.Errorf("%s: %s changes from %q to the same value", c.Address, a.Name, *a.Before)
+			}
+		}
+	}
+	done := map[string]bool{}
+	for _, s := range p.Steps {
+		for _, id := range s.Requires {
+			if !done[id] {
+				t.Errorf("step %s stands before %s, which it requires", s.ID, id)
+			}
+		}
+		done[s.ID] = true
+	}
+}
+
+// compact writes a plan in few lines: what a case is about.
+func compact(p *plan.Plan, diags hcl.Diagnostics) string {
+	var b strings.Builder
+	steps := map[string]plan.Step{}
+	for _, s := range p.Steps {
+		steps[s.ID] = s
+	}
+	for _, d := range diags {
+		at := ""
+		if d.Subject != nil {
+			at = fmt.Sprintf("%d: ", d.Subject.Start.Line)
+		}
+		fmt.Fprintf(&b, "%s %s%s: %s\n", map[hcl.DiagnosticSeverity]string{hcl.DiagError: "error", hcl.DiagWarning: "warning"}[d.Severity], at, d.Summary, d.Detail)
+	}
+	for _, c := range p.Changes {
+		fmt.Fprintf(&b, "%d %s %s %s", c.Wave, c.Action.Symbol(), c.Address, c.Impact)
+		for _, word := range []string{c.Effect, c.Reason} {
+			if word != "" {
+				fmt.Fprintf(&b, " (%s)", word)
+			}
+		}
+		b.WriteString("\n")
+		for _, a := range c.Attributes {
+			fmt.Fprintf(&b, "    %s: %s -> %s %s\n", a.Name, text(a.Before), text(a.After), a.Note)
+		}
+		for _, id := range c.Steps {
+			fmt.Fprintf(&b, "  %s: %s\n", steps[id].Node, indent(compactOp(steps[id].Op)))
+		}
+	}
+	for _, n := range p.Drift {
+		fmt.Fprintf(&b, "drift %s %s: %s\n", n.Node, n.Address, n.Detail)
+	}
+	for _, n := range p.Unmanaged {
+		fmt.Fprintf(&b, "unmanaged %s %s: %s\n", n.Node, n.Address, n.Detail)
+	}
+	for _, h := range p.Health {
+		fmt.Fprintf(&b, "health %s %s: %s\n", h.Severity, h.Address, h.Message)
+	}
+	if !p.Complete {
+		b.WriteString("incomplete\n")
+	}
+	fmt.Fprintf(&b, "%d unchanged\n", p.Summary.Unchanged)
+	return b.String()
+}
+
+func text(s *string) string {
+	if s == nil {
+		return "none"
+	}
+	return *s
+}
+
+func compactOp(op plan.Op) string {
+	switch op := op.(type) {
+	case plan.SQL:
+		return op.SQL.Text
+	case plan.File:
+		return op.Path + "\n" + strings.TrimSuffix(op.Diff, "\n")
+	case plan.Command:
+		return strings.NewReplacer(draft.StartCheck, "START_CHECK", streaming.EditSettings, "EDIT_SETTINGS").Replace(strings.Join(op.Argv, " "))
+	case plan.Wait:
+		kind := "wait: "
+		if op.Gate {
+			kind = "gate: "
+		}
+		return kind + op.What
+	}
+	return ""
+}
+
+func indent(s string) string { return strings.ReplaceAll(s, "\n", "\n      ") }

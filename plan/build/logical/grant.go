@@ -1,0 +1,69 @@
+package logical
+
+import (
+	"slices"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// A subscription's role reads the tables that it copies: it needs CONNECT, USAGE on
+// their schemas and SELECT on them, also on those that are published later. Nothing
+// is ever revoked: a privilege does not tell who needs it (PostgreSQL docs, 29.11
+// "Security"). One subscription's come after the other's: two GRANTs on one object at
+// the same time are an error ("tuple concurrently updated").
+
+// TablesAtATime bounds the tables of one transaction that may as well be several: each
+// may be a lock.
+const TablesAtATime = 1000
+
+func grants(v *cluster.Subscription, out *draft.Findings) {
+	if v.Source == nil || v.Remote == nil || v.Role.Superuser {
+		return
+	}
+	p := v.Source
+	d := draft.NewDraft(plan.Update, v.GrantsAddress(), p.Cluster.Primary)
+	d.After = append(p.DatabaseAddresses(v.SourceDatabase()), p.Address("role", v.Role.Name))
+	for _, other := range p.Subscribers() {
+		if other.ID == v.ID {
+			break
+		}
+		if other.SourceDatabase() == v.SourceDatabase() {
+			d.After = append(d.After, other.Address().With(topology.PartGrants))
+		}
+	}
+	has, known := v.Remote.Access[v.Role.Name]
+	var schemas []string
+	var tables []topology.TableName
+	for _, t := range v.PublishedTables() {
+		if !slices.Contains(has.Schemas, t.Schema) && !slices.Contains(schemas, t.Schema) {
+			schemas = append(schemas, t.Schema)
+		}
+		if !slices.Contains(has.Tables, t) {
+			tables = append(tables, t)
+		}
+	}
+	role := pg.Ident(v.Role.Name)
+	var grants []string
+	if known && !has.Connect {
+		grants = append(grants, "GRANT CONNECT ON DATABASE "+pg.Ident(v.SourceDatabase())+" TO "+role+";")
+	}
+	if len(schemas) > 0 {
+		grants = append(grants, "GRANT USAGE ON SCHEMA "+pg.Idents(schemas)+" TO "+role+";")
+	}
+	for i, some := range slices.Collect(slices.Chunk(tables, TablesAtATime)) {
+		if i > 0 { // each piece holds by itself, and the next plan goes on after it
+			d.SqlIn(p.Cluster.Primary, v.SourceDatabase(), "grant", grants...)
+			grants = nil
+		}
+		grants = append(grants, "GRANT SELECT ON TABLE "+cluster.TableIdents(some)+" TO "+role+";")
+	}
+	if len(grants) > 0 {
+		d.Reason = "role " + role + " reads what it copies"
+		d.SqlIn(p.Cluster.Primary, v.SourceDatabase(), "grant", grants...)
+	}
+	out.Put(d)
+}

@@ -1,0 +1,306 @@
+package logical
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// A subscription is changed in place wherever PostgreSQL has an ALTER for it, and
+// made anew only when the user asks for that (-replace), since its tables would be
+// copied again. Its slot on the publisher is an object of its own (slot.go), made
+// before it and dropped after it: so it works where both are one cluster, a dead
+// publisher keeps nothing from being dropped, and an apply that dies leaks nothing
+// (PostgreSQL docs, "CREATE SUBSCRIPTION" and "ALTER SUBSCRIPTION").
+
+func Subscriptions(s *cluster.Cluster, out *draft.Findings) {
+	for _, sub := range s.Subscriptions() {
+		found, unknown := s.Logical(sub.Database)
+		if unknown {
+			continue
+		}
+		v := s.Subscription(sub, found)
+		if !s.Targeted(sub.Address()) {
+			makeTables(v, out) // one that is targeted may need them
+			continue
+		}
+		if out.Refused[sub.Address()] {
+			continue
+		}
+		grants(v, out)
+		makeTables(v, out)
+		out.Put(change(v, out))
+	}
+	for _, m := range s.Managed("subscription") {
+		goneSubscription(s, m, out)
+	}
+	strangeSubscriptions(s, out)
+}
+
+// strangeSubscriptions reports those of the databases that were read which nobody
+// declares, and which repltool did not make.
+func strangeSubscriptions(s *cluster.Cluster, out *draft.Findings) {
+	for _, database := range s.ReadDatabases() {
+		for _, sub := range s.Live().Logical[database].Subscriptions {
+			if !s.WantsSubscription(database, sub.Name) && !s.IsOurs(cluster.Object{Kind: "subscription", Name: sub.Name, In: database}) {
+				out.TellUnmanaged(s.Address("subscription", sub.Name), s.Cluster.Primary.Name, "subscription %s in database %s", pg.Ident(sub.Name), pg.Ident(database))
+			}
+		}
+	}
+}
+
+func change(v *cluster.Subscription, out *draft.Findings) *draft.Draft {
+	d := draft.NewDraft(plan.Update, v.Address(), v.Scope.Cluster.Primary)
+	d.After = before(v)
+	switch {
+	case v.Is == nil:
+		d.Action = plan.Create
+		create(v, d)
+	case v.Remade():
+		d.Action = plan.Replace
+		remake(v, d)
+	case v.Severed() == "": // else told with its slot
+		alter(v, d, out)
+	}
+	checkSynchronous(v, d, out)
+	return d
+}
+
+// before are what must be in order before a subscription connects.
+func before(v *cluster.Subscription) []topology.Address {
+	all := append(v.Scope.DatabaseAddresses(v.Database), v.Scope.LedgerAddress(), v.Scope.PassfileAddress(v.Scope.Cluster.Primary), v.Address().With(topology.PartEarlier), v.TablesAddress())
+	if v.Source == nil {
+		return all
+	}
+	p := v.Source
+	all = append(all, p.DatabaseAddresses(v.SourceDatabase())...)
+	all = append(all, p.LedgerAddress(), p.PortAddress(), p.HbaAddress(p.Cluster.Primary), p.Address("role", v.Role.Name), v.GrantsAddress())
+	all = append(all, p.Address("slot", v.Options.SlotName)) // its own, or a slot block's
+	for _, pub := range v.Publications {
+		all = append(all, pub.Address())
+		if !p.Move(pub).Keeps(v.Subscription) {
+			all = append(all, cluster.MovedAddress(pub))
+		}
+	}
+	return all
+}
+
+func create(v *cluster.Subscription, d *draft.Draft) {
+	d.Differ("database", nil, plan.Ptr(v.Database), "")
+	d.Differ("publications", nil, plan.Ptr(strings.Join(v.Names(), ", ")), "")
+	d.Differ("slot_name", nil, plan.Ptr(v.Options.SlotName), "")
+	for _, o := range v.WantedOptions() {
+		if o.Given {
+			d.Differ(o.Name, nil, plan.Ptr(o.Wanted), "")
+		}
+	}
+	copyNote(v, d, v.PublishedTables())
+	createSteps(v, d)
+	retain(v, d)
+}
+
+// makesSlot tells whether CREATE SUBSCRIPTION makes the slot: on a publisher outside of
+// the topology nobody else can. One that is made anew under the same slot finds it there.
+func makesSlot(v *cluster.Subscription) bool {
+	return v.Source == nil && v.CreateSlot && (v.Is == nil || v.Is.Options.SlotName != v.Options.SlotName)
+}
+
+// createSteps make the subscription and wait for its copy.
+func createSteps(v *cluster.Subscription, d *draft.Draft) {
+	n := v.Scope.Cluster.Primary
+	here := cluster.Row{Address: v.Scope.Row(v.Address()), Object: cluster.Object{Kind: "subscription", Name: v.Name, In: v.Database}}
+	if owned(v) {
+		d.Sql(n, "intent", cluster.Intend(here))
+	}
+	options := []string{fmt.Sprintf("create_slot = %t", makesSlot(v)), "slot_name = " + pg.Literal(v.Options.SlotName)}
+	if !v.CopyData {
+		options = append(options, "copy_data = false")
+	}
+	if !v.Options.Enabled {
+		options = append(options, "enabled = false")
+	}
+	for _, o := range v.WantedOptions() {
+		if o.Given {
+			options = append(options, o.Sql())
+		}
+	}
+	var b plan.TextBuilder
+	v.ConnText(b.Write("CREATE SUBSCRIPTION ", pg.Ident(v.Name), "\n  CONNECTION "))
+	b.Write("\n  PUBLICATION ", pg.Idents(v.Names()), "\n  WITH (", strings.Join(options, ", "), ");")
+	if owner := v.KeptOwner(); owner != "" {
+		b.Statement("ALTER SUBSCRIPTION ", pg.Ident(v.Name), " OWNER TO ", pg.Ident(owner), ";")
+	}
+	if v.Is != nil && v.Is.Comment != "" {
+		b.Statement("COMMENT ON SUBSCRIPTION ", pg.Ident(v.Name), " IS ", pg.Literal(v.Is.Comment), ";")
+	}
+	d.Step(n, "create subscription", plan.SQL{Database: v.Database, SQL: b.Done()})
+	if owned(v) {
+		d.Sql(n, "confirm", cluster.Record(here))
+	}
+	if v.Options.Enabled {
+		waitReady(v, d, v.CopyData)
+	}
+}
+
+// owned tells that the subscription, once created, is repltool's to drop; one that it
+// did not create becomes so when it is recreated.
+func owned(v *cluster.Subscription) bool {
+	return v.OnDestroy == topology.OnDestroyDrop || v.Renamed != "" || v.Is != nil && v.Scope.IsOurs(cluster.Object{Kind: "subscription", Name: v.Name, In: v.Database})
+}
+
+// detach are the statements that drop a subscription without its publisher.
+func detach(name string) []string {
+	s := "ALTER SUBSCRIPTION " + pg.Ident(name)
+	return []string{s + " DISABLE;", s + " SET (slot_name = NONE);", "DROP SUBSCRIPTION " + pg.Ident(name) + ";"}
+}
+
+// dropSyncSlots drops the slots of table copies that a detached subscription leaves on
+// its publisher: nothing comes back for them (PostgreSQL docs, "DROP SUBSCRIPTION").
+func dropSyncSlots(s *cluster.Cluster, d *draft.Draft, on *topology.Node, is *facts.Subscription) {
+	if is.OID == 0 || is.Copying() == 0 {
+		return
+	}
+	these := fmt.Sprintf("slot_name ~ '^pg_%d_sync_[0-9]+_%s$'", is.OID, s.Live().SystemIdentifier)
+	d.Wait(on, "slots of its table copies are free", "SELECT count(*) = 0 FROM pg_replication_slots WHERE active AND "+these, draft.StreamTimeout)
+	d.Sql(on, "drop slots of its table copies", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "+these+";")
+}
+
+// dropSlotSteps drop the old slot.
+func dropSlotSteps(v *cluster.Subscription, d *draft.Draft) {
+	p := v.Source.Cluster.Primary
+	name := v.Is.Options.SlotName
+	if w := v.Source.SlotFor(v.Subscription); name != w.Name {
+		w.Name = name
+		if found := v.Source.FoundSlot(p, name); found != nil && !v.Source.MayUse(w, found) {
+			return // of the publisher that it came from there is nothing here
+		}
+	}
+	old := pg.Literal(name)
+	d.Wait(p, "slot "+name+" is free", "SELECT count(*) = 0 FROM pg_replication_slots WHERE active AND slot_name = "+old, draft.StreamTimeout)
+	d.Sql(p, "drop slot", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = "+old+";")
+}
+
+// makeTables makes the tables that the subscriber lacks, one subscription after the
+// other: what one makes, a schema or a type, the next one finds there.
+func makeTables(v *cluster.Subscription, out *draft.Findings) {
+	sql := v.Definition().SQL
+	if sql == "" || v.Is != nil && !v.Remade() && !v.WantsEnabled() {
+		return
+	}
+	d := draft.NewDraft(plan.Create, v.TablesAddress(), v.Scope.Cluster.Primary)
+	d.After = v.Scope.DatabaseAddresses(v.Database)
+	for _, other := range v.Scope.Subscriptions() {
+		if other.ID == v.ID {
+			break
+		}
+		if other.Database == v.Database {
+			d.After = append(d.After, other.Address().With(topology.PartTables))
+		}
+	}
+	d.SqlIn(v.Scope.Cluster.Primary, v.Database, "make the tables that it lacks", strings.TrimRight(sql, "\n"))
+	out.Put(d)
+}
+
+// waitReady waits until every table is copied and the worker applies. A copy may take
+// hours, and is given them while it moves.
+func waitReady(v *cluster.Subscription, d *draft.Draft, copies bool) {
+	w := plan.Wait{Database: v.Database, Query: readyQuery(v.Name), What: v.Name + " follows", Timeout: draft.StreamTimeout}
+	if copies {
+		w.What = v.Name + ": every table copied"
+		w.Progress = &plan.Progress{Node: v.Scope.Cluster.Primary.Name, Query: copyProgress(v)}
+	}
+	d.Step(v.Scope.Cluster.Primary, w.What, w)
+}
+
+// copyProgress is the query for how far the copies of all tables have come: their
+// states, of which each counts as more bytes than any table has, and the bytes under way
+// (PostgreSQL docs, 27.4.3 "COPY Progress Reporting"; 13 has none, and tells the size of
+// what it writes).
+func copyProgress(v *cluster.Subscription) string {
+	bytes := "(SELECT coalesce(sum(bytes_processed), 0) FROM pg_stat_progress_copy WHERE datname = current_database() AND command = 'COPY FROM')"
+	if !v.Scope.AtLeast(14) {
+		bytes = "coalesce(sum(pg_relation_size(r.srrelid)) FILTER (WHERE r.srsubstate = 'd'), 0)"
+	}
+	return "SELECT coalesce(sum(array_position(ARRAY['i', 'd', 'f', 's', 'r'], r.srsubstate::text)), 0) * 1e15 + " + bytes + ",\n" +
+		"  pg_size_pretty(" + bytes + ") || ' under way'\n" +
+		"FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE s.subname = " + pg.Literal(v.Name)
+}
+
+// readyQuery answers t once all tables are ready and the worker has heard of the
+// publisher; "failed" for a subscription that an error has disabled.
+func readyQuery(name string) string {
+	return "SELECT CASE WHEN NOT s.subenabled THEN 'failed' WHEN count(r.*) = count(r.*) FILTER (WHERE r.srsubstate = 'r')\n" +
+		"    AND EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.relid IS NULL AND w.received_lsn IS NOT NULL) THEN 't' ELSE 'f' END,\n" +
+		"  CASE WHEN NOT s.subenabled THEN 'the subscription is disabled: see the server log' ELSE\n" +
+		"  count(r.*) FILTER (WHERE r.srsubstate = 'r') || ' of ' || count(r.*) || ' tables ready' END\n" +
+		"FROM pg_subscription s LEFT JOIN pg_subscription_rel r ON r.srsubid = s.oid\n" +
+		"WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.subname = " + pg.Literal(name) + "\nGROUP BY s.oid, s.subenabled"
+}
+
+// copyNote says what a change copies.
+func copyNote(v *cluster.Subscription, d *draft.Draft, tables []topology.TableName) {
+	if !v.CopyData || !v.Options.Enabled || len(tables) == 0 {
+		return
+	}
+	var bytes int64
+	for _, name := range tables {
+		bytes += tableBytes(v.Remote, name)
+	}
+	d.Worsen(plan.CopyData)
+	d.Effect = pg.Join(d.Effect, fmt.Sprintf("copies %s, %s", words.Counted(len(tables), "table"), words.BytesText(bytes)))
+	d.Copies = append(d.Copies, plan.Copy{Node: v.Scope.Cluster.Primary.Name, Bytes: bytes})
+}
+
+// tableBytes is the size of a table, or of all partitions below it.
+func tableBytes(found *facts.Logical, name topology.TableName) int64 {
+	var bytes int64
+	for _, t := range found.Tables {
+		if t.Table == name || t.Root != nil && *t.Root == name {
+			bytes += t.Bytes
+		}
+	}
+	return bytes
+}
+
+// goneSubscription drops a subscription that repltool made and that left the
+// topology. It is detached first: its slot is dropped on the publisher after it, and
+// where the publisher is gone the slot is what stays behind.
+func goneSubscription(s *cluster.Cluster, m cluster.Row, out *draft.Findings) {
+	found, unknown := s.Logical(m.In)
+	if s.WantsSubscription(m.In, m.Name) || unknown || !s.Targeted(s.AddressOfRow(m.Address)) { // or renamed
+		return
+	}
+	n, is := s.Cluster.Primary, found.Subscription(m.Name)
+	d := draft.Gone(s, s.GoneAddress(m), n, is != nil)
+	if is != nil {
+		d.Reason += "; its tables and their rows stay"
+		d.SqlIn(n, m.In, "detach and drop", detach(m.Name)...)
+		cleanPublisher(s, d, is)
+		refuseSynchronousDrop(s, is, out)
+	}
+	d.Sql(n, "strike out", cluster.ForgetObject(m))
+	out.Put(d)
+}
+
+// cleanPublisher drops the slots of table copies on the publisher, and says where slots
+// stay behind that no plan can drop now.
+func cleanPublisher(s *cluster.Cluster, d *draft.Draft, is *facts.Subscription) {
+	if n := s.PublisherOf(is); n != nil {
+		dropSyncSlots(s, d, n, is)
+		return
+	}
+	if is.Options.SlotName != "" {
+		d.Reason += fmt.Sprintf("; slot %s stays on its publisher %s: drop it there, it holds back WAL", pg.Ident(is.Options.SlotName), conninfo.Map(is.ConnInfo.Reveal())["host"])
+	}
+	if is.Copying() > 0 {
+		d.Reason += fmt.Sprintf("; so do the slots of its table copies, pg_%d_sync_…", is.OID)
+	}
+}

@@ -1,0 +1,29 @@
+package logical
+
+import (
+	"slices"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// KeepSlotNames answers the topology with the slots that its subscriptions have. A slot
+// cannot be renamed: a subscription that gets another name, and whose slot_name is not
+// written, keeps the slot that repltool created for it.
+func KeepSlotNames(t *topology.Topology, f facts.Facts, o cluster.Options) *topology.Topology {
+	kept := *t
+	kept.Subscriptions = slices.Clone(t.Subscriptions)
+	for i, sub := range t.Subscriptions {
+		s := cluster.New(t, sub.Cluster, f, o)
+		local, _ := s.Logical(sub.Database)
+		v := s.Subscription(sub, local)
+		if sub.NamesSlot() || s.Replace[sub.Address()] || v.Is == nil || v.Is.Options.SlotName == sub.Options.SlotName || !v.MadeSlot() {
+			continue
+		}
+		same := *sub
+		same.Options.SlotName = v.Is.Options.SlotName
+		kept.Subscriptions[i] = &same
+	}
+	return &kept
+}

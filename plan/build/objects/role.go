@@ -1,0 +1,236 @@
+// Package objects plans roles and databases.
+package objects
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/scram"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// Roles are made before what they own and altered in place. A password reaches
+// the server as a SCRAM verifier, made by apply; whether the stored one fits is
+// told by computing it again (PostgreSQL docs, 21.5 "Password Authentication").
+
+func Roles(s *cluster.Cluster, out *draft.Findings) {
+	for _, r := range s.Cluster.Roles {
+		out.Put(role(s, r))
+	}
+	for _, m := range s.Managed("role") {
+		if s.Cluster.Role(m.Name) == nil {
+			out.Put(goneRole(s, m))
+		}
+	}
+	leftParameters(s, "role", out)
+}
+
+func role(s *cluster.Cluster, r *topology.Role) *draft.Draft {
+	found := s.Live().Role(r.Name)
+	d := draft.NewDraft(plan.Update, s.Address("role", r.Name), s.Cluster.Primary)
+	d.After = []topology.Address{s.NodeAddress(s.Cluster.Primary), s.LedgerAddress()}
+	for _, member := range r.MemberOf {
+		d.After = append(d.After, s.Address("role", member))
+	}
+	if found == nil {
+		d.Action = plan.Create
+		createRole(s, d, r)
+	} else {
+		alterRole(s, d, r, found)
+	}
+	return d
+}
+
+func createRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role) {
+	var b plan.TextBuilder
+	params := roleParameters(r)
+	b.Statement(cluster.Record(rowsOf(s, d.Address, params)...)).Statement("CREATE ROLE ", pg.Ident(r.Name))
+	for _, o := range roleOptions(r) {
+		if o.clause != o.byDefault {
+			d.Differ(o.name, nil, plan.Ptr(o.shown), "")
+			b.Write(" ", o.clause)
+		}
+	}
+	if r.Password.IsSet() {
+		d.Differ("password", nil, plan.Ptr(topology.Redacted), "")
+		b.Write(" PASSWORD ").Secret(r.Password, plan.FormSCRAM)
+	}
+	b.Write(";")
+	for _, m := range r.MemberOf {
+		d.Differ("member_of", nil, plan.Ptr(m), "")
+		b.Statement("GRANT ", pg.Ident(m), " TO ", pg.Ident(r.Name), ";")
+	}
+	setParameters(s, d, &b, params)
+	d.Step(s.Cluster.Primary, "create role", plan.SQL{Database: pg.Maintenance, SQL: b.Done()})
+}
+
+func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *facts.Role) {
+	var b plan.TextBuilder
+	var clauses []string
+	now := roleOptions(&found.Role)
+	for i, o := range roleOptions(r) {
+		if o.shown == now[i].shown || o.says == "" || s.Ignores(r.Lifecycle, "role", o.name) {
+			continue
+		}
+		d.Differ(o.name, plan.Ptr(now[i].shown), plan.Ptr(o.shown), "")
+		clauses = append(clauses, o.clause)
+	}
+	password := r.Password.IsSet() && !s.Ignores(r.Lifecycle, "role", "password") &&
+		!scram.Matches(found.Verifier.Reveal(), r.Name, r.Password.Reveal())
+	if len(clauses) > 0 || password {
+		b.Statement("ALTER ROLE ", pg.Ident(r.Name))
+		for _, c := range clauses {
+			b.Write(" ", c)
+		}
+		if password {
+			d.Differ("password", plan.Ptr(topology.Redacted), plan.Ptr(topology.Redacted), passwordNote(found))
+			b.Write(" PASSWORD ").Secret(r.Password, plan.FormSCRAM)
+		}
+		b.Write(";")
+	}
+	alterMemberships(s, d, &b, r, found)
+	if !s.Ignores(r.Lifecycle, "role", "parameters") {
+		alterParameters(s, d, &b, roleParameters(r), found.Parameters)
+	}
+	d.Alter(s.Cluster.Primary, b.Done())
+}
+
+func passwordNote(found *facts.Role) string {
+	switch {
+	case !found.Verifier.IsSet() || found.Verifier.Reveal() == "":
+		return "there is none"
+	case strings.HasPrefix(found.Verifier.Reveal(), "md5"):
+		return "the stored one is md5 or another"
+	default:
+		return "the stored one is another"
+	}
+}
+
+// roleOption is one attribute of a role as SQL. says is "" where a wanted role
+// leaves it open.
+type roleOption struct{ name, shown, clause, byDefault, says string }
+
+func roleOptions(r *topology.Role) []roleOption {
+	flag := func(name, word string, on, byDefault bool) roleOption {
+		clause := map[bool]string{true: word, false: "NO" + word}
+		return roleOption{name, fmt.Sprint(on), clause[on], clause[byDefault], name}
+	}
+	limit := fmt.Sprint(r.ConnectionLimit)
+	until := validUntil(r.ValidUntil)
+	return []roleOption{
+		flag("login", "LOGIN", r.Login, false),
+		flag("replication", "REPLICATION", r.Replication, false),
+		flag("superuser", "SUPERUSER", r.Superuser, false),
+		flag("createdb", "CREATEDB", r.CreateDB, false),
+		flag("createrole", "CREATEROLE", r.CreateRole, false),
+		flag("inherit", "INHERIT", r.Inherit, true),
+		flag("bypassrls", "BYPASSRLS", r.BypassRLS, false),
+		{"connection_limit", limit, "CONNECTION LIMIT " + limit, "CONNECTION LIMIT -1", limit},
+		{"valid_until", until, "VALID UNTIL " + pg.Literal(until), "VALID UNTIL 'infinity'", r.ValidUntil},
+	}
+}
+
+// validUntil writes a time in one form, UTC where the text names no zone.
+// "infinity" is the same as none.
+func validUntil(text string) string {
+	if text == "" || strings.EqualFold(text, "infinity") {
+		return "infinity"
+	}
+	if t, ok := topology.ParseTime(text); ok {
+		return t.Format("2006-01-02 15:04:05.999999-07")
+	}
+	return text
+}
+
+func alterMemberships(s *cluster.Cluster, d *draft.Draft, b *plan.TextBuilder, r *topology.Role, found *facts.Role) {
+	if r.MemberOf == nil || s.Ignores(r.Lifecycle, "role", "member_of") {
+		return
+	}
+	come, gone := list.Without(r.MemberOf, found.MemberOf), list.Without(found.MemberOf, r.MemberOf)
+	for _, m := range come {
+		b.Statement("GRANT ", pg.Ident(m), " TO ", pg.Ident(r.Name), ";")
+	}
+	for _, m := range gone {
+		revoke(b, r.Name, m, found)
+	}
+	if len(come)+len(gone) > 0 {
+		d.Differ("member_of", memberList(found.MemberOf), memberList(r.MemberOf), "")
+	}
+}
+
+// memberList writes names for people; nil for none.
+func memberList(names []string) *string {
+	if len(names) == 0 {
+		return nil
+	}
+	return plan.Ptr(strings.Join(names, ", "))
+}
+
+// revoke ends a membership, whoever granted it.
+func revoke(b *plan.TextBuilder, role, of string, found *facts.Role) {
+	revoke := "REVOKE " + pg.Ident(of) + " FROM " + pg.Ident(role)
+	named := false
+	for _, g := range found.Grants {
+		if g.Role == of {
+			b.Statement(revoke, " GRANTED BY ", pg.Ident(g.Grantor), ";")
+			named = true
+		}
+	}
+	if !named {
+		b.Statement(revoke, ";")
+	}
+}
+
+// goneRole removes a role that repltool made and that left the topology.
+func goneRole(s *cluster.Cluster, m cluster.Row) *draft.Draft {
+	there := s.Live().Role(m.Name) != nil
+	d := draft.Gone(s, m.Address, s.Cluster.Primary, there)
+	for _, db := range s.Cluster.Databases {
+		d.After = append(d.After, s.Address("database", db.Name)) // its owner may change first
+	}
+	for _, db := range s.Managed("database") {
+		d.After = append(d.After, db.Address) // or it goes, too
+	}
+	for _, r := range s.Live().Roles {
+		if slices.Contains(r.MemberOf, m.Name) {
+			d.After = append(d.After, s.Address("role", r.Name)) // the membership is one row of both
+		}
+	}
+	d.After = append(d.After, s.PartnerAddresses()...) // which log in as it, or are owned by it
+	for _, p := range s.Publications() {
+		d.After = append(d.After, p.Address()) // its owner may change first
+	}
+	for _, p := range s.Managed("publication") {
+		d.After = append(d.After, s.GoneAddress(p))
+	}
+	if there {
+		dropPrivileges(s, d, m.Name)
+		d.Sql(s.Cluster.Primary, "drop role", "DROP ROLE "+pg.Ident(m.Name)+";", cluster.Forget(withParameters(s, m)...))
+	} else {
+		d.Sql(s.Cluster.Primary, "strike out", cluster.Forget(withParameters(s, m)...))
+	}
+	return d
+}
+
+// dropPrivileges takes back what was granted to a role that owns nothing: as long as it
+// has a privilege, PostgreSQL refuses to drop it. What it may have come to own since the
+// plan stays, with another owner (PostgreSQL docs, 22.4 "Dropping Roles").
+func dropPrivileges(s *cluster.Cluster, d *draft.Draft, name string) {
+	needed := s.Live().Role(name).NeededBy
+	for _, db := range needed {
+		switch {
+		case s.Drops(db), db == "" && slices.Contains(needed, pg.Maintenance):
+			continue
+		case db == "":
+			db = pg.Maintenance // what all databases share goes with those of any
+		}
+		d.SqlIn(s.Cluster.Primary, db, "revoke its privileges", "REASSIGN OWNED BY "+pg.Ident(name)+" TO CURRENT_USER;", "DROP OWNED BY "+pg.Ident(name)+";")
+	}
+}

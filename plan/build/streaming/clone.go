@@ -1,0 +1,171 @@
+package streaming
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// A clone is pg_basebackup from the upstream into an empty directory, verified,
+// given its own settings and configuration, started, and waited for until it streams. The copy
+// runs detached under a job whose directory marks the data directory as half
+// made: an apply that died is taken up where it was. A directory that holds
+// anything else is never written over; cloning again keeps it aside until the new
+// one streams (PostgreSQL docs, pg_basebackup and pg_verifybackup).
+
+func clone(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) *draft.Draft {
+	n, h := sb.Node, s.Found(sb.Node).Host
+	again := s.Moves(n)
+	action := plan.Create
+	lost := len(s.Traces(n)) > 0
+	if again || lost {
+		action = plan.Replace
+	}
+	d := draft.NewDraft(action, s.StandbyAddress(n), n)
+	if lost {
+		d.Reason = "the data that were there before are lost: cloned again because of -replace"
+	}
+	d.After = append(s.UpstreamAddresses(sb), earlierClone(s, sb)...)
+	d.After = append(d.After, s.NodeAddress(n), s.BasebackupAddress(n), s.ParametersAddress(s.Followed(sb)))
+	d.After = append(d.After, leaveFirst(s, sb, out)...)
+	d.Worsen(plan.CopyData)
+	size := s.CloneBytes(sb)
+	d.Effect = copyNote(size)
+	d.Copies = []plan.Copy{{Node: n.Name, Bytes: size}}
+	d.Differ("upstream", nil, plan.Ptr(sb.Upstream.Name), "")
+	// Before all else: from now on what is there is the job's.
+	if !again && h.Job(cluster.JobID(h, "clone")) == nil {
+		d.Note(n, h, cluster.JobID(h, "clone"), toCopy(s, sb)...)
+	}
+	if s.Cluster.Replication.Role.Password.IsSet() {
+		draft.WritePassfile(s, d, n, h.Passfile, s.StandbyPasswords(sb))
+	}
+	if again {
+		setAside(s, d, sb)
+	}
+	if !copySteps(s, d, sb, out) {
+		return draft.NewDraft(action, s.StandbyAddress(n), n)
+	}
+	configure(s, d, sb)
+	startClone(s, d, sb)
+	if again || h.AsideJob != nil {
+		removeAside(s, d, n, "the new one streams: remove the old one", s.OldOnes(sb))
+	}
+	return d
+}
+
+// copySteps adds the copy and its check, or what is left to do of those that an earlier
+// apply began. It is false, with an error, where that needs a word of the user's.
+func copySteps(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, out *draft.Findings) bool {
+	n, h := sb.Node, s.Found(sb.Node).Host
+	copying := plan.Command{Argv: s.Basebackup(sb), Job: cluster.JobID(h, "clone"), Bytes: s.CloneBytes(sb), Remedy: admit(s, sb)}
+	checking := plan.Command{Argv: verify(s, n, h), Job: cluster.JobID(h, "verify")}
+	verify := h.Job(checking.Job)
+	left, why := s.LeftOf(sb)
+	switch left {
+	case cluster.LeftNothing:
+		if s.Moves(n) {
+			d.Note(n, h, copying.Job, toCopy(s, sb)...)
+		}
+	case cluster.LeftOther:
+		otherRuns(s, sb, why, out)
+		return false
+	case cluster.LeftStarted:
+		out.Finding(s.StandbyAddress(n), sb.Range, "Cannot verify the state of an earlier base backup",
+			"%s: an earlier apply was cut off while it cloned into %s, and a server has been started there since. repltool removes nothing in which a server has run. Clone it again; what is there is kept aside until the new one streams:\n  repltool apply -allow=reclone -replace=%s",
+			n.Name, h.DataDir, s.StandbyAddress(n))
+		return false
+	case cluster.LeftAside: // what was there is aside; only the markers are in the way
+		d.Remove(n, "remove the markers of an earlier copy", cluster.Markers(h)...)
+		d.Note(n, h, copying.Job, toCopy(s, sb)...)
+	case cluster.LeftRunning:
+		d.Reason = why
+		if clone := h.Job(copying.Job); clone != nil {
+			copying.Argv = clone.Argv
+		}
+	case cluster.LeftWhole, cluster.LeftUnjudged:
+		d.Reason = why
+		if verify.Failed() {
+			d.Remove(n, "remove the record of a check that was cut off", cluster.JobDir(h, checking.Job))
+		}
+	case cluster.LeftCancelled:
+		d.Reason = why
+		cancel(s, d, sb)
+		discard(s, d, sb)
+	case cluster.LeftPart:
+		d.Reason = why
+		discard(s, d, sb)
+	}
+	finished := left == cluster.LeftRunning && draft.FinishFirst(s, sb, copying, out)
+	if left != cluster.LeftWhole && left != cluster.LeftUnjudged && !finished {
+		d.Step(n, "copy", copying)
+	}
+	if left == cluster.LeftUnjudged || s.Cluster.BaseBackup.Verify && !(left == cluster.LeftWhole && verify.Done()) {
+		d.Step(n, "verify the copy", checking)
+	}
+	return true
+}
+
+// admit is what to do where the upstream refuses the standby's address.
+func admit(s *cluster.Cluster, sb *topology.Standby) string {
+	up, role := sb.Upstream.Name, s.Cluster.Replication.Role.Name
+	return fmt.Sprintf("%s lets in the addresses of its rules: %s is %s in the topology, and connects from another address, as behind address translation. Let in the one that %s names, in %s:\n"+
+		"  hba {\n    type     = %q\n    database = \"replication\"\n    user     = %q\n    address  = \"ADDRESS/32\"\n    method   = %q\n  }",
+		up, sb.Node.Name, sb.Node.Address, up, s.Cluster.ID, s.ReplicationType(), role, s.Cluster.Replication.Method)
+}
+
+// verify is the command line that checks the copy against its manifest.
+// Configuration files that did not come with it may lie in it already.
+func verify(s *cluster.Cluster, n *topology.Node, h *facts.Host) []string {
+	argv := []string{cluster.Binary(h, "pg_verifybackup")}
+	if h.Layout == facts.LayoutDebian || s.NeedsConfig(n) {
+		for _, file := range cluster.ConfigFiles() {
+			argv = append(argv, "--ignore", file)
+		}
+	}
+	return append(argv, h.DataDir)
+}
+
+// earlierClone keeps clones from one upstream within its free WAL senders: a
+// copy takes two, a standby that streams one.
+func earlierClone(s *cluster.Cluster, sb *topology.Standby) []topology.Address {
+	var siblings []*topology.Standby
+	for _, other := range s.Cluster.Standbys {
+		if other.Upstream == sb.Upstream && s.Recloned(other.Node) {
+			siblings = append(siblings, other)
+		}
+	}
+	window := max(1, s.FreeSenders(sb.Upstream)-len(siblings))
+	if i := slices.Index(siblings, sb); i >= window {
+		return []topology.Address{s.StandbyAddress(siblings[i-window].Node)}
+	}
+	return nil
+}
+
+// configure gives the copy its files and the blocks in them.
+func configure(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
+	n, h := sb.Node, s.Found(sb.Node).Host
+	if s.NeedsConfig(n) {
+		takeConfig(s, d, n)
+	}
+	takeOwn(s, d, sb)
+	d.Step(n, "write the block", draft.ConfFile(s, n, s.Lines(n), h.Conf.Text))
+	d.Step(n, "write the block", draft.HbaFile(s, n, h.HBA.Text))
+}
+
+// startClone starts the copy and waits for it.
+func startClone(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
+	n, h := sb.Node, s.Found(sb.Node).Host
+	// Before it starts: from then on the directory is a standby like any other, and
+	// no later plan may take it for a half-made one.
+	d.Remove(n, "the copy is whole: remove its marker", cluster.Markers(h)...)
+	d.Step(n, "start", draft.Control(n, h, "start"))
+	d.Enable(n, h)
+	draft.AwaitStart(s, d, n)
+	draft.AwaitNewReceiver(s, d, n)
+}

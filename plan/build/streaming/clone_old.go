@@ -1,0 +1,85 @@
+package streaming
+
+import (
+	"fmt"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// What stood where a copy is to be: the standby that is cloned again goes aside with
+// its WAL directory and its tablespaces, and stays one that can be started; a copy that
+// was cut off is removed, by what only pg_basebackup makes.
+
+// moveAside moves directories and has the data directory's links follow them, so that
+// the old standby still is one. The data directory itself goes last.
+const moveAside = `data=$1; shift; while [ $# -gt 0 ]; do ` +
+	`mv --no-target-directory -- "$2" "$2.repltool-old" && ln --symbolic --force --no-dereference -- "$2.repltool-old" "$data/$1" || exit; ` +
+	`shift 2; done; mv --no-target-directory -- "$data" "$data.repltool-old"`
+
+// setAside stops the standby and moves its directories out of the way.
+func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
+	n, h := sb.Node, s.Found(sb.Node).Host
+	d.Reason = "cloned again at the user's wish"
+	if h.Running {
+		d.Step(n, "stop", draft.Control(n, h, "stop"))
+	}
+	if h.AsideJob != nil {
+		removeAside(s, d, n, "remove an older one, which an apply that was cut off left aside", cluster.AsideDirs(h))
+	}
+	argv := []string{"sh", "-c", moveAside, "sh", h.DataDir}
+	for _, dir := range cluster.Movable(h) {
+		argv = append(argv, dir.Link, dir.Path)
+	}
+	d.Step(n, "keep the old one aside, with what its links lead to", plan.Command{Argv: argv, Job: asideJob(h)})
+}
+
+// leaveFirst answers the changes by which standbys leave one that is copied: they come
+// first. For one that stays it is an error, or with nothing left to lose a warning: the
+// new copy has no WAL from before it began.
+func leaveFirst(s *cluster.Cluster, copied *topology.Standby, out *draft.Findings) []topology.Address {
+	var first []topology.Address
+	for _, sb := range s.Cluster.Standbys {
+		n, server := sb.Node, s.Found(sb.Node).Server
+		switch {
+		case s.Recloned(n) || s.Followed(sb) != copied.Node:
+		case sb.Upstream != copied.Node:
+			first = append(first, s.StandbyAddress(n))
+		case server != nil && server.InForce("restore_command") != "": // it has an archive to go on from
+		default:
+			tell := out.Warn
+			if s.Moves(copied.Node) {
+				tell = out.Fail
+			}
+			tell(sb.Range, "It would lose its upstream's WAL",
+				"%s follows %s, and a new copy of %s has no WAL from before the copy began: what %s has not received by then is missing, and it could not go on. Let it follow %s for the time (upstream) and apply; once %s is copied it can follow that again. Or clone it again too: -replace=%s.",
+				n.Name, copied.Node.Name, copied.Node.Name, n.Name, copied.Upstream.Name, copied.Node.Name, s.StandbyAddress(n))
+		}
+	}
+	return first
+}
+
+// toCopy are the directories that the copy for a standby fills.
+func toCopy(s *cluster.Cluster, sb *topology.Standby) []string {
+	h := s.Found(sb.Node).Host
+	var dirs []string
+	for _, p := range s.Places(sb) {
+		dirs = append(dirs, p.Dir)
+	}
+	if s.NeedsConfig(sb.Node) && h.ConfigDir != h.DataDir {
+		dirs = append(dirs, h.ConfigDir)
+	}
+	return dirs
+}
+
+// removeLeftovers empties directories of what pg_basebackup puts there and nothing else:
+// the version's directory of a tablespace, WAL segments and what goes with them.
+func removeLeftovers(h *facts.Host, dirs []string) []string {
+	ours := fmt.Sprintf(`.*/(PG_%d_[0-9]+|[0-9A-F]{24}(\.partial)?|[0-9A-F]{8}\.history|archive_status|summaries)`, h.Version)
+	script := draft.NeverStarted(draft.OfBasebackup) + `ours=$2; shift 2; for dir; do [ ! -d "$dir" ] || ` +
+		`find "$dir/" -mindepth 1 -maxdepth 1 -regextype posix-extended -regex "$ours" -exec rm -rf -- {} + || exit; done`
+	return append([]string{"sh", "-c", script, "sh", h.DataDir, ours}, dirs...)
+}

@@ -1,0 +1,133 @@
+package streaming
+
+import (
+	"path"
+	"strconv"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// An instance is made where the primary has none, and started where a node has
+// one that is down (PostgreSQL docs, 19.2 "Creating a Database Cluster").
+
+func Instances(s *cluster.Cluster, out *draft.Findings) {
+	if s.IsNew() {
+		out.Put(create(s))
+	}
+	if p := s.Cluster.Primary; s.Running(p) && s.FoundPrimary().Host.Job(cluster.JobID(s.FoundPrimary().Host, "init")) != nil {
+		d := draft.NewDraft(plan.Update, s.NodeAddress(p), p)
+		d.Reason = "an earlier apply made it and died before it took its marker away"
+		removeInitMarker(s, d)
+		out.Put(d)
+	}
+	for _, n := range s.Cluster.Members() {
+		if s.NeedsConfig(n) {
+			out.Put(initialConfig(s, n))
+		}
+		if s.IsDown(n) {
+			out.Put(downParameters(s, n))
+			out.Put(start(s, n))
+		}
+	}
+}
+
+// create makes the primary's cluster, with its parameters and rules in place
+// before it starts for the first time. Until it has started, the job that made it
+// marks it: an apply that finds the marker goes on from there.
+func create(s *cluster.Cluster) *draft.Draft {
+	n := s.Cluster.Primary
+	h := s.Found(n).Host
+	d := draft.NewDraft(plan.Create, s.NodeAddress(n), n)
+	d.Differ("version", nil, plan.Ptr(strconv.Itoa(h.Version)), "")
+	d.Differ("data_dir", nil, plan.Ptr(h.DataDir), "")
+	making := plan.Command{Argv: initdb(s, n, h), Job: cluster.JobID(h, "init")}
+	if job := h.Job(making.Job); job == nil || job.Failed() {
+		if job != nil {
+			d.Reason = "an earlier apply left a half-made cluster, which never ran: it is removed first"
+			d.RemoveHalfMade(n, h, "remove the half-made cluster", draft.OfInitdb, job)
+		}
+		d.Note(n, h, making.Job, s.ToMake(h)...)
+		d.Step(n, "make the cluster", making)
+	} else if !job.Done() || h.Data.State != facts.DataCluster {
+		d.Step(n, "make the cluster", making)
+	} else {
+		d.Reason = "an earlier apply made the cluster, and died before it ran: it goes on from there"
+	}
+	d.Step(n, "write the block", draft.ConfFile(s, n, s.Lines(n), ""))
+	d.Step(n, "write the block", draft.HbaFile(s, n, ""))
+	d.Step(n, "start", draft.Control(n, h, "start"))
+	d.Enable(n, h)
+	draft.AwaitStart(s, d, n)
+	removeInitMarker(s, d)
+	return d
+}
+
+func removeInitMarker(s *cluster.Cluster, d *draft.Draft) {
+	n, h := s.Cluster.Primary, s.FoundPrimary().Host
+	d.Remove(n, "it runs: take the marker away", cluster.JobDir(h, cluster.JobID(h, "init")))
+}
+
+// initdb is the command that makes a cluster. The superuser is named after the OS
+// user, so that peer authentication lets repltool in.
+func initdb(s *cluster.Cluster, n *topology.Node, h *facts.Host) []string {
+	o := s.Cluster.InitDB
+	var argv []string
+	if h.Layout == facts.LayoutDebian {
+		argv = []string{
+			"pg_createcluster", strconv.Itoa(h.Version), h.Instance, "--datadir", h.DataDir,
+			"--port", strconv.Itoa(n.Port), "--locale", o.Locale, "--encoding", o.Encoding, "--",
+		}
+	} else {
+		argv = []string{
+			cluster.Binary(h, "initdb"), "--pgdata", h.DataDir, "--locale", o.Locale, "--encoding", o.Encoding,
+		}
+	}
+	// Both, always: the one that is not said is trust, with pg_createcluster too.
+	argv = append(argv, "--auth-local", "peer", "--auth-host", o.Auth)
+	switch {
+	case o.DataChecksums:
+		argv = append(argv, "--data-checksums")
+	case h.Version >= 18: // on by default from then on
+		argv = append(argv, "--no-data-checksums")
+	}
+	return argv
+}
+
+// initialConfig makes the files; the clone takes them over.
+func initialConfig(s *cluster.Cluster, n *topology.Node) *draft.Draft {
+	h, o := s.Found(n).Host, s.Cluster.InitDB
+	d := draft.NewDraft(plan.Create, s.NodeAddress(n), n)
+	d.Reason = "its first configuration files, made aside by initdb: the data come from the copy"
+	d.Remove(n, "take away what an earlier apply left", cluster.InitialDir(h))
+	argv := []string{
+		cluster.Binary(h, "initdb"), "--pgdata", cluster.InitialDir(h), "--locale", o.Locale, "--encoding", o.Encoding,
+		"--auth-local", "peer", "--auth-host", o.Auth, "--no-sync",
+	}
+	if size := s.WalSegment(); size > 0 && size != 16 { // min_wal_size and max_wal_size fit it then
+		argv = append(argv, "--wal-segsize", strconv.Itoa(size))
+	}
+	d.Command(n, "make the files", argv...)
+	return d
+}
+
+// takeConfig gives the copy its configuration directory.
+func takeConfig(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
+	h := s.Found(n).Host
+	move := []string{"mv", "--target-directory", h.DataDir, "--"}
+	for _, file := range cluster.ConfigFiles() {
+		move = append(move, path.Join(cluster.InitialDir(h), file))
+	}
+	d.Command(n, "take the configuration files", move...)
+	// Before the configuration is there: its presence tells the next plan that
+	// nothing of this is left to do.
+	d.Remove(n, "take away what they came from", cluster.InitialDir(h))
+	if h.Layout != facts.LayoutDebian {
+		return
+	}
+	d.Command(n, "make its configuration", "pg_createcluster", strconv.Itoa(h.Version), h.Instance,
+		"--datadir", h.DataDir, "--port", strconv.Itoa(n.Port))
+}

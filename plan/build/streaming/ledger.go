@@ -1,0 +1,85 @@
+package streaming
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// settleIntents removes the intents that an interrupted or failed apply left behind.
+func settleIntents(s *cluster.Cluster, d *draft.Draft) {
+	var gone []topology.Address
+	for _, r := range s.Intents() {
+		note := s.Settled(r.Object)
+		if note == "" {
+			continue
+		}
+		gone = append(gone, cmp.Or(r.Was, r.Address))
+		d.Differ(r.Object.String(), plan.Ptr("intent"), nil, note)
+	}
+	if gone != nil {
+		d.Action, d.Reason = plan.Update, "an apply failed or was interrupted before it could confirm that it created an object"
+		d.Sql(s.Cluster.Primary, "remove from the ledger", cluster.Forget(gone...))
+	}
+}
+
+const LedgerDDL = `CREATE SCHEMA repltool;
+CREATE TABLE repltool.managed (
+  address text PRIMARY KEY,
+  object  text NOT NULL,
+  since   timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE repltool.applies (
+  id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  who     text NOT NULL,
+  started timestamptz NOT NULL,
+  ended   timestamptz,
+  plan    text NOT NULL,
+  result  text NOT NULL
+);`
+
+func Ledger(s *cluster.Cluster, out *draft.Findings) {
+	d := draft.NewDraft(plan.Create, s.LedgerAddress(), s.Cluster.Primary)
+	d.After = []topology.Address{s.NodeAddress(s.Cluster.Primary)}
+	if s.Live() == nil || s.Live().Ledger == nil {
+		d.Sql(s.Cluster.Primary, "write down what repltool makes", LedgerDDL)
+	} else {
+		settleIntents(s, d)
+		renameRows(s, d)
+	}
+	out.Put(d)
+}
+
+// renameRows gives the rows of the ledger the names of today.
+func renameRows(s *cluster.Cluster, d *draft.Draft) {
+	var values []string
+	var twice []topology.Address
+	for _, m := range s.Live().Ledger.Managed {
+		r := s.Today(cluster.ParseRow(m))
+		r.Intent = m.Intent
+		switch {
+		case r.Was.IsZero():
+		case s.InLedger(r.Address) && r.Address != r.Was:
+			twice = append(twice, r.Was)
+		default:
+			values = append(values, "("+pg.Literal(r.Was.String())+", "+pg.Literal(r.Address.String())+", "+pg.Literal(r.Text())+")")
+		}
+	}
+	var statements []string
+	if len(twice) > 0 {
+		statements = append(statements, cluster.Forget(twice...))
+	}
+	if len(values) > 0 {
+		statements = append(statements, "UPDATE repltool.managed m SET address = v.address, object = v.object\n"+
+			"  FROM (VALUES "+strings.Join(values, ",\n    ")+") v (was, address, object)\n  WHERE m.address = v.was;")
+	}
+	if len(statements) > 0 {
+		d.Action, d.Reason = plan.Update, "what repltool made gets the names that the topology has now"
+		d.Sql(s.Cluster.Primary, "rename in the ledger", statements...)
+	}
+}

@@ -1,0 +1,83 @@
+package streaming
+
+import (
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// Passwords that servers log in with stand in password files of repltool's own
+// (PostgreSQL docs, 34.16 "The Password File"). A standby has one, with a line for
+// every other node of the cluster, for any port, so that neither a new upstream nor
+// another port needs a new file.
+// Subscriptions log in to their publishers by a password file on the subscriber's
+// machines, one for each cluster: pg_subscription is replicated to the standbys, so
+// that the path must be one on all of them. A new password reaches the files right after
+// its role: a server that restarts in between would not come back to its upstream.
+
+// StandbyPassfiles are those of standbys that run.
+func StandbyPassfiles(s *cluster.Cluster, out *draft.Findings) {
+	for _, sb := range s.Cluster.Standbys {
+		if s.Running(sb.Node) && !s.Recloned(sb.Node) && s.Cluster.Replication.Role.Password.IsSet() {
+			if d := standbyPassfile(s, sb); len(d.Steps) > 0 { // else it is counted with its standby
+				out.Put(d)
+			}
+		}
+	}
+}
+
+func standbyPassfile(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
+	n, f, wanted := sb.Node, s.Found(sb.Node), s.StandbyPasswords(sb)
+	d := draft.NewDraft(plan.Update, s.StandbyPassfileAddress(n), n)
+	d.After = []topology.Address{s.Address("role", s.Cluster.Replication.Role.Name)}
+	now := conninfo.Map(f.Server.ConnInfo.Reveal())
+	adopted := s.HasPassword(now, n) && len(s.ConnDiffers(now, s.ConnInfo(sb), sb)) == 0 // it has its password there, and needs no file
+	if adopted || s.PassfileFits(n, f.Host.Passfile, wanted) {
+		return d
+	}
+	if !f.Host.Passfile.Exists {
+		d.Action = plan.Create
+	}
+	d.Reason = "how " + n.Name + " logs in to its upstream"
+	draft.WritePassfile(s, d, n, f.Host.Passfile, wanted)
+	return d
+}
+
+func Passfiles(s *cluster.Cluster, out *draft.Findings) {
+	wanted := s.SubscriptionPasswords()
+	for _, n := range s.Cluster.Members() {
+		f := s.Found(n)
+		if f.Host == nil || wanted.Text == "" && (!s.OwnsPart(n, f.Host.SubscriptionPassfile) || s.PassfileUsed()) {
+			continue
+		}
+		out.Put(subscriptionPassfileChange(s, n, wanted))
+	}
+}
+
+func subscriptionPassfileChange(s *cluster.Cluster, n *topology.Node, wanted plan.Text) *draft.Draft {
+	d := draft.NewDraft(plan.Update, s.PassfileAddress(n), n)
+	file := s.Found(n).Host.SubscriptionPassfile
+	for _, sub := range s.Subscriptions() { // of the old password until the new one is in force
+		if c := sub.Publisher(); c != nil {
+			d.After = append(d.After, s.Of(c).Address("role", sub.Role.Name), s.Of(c).PortAddress())
+		}
+	}
+	if wanted.Text == "" {
+		d.Action = plan.Delete
+		d.Reason = "no subscription logs in by a password any more"
+		d.After = append(d.After, s.SubscriptionAddresses()...)
+		draft.RemovePassfile(s, d, n, file, plan.Text{})
+		return d
+	}
+	if s.PassfileFits(n, file, wanted) {
+		return d
+	}
+	if !file.Exists {
+		d.Action = plan.Create
+	}
+	d.Reason = "how subscriptions log in to their publishers"
+	draft.WritePassfile(s, d, n, file, wanted)
+	return d
+}

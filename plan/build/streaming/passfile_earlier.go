@@ -1,0 +1,34 @@
+package streaming
+
+import (
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+)
+
+// A node or a cluster that was renamed has its logins in a password file of the new name.
+// Its block in the file of the old one is removed last, once nothing logs in by it: the
+// block names the data directory, so that it is known whose it is, with a moved block or
+// without one, and also where the apply that wrote the new file died before it came to this.
+
+func EarlierPassfiles(s *cluster.Cluster, out *draft.Findings) {
+	for _, n := range s.Cluster.Members() {
+		f := s.Found(n)
+		if f.Host == nil || f.Server == nil && !s.Recloned(n) && s.Cluster.Standby(n) != nil {
+			continue // by which file a standby logs in is not known while it is down
+		}
+		d := draft.NewDraft(plan.Delete, s.EarlierPassfileAddress(n), n)
+		d.Reason = "the password file of an earlier name of " + n.Name + " or of its cluster; nothing logs in by it any more"
+		d.After = append(s.SubscriptionAddresses(), s.StandbyAddress(n))
+		for _, file := range f.Host.EarlierPassfiles {
+			if s.StillUsed(file) {
+				continue
+			}
+			d.After = append(d.After, s.WritersOf(file)...)
+			draft.RemovePassfile(s, d, n, file, plan.Text{})
+		}
+		if len(d.Steps) > 0 {
+			out.Put(d)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package streaming
+
+import (
+	"slices"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// A slot stands before the one who uses it and goes after it. Each standby has
+// one on its upstream, named after the node; slot blocks are permanent ones on the
+// primary. Slots that nobody declares are reported, never dropped, unless the
+// ledger says that repltool made them (PostgreSQL docs, 27.2.6 "Replication Slots").
+
+func Slots(s *cluster.Cluster, out *draft.Findings) {
+	wanted := s.WantedSlots()
+	for _, w := range wanted {
+		if w.Fed != nil && !s.Found(w.Fed).Complete() && s.Running(w.On) && s.FoundSlot(w.On, w.Name) == nil {
+			continue // not compared: the standby is not known to need it
+		}
+		if s.Running(w.On) || s.WillRun(w.On) {
+			out.Put(slot(s, w, out))
+		}
+	}
+	for _, n := range s.Cluster.Members() {
+		if s.Running(n) {
+			strangeSlots(s, n, wanted, out)
+		}
+	}
+	goneSlots(s, wanted, out)
+}
+
+func slot(s *cluster.Cluster, w cluster.WantedSlot, out *draft.Findings) *draft.Draft {
+	d := draft.NewDraft(plan.Create, s.Address("slot", w.Name), w.On)
+	d.After = []topology.Address{s.NodeAddress(w.On), s.LedgerAddress(), s.ParametersAddress(w.On)}
+	if s.Cluster.Standby(w.On) != nil {
+		d.After = append(d.After, s.StandbyAddress(w.On))
+	}
+	found := s.FoundSlot(w.On, w.Name)
+	replaced := found != nil && w.By == nil && w.Fed == nil && s.Replace[d.Address]
+	if replaced && found.Active {
+		out.Fail(w.Range, "Slot is in use", "slot %s on %s is in use by process %d. Stop its client before -replace=%s, which drops the slot and creates another.", pg.Ident(w.Name), w.On.Name, found.ActivePID, d.Address)
+		return d
+	}
+	spent := replaced || found != nil && s.Spent(w, found)
+	if found != nil && !spent || !s.MayMake(w) {
+		cameAlong(s, d, w, found)
+		return d
+	}
+	if spent {
+		d.Action, d.Reason = plan.Replace, "it is older than its publication, and nobody has used it"
+		if found.WALStatus == "lost" {
+			d.Reason = "it has lost WAL that its user needs"
+			d.Differ("wal_status", plan.Ptr("lost"), plan.Ptr("reserved"), "")
+		}
+		if replaced {
+			d.Reason = "recreated by -replace: its client has to start again from what it reads by itself"
+			d.Worsen(plan.Drop)
+		}
+		draft.FreeSlot(s, d, w.On, w.Name)
+		d.Sql(w.On, "drop slot", "SELECT pg_drop_replication_slot("+pg.Literal(w.Name)+");")
+	} else {
+		d.Differ("type", nil, plan.Ptr(w.Type), "")
+		d.MarkRecreated(s.LostSlot(w))
+	}
+	here := s.SlotRow(w.On, w.Name)
+	d.Sql(s.Cluster.Primary, "intent", cluster.Intend(here))
+	// It holds WAL from now on: a copy that begins before its slot reserves can lose
+	// the segment it begins with to a checkpoint of another copy.
+	if w.Type == topology.SlotLogical {
+		d.After = append(append(d.After, s.Address("database", w.Database)), s.SlotPublications(w)...)
+		d.Differ("plugin", nil, plan.Ptr(w.Plugin), "")
+		d.Differ("database", nil, plan.Ptr(w.Database), "")
+		draft.Created(s, d, w.On, w.Database, "create slot", here, draft.CreateSlotSQL(w))
+		return d
+	}
+	draft.Created(s, d, w.On, pg.Maintenance, "create slot", here, "SELECT pg_create_physical_replication_slot("+pg.Literal(w.Name)+", true);")
+	return d
+}
+
+// strangeSlots reports the slots of n that nobody wants there.
+func strangeSlots(s *cluster.Cluster, n *topology.Node, wanted []cluster.WantedSlot, out *draft.Findings) {
+	for _, slot := range s.Found(n).Server.Slots {
+		if slot.Temporary || slot.Synced || cluster.SlotWanted(wanted, n, slot.Name) || s.IsOurs(cluster.Object{Kind: "slot", Name: slot.Name, In: n.Name}) {
+			continue
+		}
+		holds := ""
+		if slot.RetainedBytes != nil {
+			holds = ", holds back " + words.BytesText(*slot.RetainedBytes) + " of WAL"
+		}
+		if s.Intent(cluster.Object{Kind: "slot", Name: slot.Name, In: n.Name}) != nil {
+			holds += "; an apply that failed or was interrupted was to create it, and repltool cannot prove that it did: drop it once nothing needs it, SELECT pg_drop_replication_slot(" + pg.Literal(slot.Name) + ")"
+		}
+		out.TellUnmanaged(s.Address("slot", slot.Name), n.Name, "%s slot %s, %s%s", slot.Type, pg.Ident(slot.Name), cluster.Activity(slot), holds)
+	}
+}
+
+// goneSlots drops the slots that repltool made and that nobody wants any more,
+// once whoever used them has left.
+func goneSlots(s *cluster.Cluster, wanted []cluster.WantedSlot, out *draft.Findings) {
+	for _, m := range s.Managed("slot") {
+		n := s.Topology.Node(m.In)
+		switch {
+		case n != nil && (cluster.SlotWanted(wanted, n, m.Name) || s.DroppedWithRemake(m.Name)):
+		case n == nil || !s.Running(n) && !s.Recloned(n):
+			out.TellUnmanaged(m.Address, m.In, "slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", pg.Ident(m.Name), m.In, m.In)
+		case draft.TellKept(s, n, m.Name, out), draft.TellUnreadUser(s, n, m.Name, out):
+		default:
+			moves := slices.ContainsFunc(wanted, func(w cluster.WantedSlot) bool { return w.Name == m.Name })
+			goneSlot(s, m, n, moves, out)
+		}
+	}
+}
+
+// goneSlot drops a slot; one that moves is wanted on another node.
+func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, out *draft.Findings) {
+	address := s.Address("slot", m.Name)
+	if moves {
+		address = m.Address
+	}
+	found := s.FoundSlot(n, m.Name)
+	if found != nil && found.Synced {
+		found = nil // its primary's, on a node that was the primary once
+	}
+	if found != nil && found.Active && !s.LeavesSlot(n, m.Name) {
+		out.TellHealth(plan.Warning, address, "stop the standby that uses it, then apply again",
+			"slot %s on %s is no longer wanted, but in use by process %d: it stays", pg.Ident(m.Name), n.Name, found.ActivePID)
+		out.Unchanged++
+		return
+	}
+	if user := s.HeldBy(m.Name); found != nil && found.Active && user != nil {
+		out.TellHealth(plan.Warning, address, "Run SELECT pg_wal_replay_resume() on "+user.Name+", then apply again.",
+			"slot %s on %s is no longer wanted, but %s, whose replay is paused, uses it until then: it stays", pg.Ident(m.Name), n.Name, user.Name)
+		out.Unchanged++
+		return
+	}
+	d := draft.Gone(s, address, n, found != nil)
+	d.After = append(append(d.After, s.SyncAddress(), s.SyncedSlotsAddress()), s.StandbyAddresses()...)
+	for _, sb := range s.Cluster.Standbys {
+		if s.IsDown(sb.Node) && s.SlotInUse(sb, n) == m.Name {
+			d.After = append(d.After, s.NodeAddress(sb.Node)) // it starts with another one
+		}
+	}
+	d.After = append(d.After, s.SubscriptionAddresses()...)
+	if moves {
+		d.After = append(d.After, s.Address("slot", m.Name)) // where it is now is written down first
+	}
+	if s.Recloned(n) {
+		d.Reason = "it goes with the data that are copied anew"
+	}
+	if found != nil {
+		d.Reason = "nothing in the topology uses it, and repltool made it"
+		if !moves && found.Type == topology.SlotPhysical {
+			d.Reason += "; the data directory of who used it stays as it is"
+		}
+		for _, sb := range s.Cluster.Standbys {
+			if sb.Slot != "" && sb.Slot != m.Name && s.SlotInUse(sb, n) == m.Name {
+				d.Reason = sb.Node.Name + " uses slot " + pg.Ident(sb.Slot) + " instead" + s.PerhapsRenamed(sb.Node, m.Name)
+			}
+		}
+		if found.Active {
+			draft.FreeSlot(s, d, n, m.Name)
+		}
+		d.Sql(n, "drop slot", "SELECT pg_drop_replication_slot("+pg.Literal(m.Name)+");")
+	}
+	d.Sql(s.Cluster.Primary, "strike out", cluster.Forget(m.Address))
+	out.Put(d)
+}
