@@ -61,6 +61,11 @@ func (r *run) content(old before, op plan.File) (string, error) {
 	if op.Block.First {
 		place = conftext.First
 	}
+	found, err := conftext.FindBlock(string(old.content), op.Block.Name)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", op.Path, err)
+	}
+	text += found.KeptLines(op.Block.Keep)
 	whole, err := conftext.RenameBlock(conftext.DropLines(string(old.content), op.Block.Drop), op.Block.Earlier, op.Block.Name, text, place)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", op.Path, err)

@@ -156,7 +156,7 @@ func FuzzLedgerRow(f *testing.F) {
 		f.Add(kind, `a on "b`, "c on d", "slot a on b on c")
 	}
 	f.Fuzz(func(t *testing.T, kind, name, in, text string) {
-		if m := (facts.Managed{Object: text}).ParseIntent(); m.Intent != "" && "intent at "+m.Intent+" "+m.Object != text {
+		if m := (facts.Managed{Object: text}).Parse(); m.Intent != "" && "intent at "+m.Intent+" "+m.Object != text {
 			t.Errorf("%q is read as %+v", text, m)
 		}
 		_ = ParseRow(facts.Managed{Address: name, Object: text})
@@ -167,7 +167,7 @@ func FuzzLedgerRow(f *testing.F) {
 		if got := parseObject(o.String()); got != o {
 			t.Errorf("%+v is written as %q and read as %+v", o, o, got)
 		}
-		if m := (facts.Managed{Object: "intent at 0/1 " + o.String()}).ParseIntent(); m.Object != o.String() || m.Intent != "0/1" {
+		if m := (facts.Managed{Object: "intent at 0/1 " + o.String()}).Parse(); m.Object != o.String() || m.Intent != "0/1" {
 			t.Errorf("%q with an intent is read as %+v", o, m)
 		}
 	})

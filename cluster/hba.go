@@ -32,6 +32,11 @@ func (s *Cluster) LeavingSubscribers() []topology.Address {
 
 // blockRules computes wantedRules.
 func (s *Cluster) blockRules(n *topology.Node) []topology.HBARule {
+	return s.RulesKeeping(n, func(User, string) {})
+}
+
+// RulesKeeping does so, and says which of them stay for whom.
+func (s *Cluster) RulesKeeping(n *topology.Node, keep func(u User, rule string)) []topology.HBARule {
 	var rules []topology.HBARule
 	if role := s.Cluster.Replication.Role; role != nil {
 		for _, address := range s.peerAddresses(n) {
@@ -42,6 +47,7 @@ func (s *Cluster) blockRules(n *topology.Node) []topology.HBARule {
 		}
 	}
 	rules = append(rules, s.subscriberRules(n)...)
+	rules = append(rules, s.keptRules(n, slices.Concat(rules, s.Cluster.HBA), keep)...)
 	return append(rules, s.Cluster.HBA...)
 }
 

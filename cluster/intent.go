@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"slices"
+	"strconv"
 
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
@@ -24,20 +25,23 @@ func Intend(r Row) string {
 }
 
 // Text is the object as the ledger has it.
-func (r ledgerRow) Text() string {
+func (r LedgerRow) Text() string {
 	if r.Intent != "" {
 		return "intent at " + r.Intent + " " + r.Object.String()
+	}
+	if r.Oid != 0 {
+		return r.Object.String() + " oid " + strconv.FormatInt(r.Oid, 10)
 	}
 	return r.Object.String()
 }
 
 // Intents answers the unconfirmed rows of this cluster.
-func (s *Cluster) Intents() []ledgerRow {
+func (s *Cluster) Intents() []LedgerRow {
 	return s.Ledger().intents
 }
 
 // Intent answers that of an object, or nil.
-func (s *Cluster) Intent(o Object) *ledgerRow {
+func (s *Cluster) Intent(o Object) *LedgerRow {
 	for _, r := range s.Intents() {
 		if r.Object == o {
 			return &r
@@ -48,7 +52,7 @@ func (s *Cluster) Intent(o Object) *ledgerRow {
 
 // Settled says why an intent has no use any more; "" as long as it has, or nobody can tell.
 func (s *Cluster) Settled(o Object) string {
-	there, wanted, unknown := s.intended(o)
+	there, wanted, unknown := s.Intended(o)
 	switch {
 	case unknown, wanted && !there, o.Kind == "slot" && wanted && s.awaitsSlot(o):
 		return ""
@@ -61,8 +65,8 @@ func (s *Cluster) Settled(o Object) string {
 	}
 }
 
-// intended tells whether an object exists and is in the topology.
-func (s *Cluster) intended(o Object) (there, wanted, unknown bool) {
+// Intended tells whether an object exists and is in the topology.
+func (s *Cluster) Intended(o Object) (there, wanted, unknown bool) {
 	switch o.Kind {
 	case "database":
 		return s.Live().Database(o.Name) != nil, s.Cluster.Database(o.Name) != nil, false

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/facts"
@@ -64,7 +65,8 @@ func parseObject(text string) Object {
 	return o
 }
 
-// Managed answers the ledger's rows of one kind in this cluster, without intents.
+// Managed answers the ledger's rows of one kind in this cluster, without intents and
+// without those of objects that somebody has created again by hand.
 func (s *Cluster) Managed(kind string) []Row {
 	return s.Ledger().managed[kind]
 }
@@ -74,18 +76,41 @@ func (s *Cluster) IsOurs(o Object) bool {
 	return s.Ledger().ours[o]
 }
 
-// Record is the statement that writes the rows of what repltool created.
+// HasRow tells that the ledger has a row at that address, whatever it stands for.
+func (s *Cluster) HasRow(address topology.Address) bool {
+	return slices.ContainsFunc(s.Ledger().Rows, func(r LedgerRow) bool { return r.Address == address })
+}
+
+// Record is the statement that writes the rows of what repltool created, which exists by
+// then: with its OID, since a name alone does not tell it from one created by hand later.
 func Record(rows ...Row) string {
 	values := make([]string, len(rows))
 	for i, r := range rows {
-		values[i] = "(" + pg.Literal(r.Address.String()) + ", " + pg.Literal(r.Object.String()) + ")"
+		text := pg.Literal(r.Object.String())
+		if oid := oidSQL(r.Object); oid != "" {
+			text = "concat(" + text + ", ' oid ' || (" + oid + "))"
+		}
+		values[i] = "(" + pg.Literal(r.Address.String()) + ", " + text + ")"
 	}
 	return upsert(values)
 }
 
+// oidSQL is the query for the OID of an object that every database knows of; "" for others.
+func oidSQL(o Object) string {
+	switch o.Kind {
+	case "database":
+		return "SELECT oid FROM pg_database WHERE datname = " + pg.Literal(o.Name)
+	case "role":
+		return "SELECT oid FROM pg_roles WHERE rolname = " + pg.Literal(o.Name)
+	case "subscription":
+		return "SELECT s.oid FROM pg_subscription s JOIN pg_database d ON d.oid = subdbid WHERE subname = " + pg.Literal(o.Name) + " AND datname = " + pg.Literal(o.In)
+	}
+	return ""
+}
+
 func upsert(values []string) string {
 	return "INSERT INTO repltool.managed (address, object) VALUES " + strings.Join(values, ",\n    ") + "\n" +
-		"  ON CONFLICT (address) DO UPDATE SET object = excluded.object;"
+		"  ON CONFLICT (address) DO UPDATE SET object = excluded.object, since = excluded.since;"
 }
 
 // Forget is the statement that strikes them out.
@@ -98,5 +123,20 @@ func Forget(addresses ...topology.Address) string {
 
 // ForgetObject strikes a row out, unless it stands for another object by now.
 func ForgetObject(r Row) string {
-	return "DELETE FROM repltool.managed WHERE address = " + pg.Literal(r.Address.String()) + " AND object = " + pg.Literal(r.Object.String()) + ";"
+	object := "object = " + pg.Literal(r.Object.String())
+	if oidSQL(r.Object) != "" {
+		object = "(" + object + " OR starts_with(object, " + pg.Literal(r.Object.String()+" oid ") + "))"
+	}
+	return "DELETE FROM repltool.managed WHERE address = " + pg.Literal(r.Address.String()) + " AND " + object + ";"
+}
+
+// WithParameters answers the keys of the ledger's rows of an object and its parameters.
+func (s *Cluster) WithParameters(of Row) []topology.Address {
+	addresses := []topology.Address{of.Address}
+	for _, m := range s.Managed(of.Kind + "_parameter") {
+		if m.In == of.Name {
+			addresses = append(addresses, m.Address)
+		}
+	}
+	return addresses
 }

@@ -71,6 +71,9 @@ func (s *Cluster) Logical(database string) (found *facts.Logical, unknown bool) 
 // logicalUnknown tells whether some database of the cluster's publications or
 // subscriptions could not be read.
 func (s *Cluster) logicalUnknown() bool {
+	if s.Live() != nil && len(s.Live().Logical) > len(s.ReadDatabases()) {
+		return true
+	}
 	unknown := func(database string) bool {
 		_, unknown := s.Logical(database)
 		return unknown
@@ -102,12 +105,38 @@ func (s *Cluster) AddressOfRow(row topology.Address) topology.Address {
 	return row
 }
 
-// Earlier answers the name that repltool gave to the object at that address when it
-// made it in that database, where the topology has given it another one since.
+// Earlier answers the name that the subscription at that address has now, where that is not
+// the one of the topology: the ledger has another name, or its OID under another name, which
+// somebody gave it by hand; or a moved block has the name, of one that was adopted.
 func (s *Cluster) Earlier(kind string, of topology.Address, database, name string) string {
-	for _, m := range s.Managed(kind) {
-		if m.Address == s.Row(of) && m.In == database && m.Name != name {
-			return m.Name
+	found, _ := s.Logical(database)
+	for _, r := range s.Ledger().Rows {
+		if r.Kind != kind || r.Intent != "" || r.Address != s.Row(of) || r.In != database || s.Recreated(r) {
+			continue
+		}
+		if r.Name != name {
+			return r.Name
+		}
+		return renamedByHand(found, r)
+	}
+	for _, sub := range s.Subscriptions() {
+		for _, was := range sub.Earlier {
+			if had := topology.ParseAddress(was).Name; sub.Address() == of && found.Subscription(name) == nil && found.Subscription(had) != nil {
+				return had
+			}
+		}
+	}
+	return ""
+}
+
+// renamedByHand answers the name of the subscription that the ledger has under another one; "" for none.
+func renamedByHand(found *facts.Logical, r LedgerRow) string {
+	if found == nil || r.Oid == 0 || found.Subscription(r.Name) != nil {
+		return ""
+	}
+	for _, is := range found.Subscriptions {
+		if is.OID == r.Oid {
+			return is.Name
 		}
 	}
 	return ""

@@ -28,14 +28,14 @@ type Loss struct {
 func (s *Cluster) made(kind, name, in string) string {
 	for _, m := range s.Managed(kind) {
 		if m.Name == name && (in == "" || m.In == in) {
-			return "repltool created it on " + s.since(m)
+			return "repltool created it on " + s.Since(m)
 		}
 	}
 	return ""
 }
 
-// since answers when a row of the ledger was written, to the second.
-func (s *Cluster) since(of Row) string {
+// Since answers when a row of the ledger was written, to the second.
+func (s *Cluster) Since(of Row) string {
 	for _, m := range s.Live().Ledger.Managed {
 		if s.Today(ParseRow(m)).Row == of {
 			text, _, _ := strings.Cut(strings.TrimSuffix(m.Since, "+00"), ".")

@@ -10,24 +10,26 @@ import (
 // another name. The rows of the ledger get the new name first, in one statement; every
 // kind reads them as if they had it already, and changes a row only after that.
 
-// ledgerRow is a row under the names of today.
-type ledgerRow struct {
+// LedgerRow is a row under the names of today.
+type LedgerRow struct {
 	Row
 	Was    topology.Address // its address in the ledger, where that is another one
 	Intent string           // the WAL position of an intent (intent.go); "" for what was created
+	Oid    int64            // of what was created; 0 where the ledger does not tell
+	Since  string
 }
 
 // ledgerRows answers all rows of the ledger. One that stands there under both names
 // counts once, under the new one.
-func (s *Cluster) ledgerRows() []ledgerRow {
+func (s *Cluster) ledgerRows() []LedgerRow {
 	if s.Live() == nil || s.Live().Ledger == nil {
 		return nil
 	}
 	managed := s.Live().Ledger.Managed
-	rows := make([]ledgerRow, 0, len(managed))
+	rows := make([]LedgerRow, 0, len(managed))
 	for _, m := range managed {
 		r := s.Today(ParseRow(m))
-		r.Intent = m.Intent
+		r.Intent, r.Oid, r.Since = m.Intent, m.OID, m.Since
 		if !r.Was.IsZero() && s.InLedger(r.Address) {
 			continue
 		}
@@ -47,8 +49,8 @@ func (s *Cluster) InLedger(address topology.Address) bool {
 }
 
 // Today answers a row under the names of today.
-func (s *Cluster) Today(r Row) ledgerRow {
-	now := ledgerRow{Row: r}
+func (s *Cluster) Today(r Row) LedgerRow {
+	now := LedgerRow{Row: r}
 	if !s.renames {
 		return now
 	}

@@ -117,10 +117,10 @@ func (s *Cluster) Of(c *topology.Cluster) *Cluster {
 
 // ledgerIndex is the ledger by what is asked of it.
 type ledgerIndex struct {
-	Rows    []ledgerRow
-	managed map[string][]Row // by kind; of this cluster, and confirmed
+	Rows    []LedgerRow
+	managed map[string][]Row // by kind; of this cluster, confirmed, and not recreated by hand
 	ours    map[Object]bool  // those of managed
-	intents []ledgerRow
+	intents []LedgerRow
 }
 
 // Ledger answers what was read of the ledger.
@@ -135,7 +135,7 @@ func (s *Cluster) Ledger() *ledgerIndex {
 		case !s.ClusterAddress.Contains(r.Address):
 		case r.Intent != "":
 			l.intents = append(l.intents, r)
-		default:
+		case !s.Recreated(r):
 			l.managed[r.Kind] = append(l.managed[r.Kind], r.Row)
 			l.ours[r.Object] = true
 		}

@@ -3,9 +3,11 @@ package cluster
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
@@ -39,12 +41,6 @@ func (s *Cluster) LoginAddresses() []topology.Address {
 	return all
 }
 
-// PassfileUsed tells whether a subscription that stays and that the topology does not
-// name logs in by it.
-func (s *Cluster) PassfileUsed() bool {
-	return slices.ContainsFunc(s.loginsBy(s.subscriptionPassfile(s.Cluster.Primary)), func(o Object) bool { return !s.IsOurs(o) })
-}
-
 // loginsBy answers the subscriptions of the cluster that log in by that file.
 func (s *Cluster) loginsBy(path string) []Object {
 	var all []Object
@@ -56,6 +52,24 @@ func (s *Cluster) loginsBy(path string) []Object {
 		}
 	}
 	return all
+}
+
+// OwnLines answers the lines of the instance's block in the password file of the cluster's
+// subscriptions.
+func (s *Cluster) OwnLines(n *topology.Node) []conninfo.PassLine {
+	h := s.Found(n).Host
+	if h == nil {
+		return nil
+	}
+	own, err := conftext.FindBlock(h.SubscriptionPassfile.Text.Reveal(), h.DataDir)
+	if err != nil || !h.SubscriptionPassfile.Exists {
+		return nil
+	}
+	return conninfo.PassLines(own.Body)
+}
+
+func (s *Cluster) PassfileHead() string {
+	return "# repltool " + s.Cluster.Name + ": how subscriptions log in to their publishers\n"
 }
 
 // SubscriptionPasswords is the text of the password file; "" for none.
@@ -82,7 +96,7 @@ func (s *Cluster) SubscriptionPasswords() plan.Text {
 	// libpq takes the first line that fits: one for any port must not hide another.
 	slices.SortStableFunc(lines, func(a, b passfileLine) int { return cmp.Compare(a.any, b.any) })
 	var b plan.TextBuilder
-	b.Write("# repltool ", s.Cluster.Name, ": how subscriptions log in to their publishers\n")
+	b.Write(s.PassfileHead())
 	for _, l := range lines {
 		b.Write(l.where, ":").Secret(l.password, plan.FormPassfile).Write("\n")
 	}
@@ -105,6 +119,14 @@ func (s *Cluster) publisherPorts() map[string][]int {
 			ports[c.Primary.Address] = append(ports[c.Primary.Address], c.Primary.Port)
 		} else if sub.Connection != nil {
 			ports[sub.Connection.Host] = append(ports[sub.Connection.Host], sub.Connection.Port)
+		}
+	}
+	if len(s.Users()) > 0 { // which may log in to another one at the same address
+		for _, l := range s.OwnLines(s.Cluster.Primary) {
+			host, port := l.Endpoint()
+			if number, err := strconv.Atoi(port); err == nil && !slices.Contains(ports[host], number) {
+				ports[host] = append(ports[host], number)
+			}
 		}
 	}
 	return ports

@@ -40,8 +40,7 @@ func (s *Cluster) connectedBy(file facts.SecretFile) []conninfo.PassLine {
 	for _, database := range s.ReadDatabases() {
 		for _, sub := range s.Live().Logical[database].Subscriptions {
 			conn := conninfo.Map(sub.ConnInfo.Reveal())
-			declared := slices.ContainsFunc(s.Subscriptions(), func(d *topology.Subscription) bool { return d.Database == database && d.Name == sub.Name })
-			if conn["passfile"] != file.Path || !declared && !s.IsOurs(Object{"subscription", sub.Name, database}) {
+			if conn["passfile"] != file.Path || s.remains(&sub, database) {
 				continue
 			}
 			for _, port := range []string{"*", conninfo.PassField(conn["port"])} {
@@ -127,13 +126,14 @@ func (s *Cluster) FilledPassfile(wanted plan.Text) (string, error) {
 	})
 }
 
-// PassfileFits tells whether the instance's lines in a password file are as wanted.
-func (s *Cluster) PassfileFits(n *topology.Node, file facts.SecretFile, wanted plan.Text) bool {
+// PassfileFits tells whether the instance's lines in a password file are as wanted, and
+// after them those that begin with one of keep.
+func (s *Cluster) PassfileFits(n *topology.Node, file facts.SecretFile, wanted plan.Text, keep []string) bool {
 	text, err := s.FilledPassfile(wanted)
 	if err != nil || !file.Exists || file.Mode != 0o600 {
 		return false
 	}
 	b := s.PassfileBlock(n, file, wanted)
 	own, err := conftext.FindBlock(file.Text.Reveal(), b.Name)
-	return err == nil && own.Body == text && conftext.DropLines(file.Text.Reveal(), b.Drop) == file.Text.Reveal()
+	return err == nil && own.Body == text+own.KeptLines(keep) && conftext.DropLines(file.Text.Reveal(), b.Drop) == file.Text.Reveal()
 }

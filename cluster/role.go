@@ -35,12 +35,12 @@ func (s *Cluster) publicationLeaves(database, name, owner string) bool {
 			return p.Owner != "" && p.Owner != owner && !p.Lifecycle.Ignores("owner")
 		}
 	}
-	return s.IsOurs(Object{"publication", name, database})
+	return s.IsOurs(Object{"publication", name, database}) && s.PublicationUser(database, name) == nil
 }
 
 // Drops tells whether the plan drops a database.
 func (s *Cluster) Drops(database string) bool {
-	return s.IsOurs(Object{Kind: "database", Name: database}) && s.Cluster.Database(database) == nil
+	return s.IsOurs(Object{Kind: "database", Name: database}) && s.Cluster.Database(database) == nil && s.DatabaseUser(database) == nil
 }
 
 // changesOwner tells whether the plan takes a database from its owner. What else the

@@ -9,6 +9,8 @@ import (
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/check"
@@ -64,5 +66,18 @@ func subscriptionLag(s *cluster.Cluster, sub *topology.Subscription, is *facts.S
 	}
 	if t.LagTime != nil && sender.ReplayLag != nil && *sender.ReplayLag > *t.LagTime && sender.LagBytes != nil && *sender.LagBytes > 0 {
 		out.TellHealth(plan.Error, sub.Address(), hint, "%s is %s behind %s; the threshold is %s", is.Name, sender.ReplayLag.Round(time.Millisecond), c.Primary.Name, *t.LagTime)
+	}
+}
+
+// UnreadDatabases reports the databases that could not be read: nothing of them is compared.
+func UnreadDatabases(s *cluster.Cluster, out *draft.Findings) {
+	if s.Live() == nil {
+		return
+	}
+	for _, name := range list.SortedKeys(s.Live().Logical) {
+		if found := s.Live().Logical[name]; found != nil && found.Error != nil {
+			out.TellDrift(s.Address("database", name), s.Cluster.Primary.Name,
+				"database %s could not be read, and its publications and subscriptions are not compared: %s", pg.Ident(name), found.Error.Text)
+		}
 	}
 }

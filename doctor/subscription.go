@@ -22,6 +22,7 @@ func subscriptionHealth(s *cluster.Cluster, out *draft.Findings) {
 			causes := mismatches(s.Subscription(sub, found), out)
 			oneSubscriptionHealth(s, sub.Address(), is, causes, out)
 			cutOffCopies(s, sub, is, out)
+			slotRecreated(s, sub, is, out)
 			subscriptionLag(s, sub, is, out)
 		}
 	}
@@ -42,7 +43,10 @@ func oneSubscriptionHealth(s *cluster.Cluster, address topology.Address, is *fac
 		failures = fmt.Sprintf(" (%s applying, %s copying so far)", words.Counted(int(is.ApplyErrors), "error"), words.Counted(int(is.SyncErrors), "error"))
 	}
 	copying := is.Copying()
+	owner := s.Live().Role(is.Owner)
 	switch {
+	case is.Options.Enabled && owner != nil && !owner.Login:
+		bad(plan.Error, "On "+n+", run ALTER ROLE "+pg.Ident(is.Owner)+" LOGIN", "%s: its owner %s has no LOGIN, and PostgreSQL starts no worker that runs as such a role", is.Name, pg.Ident(is.Owner))
 	case !is.Options.Enabled && failures != "" && pg.IsOn(is.Options.DisableOnError):
 		bad(plan.Error, "the log of "+n+" has the error: mend its cause, then enable it by apply"+likely, "%s was disabled by an error%s", is.Name, failures)
 	case !is.Options.Enabled:

@@ -55,6 +55,11 @@ type Host struct {
 	// PortOwner names what else listens on the node's port; "" when free or ours.
 	PortOwner string
 	Control   *Control `json:",omitempty"`
+	// Created is when the data directory was initialized or copied to where it is, in
+	// seconds since 1970, and SlotsCreated when each replication slot was; 0 and none where
+	// the file system does not tell.
+	Created      int64            `json:",omitempty"`
+	SlotsCreated map[string]int64 `json:",omitempty"`
 	// Dirs are the data directory, what its links lead to, and those that a copy
 	// would fill beside it.
 	Dirs []Dir `json:",omitempty"`

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -132,6 +133,7 @@ type HBARule struct {
 // Role is a role with its stored verifier.
 type Role struct {
 	topology.Role
+	OID int64
 	// Verifier is pg_authid.rolpassword: SCRAM-SHA-256$…, md5…, or not set.
 	Verifier topology.Secret
 	// Expired tells whether valid_until has passed, by the server's clock.
@@ -158,6 +160,7 @@ type Grant struct{ Role, Grantor string }
 // Database is a database.
 type Database struct {
 	topology.Database
+	OID   int64
 	Bytes int64
 }
 
@@ -241,14 +244,23 @@ type Managed struct {
 	// Intent is the WAL position at which repltool wrote down that it would create the
 	// object; "" once the creation was confirmed.
 	Intent string `json:",omitempty"`
+	// OID is that of a database, role or subscription when it was created; 0 in rows of
+	// other kinds, and of an earlier version of repltool.
+	OID int64 `json:",omitempty"`
 }
 
-// ParseIntent takes the mark of an intent off the object's text: "intent at 0/3000060
-// database shop".
-func (m Managed) ParseIntent() Managed {
+// Parse takes the marks off the object's text: "intent at 0/3000060 database shop",
+// "database shop oid 16384".
+func (m Managed) Parse() Managed {
 	rest, is := strings.CutPrefix(m.Object, "intent at ")
 	if at, object, ok := strings.Cut(rest, " "); is && ok {
 		m.Intent, m.Object = at, object
+		return m
+	}
+	if i := strings.LastIndex(m.Object, " oid "); i >= 0 {
+		if oid, err := strconv.ParseInt(m.Object[i+len(" oid "):], 10, 64); err == nil {
+			m.OID, m.Object = oid, m.Object[:i]
+		}
 	}
 	return m
 }

@@ -266,6 +266,8 @@ type Block struct {
 	// Drop are beginnings of lines outside any block that go in the same edit: those of a
 	// password file that an earlier version of repltool wrote.
 	Drop []string `json:"drop,omitempty"`
+	// Keep are beginnings of lines of the block as found that stay, after the content.
+	Keep []string `json:"keep,omitempty"`
 }
 
 // Command runs a program as the node's OS user.

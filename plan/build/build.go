@@ -154,6 +154,7 @@ func buildCluster(s *cluster.Cluster) *draft.Findings {
 		return out
 	}
 	doctor.Health(s, out)
+	doctor.UnreadDatabases(s, out)
 	check.Unmanaged(s, out)
 	check.Foreign(s, out)
 	if s.Live() == nil && !s.IsNew() {
@@ -165,6 +166,7 @@ func buildCluster(s *cluster.Cluster) *draft.Findings {
 	for _, kind := range kinds() {
 		kind(s, out)
 	}
+	draft.ReportKept(s, out)
 	if out.Diags.HasErrors() {
 		out.Drafts = nil
 	}

@@ -28,7 +28,7 @@ func TestQueries(t *testing.T) {
 		s.Query(t, statement)
 	}
 	text := s.Query(t, "SELECT object FROM repltool.managed")[0][0]
-	m := facts.Managed{Object: text}.ParseIntent()
+	m := facts.Managed{Object: text}.Parse()
 	if _, ok := facts.LSN(m.Intent); !ok || m.Object != "role it's" {
 		t.Errorf("%q is read as %+v", text, m)
 	}

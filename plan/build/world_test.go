@@ -304,12 +304,20 @@ func alter(t testing.TB, f facts.Facts, top *topology.Topology, directive string
 		node.Server.Slots = append(node.Server.Slots, facts.Slot{Slot: topology.Slot{Name: words[1], Type: "physical"}, Active: len(words) > 2})
 	case "add-role":
 		node.Server.Roles = append(node.Server.Roles, facts.Role{Role: topology.Role{Name: words[1], Login: true, Inherit: true, ConnectionLimit: -1}})
+	case "oid": // NODE oid KIND NAME N
+		setOID(t, node.Server, words[1], words[2], words[3])
+	case "renamed": // NODE renamed subscription NAME NAME: by hand
+		for _, l := range node.Server.Logical {
+			if sub := l.Subscription(words[2]); sub != nil {
+				sub.Name = words[3]
+			}
+		}
 	case "no-conf":
 		node.Host.Conf.Exists, node.Host.Conf.Text = false, ""
 	case "no-ledger":
 		node.Server.Ledger = nil
 	case "ledger":
-		node.Server.Ledger.Managed = append(node.Server.Ledger.Managed, facts.Managed{Address: words[1], Object: strings.Join(words[2:], " "), Since: "2026-11-26 09:00:00.25+00"}.ParseIntent())
+		node.Server.Ledger.Managed = append(node.Server.Ledger.Managed, facts.Managed{Address: words[1], Object: strings.Join(words[2:], " "), Since: "2026-11-26 09:00:00.25+00"}.Parse())
 	case "conf":
 		node.Host.Conf.Text = replaceAll(node.Host.Conf.Text, rest[len("conf "):])
 	case "hba":
@@ -329,6 +337,30 @@ func down(node *facts.Node) {
 	}
 	h.AutoConf = facts.SecretFile{Path: h.DataDir + "/" + cluster.AutoConf, Exists: true, Stamp: "STAMP", Text: topology.NewSecret("", text)}
 	node.Server, h.Running = nil, false
+}
+
+// setOID gives a database, role or subscription an OID.
+func setOID(t testing.TB, server *facts.Server, kind, name, text string) {
+	t.Helper()
+	oid, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range server.Databases {
+		if db := &server.Databases[i]; kind == "database" && db.Name == name {
+			db.OID = oid
+		}
+	}
+	for i := range server.Roles {
+		if r := &server.Roles[i]; kind == "role" && r.Name == name {
+			r.OID = oid
+		}
+	}
+	for _, l := range server.Logical {
+		if sub := l.Subscription(name); kind == "subscription" && sub != nil {
+			sub.OID = oid
+		}
+	}
 }
 
 // replaceAll does s/OLD/NEW/ with \n for a new line; an empty OLD puts NEW in front.

@@ -212,6 +212,7 @@ func (w Want) extra() string {
 	if names := libraries(w.Parameters["shared_preload_libraries"] + "," + w.Libraries); len(names) > 0 {
 		fmt.Fprintf(&s, "put_lacked %s\n", QuoteAll(names))
 	}
+	s.WriteString("[ ! -d \"$DATA/pg_replslot\" ] || { put created && (cd \"$DATA\" && stat -c '%W %n' PG_VERSION pg_replslot/*/ 2>/dev/null); }\n")
 	s.WriteString("! command -v locale >/dev/null || { put locales && locale -a; }\n")
 	return s.String()
 }

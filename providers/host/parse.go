@@ -62,6 +62,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 	h.Data.Unstarted, h.Data.Initdb, h.Data.Manifest = f.has("data.unstarted"), f.has("data.initdb"), f.has("data.manifest")
 	h.Resolved = f.resolved(w.Resolve)
 	h.Sources = parseSources(f.text["sources"])
+	h.Created, h.SlotsCreated = f.created()
 	h.PublisherErrors = f.publisherErrors()
 	h.ParameterError = parameterError(f.text["parameters"])
 	if lacked := strings.Fields(f.line("lacked")); len(lacked) > 0 {

@@ -75,3 +75,24 @@ func parseSources(text string) map[string]string {
 	}
 	return sources
 }
+
+// created answers when the data directory and its slots were created: lines of seconds and
+// a name, 0 or a mark where the file system does not tell.
+func (f *fields) created() (data int64, slots map[string]int64) {
+	for line := range strings.Lines(f.text["created"]) {
+		seconds, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		at, err := strconv.ParseInt(seconds, 10, 64)
+		slot, isSlot := strings.CutPrefix(strings.TrimSuffix(name, "/"), "pg_replslot/")
+		switch {
+		case err != nil || at <= 0:
+		case isSlot:
+			if slots == nil {
+				slots = map[string]int64{}
+			}
+			slots[slot] = at
+		case name == "PG_VERSION":
+			data = at
+		}
+	}
+	return data, slots
+}

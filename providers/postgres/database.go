@@ -11,7 +11,7 @@ import (
 // directory. A size costs the server a look at each file: it is told because a
 // clone copies them.
 const databasesSQL = `SELECT json_agg(json_build_object(
-    'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
+    'oid', d.oid, 'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
     'collate', d.datcollate, 'ctype', d.datctype, 'bytes', pg_database_size(d.oid), 'config', c.setconfig) ORDER BY d.datname)
   FROM pg_database d LEFT JOIN pg_db_role_setting c ON c.setdatabase = d.oid AND c.setrole = 0`
 
@@ -21,6 +21,7 @@ const tablespacesSQL = `SELECT json_agg(json_build_object('name', spcname, 'loca
   FROM pg_tablespace WHERE pg_tablespace_location(oid) LIKE '/%'`
 
 type databaseRow struct {
+	OID      int64 `json:",string"`
 	Name     string
 	Owner    string
 	Encoding string
@@ -34,7 +35,7 @@ func databases() section {
 	return section{"databases", databasesSQL, func(answer json.RawMessage, s *facts.Server) error {
 		return each(answer, func(r databaseRow) {
 			s.DataBytes += r.Bytes
-			s.Databases = append(s.Databases, facts.Database{Bytes: r.Bytes, Database: topology.Database{
+			s.Databases = append(s.Databases, facts.Database{OID: r.OID, Bytes: r.Bytes, Database: topology.Database{
 				Name: r.Name, Owner: r.Owner, Encoding: r.Encoding, Locale: r.locale(), Parameters: parameters(r.Config),
 			}})
 		})

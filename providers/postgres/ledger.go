@@ -26,7 +26,7 @@ func readLedger(ctx context.Context, db *DB) (*facts.Ledger, error) {
 		return nil, &Error{Kind: facts.BadData, Op: "ledger", Err: err}
 	}
 	for i, m := range ledger.Managed {
-		ledger.Managed[i] = m.ParseIntent()
+		ledger.Managed[i] = m.Parse()
 	}
 	return ledger, nil
 }

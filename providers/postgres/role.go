@@ -15,7 +15,7 @@ import (
 // superuser, whose grants a plain REVOKE takes back, is not told.
 func rolesSQL() string {
 	return `SELECT json_agg(json_build_object(
-    'name', r.rolname, 'login', r.rolcanlogin, 'replication', r.rolreplication, 'superuser', r.rolsuper,
+    'oid', r.oid, 'name', r.rolname, 'login', r.rolcanlogin, 'replication', r.rolreplication, 'superuser', r.rolsuper,
     'createdb', r.rolcreatedb, 'createrole', r.rolcreaterole, 'inherit', r.rolinherit, 'bypassrls', r.rolbypassrls, 'bootstrap', r.oid = 10,
     'connection_limit', r.rolconnlimit, 'valid_until', ` + utc("r.rolvaliduntil") + `, 'expired', coalesce(r.rolvaliduntil <= now(), false), 'verifier', r.rolpassword,
     'memberships', m.all, 'config', c.setconfig, 'needed_by', n.databases, 'owns', n.owns, 'in_database', b.all) ORDER BY r.rolname)
@@ -41,6 +41,7 @@ func rolesSQL() string {
 }
 
 type roleRow struct {
+	OID             int64 `json:",string"`
 	Name            string
 	Login           bool
 	Replication     bool
@@ -68,7 +69,7 @@ func roles() section {
 }
 
 func (r roleRow) role() facts.Role {
-	role := facts.Role{NeededBy: r.NeededBy, Owns: r.Owns, Bootstrap: r.Bootstrap, Expired: r.Expired, Role: topology.Role{
+	role := facts.Role{OID: r.OID, NeededBy: r.NeededBy, Owns: r.Owns, Bootstrap: r.Bootstrap, Expired: r.Expired, Role: topology.Role{
 		Name: r.Name, Login: r.Login, Replication: r.Replication, Superuser: r.Superuser, CreateDB: r.CreateDB,
 		CreateRole: r.CreateRole, Inherit: r.Inherit, BypassRLS: r.BypassRLS, ConnectionLimit: r.ConnectionLimit,
 		ValidUntil: r.ValidUntil, Parameters: parameters(r.Config),

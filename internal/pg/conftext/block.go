@@ -157,6 +157,17 @@ func DropLines(text string, prefixes []string) string {
 	return rest.String()
 }
 
+// KeptLines answers the lines of a block that begin with one of the prefixes.
+func (b Block) KeptLines(prefixes []string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(b.Body) {
+		if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(line, p) }) {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
 // BlockNames answers the names of all blocks that begin in a text, in order.
 func BlockNames(text string) []string {
 	var names []string

@@ -51,6 +51,26 @@ func PassLines(text string) []PassLine {
 	return all
 }
 
+// Fits tells whether a connection logs in by the line.
+func (l PassLine) Fits(host, port, database, user string) bool {
+	for i, want := range []string{host, port, database, user} {
+		if l.fields[i].bare != "*" && l.fields[i].text != want {
+			return false
+		}
+	}
+	return true
+}
+
+// Endpoint answers the host and the port that a line is for; "" for any.
+func (l PassLine) Endpoint() (host, port string) {
+	for i, to := range []*string{&host, &port} {
+		if l.fields[i].bare != "*" {
+			*to = l.fields[i].text
+		}
+	}
+	return host, port
+}
+
 // Overlaps tells whether there are connections that both lines fit.
 func (l PassLine) Overlaps(other PassLine) bool {
 	for i := range 4 {

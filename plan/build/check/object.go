@@ -58,7 +58,7 @@ func noRole(s *cluster.Cluster, name string) string {
 	switch {
 	case known && since > s.Major() && s.Major() != 0:
 		return fmt.Sprintf("PostgreSQL %d has no such role; it came with PostgreSQL %d.", s.Major(), since)
-	case s.Cluster.Role(name) == nil && s.IsOurs(cluster.Object{Kind: "role", Name: name}):
+	case s.Cluster.Role(name) == nil && s.IsOurs(cluster.Object{Kind: "role", Name: name}) && s.RoleUser(name) == nil:
 		return fmt.Sprintf("that role left the topology, and is dropped since repltool made it. Keep its block, role %q, or take it out here.", name)
 	case known, strings.HasPrefix(name, "pg_"), s.Cluster.Role(name) != nil, s.Live().Role(name) != nil:
 		return ""
@@ -135,7 +135,7 @@ func localeEncoding(locale string) string {
 // checkDrops refuses to drop what the server would not let go, or what others still use.
 func checkDrops(s *cluster.Cluster, out *draft.Findings) {
 	for _, m := range s.Managed("role") {
-		if s.Cluster.Role(m.Name) == nil && s.Live().Role(m.Name) != nil {
+		if s.Cluster.Role(m.Name) == nil && s.Live().Role(m.Name) != nil && s.RoleUser(m.Name) == nil {
 			checkDropRole(s, s.Live().Role(m.Name), out)
 		}
 	}
@@ -178,11 +178,6 @@ func checkDropDatabase(s *cluster.Cluster, name string, out *draft.Findings) {
 	for _, sub := range s.Subscriptions() {
 		if sub.Database == name {
 			users = append(users, sub.ID)
-		}
-	}
-	for _, sub := range s.Live().Applying {
-		if o := (cluster.Object{Kind: "subscription", Name: sub.Name, In: sub.Database}); sub.Database == name && !s.IsOurs(o) && !s.WantsSubscription(sub.Database, sub.Name) {
-			users = append(users, "subscription "+pg.Ident(sub.Name)+", which is not defined in the topology")
 		}
 	}
 	for _, slot := range s.Live().Slots {

@@ -36,8 +36,8 @@ func checkStandbySlot(s *cluster.Cluster, w cluster.WantedSlot, found *facts.Slo
 // checkClaim refuses to subscribe by a slot that is another consumer's, or that this
 // subscription could not continue from.
 func checkClaim(v *cluster.Subscription, slot *facts.Slot, out *draft.Findings) {
-	if slot == nil {
-		return
+	if slot == nil || v.Is != nil && v.Is.Options.SlotName == "" && !v.Remade() {
+		return // a subscription without a slot is told by checkFixed
 	}
 	p := v.Source
 	n, w := p.Cluster.Primary, p.SlotFor(v.Subscription)

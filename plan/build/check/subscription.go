@@ -101,10 +101,19 @@ func checkFixed(v *cluster.Subscription, out *draft.Findings) {
 		}
 	}
 	if is := v.Is.Options.SlotName; is != v.Options.SlotName && !v.Lifecycle.Ignores("slot_name") {
-		if is == "" {
-			is = "NONE (somebody detached it)"
+		switch {
+		case is == "" && v.Attaches():
+		case is == "" && v.Source == nil:
+			out.Fail(v.Range, "Subscription has no slot",
+				"%s: its slot_name is NONE. If its slot %s still exists on the publisher and nothing else uses it, run on %s: ALTER SUBSCRIPTION %s SET (slot_name = %s). %s",
+				v.ID, pg.Ident(v.Options.SlotName), v.Scope.Cluster.Primary.Name, pg.Ident(v.Is.Name), pg.Literal(v.Options.SlotName), "Else recreate it with -replace="+v.ID+", which copies its tables again.")
+		case is == "":
+			out.Fail(v.Range, "Subscription has no slot",
+				"%s: its slot_name is NONE, and its slot %s can no longer be used: it does not exist, has lost WAL, or is not the one that repltool created for it. Changes since then are missing on %s. %s",
+				v.ID, pg.Ident(v.Options.SlotName), v.Scope.Cluster.Primary.Name, v.CopyAgain())
+		default:
+			fixed("slot_name", is, v.Options.SlotName)
 		}
-		fixed("slot_name", is, v.Options.SlotName)
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/pg/conftext"
@@ -39,6 +40,7 @@ func HbaRules(s *cluster.Cluster, out *draft.Findings) {
 		d.Worsen(plan.Reload)
 		d.After = s.LeavingSubscribers()
 		f := s.Found(n)
+		s.RulesKeeping(n, func(u cluster.User, rule string) { out.Keep(u, "rule %s", strings.Join(strings.Fields(rule), " ")) })
 		wanted, block := s.HbaText(n), s.HbaBlock(f.Host)
 		switch {
 		case !block.Is(wanted.Text, conftext.First):

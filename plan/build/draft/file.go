@@ -50,11 +50,17 @@ func HbaFile(s *cluster.Cluster, n *topology.Node, was string) plan.File {
 	return blockFile(s, n, plan.File{Path: s.Found(n).Host.HBA.Path, Block: &plan.Block{First: true}, Content: s.HbaText(n), Mode: 0o640, Check: HbaErrors}, was)
 }
 
-// WritePassfile adds the write of the instance's block in a password file.
-func WritePassfile(s *cluster.Cluster, d *Draft, n *topology.Node, file facts.SecretFile, wanted plan.Text) {
+// WritePassfile adds the write of the instance's block in a password file; of its lines
+// those that begin with one of keep stay.
+func WritePassfile(s *cluster.Cluster, d *Draft, n *topology.Node, file facts.SecretFile, wanted plan.Text, keep []string) {
 	b := s.PassfileBlock(n, file, wanted)
+	b.Keep = keep
+	after := wanted.Text
+	for _, where := range keep {
+		after += where + topology.Redacted + "\n"
+	}
 	d.Step(n, "write the passfile", plan.File{
-		Path: file.Path, Block: &b, Content: wanted, Mode: 0o600, Diff: cluster.LinesDiff(s.PassfileBefore(b, file, wanted), cluster.Marked(b.Name, wanted.Text)),
+		Path: file.Path, Block: &b, Content: wanted, Mode: 0o600, Diff: cluster.LinesDiff(s.PassfileBefore(b, file, wanted), cluster.Marked(b.Name, after)),
 	})
 }
 

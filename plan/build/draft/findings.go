@@ -17,6 +17,7 @@ type Findings struct {
 	Drift     []plan.Notice
 	Unmanaged []plan.Notice
 	Health    []plan.Health
+	kept      []keptObject // reported by reportKept
 	Diags     hcl.Diagnostics
 }
 

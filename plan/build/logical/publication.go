@@ -297,7 +297,9 @@ func gonePublication(s *cluster.Cluster, m cluster.Row, out *draft.Findings) {
 		return
 	}
 	n, there := s.Cluster.Primary, found.Publication(m.Name) != nil
-	if there && draft.TellKeptPublication(s, m, s.GoneAddress(m), out) {
+	if u := s.PublicationUser(m.In, m.Name); there && u != nil {
+		out.Keep(*u, "publication %s", pg.Ident(m.Name))
+		out.Unchanged++
 		return
 	}
 	d := draft.Gone(s, s.GoneAddress(m), n, there)

@@ -37,6 +37,11 @@ func toAlter(v *cluster.Subscription, d *draft.Draft, out *draft.Findings) alter
 	a := alterations{restarts: v.Renamed != ""}
 	name := "ALTER SUBSCRIPTION " + pg.Ident(v.Name)
 	ignores := v.Lifecycle.Ignores
+	if v.Attaches() {
+		d.Differ("slot_name", plan.Ptr("NONE"), plan.Ptr(v.Options.SlotName), "it continues from the position of its slot")
+		a.sets = append(a.sets, plan.Text{Text: name + " SET (slot_name = " + pg.Literal(v.Options.SlotName) + ");"})
+		a.restarts = true
+	}
 	reconnects := !ignores("connection") && !draft.Astray(v, out) && draft.ConnDiffers(v, d)
 	for _, o := range v.WantedOptions() {
 		if o.Same() || ignores(o.Name) || o.Fixed {
@@ -141,7 +146,7 @@ func rename(v *cluster.Subscription, d *draft.Draft) {
 		d.Differ("name", plan.Ptr(v.Renamed), plan.Ptr(v.Name), "")
 		d.SqlIn(s.Cluster.Primary, v.Database, "rename", "ALTER SUBSCRIPTION "+pg.Ident(v.Renamed)+" RENAME TO "+pg.Ident(v.Name)+";")
 	}
-	if s.Earlier("subscription", v.Address(), v.Database, v.Name) != "" {
+	if s.HasRow(s.Row(v.Address())) && s.Earlier("subscription", v.Address(), v.Database, v.Name) != "" {
 		draft.WriteName(s, d, "subscription", v.Address(), v.Database, v.Name) // after it: the old name leads here until then
 	}
 }

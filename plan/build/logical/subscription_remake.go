@@ -36,12 +36,12 @@ func remakeSlot(v *cluster.Subscription, d *draft.Draft) {
 	p, n := v.Source, v.Source.Cluster.Primary
 	was, now := p.SlotRow(n, v.Is.Options.SlotName), p.SlotRow(n, v.Options.SlotName)
 	create := draft.CreateSlotSQL(p.SlotFor(v.Subscription))
-	if v.OnDestroy != topology.OnDestroyDrop && !p.IsOurs(was.Object) && !p.IsOurs(now.Object) {
+	if v.OnDestroy != topology.OnDestroyDrop && !p.HasRow(was.Address) && !p.HasRow(now.Address) {
 		d.SqlIn(n, v.SourceDatabase(), "create slot", create)
 		return
 	}
 	intent := []string{cluster.Intend(now)}
-	if was != now && p.IsOurs(was.Object) {
+	if was != now && p.HasRow(was.Address) {
 		intent = []string{cluster.Forget(was.Address), cluster.Intend(now)}
 	}
 	d.Sql(n, "intent", intent...)

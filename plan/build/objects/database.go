@@ -20,9 +20,15 @@ func Databases(s *cluster.Cluster, out *draft.Findings) {
 		}
 	}
 	for _, m := range s.Managed("database") {
-		if s.Cluster.Database(m.Name) == nil {
-			out.Put(goneDatabase(s, m))
+		if s.Cluster.Database(m.Name) != nil {
+			continue
 		}
+		if u := s.DatabaseUser(m.Name); u != nil {
+			out.Keep(*u, "database %s", pg.Ident(m.Name))
+			out.Unchanged++
+			continue
+		}
+		out.Put(goneDatabase(s, m))
 	}
 	leftParameters(s, "database", out)
 }
@@ -37,7 +43,7 @@ func goneDatabase(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 		d.Reason += ": " + words.BytesText(found.Bytes) + " of data go"
 		d.Sql(s.Cluster.Primary, "drop database", "DROP DATABASE "+pg.Ident(m.Name)+";")
 	}
-	d.Sql(s.Cluster.Primary, "strike out", cluster.Forget(withParameters(s, m)...))
+	d.Sql(s.Cluster.Primary, "strike out", cluster.Forget(s.WithParameters(m)...))
 	return d
 }
 

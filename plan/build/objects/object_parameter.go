@@ -41,17 +41,6 @@ func rowsOf(s *cluster.Cluster, address topology.Address, o cluster.OwnParameter
 	return rows
 }
 
-// withParameters answers the keys of the ledger's rows of an object and its parameters.
-func withParameters(s *cluster.Cluster, of cluster.Row) []topology.Address {
-	addresses := []topology.Address{of.Address}
-	for _, m := range s.Managed(of.Kind + "_parameter") {
-		if m.In == of.Name {
-			addresses = append(addresses, m.Address)
-		}
-	}
-	return addresses
-}
-
 // setParameters adds the parameters of an object that is new; its rows are written.
 func setParameters(s *cluster.Cluster, d *draft.Draft, b *plan.TextBuilder, o cluster.OwnParameters) {
 	for _, name := range o.Wanted.Names() {

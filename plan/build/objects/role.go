@@ -22,17 +22,23 @@ import (
 
 func Roles(s *cluster.Cluster, out *draft.Findings) {
 	for _, r := range s.Cluster.Roles {
-		out.Put(role(s, r))
+		out.Put(role(s, r, out))
 	}
 	for _, m := range s.Managed("role") {
-		if s.Cluster.Role(m.Name) == nil {
-			out.Put(goneRole(s, m))
+		if s.Cluster.Role(m.Name) != nil {
+			continue
 		}
+		if u := s.RoleUser(m.Name); u != nil {
+			out.Keep(*u, "role %s", pg.Ident(m.Name))
+			out.Unchanged++
+			continue
+		}
+		out.Put(goneRole(s, m))
 	}
 	leftParameters(s, "role", out)
 }
 
-func role(s *cluster.Cluster, r *topology.Role) *draft.Draft {
+func role(s *cluster.Cluster, r *topology.Role, out *draft.Findings) *draft.Draft {
 	found := s.Live().Role(r.Name)
 	d := draft.NewDraft(plan.Update, s.Address("role", r.Name), s.Cluster.Primary)
 	d.After = []topology.Address{s.NodeAddress(s.Cluster.Primary), s.LedgerAddress()}
@@ -43,7 +49,7 @@ func role(s *cluster.Cluster, r *topology.Role) *draft.Draft {
 		d.Action = plan.Create
 		createRole(s, d, r)
 	} else {
-		alterRole(s, d, r, found)
+		alterRole(s, d, r, found, out)
 	}
 	return d
 }
@@ -51,7 +57,7 @@ func role(s *cluster.Cluster, r *topology.Role) *draft.Draft {
 func createRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role) {
 	var b plan.TextBuilder
 	params := roleParameters(r)
-	b.Statement(cluster.Record(rowsOf(s, d.Address, params)...)).Statement("CREATE ROLE ", pg.Ident(r.Name))
+	b.Write("CREATE ROLE ", pg.Ident(r.Name))
 	for _, o := range roleOptions(r) {
 		if o.clause != o.byDefault {
 			d.Differ(o.name, nil, plan.Ptr(o.shown), "")
@@ -62,7 +68,7 @@ func createRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role) {
 		d.Differ("password", nil, plan.Ptr(topology.Redacted), "")
 		b.Write(" PASSWORD ").Secret(r.Password, plan.FormSCRAM)
 	}
-	b.Write(";")
+	b.Write(";").Statement(cluster.Record(rowsOf(s, d.Address, params)...))
 	for _, m := range r.MemberOf {
 		d.Differ("member_of", nil, plan.Ptr(m), "")
 		b.Statement("GRANT ", pg.Ident(m), " TO ", pg.Ident(r.Name), ";")
@@ -71,7 +77,7 @@ func createRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role) {
 	d.Step(s.Cluster.Primary, "create role", plan.SQL{Database: pg.Maintenance, SQL: b.Done()})
 }
 
-func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *facts.Role) {
+func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *facts.Role, out *draft.Findings) {
 	var b plan.TextBuilder
 	var clauses []string
 	now := roleOptions(&found.Role)
@@ -84,6 +90,14 @@ func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *fact
 	}
 	password := r.Password.IsSet() && !s.Ignores(r.Lifecycle, "role", "password") &&
 		!scram.Matches(found.Verifier.Reveal(), r.Name, r.Password.Reveal())
+	if who := unreadLogin(s, r); password && found.Verifier.Reveal() != "" && who != "" {
+		password = false
+		out.TellDrift(d.Address, s.Cluster.Primary.Name,
+			"password not changed: %s logs in as %s and could not be read, so that it cannot be given the new password. Apply again once it can be read, or change the password now by hand: ALTER ROLE %s PASSWORD", who, pg.Ident(r.Name), pg.Ident(r.Name))
+	}
+	if password {
+		d.Brings = append(d.Brings, loginPassfiles(s, r)...)
+	}
 	if len(clauses) > 0 || password {
 		b.Statement("ALTER ROLE ", pg.Ident(r.Name))
 		for _, c := range clauses {
@@ -100,6 +114,41 @@ func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *fact
 		alterParameters(s, d, &b, roleParameters(r), found.Parameters)
 	}
 	d.Alter(s.Cluster.Primary, b.Done())
+}
+
+// unreadLogin names who logs in as a role and cannot be given its new password, since it
+// could not be read; or "".
+func unreadLogin(s *cluster.Cluster, r *topology.Role) string {
+	for _, sub := range s.Subscribers() {
+		if _, unknown := s.Of(sub.Cluster).Logical(sub.Database); unknown && sub.Role == r {
+			return sub.ID + " on " + sub.Cluster.Primary.Name
+		}
+	}
+	for _, sb := range s.Cluster.Standbys {
+		if s.Found(sb.Node).Host == nil && s.Cluster.Replication.Role == r {
+			return "standby " + sb.Node.Name
+		}
+	}
+	return ""
+}
+
+// loginPassfiles are the addresses of the password files by which servers log in as a
+// role: a target that changes its password brings them.
+func loginPassfiles(s *cluster.Cluster, r *topology.Role) []topology.Address {
+	var all []topology.Address
+	for _, sb := range s.Cluster.Standbys {
+		if s.Cluster.Replication.Role == r {
+			all = append(all, s.StandbyPassfileAddress(sb.Node))
+		}
+	}
+	for _, sub := range s.Subscribers() {
+		for _, n := range sub.Cluster.Members() {
+			if sub.Role == r {
+				all = append(all, s.Of(sub.Cluster).PassfileAddress(n))
+			}
+		}
+	}
+	return all
 }
 
 func passwordNote(found *facts.Role) string {
@@ -212,9 +261,9 @@ func goneRole(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 	}
 	if there {
 		dropPrivileges(s, d, m.Name)
-		d.Sql(s.Cluster.Primary, "drop role", "DROP ROLE "+pg.Ident(m.Name)+";", cluster.Forget(withParameters(s, m)...))
+		d.Sql(s.Cluster.Primary, "drop role", "DROP ROLE "+pg.Ident(m.Name)+";", cluster.Forget(s.WithParameters(m)...))
 	} else {
-		d.Sql(s.Cluster.Primary, "strike out", cluster.Forget(withParameters(s, m)...))
+		d.Sql(s.Cluster.Primary, "strike out", cluster.Forget(s.WithParameters(m)...))
 	}
 	return d
 }

@@ -43,7 +43,7 @@ func clone(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) *draft
 		d.Note(n, h, cluster.JobID(h, "clone"), toCopy(s, sb)...)
 	}
 	if s.Cluster.Replication.Role.Password.IsSet() {
-		draft.WritePassfile(s, d, n, h.Passfile, s.StandbyPasswords(sb))
+		draft.WritePassfile(s, d, n, h.Passfile, s.StandbyPasswords(sb), nil)
 	}
 	if again {
 		setAside(s, d, sb)

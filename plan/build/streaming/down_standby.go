@@ -74,10 +74,10 @@ func passfileOfDown(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	}
 	n, wanted := sb.Node, s.StandbyPasswords(sb)
 	file, now := s.Found(n).Host.Passfile, s.ConnNow(n)
-	if s.PassfileFits(n, file, wanted) || s.HasPassword(now, n) && len(s.ConnDiffers(now, s.ConnInfo(sb), sb)) == 0 {
+	if s.PassfileFits(n, file, wanted, nil) || s.HasPassword(now, n) && len(s.ConnDiffers(now, s.ConnInfo(sb), sb)) == 0 {
 		return
 	}
-	draft.WritePassfile(s, d, n, file, wanted)
+	draft.WritePassfile(s, d, n, file, wanted, nil)
 }
 
 // removePrevious removes the password file of an earlier name, once the standby streams by

@@ -50,6 +50,7 @@ func Ledger(s *cluster.Cluster, out *draft.Findings) {
 		d.Sql(s.Cluster.Primary, "write down what repltool makes", LedgerDDL)
 	} else {
 		settleIntents(s, d)
+		settleRecreated(s, d)
 		renameRows(s, d)
 	}
 	out.Put(d)
@@ -61,7 +62,7 @@ func renameRows(s *cluster.Cluster, d *draft.Draft) {
 	var twice []topology.Address
 	for _, m := range s.Live().Ledger.Managed {
 		r := s.Today(cluster.ParseRow(m))
-		r.Intent = m.Intent
+		r.Intent, r.Oid, r.Since = m.Intent, m.OID, m.Since
 		switch {
 		case r.Was.IsZero():
 		case s.InLedger(r.Address) && r.Address != r.Was:
@@ -81,5 +82,32 @@ func renameRows(s *cluster.Cluster, d *draft.Draft) {
 	if len(statements) > 0 {
 		d.Action, d.Reason = plan.Update, "what repltool made gets the names that the topology has now"
 		d.Sql(s.Cluster.Primary, "rename in the ledger", statements...)
+	}
+}
+
+// settleRecreated removes the rows of such objects. That of a slot by which a subscription
+// goes on stays: it is the evidence that changes are missing (health_subscription.go).
+func settleRecreated(s *cluster.Cluster, d *draft.Draft) {
+	var gone []topology.Address
+	for _, r := range s.Ledger().Rows {
+		if r.Intent != "" || !s.ClusterAddress.Contains(r.Address) || !s.Recreated(r) {
+			continue
+		}
+		_, wanted, _ := s.Intended(r.Object)
+		wanted = wanted || r.Kind == "role" && s.Cluster.Role(r.Name) != nil
+		note := "it was dropped and created again by hand: it stays, unmanaged"
+		switch {
+		case wanted && r.Kind == "slot":
+			continue
+		case wanted:
+			note = "it was dropped and created again by hand: it is adopted, and stays when it leaves the topology"
+		}
+		gone = append(gone, s.WithParameters(r.Row)...)
+		d.Differ(r.Object.String(), plan.Ptr("created by repltool"), nil, note)
+	}
+	if gone != nil {
+		d.Action = plan.Update
+		d.Reason = pg.Join(d.Reason, "what has the name of an object that repltool created is another one")
+		d.Sql(s.Cluster.Primary, "remove from the ledger", cluster.Forget(gone...))
 	}
 }

@@ -1,7 +1,11 @@
 package streaming
 
 import (
+	"slices"
+	"strconv"
+
 	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
@@ -34,14 +38,14 @@ func standbyPassfile(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	d.After = []topology.Address{s.Address("role", s.Cluster.Replication.Role.Name)}
 	now := conninfo.Map(f.Server.ConnInfo.Reveal())
 	adopted := s.HasPassword(now, n) && len(s.ConnDiffers(now, s.ConnInfo(sb), sb)) == 0 // it has its password there, and needs no file
-	if adopted || s.PassfileFits(n, f.Host.Passfile, wanted) {
+	if adopted || s.PassfileFits(n, f.Host.Passfile, wanted, nil) {
 		return d
 	}
 	if !f.Host.Passfile.Exists {
 		d.Action = plan.Create
 	}
 	d.Reason = "how " + n.Name + " logs in to its upstream"
-	draft.WritePassfile(s, d, n, f.Host.Passfile, wanted)
+	draft.WritePassfile(s, d, n, f.Host.Passfile, wanted, nil)
 	return d
 }
 
@@ -49,14 +53,17 @@ func Passfiles(s *cluster.Cluster, out *draft.Findings) {
 	wanted := s.SubscriptionPasswords()
 	for _, n := range s.Cluster.Members() {
 		f := s.Found(n)
-		if f.Host == nil || wanted.Text == "" && (!s.OwnsPart(n, f.Host.SubscriptionPassfile) || s.PassfileUsed()) {
+		if f.Host == nil {
 			continue
 		}
-		out.Put(subscriptionPassfileChange(s, n, wanted))
+		keep := keptLines(s, n, wanted, out)
+		if wanted.Text != "" || len(keep) > 0 || s.OwnsPart(n, f.Host.SubscriptionPassfile) {
+			out.Put(subscriptionPassfileChange(s, n, wanted, keep))
+		}
 	}
 }
 
-func subscriptionPassfileChange(s *cluster.Cluster, n *topology.Node, wanted plan.Text) *draft.Draft {
+func subscriptionPassfileChange(s *cluster.Cluster, n *topology.Node, wanted plan.Text, keep []string) *draft.Draft {
 	d := draft.NewDraft(plan.Update, s.PassfileAddress(n), n)
 	file := s.Found(n).Host.SubscriptionPassfile
 	for _, sub := range s.Subscriptions() { // of the old password until the new one is in force
@@ -65,19 +72,43 @@ func subscriptionPassfileChange(s *cluster.Cluster, n *topology.Node, wanted pla
 		}
 	}
 	if wanted.Text == "" {
-		d.Action = plan.Delete
-		d.Reason = "no subscription logs in by a password any more"
 		d.After = append(d.After, s.SubscriptionAddresses()...)
+	}
+	switch {
+	case wanted.Text == "" && len(keep) == 0:
+		d.Action, d.Reason = plan.Delete, "no subscription logs in by a password any more"
 		draft.RemovePassfile(s, d, n, file, plan.Text{})
 		return d
+	case wanted.Text == "":
+		wanted = plan.Text{Text: s.PassfileHead()}
 	}
-	if s.PassfileFits(n, file, wanted) {
+	if s.PassfileFits(n, file, wanted, keep) {
 		return d
 	}
 	if !file.Exists {
 		d.Action = plan.Create
 	}
 	d.Reason = "how subscriptions log in to their publishers"
-	draft.WritePassfile(s, d, n, file, wanted)
+	draft.WritePassfile(s, d, n, file, wanted, keep)
 	return d
+}
+
+// keptLines answers the beginnings of the lines of the instance's block that are not wanted
+// and that stay, since a subscription that remains logs in by them.
+func keptLines(s *cluster.Cluster, n *topology.Node, wanted plan.Text, out *draft.Findings) []string {
+	var keep []string
+	has := conninfo.PassLines(wanted.Text)
+	for _, l := range s.OwnLines(n) {
+		if slices.ContainsFunc(has, l.Overlaps) {
+			continue // by which it logs in, too
+		}
+		i := slices.IndexFunc(s.Users(), func(u cluster.User) bool {
+			return u.Is == nil || l.Fits(u.Conn["host"], strconv.Itoa(pg.PortOf(u.Conn)), u.Conn["dbname"], u.Conn["user"])
+		})
+		if i >= 0 {
+			out.Keep(s.Users()[i], "password of %s", l.Where)
+			keep = append(keep, l.Where+":")
+		}
+	}
+	return keep
 }

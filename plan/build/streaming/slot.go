@@ -108,8 +108,13 @@ func goneSlots(s *cluster.Cluster, wanted []cluster.WantedSlot, out *draft.Findi
 		case n != nil && (cluster.SlotWanted(wanted, n, m.Name) || s.DroppedWithRemake(m.Name)):
 		case n == nil || !s.Running(n) && !s.Recloned(n):
 			out.TellUnmanaged(m.Address, m.In, "slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", pg.Ident(m.Name), m.In, m.In)
-		case draft.TellKept(s, n, m.Name, out), draft.TellUnreadUser(s, n, m.Name, out):
+		case draft.TellUnreadUser(s, n, m.Name, out):
 		default:
+			if u := s.SlotUser(n, m.Name); u != nil {
+				out.Keep(*u, "slot %s", pg.Ident(m.Name))
+				out.Unchanged++
+				continue
+			}
 			moves := slices.ContainsFunc(wanted, func(w cluster.WantedSlot) bool { return w.Name == m.Name })
 			goneSlot(s, m, n, moves, out)
 		}
@@ -127,7 +132,11 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 		found = nil // its primary's, on a node that was the primary once
 	}
 	if found != nil && found.Active && !s.LeavesSlot(n, m.Name) {
-		out.TellHealth(plan.Warning, address, "stop the standby that uses it, then apply again",
+		hint := "Stop the standby that uses it, then apply again."
+		if found.Type == topology.SlotLogical {
+			hint = "Drop the subscription that uses it, or stop the client that does, then apply again."
+		}
+		out.TellHealth(plan.Warning, address, hint,
 			"slot %s on %s is no longer wanted, but in use by process %d: it stays", pg.Ident(m.Name), n.Name, found.ActivePID)
 		out.Unchanged++
 		return

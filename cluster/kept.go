@@ -1,0 +1,213 @@
+package cluster
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/conftext"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/topology"
+)
+
+// What left the topology is removed only where it is known that no subscription goes on
+// with it. The ledger says that repltool created a slot, a publication, a role or a
+// database, not that nobody uses it: an inactive slot may belong to a subscription that is
+// disabled, or whose server is down, and without it that one lacks rows for good. A
+// subscription that this plan does not drop, or that may exist where nothing could be
+// read, therefore keeps all that it needs: its slot, its publications, its rule of
+// pg_hba.conf, the line of its password, the role it logs in as, and its database.
+
+// User is a subscription that the topology does not define and that this plan does not
+// drop; or, where is is nil, one that may exist in what could not be read.
+type User struct {
+	scope    *Cluster // of the subscriber
+	database string   // of the subscriber; "" for any
+	Is       *facts.Subscription
+	Conn     map[string]string
+	on       *topology.Node // that it connects to; nil for none of the topology, or unknown
+	Who      string         // with the verb: "subscription orders uses"
+	Hint     string
+}
+
+// Users answers all of them in this cluster.
+func (s *Cluster) Users() []User {
+	here := s.Cluster.Primary.Name
+	if s.Live() == nil || s.Live().InRecovery {
+		if s.IsNew() {
+			return nil
+		}
+		return []User{{scope: s, Who: "the subscriptions of " + here + " could not be read, and one may use", Hint: "Apply again once " + here + " can be read."}}
+	}
+	var all []User
+	databases := append(list.SortedKeys(s.Live().Logical), s.Live().Subscribing...)
+	slices.Sort(databases)
+	for _, database := range slices.Compact(databases) {
+		found, unknown := s.Logical(database)
+		if unknown {
+			all = append(all, User{
+				scope: s, database: database, Who: "database " + pg.Ident(database) + " on " + here + " could not be read, and a subscription there may use",
+				Hint: "Apply again once the database can be read.",
+			})
+			continue
+		}
+		for i := range found.Subscriptions {
+			if is := &found.Subscriptions[i]; s.remains(is, database) {
+				all = append(all, User{
+					scope: s, database: database, Is: is, Conn: conninfo.Map(is.ConnInfo.Reveal()), on: s.PublisherOf(is),
+					Who:  "subscription " + pg.Ident(is.Name) + " in database " + pg.Ident(database) + " on " + here + ", which is not dropped, uses",
+					Hint: "Write the subscription's block again, or drop it: ALTER SUBSCRIPTION … DISABLE, SET (slot_name = NONE), DROP SUBSCRIPTION; then apply again.",
+				})
+			}
+		}
+	}
+	return all
+}
+
+// remains tells whether a subscription is neither the topology's nor dropped by this plan.
+func (s *Cluster) remains(is *facts.Subscription, database string) bool {
+	if s.WantsSubscription(database, is.Name) {
+		return false
+	}
+	for _, m := range s.Managed("subscription") {
+		if m.In == database && m.Name == is.Name {
+			return !s.Targeted(s.AddressOfRow(m.Address))
+		}
+	}
+	return true
+}
+
+// userOf answers the first one, of any cluster, that uses or may use something on a node
+// of this cluster; or nil.
+func (s *Cluster) userOf(uses func(User) bool) *User {
+	for _, c := range s.Topology.Clusters {
+		for _, u := range s.Of(c).Users() {
+			if (u.on == nil || slices.Contains(s.Cluster.Members(), u.on)) && uses(u) {
+				return &u
+			}
+		}
+	}
+	return nil
+}
+
+// SlotUser answers who keeps a logical slot of n that is not wanted any more, or nil.
+func (s *Cluster) SlotUser(n *topology.Node, name string) *User {
+	found := s.FoundSlot(n, name)
+	if found == nil || found.Type != topology.SlotLogical || found.Synced {
+		return nil
+	}
+	return s.userOf(func(u User) bool { return (u.on == nil || u.on == n) && (u.Is == nil || u.Is.Options.SlotName == name) })
+}
+
+// PublicationUser answers who keeps a publication that is not wanted any more, or nil.
+func (s *Cluster) PublicationUser(database, name string) *User {
+	return s.userOf(func(u User) bool {
+		return u.Is == nil || u.Conn["dbname"] == database && slices.Contains(u.Is.Publications, name)
+	})
+}
+
+// RoleUser answers who keeps a role that left the topology, or nil: who may log in as it,
+// or what it owns stays.
+func (s *Cluster) RoleUser(name string) *User {
+	found := s.Live().Role(name)
+	if found == nil {
+		return nil
+	}
+	for database, count := range found.Owns {
+		if u := s.DatabaseUser(database); u != nil && count > 0 && database != "" {
+			return u
+		}
+	}
+	return s.userOf(func(u User) bool {
+		return u.Conn["user"] == name || u.Is == nil && (found.Replication && found.Login || found.Superuser)
+	})
+}
+
+// DatabaseUser answers who keeps a database that left the topology, or nil: who reads from
+// it, or a subscription in it, with which PostgreSQL does not drop it.
+func (s *Cluster) DatabaseUser(name string) *User {
+	if s.Live().Database(name) == nil || s.Cluster.Database(name) != nil || !s.IsOurs(Object{Kind: "database", Name: name}) {
+		return nil
+	}
+	found := s.Live().Logical[name]
+	unread := found != nil && found.Error != nil || found == nil && slices.Contains(s.Live().Subscribing, name)
+	used := unread || found != nil && len(found.Publications) > 0 || slices.ContainsFunc(s.Live().Slots, func(slot facts.Slot) bool {
+		return slot.Type == topology.SlotLogical && slot.Database == name && !slot.Synced
+	})
+	for _, u := range s.Users() {
+		if u.database == name {
+			return &u
+		}
+	}
+	return s.userOf(func(u User) bool { return u.Is == nil && used || u.Is != nil && u.Conn["dbname"] == name })
+}
+
+// keptRules answers the rules of n's block that are not wanted and that stay: a
+// subscription that remains logs in by them, or a machine that could not be read may.
+func (s *Cluster) keptRules(n *topology.Node, wanted []topology.HBARule, keep func(u User, rule string)) []topology.HBARule {
+	block := s.HbaBlock(s.Found(n).Host)
+	if !block.Found() {
+		return nil
+	}
+	has := map[string]bool{}
+	for _, r := range wanted {
+		has[HbaLine(r)] = true
+	}
+	var rules []topology.HBARule
+	for _, l := range conftext.ParseHBA(block.Body()) {
+		found, err := l.Rule()
+		if err != nil || len(found.Options) > 0 || has[found.String()] || !isHost(found.Address) {
+			continue
+		}
+		r := topology.HBARule{Type: found.Type, Database: found.Database, User: found.User, Address: found.Address, Method: found.Method}
+		u := s.userOf(func(u User) bool { return s.letsIn(n, r, u) })
+		if u != nil {
+			keep(*u, found.String())
+		}
+		if u != nil || s.letsInUnread(r) {
+			rules = append(rules, r)
+		}
+	}
+	return rules
+}
+
+// isHost tells whether an address of a rule is that of one machine.
+func isHost(address string) bool {
+	p, err := netip.ParsePrefix(address)
+	return err == nil && p.IsSingleIP()
+}
+
+// letsIn tells whether a rule on n is, or may be, the one by which a subscription logs in.
+func (s *Cluster) letsIn(n *topology.Node, r topology.HBARule, u User) bool {
+	members := u.scope.Cluster.Members()
+	if !u.scope.anyUnread(members) && !slices.Contains(s.addressesOf(n, members), r.Address) {
+		return false
+	}
+	if u.Is != nil {
+		return slices.Equal(r.User, []string{conftext.LiteralUser(u.Conn["user"])}) && slices.Equal(r.Database, []string{conftext.LiteralDatabase(u.Conn["dbname"])})
+	}
+	role := s.Live().Role(unquoteHBA(r.User[0]))
+	return len(r.User) == 1 && len(r.Database) == 1 && r.Database[0] != "replication" && role != nil && role.Login && (role.Replication || role.Superuser)
+}
+
+// letsInUnread tells whether a rule may be for a machine that is to be let in and that
+// could not be read: it may connect from another address than others reach it at.
+func (s *Cluster) letsInUnread(r topology.HBARule) bool {
+	same := func(database string, role *topology.Role) bool {
+		return role != nil && slices.Equal(r.User, []string{conftext.LiteralUser(role.Name)}) && slices.Equal(r.Database, []string{database})
+	}
+	role := s.Cluster.Replication.Role
+	if s.anyUnread(s.Cluster.Members()) && (same("replication", role) || s.FailsOver() && same(pg.Maintenance, role)) {
+		return true
+	}
+	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool {
+		return s.anyUnread(sub.Cluster.Members()) && same(conftext.LiteralDatabase(sub.SourceDatabase()), sub.Role)
+	})
+}
+
+// anyUnread tells whether the machine of one of the nodes could not be read.
+func (s *Cluster) anyUnread(nodes []*topology.Node) bool {
+	return slices.ContainsFunc(nodes, func(n *topology.Node) bool { return s.Found(n).Host == nil })
+}
