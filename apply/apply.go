@@ -33,6 +33,9 @@ type Machine interface {
 type Database interface {
 	// Exec runs statements as one string in one session: one transaction.
 	Exec(ctx context.Context, database, sql string) error
+	// ExecSecret is Exec for statements that hold secrets: the server is to log nothing
+	// of them.
+	ExecSecret(ctx context.Context, database, sql string) error
 	// Query answers rows as text; NULL is "". An error that no waiting mends
 	// (the query itself is wrong) has a method Permanent() bool.
 	Query(ctx context.Context, database, sql string) ([][]string, error)

@@ -46,7 +46,7 @@ func TestAddsNothing(t *testing.T) {
 	}
 	wantLog(t, w,
 		"pg1 exec postgres: CREATE TABLE a ();\nCREATE TABLE b ();",
-		"pg1 exec app: CREATE ROLE app PASSWORD 'SCRAM-SHA-256$of:it''s';",
+		"pg1 exec secret app: CREATE ROLE app PASSWORD 'SCRAM-SHA-256$of:it''s';",
 		"pg1 write /pg_hba.conf 640: # repltool orders: begin\nhost all all all scram-sha-256\n# repltool orders: end\nlocal all all peer\n",
 		"pg1 query postgres: SELECT bad",
 		"pg2 write /passfile 600: *:*:*:app:it's\n",

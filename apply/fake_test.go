@@ -53,6 +53,14 @@ func (m *machine) Exec(ctx context.Context, database, sql string) error {
 	return ctx.Err()
 }
 
+func (m *machine) ExecSecret(ctx context.Context, database, sql string) error {
+	m.log.add("%s exec secret %s: %s", m.name, database, sql)
+	if m.exec != nil {
+		return m.exec(ctx, sql)
+	}
+	return ctx.Err()
+}
+
 func (m *machine) Query(ctx context.Context, database, sql string) ([][]string, error) {
 	m.log.add("%s query %s: %s", m.name, database, sql)
 	if m.query != nil {

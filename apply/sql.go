@@ -14,5 +14,8 @@ func (r *run) sql(ctx context.Context, m Machine, op plan.SQL) error {
 	if err != nil {
 		return err
 	}
+	if len(op.SQL.Secrets) > 0 {
+		return explain(ctx, m.ExecSecret(ctx, op.Database, text))
+	}
 	return explain(ctx, m.Exec(ctx, op.Database, text))
 }

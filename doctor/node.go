@@ -35,6 +35,10 @@ func nodeHealth(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 		bad(plan.Warning, fmt.Sprintf("To fix: write auto into %s on %s.", path.Join(path.Dir(h.Conf.Path), "start.conf"), n.Name),
 			"%s does not start when its machine boots: start.conf says %s", n.Name, c)
 	}
+	if secret := sensitiveLine(s, n); secret != "" && h.Conf.Exists && h.Conf.Mode&0o007 != 0 {
+		bad(plan.Warning, fmt.Sprintf("To fix: chmod o-rwx %s on %s.", h.Conf.Path, n.Name),
+			"%s has the sensitive parameter %s in clear text in %s, which every user of its machine can read (mode %04o)", n.Name, secret, h.Conf.Path, h.Conf.Mode)
+	}
 	if mode := h.Data.Mode; mode&^0o750 != 0 && h.Data.State == facts.DataCluster {
 		bad(plan.Error, fmt.Sprintf("To fix: chmod 0700 %s on %s.", h.DataDir, n.Name),
 			"%s does not start again: its data directory has mode %04o, and PostgreSQL accepts 0700 and 0750", n.Name, mode)
@@ -42,6 +46,16 @@ func nodeHealth(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 	if f.Server != nil {
 		serverHealth(s, n, f, bad)
 	}
+}
+
+// sensitiveLine answers the first sensitive parameter that the topology gives n; "" for none.
+func sensitiveLine(s *cluster.Cluster, n *topology.Node) string {
+	for _, l := range s.GivenLines(n) {
+		if l.Secret.IsSet() {
+			return l.Name
+		}
+	}
+	return ""
 }
 
 func serverHealth(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(plan.Severity, string, string, ...any)) {

@@ -38,8 +38,17 @@ func (s *session) end() {
 
 // Exec runs statements as one string in one session.
 func (n *Node) Exec(ctx context.Context, database, sql string) error {
+	return n.exec(ctx, database, sql, (*postgres.DB).Exec)
+}
+
+// ExecSecret is Exec for statements that hold secrets: the server logs nothing of them.
+func (n *Node) ExecSecret(ctx context.Context, database, sql string) error {
+	return n.exec(ctx, database, sql, (*postgres.DB).ExecSecret)
+}
+
+func (n *Node) exec(ctx context.Context, database, sql string, do func(*postgres.DB, context.Context, string) error) error {
 	return n.with(ctx, database, func(db *postgres.DB) error {
-		err := db.Exec(ctx, sql)
+		err := do(db, ctx, sql)
 		if transient(err) && !db.Usable() && ctx.Err() == nil {
 			err = fmt.Errorf("%w; whether the statement was executed is unknown, and repltool does not repeat it: the next plan shows the "+
 				"result", err)

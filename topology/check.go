@@ -57,6 +57,9 @@ func hostName(text string) string {
 			return fmt.Sprintf("the character %q is not allowed in a host name or address.", r)
 		}
 	}
+	if before, _, zoned := strings.Cut(text, "%"); zoned && !strings.Contains(before, ":") {
+		return "a host name must not include %, which ssh expands: only the zone of an IPv6 address is written with it (fe80::1%eth0)."
+	}
 	if name, port, found := strings.Cut(text, ":"); found && !strings.Contains(port, ":") {
 		return fmt.Sprintf("a host name must not include a port: write %q here, and set the port in its own attribute.", name)
 	}

@@ -69,6 +69,9 @@ func (w *jobWriter) begin() {
 	w.buf, w.begun = append([]byte(nil), rest...), true
 }
 
+// mostLine is what is kept of a line that does not end.
+const mostLine = 64 << 10
+
 // follow tells every whole line of what was not told, and keeps the rest.
 func (w *jobWriter) follow() {
 	log := w.buf
@@ -82,7 +85,9 @@ func (w *jobWriter) follow() {
 	case i >= 0:
 		w.ended, w.at = true, w.at+i
 		w.rest, w.buf = string(log[end+1:]), w.buf[i+len(w.boundary):]
-	case end < 0:
+	case end < 0 && len(w.buf) <= mostLine:
+	case end < 0: // what comes later tells enough
+		w.keep(len(w.buf) - len(w.boundary))
 	case bytes.HasPrefix(w.boundary, log[end:]): // the line's end may be the boundary's beginning
 		w.keep(end)
 	default:

@@ -216,6 +216,9 @@ type lockOutput struct {
 func (o *lockOutput) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.buf.Len()+len(b) > mostLine {
+		return 0, ErrTooMuch
+	}
 	o.buf.Write(b)
 	for o.next() {
 	}

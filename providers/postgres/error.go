@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/repltool/repltool/facts"
 )
@@ -32,7 +33,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // HintText answers the HINT that the server gave, or "".
 func (e *Error) HintText() string {
 	if pg := serverError(e.Err); pg != nil {
-		return pg.Hint
+		return short(pg.Hint)
 	}
 	return ""
 }
@@ -107,9 +108,11 @@ func cause(err error) string {
 	pg := serverError(err)
 	switch {
 	case pg != nil && pg.Detail != "":
-		return fmt.Sprintf("%s (SQLSTATE %s): %s", pg.Message, pg.Code, strings.ReplaceAll(pg.Detail, "\n", "; "))
+		return fmt.Sprintf("%s (SQLSTATE %s): %s", short(pg.Message), pg.Code, strings.ReplaceAll(short(pg.Detail), "\n", "; "))
 	case pg != nil:
-		return fmt.Sprintf("%s (SQLSTATE %s)", pg.Message, pg.Code)
+		return fmt.Sprintf("%s (SQLSTATE %s)", short(pg.Message), pg.Code)
+	case foreignBytes(err):
+		return "what came over the connection is not PostgreSQL's protocol: the login shell there, or a program that it starts, prints into the session"
 	case errors.As(err, &errno):
 		return errno.Error()
 	case errors.Is(err, fs.ErrNotExist):
@@ -120,6 +123,22 @@ func cause(err error) string {
 		return connect.Unwrap().Error()
 	}
 	return err.Error()
+}
+
+// mostText is what is shown of one text of a server's: an error may quote a whole value.
+const mostText = 1000
+
+func short(text string) string {
+	if len(text) <= mostText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:mostText], "") + fmt.Sprintf(" … (%d bytes in all)", len(text))
+}
+
+// foreignBytes tells of an answer that is no message of the protocol.
+func foreignBytes(err error) bool {
+	var tooLong *pgproto3.ExceededMaxBodyLenErr
+	return errors.As(err, &tooLong) || strings.Contains(err.Error(), "invalid body length") || strings.Contains(err.Error(), "unknown message type")
 }
 
 // classify tells what a server's refusal means for a reading (PostgreSQL docs,

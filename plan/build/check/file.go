@@ -2,6 +2,8 @@ package check
 
 import (
 	"cmp"
+	"fmt"
+	"strings"
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
@@ -27,8 +29,8 @@ func checkFiles(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.
 	for _, fs := range f.Server.FileSettings {
 		if fs.Error != "" && !cluster.WaitsForRestart(f.Server, fs) && !(fs.File == f.Host.Conf.Path && block.Has(fs.Line)) {
 			out.Finding(s.NodeAddress(n), s.RangeOf(n), "The server's files have an error",
-				"%s: %s, line %d: %s: %s. As long as it is there the server takes no change on reload and does not start again. Mend that line first.",
-				n.Name, fs.File, fs.Line, fs.Name, fs.Error)
+				"%s: %s. As long as it is there the server takes no change on reload and does not start again. Fix it first.",
+				n.Name, settingError(fs))
 		}
 	}
 	block = s.HbaBlock(f.Host)
@@ -39,6 +41,21 @@ func checkFiles(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.
 				n.Name, cmp.Or(r.File, f.Host.HBA.Path), r.Line, r.Error)
 		}
 	}
+}
+
+// settingError is an error of the server's files, with what the server says of its place:
+// of an include that it cannot open, only the text.
+func settingError(fs facts.FileSetting) string {
+	var parts []string
+	if fs.File != "" && fs.Line > 0 {
+		parts = append(parts, fmt.Sprintf("%s, line %d", fs.File, fs.Line))
+	} else if fs.File != "" {
+		parts = append(parts, fs.File)
+	}
+	if fs.Name != "" {
+		parts = append(parts, fs.Name)
+	}
+	return strings.Join(append(parts, fs.Error), ": ")
 }
 
 // checkLocked refuses, before the first change anywhere, to write a file that cannot be

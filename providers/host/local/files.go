@@ -5,10 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/repltool/repltool/providers/host"
 )
 
 // ReadFile reads a file. The caller who is root reads what the OS user may not;
@@ -17,11 +20,32 @@ func (c *conn) ReadFile(ctx context.Context, path string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	text, err := os.ReadFile(path)
+	text, err := readRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.node, err)
 	}
 	return text, nil
+}
+
+// readRegular reads a regular file that fits into memory: nothing ends a wait for a FIFO.
+func readRegular(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read %s: not a regular file", path)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, host.MostOutput+1))
+	if len(text) > host.MostOutput {
+		return nil, fmt.Errorf("read %s: %w", path, host.ErrTooMuch)
+	}
+	return text, err
 }
 
 // WriteFile writes beside, syncs and renames.

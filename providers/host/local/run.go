@@ -1,7 +1,6 @@
 package local
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,9 +19,13 @@ const cancelGrace = 2 * time.Second
 
 // Run runs a command to its end.
 func (c *conn) Run(ctx context.Context, cmd host.Command) ([]byte, error) {
-	var out, stderr bytes.Buffer
+	ctx, tooMuch := context.WithCancelCause(ctx)
+	defer tooMuch(nil)
+	var out host.Output
+	var stderr host.Tail
+	began := time.Now()
 	x := c.command(ctx, cmd)
-	x.Stdout, x.Stderr = &out, &stderr
+	x.Stdout, x.Stderr = &bounded{&out, tooMuch}, &stderr
 	if cmd.Stdout != nil {
 		x.Stdout = cmd.Stdout
 	}
@@ -35,9 +38,32 @@ func (c *conn) Run(ctx context.Context, cmd host.Command) ([]byte, error) {
 		err = nil // a child that was left behind holds the output open
 	}
 	if ctx.Err() != nil && err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", c.node, cmd.Argv[0], context.Cause(ctx))
+		return nil, fmt.Errorf("%s: %s: %w", c.node, cmd.Argv[0], cause(ctx, began))
 	}
 	return out.Bytes(), c.verdict(cmd, err, stderr.String())
+}
+
+// bounded ends a program that prints more than is kept.
+type bounded struct {
+	out     *host.Output
+	tooMuch context.CancelCauseFunc
+}
+
+func (b *bounded) Write(text []byte) (int, error) {
+	n, err := b.out.Write(text)
+	if err != nil {
+		b.tooMuch(fmt.Errorf("its output: %w", err))
+	}
+	return n, err
+}
+
+// cause tells why a program was ended.
+func cause(ctx context.Context, began time.Time) error {
+	why := context.Cause(ctx)
+	if why == context.DeadlineExceeded {
+		return host.NoAnswer{After: time.Since(began)}
+	}
+	return why
 }
 
 // feed hands the program its input over a pipe of our own: exec would wait for the

@@ -90,7 +90,10 @@ func (c *conn) ReadFile(ctx context.Context, path string) ([]byte, error) {
 			return err
 		}
 		defer f.Close()
-		text, err = io.ReadAll(f)
+		text, err = io.ReadAll(io.LimitReader(f, host.MostOutput+1))
+		if len(text) > host.MostOutput {
+			err = host.ErrTooMuch
+		}
 		return err
 	})
 	if errors.Is(err, errNoSFTP) {
@@ -137,7 +140,7 @@ func (c *conn) fileError(op, path string, err error) error {
 // WriteFile writes beside, syncs and renames.
 func (c *conn) WriteFile(ctx context.Context, path string, content []byte, mode uint32) error {
 	err := c.withSFTP(ctx, func(s *sftp.Client) error { return writeBySFTP(s, path, content, os.FileMode(mode).Perm()) })
-	if errors.Is(err, errNoSFTP) {
+	if errors.Is(err, errNoSFTP) || noReason(err) {
 		return c.writeByCat(ctx, path, content, mode)
 	}
 	if err != nil {
@@ -145,6 +148,13 @@ func (c *conn) WriteFile(ctx context.Context, path string, content []byte, mode 
 	}
 	c.syncDir(ctx, path)
 	return nil
+}
+
+// noReason tells of an error for which SFTP has no code of its own, such as a full disk:
+// the machine's own programs say what it is.
+func noReason(err error) bool {
+	var status *sftp.StatusError
+	return errors.As(err, &status) && status.FxCode() == sftp.ErrSSHFxFailure
 }
 
 // syncDir makes the rename last. SFTP cannot open a directory; a machine whose

@@ -3,9 +3,9 @@ package ssh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,7 +21,7 @@ type process struct {
 	root   bool
 	argv   []string
 
-	stderr     tail
+	stderr     host.Tail
 	stderrDone chan struct{}
 	moved      atomic.Int64 // bytes that came in
 	marks      atomic.Int32 // marks seen
@@ -98,11 +98,14 @@ func (c *conn) noPrivilege(root bool, stderr string, code int) error {
 		user = "root"
 	}
 	text := host.LastLines(stderr, 3)
-	if text == "" {
-		text = "the login shell exited without output"
+	silent := text == ""
+	if silent {
+		text = fmt.Sprintf("the login shell exited with status %d before it ran the command, without output", code)
 	}
 	e := &host.Error{Kind: facts.NoPrivilege, Node: c.node, Op: "ssh: " + c.target.login() + ": become " + user, Err: errors.New(text)}
 	switch {
+	case silent && code != 127:
+		e.Hint = "Check what the login's start-up files (.bashrc, .profile) do in a session without a terminal:\n  ssh " + c.target.login() + " true"
 	case c.become == becomeDirect && !root:
 		e.Op = "ssh: " + c.target.login() + ": run a command"
 		e.Hint = "The user must have a login shell. To check: ssh " + c.target.login() + " true"
@@ -126,28 +129,4 @@ func (c *counter) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
 	c.n.Add(int64(n))
 	return n, err
-}
-
-// tail keeps the last bytes that were written to it.
-type tail struct {
-	mu  sync.Mutex
-	buf []byte
-}
-
-const tailSize = 8 << 10
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf = append(t.buf, b...)
-	if len(t.buf) > 2*tailSize {
-		t.buf = append([]byte(nil), t.buf[len(t.buf)-tailSize:]...)
-	}
-	return len(b), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.buf)
 }

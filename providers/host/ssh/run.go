@@ -1,7 +1,6 @@
 package ssh
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +27,7 @@ func (c *conn) Run(ctx context.Context, cmd host.Command) ([]byte, error) {
 		go p.feed(cmd.Stdin)
 	}
 	began := time.Now()
-	var out limitedBuffer
+	var out host.Output
 	to := cmd.Stdout
 	if to == nil {
 		to = &out
@@ -38,7 +37,7 @@ func (c *conn) Run(ctx context.Context, cmd host.Command) ([]byte, error) {
 	var writeErr error
 	go func() {
 		defer close(read)
-		if _, writeErr = io.Copy(kept, p.stdout); errors.Is(writeErr, errTooMuch) {
+		if _, writeErr = io.Copy(kept, p.stdout); errors.Is(writeErr, host.ErrTooMuch) {
 			p.session.end() // it would wait for a reader for good
 		}
 	}()
@@ -52,14 +51,14 @@ func (c *conn) Run(ctx context.Context, cmd host.Command) ([]byte, error) {
 	}
 	select {
 	case <-read:
-		if writeErr != nil && (err == nil || errors.Is(writeErr, errTooMuch)) {
+		if writeErr != nil && (err == nil || errors.Is(writeErr, host.ErrTooMuch)) {
 			err = fmt.Errorf("%s: output of %s: %w", c.node, cmd.Argv[0], writeErr)
 		}
-		return out.buf.Bytes(), err
+		return out.Bytes(), err
 	default: // a child that was left behind holds the output open
 		p.end()
 		<-read
-		return out.buf.Bytes(), err
+		return out.Bytes(), err
 	}
 }
 
@@ -87,32 +86,10 @@ func (p *process) cancel(ctx context.Context, after time.Duration, watched bool,
 	}
 	cause := context.Cause(ctx)
 	if cause == context.DeadlineExceeded {
-		cause = errNoAnswer{after: after, shell: p.marks.Load() == 0}
+		cause = host.NoAnswer{After: after, Shell: p.marks.Load() == 0}
 	}
 	return fmt.Errorf("%s: %s: %w", p.conn.node, p.argv[0], cause)
 }
-
-// errNoAnswer is a program that did not end in time.
-type errNoAnswer struct {
-	after time.Duration
-	shell bool // the program did not begin: the login shell did not come to it
-}
-
-func (e errNoAnswer) Error() string {
-	text := "no answer in " + e.after.Round(time.Second).String()
-	if e.shell {
-		text += "; the login shell may be waiting for input, or printing without end"
-	}
-	return text
-}
-
-// Is makes it a context.DeadlineExceeded.
-func (errNoAnswer) Is(target error) bool { return target == context.DeadlineExceeded }
-
-// mostOutput is what a program may write where its output is kept in memory.
-const mostOutput = 64 << 20
-
-var errTooMuch = fmt.Errorf("more than %d MB, the maximum that repltool reads; it may print without end", mostOutput>>20)
 
 // gate hands on what is written until it is shut.
 type gate struct {
@@ -134,16 +111,6 @@ func (g *gate) shut() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
-}
-
-// limitedBuffer is a buffer that holds no more.
-type limitedBuffer struct{ buf bytes.Buffer }
-
-func (b *limitedBuffer) Write(text []byte) (int, error) {
-	if b.buf.Len()+len(text) > mostOutput {
-		return 0, errTooMuch
-	}
-	return b.buf.Write(text)
 }
 
 // named puts the node before an error that does not tell it.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -90,6 +91,36 @@ func TestRunEndless(t *testing.T) {
 	c := startSSHD(t, []string{"ed25519"}).mustDial()
 	if _, err := c.Run(t.Context(), host.Command{Argv: []string{"yes"}}); err == nil || !strings.Contains(err.Error(), "more than 64 MB") {
 		t.Errorf("yes: %v", err)
+	}
+}
+
+// A login whose start-up files end the shell is told from one that may not use sudo.
+func TestRunShellEnds(t *testing.T) {
+	c := startSSHD(t, []string{"ed25519"}, "ForceCommand exit 5").mustDial()
+	_, err := c.Run(t.Context(), host.Command{Argv: []string{"true"}})
+	told := host.ReadError(err)
+	if told == nil || !strings.Contains(told.Text, "exited with status 5 before it ran the command") || !strings.Contains(told.Hint, "start-up files") {
+		t.Errorf("%+v", told)
+	}
+}
+
+// A write to a full disk, for which SFTP has no word, says why it failed.
+func TestWriteFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Unmount(dir, 0)
+	c := startSSHD(t, []string{"ed25519"}).mustDial()
+	if err := c.WriteFile(t.Context(), dir+"/f", []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := c.WriteFile(t.Context(), dir+"/f", make([]byte, 1<<20), 0o600)
+	if err == nil || !strings.Contains(err.Error(), "No space left on device") || strings.Contains(err.Error(), "SSH_FX") {
+		t.Errorf("%v", err)
+	}
+	if text, err := c.ReadFile(t.Context(), dir+"/f"); string(text) != "old" {
+		t.Errorf("the file holds %q, %v", text, err)
 	}
 }
 
