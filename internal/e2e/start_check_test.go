@@ -43,6 +43,26 @@ func TestPendingRestart(t *testing.T) {
 	}
 	w.settled()
 
+	// A reload that only the log would refuse is refused before it is written.
+	w.exec(1, "sh", "-c", "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x -days 9 -keyout /tmp/other.key -out /tmp/other.pem && echo x >/tmp/none.pem && chown postgres /tmp/other.* && chmod 600 /tmp/other.key")
+	pair := func(cert, key string) string {
+		return "  parameters = {\n    max_connections = 95\n    ssl_cert_file   = \"" + cert + "\"\n    ssl_key_file    = \"" + key + "\"\n  }\n"
+	}
+	snakeoil := w.sql(1, "SHOW ssl_key_file")
+	for files, says := range map[string]string{pair("/tmp/other.pem", snakeoil): "is not the key of", pair("/tmp/none.pem", "/tmp/other.key"): "is no certificate"} {
+		w.topology(files)
+		w.says(w.must(1, "apply", "-auto-approve"), says)
+	}
+	if got := w.exec(1, "sh", "-c", "grep -c '/tmp/' /etc/postgresql/15/main/postgresql.conf || true"); strings.TrimSpace(got) != "0" {
+		t.Errorf("refused files are in postgresql.conf: %s lines", got)
+	}
+	w.topology(pair("/tmp/other.pem", "/tmp/other.key"))
+	w.must(0, "apply", "-auto-approve")
+	w.settled()
+	if out := w.exec(1, "sh", "-c", "echo | openssl s_client -starttls postgres -connect 127.0.0.1:5432 2>/dev/null | openssl x509 -noout -subject"); !strings.Contains(out, "CN = x") {
+		t.Errorf("the server shows another certificate: %s", out)
+	}
+
 	// PostgreSQL 15 says nothing of why: the row is all NULLs.
 	w.topology(`  parameters = { max_connections = 95 }
   hba {
@@ -54,7 +74,7 @@ func TestPendingRestart(t *testing.T) {
     options = { radiusservers = "no.such.host.invalid", radiussecrets = "x" }
   }
 `)
-	w.says(w.must(1, "apply", "-auto-approve"), "the server refuses it")
+	w.says(w.must(1, "apply", "-auto-approve"), "rejected by the server")
 	if rules := w.sql(1, "SELECT count(*) FROM pg_hba_file_rules WHERE type IS NULL"); rules != "0" {
 		t.Errorf("the refused rule is still in the file: %s", rules)
 	}

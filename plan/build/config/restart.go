@@ -102,6 +102,7 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft.Dr
 		d.Reason = c.reason()
 	}
 	c.awaitLowered(d, restarting)
+	c.checkSSL(d)
 	if c.write {
 		d.Step(n, "write the block", draft.ConfFile(s, n, c.lines, c.found.Host.Conf.Text))
 	}
@@ -136,6 +137,21 @@ func (c *paramChange) reason() string {
 		return "the block was edited or moved; no value changes"
 	default:
 		return "the server has not taken the file's values yet"
+	}
+}
+
+// checkSSL adds the check of a start to a reload that changes certificates or keys, before
+// the values are written: of files that a reload does not accept only the server's log says
+// so, and the next start fails over them ("SSL configuration was not reloaded").
+func (c *paramChange) checkSSL(d *draft.Draft) {
+	var options []string
+	for _, l := range c.lines {
+		if strings.HasPrefix(l.Name, "ssl") && cluster.Differs(c.diffs, l.Name) && !l.Secret.IsSet() {
+			options = append(options, "-c", l.Name+"="+l.Value)
+		}
+	}
+	if len(options) > 0 && !c.restart {
+		draft.CheckStart(c.scope, d, c.node, options...)
 	}
 }
 

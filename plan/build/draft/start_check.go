@@ -25,8 +25,9 @@ var filesInOrder = "SELECT CASE WHEN EXISTS (" + HbaErrors + ")\n  OR EXISTS (" 
 	"  concat_ws('; ', (SELECT string_agg(concat_ws(' ', 'pg_hba.conf line', line_number, reason), '; ') FROM (" + HbaErrors + ") h),\n" +
 	"  (SELECT string_agg(concat_ws(' ', sourcefile, 'line', sourceline, name, error), '; ') FROM (" + ConfErrors + ") c))"
 
-// CheckStart adds the steps that stop the change while the server still runs.
-func CheckStart(s *cluster.Cluster, d *Draft, n *topology.Node) {
+// CheckStart adds the steps that stop the change while the server still runs; options are
+// for its program, beside those that it is started with.
+func CheckStart(s *cluster.Cluster, d *Draft, n *topology.Node, options ...string) {
 	f := s.Found(n)
 	d.Wait(n, "no errors in the files of "+n.Name, filesInOrder, SettleTimeout)
 	argv := []string{"sh", "-c", StartCheck, "sh", cluster.Binary(f.Host, "postgres"), f.Host.DataDir, "-D", f.Host.DataDir, "-c", "config_file=" + f.Host.Conf.Path}
@@ -37,7 +38,7 @@ func CheckStart(s *cluster.Cluster, d *Draft, n *topology.Node) {
 		}
 	}
 	d.Step(n, "verify that "+n.Name+" would start again", plan.Command{
-		Argv: argv, Timeout: SettleTimeout,
+		Argv: append(argv, options...), Timeout: SettleTimeout,
 		Remedy: n.Name + " still runs: it was not restarted. Fix the value that is named, in the topology or in the server's files, and apply again.",
 	})
 }

@@ -21,8 +21,16 @@ if [ "$(get ssl "$@")" = on ]; then
     f=$(get $n "$@")
     case $f in '') continue ;; /*) ;; *) f=$dir/$f ;; esac
     [ -f "$f" ] && [ -r "$f" ] || no "$n: $f cannot be read"
-    [ $n != ssl_key_file ] || mode=$(stat -L -c %a -- "$f") owner=$(stat -L -c %u -- "$f")
+    [ $n != ssl_cert_file ] || cert=$f
+    [ $n != ssl_key_file ] || key=$f mode=$(stat -L -c %a -- "$f") owner=$(stat -L -c %u -- "$f")
   done
+  if command -v openssl >/dev/null; then
+    of=$(openssl x509 -noout -pubkey -in "$cert" 2>&1) || no "ssl_cert_file: $cert is no certificate: $of"
+    if ! grep -q ENCRYPTED "$key"; then
+      is=$(openssl pkey -pubout -in "$key" 2>&1) || no "ssl_key_file: $key is no key: $is"
+      [ "$of" = "$is" ] || no "ssl_key_file: $key is not the key of ssl_cert_file $cert"
+    fi
+  fi
   [ $((0$mode & 077)) = 0 ] || { [ "$owner" = 0 ] && [ $((0$mode & 037)) = 0 ]; } || no "ssl_key_file has mode $mode, and must not be accessible to group or others"
 fi
 need=$(($(get shared_buffers "$@") * $(get block_size "$@") / 1024))
