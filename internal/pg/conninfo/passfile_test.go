@@ -1,6 +1,9 @@
 package conninfo
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestPassfile(t *testing.T) {
 	const text = "# a comment\nshort:line\n10.0.0.2:*:*:replicator:other\n*:5433:*:*:by port\r\n" +
@@ -20,4 +23,34 @@ func TestPassfile(t *testing.T) {
 	if got, found := Passfile("*:*:*:x:y", "h", "1", "d", "u"); found {
 		t.Errorf("found %q", got)
 	}
+}
+
+// FuzzPassfile: a line that is written for a connection is found by it, whatever lines stand
+// around it that are not for it, and no text breaks the reader.
+func FuzzPassfile(f *testing.F) {
+	f.Add("# c\n*:1:*:x:y\n", "h", "d", "u", "p")
+	f.Add(`a\:b:*:*:*:x\`, "::1", `d\`, "*", "p:q")
+	f.Add("\\\n:::::\r\n", "", "", "", "")
+	f.Fuzz(func(t *testing.T, around, host, database, user, password string) {
+		for _, l := range PassLines(around) {
+			if !l.Overlaps(l) {
+				t.Errorf("%q does not overlap with itself", l.Where)
+			}
+			if again := PassLines(l.Where + ":" + PassField(l.Password)); !strings.HasPrefix(l.Where, "#") && (len(again) != 1 || again[0].Where != l.Where || again[0].Password != l.Password) {
+				t.Errorf("%+v is written and read as %+v", l, again)
+			}
+		}
+		where := strings.Join([]string{PassField(host), "*", PassField(database), PassField(user)}, ":")
+		line := where + ":" + PassField(password)
+		if strings.ContainsAny(line, "\r\n\x00") || strings.HasPrefix(line, "#") {
+			return
+		}
+		if _, found := Passfile(around, host, "5432", database, user); found {
+			return
+		}
+		text := around + "\n" + line + "\n" + around
+		if got, found := Passfile(text, host, "5432", database, user); !found || got != password {
+			t.Errorf("%q: found %t, %q, want %q", text, found, got, password)
+		}
+	})
 }

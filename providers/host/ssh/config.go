@@ -229,16 +229,16 @@ func (s settings) setLogin(t *target) error {
 		t.user = localUser()
 	}
 	if p := s.first("port"); t.port == 0 && p != "" {
-		n, err := strconv.Atoi(p)
-		if err != nil {
-			return fmt.Errorf("port %q: %w", p, err)
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || n == 0 {
+			return fmt.Errorf("port %q is not a port", p)
 		}
-		t.port = n
+		t.port = int(n)
 	}
 	if t.port == 0 {
 		t.port = 22
 	}
-	if n, err := strconv.Atoi(s.first("connecttimeout")); err == nil && n > 0 {
+	if n, err := strconv.ParseUint(s.first("connecttimeout"), 10, 31); err == nil && n > 0 {
 		t.timeout = time.Duration(n) * time.Second
 	}
 	return nil
