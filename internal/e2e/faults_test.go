@@ -239,12 +239,22 @@ func (s *striker) stage(name, inMain, beside, replace string) {
 	s.applies, s.strikes, s.struck = 0, 0, map[string]bool{}
 	for s.apply(w.replacing(replace)) {
 	}
+	w.connected()
 	w.settled()
 	rows := "- | - | -"
 	if writer != nil {
 		rows = writer.stop()
 	}
 	w.t.Logf("| %s | %s | %d | %d | %s |", name, s.walk, s.strikes, s.applies, rows)
+}
+
+// connected waits until each standby has found that its upstream is another boot: a receiver
+// gives up after wal_receiver_timeout, a minute.
+func (w *world) connected() {
+	w.t.Helper()
+	for deadline := time.Now().Add(3 * time.Minute); w.run("drift").code != 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Second)
+	}
 }
 
 // replacing asks for the replacement as long as the old directory is in its place.
