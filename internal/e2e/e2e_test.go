@@ -189,29 +189,6 @@ func (w *world) eventually(word string, args ...string) {
 // host answers pg1's host for 1.
 func (w *world) host(i int) *lab.Host { return w.lab.Hosts[i-1] }
 
-// sql asks the server itself.
-func (w *world) sql(i int, query string) string {
-	w.t.Helper()
-	out, err := w.host(i).SQL(w.t.Context(), query)
-	if err != nil {
-		w.t.Fatalf("pg%d: %s: %v", i, query, err)
-	}
-	return strings.TrimSpace(out)
-}
-
-// expect asks the server until the answer is that, for at most a minute: a loaded machine
-// takes its time.
-func (w *world) expect(i int, query, want string) {
-	w.t.Helper()
-	var got string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if got = w.sql(i, query); got == want {
-			return
-		}
-	}
-	w.t.Errorf("pg%d: %s\n got %q\nwant %q", i, query, got, want)
-}
-
 // exec runs a command in a host as root.
 func (w *world) exec(i int, argv ...string) string {
 	w.t.Helper()

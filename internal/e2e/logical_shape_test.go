@@ -4,38 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/repltool/repltool/internal/lab"
 )
-
-// server is one of several servers on the lab's hosts: host 1, port 5433, database shop.
-type server struct {
-	host, port int
-	database   string
-}
-
-// ask asks a server.
-func (w *world) ask(s server, query string) string {
-	w.t.Helper()
-	out, err := w.host(s.host).SQLOn(w.t.Context(), s.port, s.database, query)
-	if err != nil {
-		w.t.Fatalf("%v: %s: %v", s, query, err)
-	}
-	return strings.TrimSpace(out)
-}
-
-// reaches asks until the answer is that, for at most a minute.
-func (w *world) reaches(s server, query, want string) {
-	w.t.Helper()
-	var got string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if got = w.ask(s, query); got == want {
-			return
-		}
-	}
-	w.t.Errorf("%v: %s\n got %q\nwant %q", s, query, got, want)
-}
 
 // shapes is a hub of three nodes and three regions of one each, two servers on a host.
 const shapes = `variable "password" {

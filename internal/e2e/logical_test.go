@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/repltool/repltool/internal/lab"
 )
@@ -55,29 +54,6 @@ cluster "warehouse" {
   database "dw" {}
 }
 `, one.Name, one.Addr, two.Name, two.Addr)+extra)
-}
-
-// in asks a server in one database.
-func (w *world) in(i int, database, query string) string {
-	w.t.Helper()
-	out, err := w.host(i).SQLOn(w.t.Context(), 5432, database, query)
-	if err != nil {
-		w.t.Fatalf("host %d, %s: %s: %v", i, database, query, err)
-	}
-	return strings.TrimSpace(out)
-}
-
-// expectIn asks until the answer is that, for at most a minute.
-func (w *world) expectIn(i int, database, query, want string) {
-	w.t.Helper()
-	var got string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		if got = w.in(i, database, query); got == want {
-			return
-		}
-	}
-	log := w.exec(i, "sh", "-c", "tail -qn 30 /var/log/postgresql/*.log")
-	w.t.Errorf("host %d, %s: %s\n got %q\nwant %q\nits log ends with\n%s", i, database, query, got, want, log)
 }
 
 const shopTables = `CREATE TABLE customers (id bigint PRIMARY KEY, name text);

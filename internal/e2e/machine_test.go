@@ -74,18 +74,18 @@ cluster "bare" {
 	w.settled()
 
 	for port, dir := range map[int]string{5432: "/var/lib/postgresql/15/main", 5433: "/var/lib/postgresql/15/pg2", 5440: "/srv/pg/b1", 5441: "/srv/pg/b2"} {
-		if got := w.on(port, "SHOW data_directory"); got != dir {
+		if got := w.at(1, port, "postgres", "SHOW data_directory"); got != dir {
 			t.Errorf("port %d: %s, want %s", port, got, dir)
 		}
 	}
 	for port, want := range map[int]string{5432: "pg2 streaming", 5440: "b2 streaming"} {
-		if got := w.on(port, "SELECT application_name || ' ' || state FROM pg_stat_replication"); got != want {
+		if got := w.at(1, port, "postgres", "SELECT application_name || ' ' || state FROM pg_stat_replication"); got != want {
 			t.Errorf("port %d: %s, want %s", port, got, want)
 		}
 	}
-	w.on(5433, "ALTER SYSTEM SET work_mem = '99MB'") // nobody wants it otherwise
-	w.on(5441, "ALTER SYSTEM SET shared_buffers = '17MB'")
-	w.on(5441, "SELECT pg_reload_conf()")
+	w.at(1, 5433, "postgres", "ALTER SYSTEM SET work_mem = '99MB'") // nobody wants it otherwise
+	w.at(1, 5441, "postgres", "ALTER SYSTEM SET shared_buffers = '17MB'")
+	w.at(1, 5441, "postgres", "SELECT pg_reload_conf()")
 	w.exec(1, "pg_ctlcluster", "15", "pg2", "stop")
 	r := w.must(2, "drift")
 	w.says(r, "cluster.main.node.pg2", "is down", "cluster.bare.node.b2.parameters")
@@ -128,14 +128,4 @@ func (w *world) otherNames(text string) {
 		"node.pg1", "node.pg2", "port 5432")
 	w.write("main.hcl", text)
 	w.settled()
-}
-
-// on asks the server on that port of pg1's host.
-func (w *world) on(port int, query string) string {
-	w.t.Helper()
-	out, err := w.host(1).SQLOn(w.t.Context(), port, "postgres", query)
-	if err != nil {
-		w.t.Fatalf("port %d: %s: %v", port, query, err)
-	}
-	return strings.TrimSpace(out)
 }

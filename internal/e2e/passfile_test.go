@@ -33,7 +33,7 @@ func TestTwoTopologies(t *testing.T) {
 	w.exec(1, "pg_ctlcluster", "--skip-systemctl-redirect", "15", "main", "restart", "--mode", "fast")
 	for _, name := range []string{"a", "b"} {
 		w.at(1, 5432, "shop"+name, "INSERT INTO "+name+" VALUES (1)")
-		w.untilAt(2, portOfTopology(name), "dw", "SELECT id FROM "+name, "1")
+		w.reaches(server{2, portOfTopology(name), "dw"}, "SELECT id FROM "+name, "1")
 	}
 
 	// One is renamed: its lines move to the file of the new name.
@@ -49,7 +49,7 @@ func TestTwoTopologies(t *testing.T) {
 		t.Errorf("a's old password file has other lines than those of b:\n%s", strings.ReplaceAll(text, canary, "…"))
 	}
 	w.at(1, 5432, "shopa", "INSERT INTO a VALUES (3)")
-	w.untilAt(2, portOfTopology("a"), "dw", "SELECT max(id) FROM a", "3")
+	w.reaches(server{2, portOfTopology("a"), "dw"}, "SELECT max(id) FROM a", "3")
 
 	// One leaves: its lines go, the other one's stay.
 	renamed(false)
@@ -61,7 +61,7 @@ func TestTwoTopologies(t *testing.T) {
 	}
 	w.exec(1, "pg_ctlcluster", "--skip-systemctl-redirect", "15", "main", "restart", "--mode", "fast")
 	w.at(1, 5432, "shopb", "INSERT INTO b VALUES (2)")
-	w.untilAt(2, portOfTopology("b"), "dw", "SELECT max(id) FROM b", "2")
+	w.reaches(server{2, portOfTopology("b"), "dw"}, "SELECT max(id) FROM b", "2")
 	w.second("b", false)
 	w.must(0, "apply", "-auto-approve", "-allow=drop")
 	w.settled()

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/repltool/repltool/internal/lab"
 )
@@ -122,34 +121,9 @@ func (w *world) follow(pg1, pg2, n int) {
 		w.t.Errorf("commits wait for %q", got)
 	}
 	w.at(1, pg1, "shop", "INSERT INTO t VALUES ("+fmt.Sprint(n)+")")
-	w.untilAt(1, pg1, "postgres", "SELECT application_name || ' ' || state || ' ' || sync_state FROM pg_stat_replication WHERE application_name = 'pg2'", "pg2 streaming quorum")
-	w.untilAt(2, pg2, "shop", "SELECT id FROM t WHERE id = "+fmt.Sprint(n), fmt.Sprint(n))
-	w.untilAt(3, 5432, "dw", "SELECT id FROM t WHERE id = "+fmt.Sprint(n), fmt.Sprint(n))
-}
-
-// at asks the server on that port, one statement after the other.
-func (w *world) at(i, port int, database string, statements ...string) string {
-	w.t.Helper()
-	out := ""
-	for _, sql := range statements {
-		var err error
-		if out, err = w.host(i).SQLOn(w.t.Context(), port, database, sql); err != nil {
-			w.t.Fatalf("host%d, port %d: %s: %v", i, port, sql, err)
-		}
-	}
-	return strings.TrimSpace(out)
-}
-
-// untilAt asks until the answer is that, for at most twenty seconds.
-func (w *world) untilAt(i, port int, database, query, want string) {
-	w.t.Helper()
-	got := ""
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if got = w.at(i, port, database, query); got == want {
-			return
-		}
-	}
-	w.t.Errorf("host%d, port %d: %s\n got %q\nwant %q", i, port, query, got, want)
+	w.reaches(server{1, pg1, "postgres"}, "SELECT application_name || ' ' || state || ' ' || sync_state FROM pg_stat_replication WHERE application_name = 'pg2'", "pg2 streaming quorum")
+	w.reaches(server{2, pg2, "shop"}, "SELECT id FROM t WHERE id = "+fmt.Sprint(n), fmt.Sprint(n))
+	w.reaches(server{3, 5432, "dw"}, "SELECT id FROM t WHERE id = "+fmt.Sprint(n), fmt.Sprint(n))
 }
 
 // killedAt runs an apply, and kills it once it has said that.
