@@ -12,11 +12,16 @@ import (
 // entryIndent is that of what stands below an entry's address.
 const entryIndent = "      "
 
-// change writes one entry of a wave.
-func (v *planView) change(c plan.Change, wave []plan.Change) {
+// entry writes the line of a change.
+func (v *planView) entry(c plan.Change) {
 	symbol := c.Action.Symbol()
 	address, impact := Clean(c.Address), Clean(impactText(c))
 	v.right("  "+v.symbol(c.Action)+" "+v.bold(address), "  "+symbol+" "+address, v.impact(c.Impact, impact), impact)
+}
+
+// change writes one entry of a wave.
+func (v *planView) change(c plan.Change, wave []plan.Change) {
+	v.entry(c)
 	if c.Reason != "" {
 		v.flow(entryIndent, v.dim(Clean(c.Reason)))
 	}
@@ -83,19 +88,35 @@ func (v *planView) attributes(attributes []plan.Attribute) {
 		name, value = max(name, lipgloss.Width(Clean(a.Name))), max(value, lipgloss.Width(values(a)))
 	}
 	value = min(value, v.width()-name-24) // a long value moves only its own note
-	for _, a := range attributes {
-		label, text := Clean(a.Name), values(a)
-		line := pad(label, name) + "  " + text
-		noted := pad(label, name) + "  " + pad(text, value) + "  " + Clean(a.Note)
-		switch {
-		case a.Note == "":
-			v.line(entryIndent, v.attributeSymbol(a), " ", line)
-		case v.Width > 0 && len(entryIndent)+2+lipgloss.Width(noted) > v.Width:
-			v.line(entryIndent, v.attributeSymbol(a), " ", line)
-			v.flow(entryIndent+"    ", v.dim(Clean(a.Note)))
-		default:
-			v.line(entryIndent, v.attributeSymbol(a), " ", pad(label, name), "  ", pad(text, value), "  ", v.dim(Clean(a.Note)))
+	for rest := attributes; len(rest) > 0; {
+		n := v.alikeAttributes(rest)
+		shown := n
+		if n > mostAlike {
+			shown = firstAlike
 		}
+		for _, a := range rest[:shown] {
+			v.attribute(a, name, value)
+		}
+		if shown < n {
+			v.more(entryIndent, n-shown, rest[shown].Name, rest[n-1].Name)
+		}
+		rest = rest[n:]
+	}
+}
+
+// attribute writes one of them, its name and values as wide as those of the others.
+func (v *planView) attribute(a plan.Attribute, name, value int) {
+	label, text := Clean(a.Name), values(a)
+	line := pad(label, name) + "  " + text
+	noted := pad(label, name) + "  " + pad(text, value) + "  " + Clean(a.Note)
+	switch {
+	case a.Note == "":
+		v.line(entryIndent, v.attributeSymbol(a), " ", line)
+	case v.Width > 0 && len(entryIndent)+2+lipgloss.Width(noted) > v.Width:
+		v.line(entryIndent, v.attributeSymbol(a), " ", line)
+		v.flow(entryIndent+"    ", v.dim(Clean(a.Note)))
+	default:
+		v.line(entryIndent, v.attributeSymbol(a), " ", pad(label, name), "  ", pad(text, value), "  ", v.dim(Clean(a.Note)))
 	}
 }
 
@@ -150,7 +171,8 @@ func (v *planView) sql(indent string, op plan.SQL) {
 		v.line(indent, v.dim("-- in database "+Clean(op.Database)))
 	}
 	ledger := false
-	for _, line := range strings.Split(strings.TrimRight(Clean(op.SQL.Text), "\n"), "\n") {
+	lines, rest := v.shorten(strings.Split(strings.TrimRight(Clean(op.SQL.Text), "\n"), "\n"))
+	for _, line := range lines {
 		ledger = ledger || strings.HasPrefix(line, "INSERT INTO repltool.") || strings.HasPrefix(line, "DELETE FROM repltool.")
 		if ledger {
 			v.line(indent, v.dim(line))
@@ -158,6 +180,9 @@ func (v *planView) sql(indent string, op plan.SQL) {
 			v.line(indent, line)
 		}
 		ledger = ledger && !strings.HasSuffix(line, ";")
+	}
+	if rest != "" {
+		v.line(indent, v.dim(rest))
 	}
 }
 

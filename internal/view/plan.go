@@ -75,8 +75,11 @@ func (v *planView) waves() {
 	for _, wave := range v.byWave() {
 		v.gates(wave)
 		v.rule(wave)
+		groups := v.alikes(wave)
 		for _, c := range wave {
-			v.change(c, wave)
+			if !v.folded(c, groups) {
+				v.change(c, wave)
+			}
 		}
 	}
 }
