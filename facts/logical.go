@@ -174,6 +174,18 @@ func (l *Logical) Table(name topology.TableName) *Table {
 	return find(l.Tables, func(t *Table) bool { return t.Table == name })
 }
 
+// TablesByName are the tables, for who asks about many of them; l may be nil.
+func (l *Logical) TablesByName() map[topology.TableName]*Table {
+	if l == nil {
+		return nil
+	}
+	tables := make(map[topology.TableName]*Table, len(l.Tables))
+	for i := range l.Tables {
+		tables[l.Tables[i].Table] = &l.Tables[i]
+	}
+	return tables
+}
+
 // Overlap answers what is known of the rows of a table that a subscription is to copy
 // into, or nil; l may be nil.
 func (l *Logical) Overlap(subscription string, name topology.TableName) *Overlap {
@@ -192,18 +204,25 @@ func (l *Logical) Published(p *topology.Publication) []topology.TableName {
 		return nil
 	}
 	var tables []topology.TableName
+	covers := p.Covering()
 	for i := range l.Tables {
-		t := &l.Tables[i]
-		switch {
-		case !t.Persistent || t.Kind != "r" && t.Kind != "p":
-		case p.ViaPartitionRoot && topmost(p, t) == t.Table && p.Covers(t.Table):
-			tables = append(tables, t.Table)
-		case !p.ViaPartitionRoot && t.Kind == "r" && p.Covers(topmost(p, t)):
+		if t := &l.Tables[i]; sends(p, t, covers) {
 			tables = append(tables, t.Table)
 		}
 	}
 	slices.SortFunc(tables, topology.TableName.Compare)
 	return tables
+}
+
+// sends tells whether a publication that covers these tables sends the changes of t.
+func sends(p *topology.Publication, t *Table, covers func(topology.TableName) bool) bool {
+	switch {
+	case !t.Persistent || t.Kind != "r" && t.Kind != "p":
+		return false
+	case p.ViaPartitionRoot:
+		return topmost(t, covers) == t.Table && covers(t.Table)
+	}
+	return t.Kind == "r" && covers(topmost(t, covers))
 }
 
 // Carriers answers the tables that hold the rows of t: itself, or the partitions of a
@@ -223,9 +242,9 @@ func (l *Logical) Carriers(t *Table) []*Table {
 
 // topmost answers the table, or the topmost of those above it that is a member by
 // itself.
-func topmost(p *topology.Publication, t *Table) topology.TableName {
+func topmost(t *Table, covers func(topology.TableName) bool) topology.TableName {
 	for _, parent := range slices.Backward(t.Parents) {
-		if p.Covers(parent) {
+		if covers(parent) {
 			return parent
 		}
 	}
@@ -235,7 +254,10 @@ func topmost(p *topology.Publication, t *Table) topology.TableName {
 // RowFilter answers the condition for the rows of a table that a subscription receives
 // from this database; "" for every row. l may be nil.
 func (l *Logical) RowFilter(sub *topology.Subscription, name topology.TableName) string {
-	return sub.RowFilter(name, func(p *topology.Publication) bool { return slices.Contains(l.Published(p), name) })
+	return sub.RowFilter(name, func(p *topology.Publication) bool {
+		t := l.Table(name)
+		return t != nil && sends(p, t, p.Covers)
+	})
 }
 
 // Publication answers the publication of that name, or nil; l may be nil.

@@ -58,25 +58,31 @@ func (f *Fleet) define(ctx context.Context, o InspectOptions, all facts.Facts) {
 // database lacks, with those of the published partitioned tables that hold them.
 func missingTables(sub *topology.Subscription, all facts.Facts) []topology.TableName {
 	local, remote := sides(sub, all)
+	here, there := local.TablesByName(), remote.TablesByName()
+	partitions := map[topology.TableName][]topology.TableName{} // by each of their parents
+	for _, t := range there {
+		for _, parent := range t.Parents {
+			partitions[parent] = append(partitions[parent], t.Table)
+		}
+	}
 	var missing []topology.TableName
+	seen := map[topology.TableName]bool{}
 	add := func(t topology.TableName) {
-		if found := remote.Table(t); found != nil && (found.Kind == "r" || found.Kind == "p") && local.Table(t) == nil && !slices.Contains(missing, t) {
-			missing = append(missing, t)
+		if found := there[t]; found != nil && (found.Kind == "r" || found.Kind == "p") && here[t] == nil && !seen[t] {
+			seen[t], missing = true, append(missing, t)
 		}
 	}
 	for _, t := range toCome(sub, all, false) {
-		if local.Table(t) != nil {
+		if here[t] != nil || there[t] == nil {
 			continue
 		}
 		add(t)
-		for i := range remote.Tables {
-			if other := &remote.Tables[i]; slices.Contains(other.Parents, t) {
-				add(other.Table)
-			} else if other.Table == t {
-				for _, parent := range other.Parents {
-					add(parent) // none that is not published: only those were read
-				}
-			}
+		for _, parent := range there[t].Parents {
+			add(parent) // none that is not published: only those were read
+		}
+		slices.SortFunc(partitions[t], topology.TableName.Compare)
+		for _, partition := range partitions[t] {
+			add(partition)
 		}
 	}
 	return missing
@@ -121,6 +127,10 @@ func catalog(names []postgres.ObjectName, there []postgres.ObjectThere, missing 
 		Wanted: map[pgdump.Object]bool{}, There: map[pgdump.Object]bool{}, Partitioned: map[pgdump.Object]bool{},
 		Owner: map[pgdump.Object]pgdump.Object{}, Name: map[pgdump.Object]string{},
 	}
+	wanted := map[topology.TableName]bool{}
+	for _, t := range missing {
+		wanted[t] = true
+	}
 	for _, n := range names {
 		c.Name[n.Object] = n.Quoted
 		switch {
@@ -128,7 +138,7 @@ func catalog(names []postgres.ObjectName, there []postgres.ObjectThere, missing 
 			c.Owner[n.Object] = pgdump.Object{Class: pgdump.Relations, OID: n.Owner}
 		case made[n.Table()]:
 			c.There[n.Object] = true
-		case n.Kind == "table" && slices.Contains(missing, n.Table()):
+		case n.Kind == "table" && wanted[n.Table()]:
 			c.Wanted[n.Object] = true
 		}
 	}
@@ -141,8 +151,12 @@ func catalog(names []postgres.ObjectName, there []postgres.ObjectThere, missing 
 
 func namesOf(names []postgres.ObjectName, objects []pgdump.Object) []topology.TableName {
 	var all []topology.TableName
+	chosen := map[pgdump.Object]bool{}
+	for _, o := range objects {
+		chosen[o] = true
+	}
 	for _, n := range names {
-		if slices.Contains(objects, n.Object) {
+		if chosen[n.Object] {
 			all = append(all, n.Table())
 		}
 	}

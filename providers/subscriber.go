@@ -90,11 +90,16 @@ func toCome(sub *topology.Subscription, all facts.Facts, replaced bool) []topolo
 	if local == nil || remote == nil {
 		return nil
 	}
-	is := local.Subscription(sub.Name)
+	has := map[topology.TableName]bool{}
+	if is := local.Subscription(sub.Name); is != nil && !replaced {
+		for _, t := range is.Tables {
+			has[t.Table] = true
+		}
+	}
 	var tables []topology.TableName
 	for _, p := range sub.Publications {
 		for _, t := range remote.Published(p) {
-			if is == nil || replaced || !slices.ContainsFunc(is.Tables, func(s facts.SubscribedTable) bool { return s.Table == t }) {
+			if !has[t] {
 				tables = append(tables, t)
 			}
 		}

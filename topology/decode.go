@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
@@ -76,12 +77,26 @@ func (b *block) texts(name string, checks ...check) []string {
 	if !ok {
 		return nil
 	}
-	list, err := convert.Convert(v, cty.List(cty.String))
+	list, err := stringList(v)
 	if err != nil {
 		b.wrongType(name, "a list of strings", v.Type())
 		return nil
 	}
 	return b.elements(name, list, checks)
+}
+
+// stringList is convert.Convert, which compares the types of all elements with each other:
+// of thousands of strings it need not.
+func stringList(v cty.Value) (cty.Value, error) {
+	isString := func(t cty.Type) bool { return t == cty.String }
+	if t := v.Type(); !t.IsTupleType() || v.IsMarked() || !v.IsKnown() || v.IsNull() || t.Length() == 0 || !allOf(t.TupleElementTypes(), isString) {
+		return convert.Convert(v, cty.List(cty.String))
+	}
+	return cty.ListVal(v.AsValueSlice()), nil
+}
+
+func allOf[T any](list []T, is func(T) bool) bool {
+	return !slices.ContainsFunc(list, func(x T) bool { return !is(x) })
 }
 
 // textOrTexts reads a string or a list of them.
@@ -93,7 +108,7 @@ func (b *block) textOrTexts(name string, checks ...check) []string {
 	if v.Type().IsPrimitiveType() {
 		v = cty.TupleVal([]cty.Value{v})
 	}
-	list, err := convert.Convert(v, cty.List(cty.String))
+	list, err := stringList(v)
 	if err != nil {
 		b.wrongType(name, "a string or a list of strings", v.Type())
 		return nil

@@ -120,8 +120,11 @@ func (b *block) publishedTables(p *Publication) {
 		p.Tables = append(p.Tables, t)
 	}
 	list := b.texts("tables")
-	for i, name := range list {
-		add(name, nil, b.elementRange("tables", i, len(list)))
+	if len(list) > 0 {
+		at := b.elementRanges("tables", len(list))
+		for i, name := range list {
+			add(name, nil, at[i])
+		}
 	}
 	for _, inner := range b.blocks("table") {
 		add(inner.label, inner, inner.at)

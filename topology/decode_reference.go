@@ -126,11 +126,20 @@ func (b *block) references(name, kind string) ([]string, []hcl.Range) {
 
 // elementRange answers where the element stands when the list is written out.
 func (b *block) elementRange(name string, i, length int) hcl.Range {
+	return b.elementRanges(name, length)[i]
+}
+
+// elementRanges answers it for all elements.
+func (b *block) elementRanges(name string, length int) []hcl.Range {
+	ranges := make([]hcl.Range, length)
 	exprs, diags := hcl.ExprList(b.content.Attributes[name].Expr)
-	if diags.HasErrors() || len(exprs) != length {
-		return b.rangeOf(name)
+	for i := range ranges {
+		ranges[i] = b.rangeOf(name)
+		if !diags.HasErrors() && len(exprs) == length {
+			ranges[i] = exprs[i].Range()
+		}
 	}
-	return exprs[i].Range()
+	return ranges
 }
 
 // idOf answers the ID of the object that a value is, or why it is none.

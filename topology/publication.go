@@ -57,6 +57,20 @@ func (p *Publication) Covers(t TableName) bool {
 	return p.AllTables || slices.Contains(p.Schemas, t.Schema) || p.Table(t) != nil
 }
 
+// Covering is Covers for who asks about many tables.
+func (p *Publication) Covering() func(TableName) bool {
+	tables := make(map[TableName]bool, len(p.Tables))
+	for _, t := range p.Tables {
+		tables[t.Table] = true
+	}
+	return func(t TableName) bool { return p.AllTables || slices.Contains(p.Schemas, t.Schema) || tables[t] }
+}
+
+// filters tells whether a table of the publication has a row filter.
+func (p *Publication) filters() bool {
+	return slices.ContainsFunc(p.Tables, func(t PublishedTable) bool { return t.Where != "" })
+}
+
 // PublishedTable is a table of a publication.
 type PublishedTable struct {
 	Table   TableName

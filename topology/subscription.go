@@ -129,6 +129,9 @@ func (s *Subscription) Names() []string {
 // "" where one of them sends every row (PostgreSQL docs, "Row Filters", "Combining
 // Multiple Row Filters").
 func (s *Subscription) RowFilter(name TableName, publishes func(*Publication) bool) string {
+	if !slices.ContainsFunc(s.Publications, (*Publication).filters) {
+		return ""
+	}
 	var filters []string
 	for _, p := range s.Publications {
 		if !publishes(p) {
