@@ -171,6 +171,10 @@ func (l *Logical) Table(name topology.TableName) *Table {
 	if l == nil {
 		return nil
 	}
+	// The server answers them in order; where they are not, all are looked at.
+	if i, found := slices.BinarySearchFunc(l.Tables, name, func(t Table, name topology.TableName) int { return t.Table.Compare(name) }); found {
+		return &l.Tables[i]
+	}
 	return find(l.Tables, func(t *Table) bool { return t.Table == name })
 }
 

@@ -3,24 +3,45 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// benchApply is an apply on three empty hosts against a shell script of the same
-// commands.
+// benchApply is an apply on four empty hosts, a primary with two synchronous standbys and
+// a subscriber, against the fastest shell script that leads there.
 func benchApply(b *testing.B, w *world, t *table) {
-	dir := w.topology(b, "16MB", []int{1, 2, 3})
+	dir := w.topology(b, "16MB", []int{1, 2, 3}, []int{4})
+	w.replicate(b, dir)
 	args := []string{w.apply}
-	for _, h := range w.Hosts[:3] {
+	for _, h := range w.Hosts[:4] {
 		args = append(args, h.Addr)
 	}
 	ours, bare := alternate(3,
-		func() time.Duration { defer w.empty(b, 3); return w.run(b, dir, w.binary, "apply", "-auto-approve") },
-		func() time.Duration { defer w.empty(b, 3); return w.run(b, dir, "bash", args...) })
-	t.compare("apply from nothing, 3 hosts; the same by ssh in a shell script", ours, bare, 1.15)
+		func() time.Duration { defer w.empty(b, 4); return w.run(b, dir, w.binary, "apply", "-auto-approve") },
+		func() time.Duration { defer w.empty(b, 4); return w.run(b, dir, "bash", args...) })
+	t.compare("apply from nothing to in sync, 4 hosts; the fastest shell script", ours, bare, 1.15)
+}
+
+// replicate adds a database that the cluster of pg1 publishes and that of pg4 subscribes to.
+func (w *world) replicate(b *testing.B, dir string) {
+	b.Helper()
+	file := filepath.Join(dir, "main.hcl")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	one := strings.Replace(string(text), `shared_buffers = "16MB" }`, `shared_buffers = "16MB", wal_level = "logical" }`+"\n  database \"shop\" {}", 1)
+	one = strings.Replace(one, "cluster \"c4\" {", "cluster \"c4\" {\n  database \"dw\" {}", 1)
+	one += "publication \"shop\" {\n  cluster = cluster.c1\n  database = \"shop\"\n  all_tables = true\n}\n" +
+		"subscription \"shop\" {\n  cluster = cluster.c4\n  database = \"dw\"\n  publications = [publication.shop]\n}\n"
+	if err := os.WriteFile(file, []byte(one), 0o600); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // empty takes the clusters of the first n hosts away again.

@@ -30,12 +30,12 @@ func benchPlan(b *testing.B, w *world, t *table, n int, where string) {
 	ours, bare := alternate(planRounds,
 		func() time.Duration { return w.run(b, dir, w.binary, "plan", "-detailed-exitcode") }, // fails unless it is empty
 		func() time.Duration { return w.run(b, dir, "bash", append([]string{w.plan}, names...)...) })
-	t.compare(fmt.Sprintf("no-op plan, %d hosts%s; ssh, psql and 2 queries", n, where), ours, bare, 2)
+	t.compare(fmt.Sprintf("no-op plan, %d hosts%s; ssh, psql and 2 queries", n, where), ours, bare, 1.6)
 	top := read(b, dir)
 	ours, bare = alternate(planRounds,
 		func() time.Duration { return w.noop(b, dir) },
 		func() time.Duration { return w.logins(b, top) })
-	t.compare(fmt.Sprintf("no-op plan, %d hosts%s; bare logins", n, where), ours, bare, 2)
+	t.compare(fmt.Sprintf("no-op plan, %d hosts%s; bare logins", n, where), ours, bare, 1.6)
 }
 
 func read(b *testing.B, dir string) *topology.Topology {

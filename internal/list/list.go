@@ -13,7 +13,11 @@ func Kept[T any](list []T, keep func(T) bool) []T {
 
 // Without answers what of a list is not in another one.
 func Without[T comparable](list, other []T) []T {
-	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return slices.Contains(other, x) })
+	gone := make(map[T]bool, len(other))
+	for _, x := range other {
+		gone[x] = true
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return gone[x] })
 }
 
 func SameSet(a, b []string) bool {
