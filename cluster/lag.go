@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -64,6 +66,47 @@ func (s *Cluster) HoldsBack(n *topology.Node) bool { return s.Delay(n) > 0 || s.
 func (s *Cluster) Paused(n *topology.Node) bool {
 	f := s.Found(n)
 	return f.Server != nil && f.Server.Receiver != nil && f.Server.Receiver.ReplayPaused
+}
+
+// LimitPauses answers the parameter of which a standby has less than its primary, so that it
+// pauses its replay of what raised it there; "" for none (PostgreSQL docs, 27.4.3).
+func (s *Cluster) LimitPauses(n *topology.Node) string {
+	server := s.Found(n).Server
+	if server == nil || s.Live() == nil {
+		return ""
+	}
+	for _, name := range pg.HotStandby() {
+		setting := server.Settings[name]
+		if Number(setting, server.InForce(name)) < Number(setting, s.Live().InForce(name)) {
+			return name
+		}
+	}
+	return ""
+}
+
+// recoveryTarget answers the parameter that stops the replay of a standby, or "".
+func recoveryTarget(server *facts.Server) string {
+	for _, name := range []string{"recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid"} {
+		if server.InForce(name) != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// ResumeHint says how the replay of a paused standby goes on. With a recovery target
+// pg_wal_replay_resume() ends recovery, and with a limit that is too low it shuts down.
+func (s *Cluster) ResumeHint(n *topology.Node) string {
+	server := s.Found(n).Server
+	if name := recoveryTarget(server); name != "" {
+		return fmt.Sprintf("Do not run pg_wal_replay_resume() on %s: it has %s = '%s', and is promoted when replay resumes at its recovery target. Remove %s from its files and restart %s by hand.",
+			n.Name, name, server.InForce(name), name, n.Name)
+	}
+	if name := s.LimitPauses(n); name != "" {
+		return fmt.Sprintf("Do not run pg_wal_replay_resume() on %s: it would shut down, since it has %s = %s, and its primary %s. It replays again once it restarts with %s = %s.",
+			n.Name, name, server.InForce(name), s.Live().InForce(name), name, s.Live().InForce(name))
+	}
+	return "Once the cause of the pause is known, run SELECT pg_wal_replay_resume() on " + n.Name + "."
 }
 
 // Delay is how long a standby may hold its replay at one place. It does so with its

@@ -45,7 +45,7 @@ func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings
 		bad("look at the log of "+n.Name, "%s is in state %s on its upstream %s", n.Name, sender.State, upstream.Name)
 	}
 	if s.Paused(n) {
-		bad("SELECT pg_wal_replay_resume() once the cause is known", "%s has paused its replay", n.Name)
+		bad(s.ResumeHint(n), "%s has paused its replay", n.Name)
 	}
 	t, lag := s.Cluster.Thresholds, s.LagOf(sb, sender)
 	if t.LagBytes != nil && lag.Bytes != nil && *lag.Bytes > *t.LagBytes {

@@ -37,7 +37,10 @@ type Server struct {
 	// ConnInfo is primary_conninfo, which may hold a password: it is neither in
 	// Settings nor in FileSettings.
 	ConnInfo topology.Secret
-	Ledger   *Ledger `json:",omitempty"` // nil: there is none
+	// PendingConnInfo is what the files have in its place, and the server has not taken; nil
+	// where they say the same.
+	PendingConnInfo *topology.Secret `json:",omitempty"`
+	Ledger          *Ledger          `json:",omitempty"` // nil: there is none
 	// Applying are the enabled subscriptions of every database: each has a worker.
 	Applying []SubscriptionName `json:",omitempty"`
 	// Subscribing are the databases that hold a subscription, enabled or not.

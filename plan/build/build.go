@@ -53,6 +53,7 @@ func kinds() []func(*cluster.Cluster, *draft.Findings) {
 		streaming.SynchronizedSlots,
 		streaming.Synchronous,
 		streaming.EarlierPassfiles,
+		config.PutIntoForce,
 	}
 }
 

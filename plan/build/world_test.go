@@ -112,7 +112,7 @@ func fillNode(t testing.TB, top *topology.Topology, c *topology.Cluster, n *topo
 		}
 	}
 	if wanted := s.WantedSyncedSlots(); wanted != "" && n == c.Primary {
-		setSetting(server, cluster.SyncedSlots, wanted, h.DataDir+"/"+cluster.AutoConf)
+		setByFile(server, cluster.SyncedSlots, wanted, h.DataDir+"/"+cluster.AutoConf)
 	}
 	for i, sb := range c.Standbys {
 		if sb.Upstream == n {
@@ -123,8 +123,8 @@ func fillNode(t testing.TB, top *topology.Topology, c *topology.Cluster, n *topo
 		h.StandbySignal = true
 		server.ConnInfo = topology.NewSecret("", pg.FormatConnInfo(s.ConnInfo(sb)))
 		server.Receiver = &facts.Receiver{PID: 300, Status: "streaming", SlotName: sb.Slot}
-		setSetting(server, "primary_slot_name", sb.Slot, h.DataDir+"/"+cluster.AutoConf)
-		setSetting(server, "recovery_min_apply_delay", pg.Milliseconds(sb.ApplyDelay), h.DataDir+"/"+cluster.AutoConf)
+		setByFile(server, "primary_slot_name", sb.Slot, h.DataDir+"/"+cluster.AutoConf)
+		setByFile(server, "recovery_min_apply_delay", pg.Milliseconds(sb.ApplyDelay), h.DataDir+"/"+cluster.AutoConf)
 		text, err := s.StandbyPasswords(sb).Fill(func(plan.SecretUse) (string, error) {
 			return conninfo.PassField(c.Replication.Role.Password.Reveal()), nil
 		})
@@ -158,6 +158,12 @@ func writeBlocks(t testing.TB, s *cluster.Cluster, n *topology.Node) {
 		}
 		node.Server.FileSettings = append(node.Server.FileSettings, facts.FileSetting{File: h.Conf.Path, Line: 3 + i, Name: l.Name, Value: l.Reveal(), Applied: true})
 	}
+}
+
+// setByFile puts a line into a file, and its value in force.
+func setByFile(server *facts.Server, name, value, file string) {
+	setSetting(server, name, value, file)
+	server.FileSettings = append(server.FileSettings, facts.FileSetting{File: file, Line: 3, Name: name, Value: value, Applied: true})
 }
 
 func setSetting(server *facts.Server, name, value, file string) {
@@ -195,6 +201,9 @@ log_line_prefix           string  sighup     %m        - - -
 ssl_passphrase_command    string  sighup     -         - - -
 synchronous_standby_names string  sighup     -         - - -
 primary_slot_name         string  sighup     -         - - -
+promote_trigger_file      string  sighup     -         - - -
+recovery_target_lsn       string  postmaster -         - - -
+default_transaction_read_only bool user      off       - - -
 cluster_name              string  postmaster -         - - -
 port                      integer postmaster 5432      - 1 65535
 unix_socket_directories   string  postmaster /var/run/postgresql - - -
@@ -255,9 +264,7 @@ func alter(t testing.TB, f facts.Facts, top *topology.Topology, directive string
 	case "timeline":
 		node.Server.Timeline, _ = strconv.Atoi(words[1])
 	case "alter-system":
-		file := node.Host.DataDir + "/" + cluster.AutoConf
-		setSetting(node.Server, words[1], words[2], file)
-		node.Server.FileSettings = append(node.Server.FileSettings, facts.FileSetting{File: file, Line: 3, Name: words[1], Value: words[2], Applied: true})
+		setByFile(node.Server, words[1], strings.Join(words[2:], " "), node.Host.DataDir+"/"+cluster.AutoConf)
 	case "waits": // a line of a file that the server read and has not taken
 		setting := node.Server.Settings[words[1]]
 		setting.PendingRestart = setting.Context == "postmaster"
@@ -275,6 +282,9 @@ func alter(t testing.TB, f facts.Facts, top *topology.Topology, directive string
 		node.Server.Settings[words[1]] = setting
 	case "conninfo": // NODE conninfo KEY=VALUE…
 		node.Server.ConnInfo = topology.NewSecret("", rest[len("conninfo "):])
+	case "conninfo-waits": // NODE conninfo-waits KEY=VALUE…: the files have it, the server has not taken it
+		text := topology.NewSecret("", rest[len("conninfo-waits "):])
+		node.Server.PendingConnInfo = &text
 	case "sender": // NODE sender STANDBY NAME: its application_name, or - for none
 		node.Server.Senders = remove(node.Server.Senders, func(w facts.Sender) bool { return w.ApplicationName == words[1] && words[2] == "-" })
 		for i := range node.Server.Senders {

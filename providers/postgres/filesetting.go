@@ -21,6 +21,24 @@ func fileSettings() section {
 	}}
 }
 
+// pendingConnInfoSQL answers primary_conninfo as the files have it, where the server uses another.
+const pendingConnInfoSQL = `SELECT to_json(coalesce(f.setting, ''))
+  FROM pg_settings s
+  LEFT JOIN (SELECT setting FROM pg_file_settings WHERE lower(name) = 'primary_conninfo' ORDER BY seqno DESC LIMIT 1) f ON true
+  WHERE s.name = 'primary_conninfo' AND s.source IN ('default', 'configuration file') AND s.setting <> coalesce(f.setting, '')`
+
+func pendingConnInfo() section {
+	return section{"pending_conninfo", pendingConnInfoSQL, func(answer json.RawMessage, s *facts.Server) error {
+		var text *string
+		if err := json.Unmarshal(answer, &text); err != nil || text == nil {
+			return err
+		}
+		secret := topology.NewSecret(connInfo, *text)
+		s.PendingConnInfo = &secret
+		return nil
+	}}
+}
+
 // parameters reads what ALTER ROLE or DATABASE … SET stored: name=value.
 func parameters(config []string) topology.Parameters {
 	all := topology.Parameters{}

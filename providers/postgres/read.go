@@ -20,7 +20,7 @@ type section struct {
 // sections are all kinds, in the order in which they are decoded.
 func sections() []section {
 	return []section{
-		control(), settings(), fileSettings(), hba(), roles(), databases(), tablespaces(), slots(), senders(), receiver(),
+		control(), settings(), fileSettings(), pendingConnInfo(), hba(), roles(), databases(), tablespaces(), slots(), senders(), receiver(),
 	}
 }
 

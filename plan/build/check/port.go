@@ -51,7 +51,7 @@ func checkRepoints(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 		case f.Server == nil:
 			refuse(sb, "is down", "Start it")
 		case s.Paused(sb.Node):
-			refuse(sb, "has paused its replay", "Resume it (SELECT pg_wal_replay_resume() on "+sb.Node.Name+")")
+			refuse(sb, "has paused its replay", strings.TrimSuffix(s.ResumeHint(sb.Node), "."))
 		}
 	}
 }

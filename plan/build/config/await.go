@@ -41,7 +41,9 @@ func (c *paramChange) awaitReturned(d *draft.Draft) {
 	s := c.scope
 	for _, sb := range s.Repoints(c.node) {
 		if !s.Repointed(sb) && !s.HoldsBack(sb.Node) && !s.Lost(sb.Node) {
-			d.Sql(sb.Node, "reconnect at once", "SELECT pg_reload_conf();")
+			if s.MayWake(sb.Node) {
+				d.Sql(sb.Node, "reconnect at once", "SELECT pg_reload_conf();")
+			}
 			draft.AwaitStream(s, d, c.node, sb.Node, s.ApplicationName(sb.Node))
 		}
 	}
@@ -56,7 +58,7 @@ func (c *paramChange) wake(d *draft.Draft, nodes []*topology.Node) {
 	}
 	set, _ := pg.ParseSync(c.scope.SyncCurrent())
 	for _, n := range nodes {
-		if set.Has(c.scope.ApplicationName(n)) {
+		if set.Has(c.scope.ApplicationName(n)) && c.scope.MayWake(n) {
 			d.Sql(n, "commits wait for it: reconnect at once", "SELECT pg_reload_conf();")
 		}
 	}

@@ -88,7 +88,7 @@ func compareParameters(s *cluster.Cluster, n *topology.Node, out *draft.Findings
 		}
 	}
 	c.compareOwn()
-	c.tellPending(out)
+	c.checkRole(out)
 	c.reload = c.reload || c.write && !c.restart || len(c.reset) > 0 && !c.restart
 	return c
 }

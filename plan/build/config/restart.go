@@ -61,8 +61,8 @@ func refusePaused(s *cluster.Cluster, lowers []string, out *draft.Findings) {
 	for _, sb := range s.Cluster.Standbys {
 		if s.Paused(sb.Node) {
 			out.Fail(sb.Range, "Replay is paused",
-				"%s has paused its replay, and has to replay that %s is lowered before it restarts. Resume it on %s (SELECT pg_wal_replay_resume()), then plan again.",
-				sb.Node.Name, strings.Join(lowers, ", "), sb.Node.Name)
+				"%s has paused its replay, and has to replay that %s is lowered before it restarts. %s Then plan again.",
+				sb.Node.Name, strings.Join(lowers, ", "), s.ResumeHint(sb.Node))
 		}
 	}
 }

@@ -58,7 +58,7 @@ func start(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 // plan, which compares what the server runs with.
 func wakeFollowers(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
 	for _, sb := range s.Cluster.Standbys {
-		if m := sb.Node; s.UpstreamOf(s.Found(m)) == n && !s.Recloned(m) {
+		if m := sb.Node; s.UpstreamOf(s.Found(m)) == n && !s.Recloned(m) && s.MayWake(m) {
 			d.Sql(m, "reconnect at once", "SELECT pg_reload_conf();")
 		}
 	}

@@ -142,7 +142,7 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 		return
 	}
 	if user := s.HeldBy(m.Name); found != nil && found.Active && user != nil {
-		out.TellHealth(plan.Warning, address, "Run SELECT pg_wal_replay_resume() on "+user.Name+", then apply again.",
+		out.TellHealth(plan.Warning, address, s.ResumeHint(user)+" Then apply again.",
 			"slot %s on %s is no longer wanted, but %s, whose replay is paused, uses it until then: it stays", pg.Ident(m.Name), n.Name, user.Name)
 		out.Unchanged++
 		return

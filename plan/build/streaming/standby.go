@@ -58,9 +58,15 @@ func follow(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	}
 	now, wanted := conninfo.Map(f.Server.ConnInfo.Reveal()), s.ConnInfo(sb)
 	diffs := s.ConnDiffers(now, wanted, sb)
+	if len(diffs) == 0 && setInForce(s, n, "primary_slot_name", sb.Slot) && s.PendingStandbyValue(n) {
+		d.After = nil // what is in force stays: the others that reload it come after
+	}
 	var sets []string
 	for _, key := range diffs {
 		d.Differ("primary_conninfo."+key, pg.Optional(now, key), pg.Optional(wanted, key), "")
+	}
+	if len(diffs) == 0 && !s.PendingConnAsWanted(sb) {
+		diffs = pendingConn(s, d, sb, wanted)
 	}
 	if len(diffs) > 0 {
 		sets = append(sets, "ALTER SYSTEM SET primary_conninfo = "+pg.Literal(pg.FormatConnInfo(wanted))+";")
@@ -87,13 +93,34 @@ func follow(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	return d
 }
 
+// pendingConn notes where a primary_conninfo that waits for a reload differs from the wanted
+// one, which is in force and is written again.
+func pendingConn(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, wanted map[string]string) []string {
+	pending := conninfo.Map(s.Found(sb.Node).Server.PendingConnInfo.Reveal())
+	diffs := s.ConnDiffers(pending, wanted, sb)
+	for _, key := range diffs {
+		d.Differ("primary_conninfo."+key, pg.Optional(pending, key), pg.Optional(wanted, key), "the other value waits for a reload")
+	}
+	return diffs
+}
+
+func setInForce(s *cluster.Cluster, n *topology.Node, name, wanted string) bool {
+	server := s.Found(n).Server
+	return cluster.Same(server.Settings[name], server.InForce(name), wanted)
+}
+
 // setDiffers notes a parameter that is not as wanted, and answers the statement that sets it.
 func setDiffers(s *cluster.Cluster, d *draft.Draft, n *topology.Node, name, wanted string) []string {
 	setting, current := s.Found(n).Server.Settings[name], s.Found(n).Server.InForce(name)
-	if cluster.Same(setting, current, wanted) {
-		return nil
+	note := ""
+	if setInForce(s, n, name, wanted) {
+		p := s.PendingValue(n, name)
+		if p == nil || cluster.Same(setting, p.Value, wanted) {
+			return nil
+		}
+		current, note = p.Value, "the other value waits for a reload"
 	}
-	d.Differ(name, plan.Ptr(cluster.WithUnit(setting, current)), plan.Ptr(cluster.WithUnit(setting, wanted)), "")
+	d.Differ(name, plan.Ptr(cluster.WithUnit(setting, current)), plan.Ptr(cluster.WithUnit(setting, wanted)), note)
 	return []string{"ALTER SYSTEM SET " + name + " = " + pg.Literal(wanted) + ";"}
 }
 
@@ -147,8 +174,8 @@ func refusePausedName(s *cluster.Cluster, sb *topology.Standby, out *draft.Findi
 	n := sb.Node
 	if s.Paused(n) && slices.Contains(s.SyncMembers(), n) && s.ApplicationName(n) != n.Name {
 		out.Fail(sb.Range, "Replay is paused",
-			"%s is to be a synchronous standby under the name %s, and is connected as %s until its replay goes on. Resume it on %s (SELECT pg_wal_replay_resume()), then plan again.",
-			n.Name, n.Name, s.ApplicationName(n), n.Name)
+			"%s is to be a synchronous standby under the name %s, and is connected as %s until its replay goes on. %s Then plan again.",
+			n.Name, n.Name, s.ApplicationName(n), s.ResumeHint(n))
 	}
 }
 
@@ -156,7 +183,7 @@ func refusePausedName(s *cluster.Cluster, sb *topology.Standby, out *draft.Findi
 func tellOutdated(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) {
 	n := sb.Node
 	if stale := draft.Outdated(s.Found(n).Server); stale != "" && s.Paused(n) {
-		out.TellDrift(s.StandbyAddress(n), n.Name, "%s still has the connection from before %s was changed, and reconnects once its replay is resumed: run SELECT pg_wal_replay_resume() on %s", n.Name, stale, n.Name)
+		out.TellDrift(s.StandbyAddress(n), n.Name, "%s still has the connection from before %s was changed, and reconnects once its replay is resumed. %s", n.Name, stale, s.ResumeHint(n))
 	}
 }
 

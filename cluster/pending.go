@@ -1,0 +1,173 @@
+package cluster
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/topology"
+)
+
+// A reload puts into force every value that stands in the files, whoever wrote it, and a
+// restart those besides that the server takes at its start only. A value is pending while
+// the files have it and the running server does not use it (PostgreSQL docs, 20.1.2, 54.8
+// "pg_file_settings").
+
+// Pending is such a value.
+type Pending struct {
+	Name    string
+	Value   string // REDACTED for primary_conninfo, which may hold a password
+	Where   string // "set in /etc/…/p.conf, line 3"
+	Restart bool   // a reload does not put it into force
+}
+
+// Pending answers what is pending on n; none where no server can be asked.
+func (s *Cluster) Pending(n *topology.Node) []Pending {
+	server := s.Found(n).Server
+	if server == nil || s.Recloned(n) {
+		return nil
+	}
+	var all []Pending
+	for _, fs := range server.FileSettings {
+		p := Pending{Name: fs.Name, Value: fs.Value, Where: fmt.Sprintf("set in %s, line %d", fs.File, fs.Line), Restart: server.Settings[fs.Name].Context == "postmaster"}
+		if name, removed := removedName(fs); removed {
+			p = Pending{Name: name, Value: server.Settings[name].Boot, Where: "removed from the files", Restart: true}
+		}
+		all = slices.DeleteFunc(all, func(earlier Pending) bool { return earlier.Name == p.Name }) // the last line counts
+		if waits(server, fs, p) {
+			all = append(all, p)
+		}
+	}
+	return append(append(all, removedFromFiles(server)...), pendingConnInfo(server)...)
+}
+
+// removedName answers the parameter of a row that pg_file_settings has for a line that is gone.
+func removedName(fs facts.FileSetting) (string, bool) {
+	const before, after = `parameter "`, `" cannot be changed without restarting the server`
+	if !strings.HasPrefix(fs.Error, before) || !strings.HasSuffix(fs.Error, after) {
+		return "", false
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(fs.Error, before), after), true
+}
+
+func waits(server *facts.Server, fs facts.FileSetting, p Pending) bool {
+	setting, known := server.Settings[p.Name]
+	switch {
+	case !known || setting.Context == "internal":
+		return false
+	case p.Restart:
+		return WaitsForRestart(server, fs) || setting.PendingRestart && !Same(setting, setting.Value, p.Value)
+	case fs.Error != "" || !fromFiles(setting) || Same(setting, setting.Value, p.Value):
+		return false
+	}
+	return shownAsWritten(setting, p) || setting.SourceFile != fs.File || setting.SourceLine != fs.Line
+}
+
+// fromFiles tells that the value read is the one that a reload would change: not one of the
+// session, of the command line or of the environment.
+func fromFiles(setting facts.Setting) bool {
+	return slices.Contains([]string{"default", "configuration file"}, setting.Source)
+}
+
+// shownAsWritten is false where pg_settings shows another text than the file has for one and
+// the same value: the socket's own, an abbreviation spelled out, a hidden word.
+func shownAsWritten(setting facts.Setting, p Pending) bool {
+	rewritten := []string{
+		"datestyle", "timezone", "log_timezone", "default_text_search_config", "archive_command",
+		"tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout",
+	}
+	_, err := Normalise(setting, p.Value)
+	return err == nil && !slices.Contains(rewritten, p.Name)
+}
+
+// removedFromFiles answers values in force of which no file has a line any more.
+func removedFromFiles(server *facts.Server) []Pending {
+	last := LastLines(server)
+	var all []Pending
+	for _, name := range list.SortedKeys(server.Settings) {
+		setting := server.Settings[name]
+		if _, there := last[name]; there || setting.Source != "configuration file" || setting.Context == "postmaster" || Same(setting, setting.Value, setting.Boot) {
+			continue
+		}
+		all = append(all, Pending{Name: name, Value: setting.Boot, Where: "removed from the files"})
+	}
+	return all
+}
+
+func pendingConnInfo(server *facts.Server) []Pending {
+	if server.PendingConnInfo == nil {
+		return nil
+	}
+	p := Pending{Name: "primary_conninfo", Value: topology.Redacted, Where: "removed from the files"}
+	if fs, there := LastLines(server)["primary_conninfo"]; there {
+		p.Where = fmt.Sprintf("set in %s, line %d", fs.File, fs.Line)
+	}
+	return []Pending{p}
+}
+
+// PendingValue answers the pending value of that name, or nil.
+func (s *Cluster) PendingValue(n *topology.Node, name string) *Pending {
+	all := s.Pending(n)
+	if i := slices.IndexFunc(all, func(p Pending) bool { return p.Name == name }); i >= 0 {
+		return &all[i]
+	}
+	return nil
+}
+
+// PendingConnAsWanted tells that a pending primary_conninfo is the one that the topology wants,
+// as after an apply that died before the reload.
+func (s *Cluster) PendingConnAsWanted(sb *topology.Standby) bool {
+	text := s.Found(sb.Node).Server.PendingConnInfo
+	return text == nil || len(s.ConnDiffers(conninfo.Map(text.Reveal()), s.ConnInfo(sb), sb)) == 0
+}
+
+// WouldBlock tells why commits on the primary would wait with that synchronous_standby_names;
+// "" where as many standbys stream as it requires.
+func (s *Cluster) WouldBlock(value string) string {
+	set, ok := pg.ParseSync(value)
+	if !ok || len(set.Names) == 0 || s.Live() == nil || len(Streaming(set, s.Live())) >= set.Number {
+		return ""
+	}
+	return fmt.Sprintf("commits would wait, since %d of the %d standbys that it requires stream", len(Streaming(set, s.Live())), set.Number)
+}
+
+// PendingRulesLockOut tells that pg_hba.conf, which the server of n has not read since it was
+// last written, would as it stands keep out a standby that streams from n now.
+func (s *Cluster) PendingRulesLockOut(n *topology.Node) bool {
+	f := s.Found(n)
+	if f.Server == nil || f.Host == nil || f.Host.HBA.Modified <= f.Server.ConfLoaded {
+		return false
+	}
+	var asItStands []PlacedRule
+	for _, r := range f.Server.HBA {
+		if r.Error == "" {
+			asItStands = append(asItStands, PlacedRule{HBARule: r.HBARule})
+		}
+	}
+	for _, w := range f.Server.Senders {
+		address, err := netip.ParseAddr(w.ClientAddr)
+		if err != nil || Decodes(f.Server, w) {
+			continue
+		}
+		l := Login{Address: address, Replication: true, User: w.User, Roles: RolesOf(f.Server, w.User), Major: s.Major()}
+		if r, _ := First(asItStands, l); r == nil || r.Method == "reject" {
+			return true
+		}
+	}
+	return false
+}
+
+// MayWake tells whether a reload of n, by which it reconnects to its upstream at once, puts
+// nothing else into force. Without it, it does so within wal_retrieve_retry_interval.
+func (s *Cluster) MayWake(n *topology.Node) bool { return len(s.Pending(n)) == 0 }
+
+// PendingStandbyValue tells that something is pending of what n has in postgresql.auto.conf as
+// a standby.
+func (s *Cluster) PendingStandbyValue(n *topology.Node) bool {
+	return slices.ContainsFunc(s.Pending(n), func(p Pending) bool { return slices.Contains(StandbyOwn(), p.Name) })
+}
