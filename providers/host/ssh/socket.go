@@ -21,7 +21,7 @@ import (
 // trip.
 func (c *conn) Dial(ctx context.Context, socket string) (net.Conn, error) {
 	if c.become == becomeDirect {
-		direct, err := c.chain.client.DialContext(ctx, "unix", socket)
+		direct, err := within(ctx, c, func() (net.Conn, error) { return c.chain.client.DialContext(ctx, "unix", socket) })
 		var refused *ssh.OpenChannelError
 		switch {
 		case err == nil:
