@@ -3,6 +3,7 @@ package cluster
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
@@ -98,7 +99,16 @@ func (s *Cluster) SlotUser(n *topology.Node, name string) *User {
 	if found == nil || found.Type != topology.SlotLogical || found.Synced {
 		return nil
 	}
-	return s.userOf(func(u User) bool { return (u.on == nil || u.on == n) && (u.Is == nil || u.Is.Options.SlotName == name) })
+	u := s.userOf(func(u User) bool { return (u.on == nil || u.on == n) && (u.Is == nil || u.Is.Options.SlotName == name) })
+	if u != nil {
+		return u
+	}
+	for _, c := range s.Consumers(name, found.Database) {
+		if v := c.declared(); v != nil && !(s.Targeted(v.Address()) && (v.Attaches() || v.DropsSlot(name))) {
+			return &User{scope: c.Scope, database: c.Database, Is: c.Is, on: n, Who: c.String() + " uses", Hint: "Write slot_name = " + strconv.Quote(name) + " in " + v.ID + ", or give it another slot."}
+		}
+	}
+	return nil
 }
 
 // PublicationUser answers who keeps a publication that is not wanted any more, or nil.

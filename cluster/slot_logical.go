@@ -111,6 +111,6 @@ func (s *Cluster) DroppedWithRemake(slot string) bool {
 		of := s.Of(sub.Cluster)
 		local, _ := of.Logical(sub.Database)
 		v := of.Subscription(sub, local)
-		return sub.CreateSlot && v.Remade() && v.Is.Options.SlotName == slot
+		return v.Remade() && v.Is.Options.SlotName == slot && v.DropsSlot(slot)
 	})
 }

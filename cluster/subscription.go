@@ -72,17 +72,6 @@ func (s *Cluster) PublisherOf(is *facts.Subscription) *topology.Node {
 	return nil
 }
 
-// Attaches tells that a subscription whose slot_name somebody set to NONE goes on with its
-// slot: it is the one that repltool created, nobody uses it, and it has all WAL that it needs.
-func (v *Subscription) Attaches() bool {
-	if v.Is == nil || v.Is.Options.SlotName != "" || v.Source == nil || v.Remade() || v.Lifecycle.Ignores("slot_name") {
-		return false
-	}
-	p := v.Source.Cluster.Primary
-	slot := v.Source.FoundSlot(p, v.Options.SlotName)
-	return slot != nil && !slot.Active && slot.WALStatus != "lost" && (!v.CreateSlot || v.Source.IsOurs(Object{"slot", slot.Name, p.Name}))
-}
-
 // Severed says what became of a slot that the subscription cannot go on without, or "".
 // Nothing but -replace gets it going then.
 func (v *Subscription) Severed() string {

@@ -7,6 +7,7 @@ import (
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
@@ -23,10 +24,29 @@ func subscriptionHealth(s *cluster.Cluster, out *draft.Findings) {
 			oneSubscriptionHealth(s, sub.Address(), is, causes, out)
 			cutOffCopies(s, sub, is, out)
 			slotRecreated(s, sub, is, out)
+			slotShared(s.Subscription(sub, found), out)
 			subscriptionLag(s, sub, is, out)
 		}
 	}
 	leftoverSlots(s, out)
+}
+
+// slotShared tells of a slot by which two subscriptions receive: each lacks what the other
+// one has received. One that connects to another database than the slot's receives nothing
+// by it.
+func slotShared(v *cluster.Subscription, out *draft.Findings) {
+	if v.Is == nil || v.Source == nil {
+		return
+	}
+	name := v.Is.Options.SlotName
+	c, slot := v.TakenBy(name), v.Source.FoundSlot(v.Source.Cluster.Primary, name)
+	if c == nil || c.Host != "" || slot == nil || slot.Database != v.SourceDatabase() || slot.Database != conninfo.Map(c.Is.ConnInfo.Reveal())["dbname"] {
+		return
+	}
+	other := pg.Ident(c.Is.Name)
+	hint := fmt.Sprintf("Disable both. Give one of them a slot of its own, or drop it: on %s in database %s, run ALTER SUBSCRIPTION %s SET (slot_name = NONE); DROP SUBSCRIPTION %s. Then compare the rows of the other one with those of the publisher, or copy its tables again.",
+		c.Scope.Cluster.Primary.Name, pg.Ident(c.Database), other, other)
+	out.TellHealth(plan.Error, v.Address(), hint, "%s uses slot %s, and so does %s: each lacks what the other one receives", v.Is.Name, pg.Ident(name), c)
 }
 
 func oneSubscriptionHealth(s *cluster.Cluster, address topology.Address, is *facts.Subscription, causes []string, out *draft.Findings) {

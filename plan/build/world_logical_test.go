@@ -146,6 +146,8 @@ func alterLogical(t testing.TB, node *facts.Node, words []string, rest, directiv
 		db.Subscriptions = remove(db.Subscriptions, func(s facts.Subscription) bool { return s.Name == words[2] })
 	case "subscription":
 		merge(t, directive, text, &db.Subscriptions, func(s facts.Subscription) string { return s.Name })
+	case "conninfo-of":
+		db.Subscription(words[2]).ConnInfo = topology.NewSecret("", strings.TrimSpace(strings.TrimPrefix(text, words[2])))
 	case "no-table":
 		db.Tables = remove(db.Tables, func(t facts.Table) bool { return t.Table == name })
 	case "table":

@@ -316,6 +316,11 @@ func alter(t testing.TB, f facts.Facts, top *topology.Topology, directive string
 		node.Server.Roles = append(node.Server.Roles, facts.Role{Role: topology.Role{Name: words[1], Login: true, Inherit: true, ConnectionLimit: -1}})
 	case "oid": // NODE oid KIND NAME N
 		setOID(t, node.Server, words[1], words[2], words[3])
+	case "add-database":
+		node.Server.Databases = append(node.Server.Databases, facts.Database{Database: topology.Database{Name: words[1], Owner: "postgres", Encoding: "UTF8", Locale: "C.UTF-8"}})
+		node.Server.Logical[words[1]] = &facts.Logical{Access: map[string]facts.Access{}}
+	case "database-renamed": // NODE database-renamed NAME NAME: by hand
+		renameDatabase(node.Server, words[1], words[2])
 	case "renamed": // NODE renamed subscription NAME NAME: by hand
 		for _, l := range node.Server.Logical {
 			if sub := l.Subscription(words[2]); sub != nil {
@@ -347,6 +352,22 @@ func down(node *facts.Node) {
 	}
 	h.AutoConf = facts.SecretFile{Path: h.DataDir + "/" + cluster.AutoConf, Exists: true, Stamp: "STAMP", Text: topology.NewSecret("", text)}
 	node.Server, h.Running = nil, false
+}
+
+// renameDatabase takes along what is in the database.
+func renameDatabase(server *facts.Server, was, now string) {
+	for i := range server.Databases {
+		if db := &server.Databases[i]; db.Name == was {
+			db.Name = now
+		}
+	}
+	for i := range server.Slots {
+		if slot := &server.Slots[i]; slot.Database == was {
+			slot.Database = now
+		}
+	}
+	server.Logical[now] = server.Logical[was]
+	delete(server.Logical, was)
 }
 
 // setOID gives a database, role or subscription an OID.

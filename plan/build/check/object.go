@@ -34,6 +34,7 @@ func checkObjects(s *cluster.Cluster, out *draft.Findings) {
 			out.Fail(db.Range, "Role is missing", "Database %q is to be owned by %q: %s", db.Name, db.Owner, why)
 		}
 		if s.Live().Database(db.Name) == nil {
+			checkRenamedDatabase(s, db, out)
 			checkNewDatabase(s, db, out)
 		}
 	}

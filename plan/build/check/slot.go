@@ -36,8 +36,8 @@ func checkStandbySlot(s *cluster.Cluster, w cluster.WantedSlot, found *facts.Slo
 // checkClaim refuses to subscribe by a slot that is another consumer's, or that this
 // subscription could not continue from.
 func checkClaim(v *cluster.Subscription, slot *facts.Slot, out *draft.Findings) {
-	if slot == nil || v.Is != nil && v.Is.Options.SlotName == "" && !v.Remade() {
-		return // a subscription without a slot is told by checkFixed
+	if slot == nil || v.TakenBy(slot.Name) != nil || v.Is != nil && v.Is.Options.SlotName != slot.Name && !v.Remade() || checkSlotDatabase(v, slot, out) {
+		return // of a slot that another one uses, and of one that it does not use, checkTaken and checkSlotName tell
 	}
 	p := v.Source
 	n, w := p.Cluster.Primary, p.SlotFor(v.Subscription)
@@ -46,7 +46,7 @@ func checkClaim(v *cluster.Subscription, slot *facts.Slot, out *draft.Findings) 
 		out.Fail(v.Range, summary, "%s", what+fmt.Sprintf(format, args...))
 	}
 	switch again := v.Remade() && v.Is.Options.SlotName != slot.Name; {
-	case again || !p.MayUse(w, slot):
+	case again && (!v.DropsSlot(slot.Name) || !p.IsOurs(cluster.Object{Kind: "slot", Name: slot.Name, In: n.Name})) || !p.MayUse(w, slot):
 		refuse("Replication slot already exists", "already exists (%s), and %s for this subscription: another subscriber may depend on its position. "+
 			"Give the subscription a slot of its own:\n  slot_name = \"NAME\"\nor, if the slot was created for this subscription, say so:\n  create_slot = false\n"+
 			"The subscription then continues from the position of the slot.", cluster.SlotText(*slot), p.NotCreated(w, slot))

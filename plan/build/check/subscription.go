@@ -35,6 +35,7 @@ func check(v *cluster.Subscription, out *draft.Findings) bool {
 	before := len(out.Diags)
 	checkVersions(v, out)
 	checkFixed(v, out)
+	checkTaken(v, out)
 	checkSlot(v, out)
 	if v.Source != nil {
 		checkPublisher(v, out)
@@ -100,21 +101,7 @@ func checkFixed(v *cluster.Subscription, out *draft.Findings) {
 			fixed(o.Name, o.Is, o.Wanted)
 		}
 	}
-	if is := v.Is.Options.SlotName; is != v.Options.SlotName && !v.Lifecycle.Ignores("slot_name") {
-		switch {
-		case is == "" && v.Attaches():
-		case is == "" && v.Source == nil:
-			out.Fail(v.Range, "Subscription has no slot",
-				"%s: its slot_name is NONE. If its slot %s still exists on the publisher and nothing else uses it, run on %s: ALTER SUBSCRIPTION %s SET (slot_name = %s). %s",
-				v.ID, pg.Ident(v.Options.SlotName), v.Scope.Cluster.Primary.Name, pg.Ident(v.Is.Name), pg.Literal(v.Options.SlotName), "Else recreate it with -replace="+v.ID+", which copies its tables again.")
-		case is == "":
-			out.Fail(v.Range, "Subscription has no slot",
-				"%s: its slot_name is NONE, and its slot %s can no longer be used: it does not exist, has lost WAL, or is not the one that repltool created for it. Changes since then are missing on %s. %s",
-				v.ID, pg.Ident(v.Options.SlotName), v.Scope.Cluster.Primary.Name, v.CopyAgain())
-		default:
-			fixed("slot_name", is, v.Options.SlotName)
-		}
-	}
+	checkSlotName(v, out)
 }
 
 // checkSlot looks at the slot on the publisher: one that is gone or has lost WAL is

@@ -173,19 +173,22 @@ func dropSyncSlots(s *cluster.Cluster, d *draft.Draft, on *topology.Node, is *fa
 	d.Sql(on, "drop slots of its table copies", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "+these+";")
 }
 
-// dropSlotSteps drop the old slot.
+// dropSlotSteps drop the slots that are its own: the one that it uses, and one that is there
+// under the name of the one to come.
 func dropSlotSteps(v *cluster.Subscription, d *draft.Draft) {
 	p := v.Source.Cluster.Primary
-	name := v.Is.Options.SlotName
-	if w := v.Source.SlotFor(v.Subscription); name != w.Name {
-		w.Name = name
-		if found := v.Source.FoundSlot(p, name); found != nil && !v.Source.MayUse(w, found) {
-			return // of the publisher that it came from there is nothing here
-		}
+	names := []string{v.Is.Options.SlotName}
+	if w := v.Options.SlotName; w != names[0] && v.Source.FoundSlot(p, w) != nil {
+		names = append(names, w)
 	}
-	old := pg.Literal(name)
-	d.Wait(p, "slot "+name+" is free", "SELECT count(*) = 0 FROM pg_replication_slots WHERE active AND slot_name = "+old, draft.StreamTimeout)
-	d.Sql(p, "drop slot", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = "+old+";")
+	for _, name := range names {
+		if !v.DropsSlot(name) {
+			continue // of the publisher that it came from there is nothing here, or it is another one's
+		}
+		slot := pg.Literal(name)
+		d.Wait(p, "slot "+name+" is free", "SELECT count(*) = 0 FROM pg_replication_slots WHERE active AND slot_name = "+slot, draft.StreamTimeout)
+		d.Sql(p, "drop slot", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = "+slot+";")
+	}
 }
 
 // makeTables makes the tables that the subscriber lacks, one subscription after the

@@ -1,6 +1,7 @@
 package logical
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ func toAlter(v *cluster.Subscription, d *draft.Draft, out *draft.Findings) alter
 	name := "ALTER SUBSCRIPTION " + pg.Ident(v.Name)
 	ignores := v.Lifecycle.Ignores
 	if v.Attaches() {
-		d.Differ("slot_name", plan.Ptr("NONE"), plan.Ptr(v.Options.SlotName), "it continues from the position of its slot")
+		d.Differ("slot_name", plan.Ptr(cmp.Or(v.Is.Options.SlotName, "NONE")), plan.Ptr(v.Options.SlotName), "it continues from the position of its slot")
 		a.sets = append(a.sets, plan.Text{Text: name + " SET (slot_name = " + pg.Literal(v.Options.SlotName) + ");"})
 		a.restarts = true
 	}

@@ -41,7 +41,7 @@ func remakeSlot(v *cluster.Subscription, d *draft.Draft) {
 		return
 	}
 	intent := []string{cluster.Intend(now)}
-	if was != now && p.HasRow(was.Address) {
+	if was != now && p.HasRow(was.Address) && v.DropsSlot(was.Name) {
 		intent = []string{cluster.Forget(was.Address), cluster.Intend(now)}
 	}
 	d.Sql(n, "intent", intent...)

@@ -10,7 +10,7 @@ import (
 
 // KeepSlotNames answers the topology with the slots that its subscriptions have. A slot
 // cannot be renamed: a subscription that gets another name, and whose slot_name is not
-// written, keeps the slot that repltool created for it.
+// written, keeps the slot that repltool created for it (cluster, slot_consumer.go).
 func KeepSlotNames(t *topology.Topology, f facts.Facts, o cluster.Options) *topology.Topology {
 	kept := *t
 	kept.Subscriptions = slices.Clone(t.Subscriptions)
@@ -18,7 +18,7 @@ func KeepSlotNames(t *topology.Topology, f facts.Facts, o cluster.Options) *topo
 		s := cluster.New(t, sub.Cluster, f, o)
 		local, _ := s.Logical(sub.Database)
 		v := s.Subscription(sub, local)
-		if sub.NamesSlot() || s.Replace[sub.Address()] || v.Is == nil || v.Is.Options.SlotName == sub.Options.SlotName || !v.MadeSlot() {
+		if !v.KeepsSlot() {
 			continue
 		}
 		same := *sub

@@ -1,0 +1,220 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/topology"
+)
+
+// A logical slot has one consumer: what a second subscription receives from it, the first
+// one never gets. Every subscription that was read counts, enabled or not, in any database
+// of any cluster and under any name, since a slot that is not active may be that of a
+// subscription that is disabled (PostgreSQL docs, 47.2.2 "Replication Slots"). A slot
+// therefore belongs to a subscription only where no other one uses it, and none of the
+// topology is to.
+
+// Consumer is a subscription that uses a logical slot.
+type Consumer struct {
+	Scope    *Cluster // of the subscriber
+	Database string
+	Is       *facts.Subscription
+	Host     string // that it connects to, where this is not known to be the publisher; else ""
+}
+
+func (c Consumer) String() string {
+	return "subscription " + pg.Ident(c.Is.Name) + " in database " + pg.Ident(c.Database) + " on " + c.Scope.Cluster.Primary.Name
+}
+
+// Consumers answers the subscriptions that were read and that use a slot of this cluster.
+// One that connects to a host of which nobody can tell whether it is one of the cluster's
+// counts too, where it connects to the database of the slot.
+func (s *Cluster) Consumers(slot, database string) []Consumer {
+	var all []Consumer
+	for _, c := range s.Topology.Clusters {
+		of := s.Of(c)
+		for _, in := range of.ReadDatabases() {
+			found := of.Live().Logical[in]
+			for i := range found.Subscriptions {
+				is := &found.Subscriptions[i]
+				if is.Options.SlotName != slot {
+					continue
+				}
+				host, may := of.mayConnect(is, s, database)
+				if may {
+					all = append(all, Consumer{of, in, is, host})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// mayConnect tells whether a subscription of this cluster connects to another one, or may:
+// its host is then a name that could not be resolved.
+func (s *Cluster) mayConnect(is *facts.Subscription, to *Cluster, database string) (host string, may bool) {
+	conn := conninfo.Map(is.ConnInfo.Reveal())
+	for _, one := range hostsOf(conn) {
+		for _, n := range to.Cluster.Members() {
+			if s.leads(s.Cluster.Primary, n, one, to.PortInForce(n)) || s.leads(s.Cluster.Primary, n, one, n.Port) {
+				return "", true
+			}
+		}
+		name := one["host"]
+		if one["hostaddr"] == "" && conn["dbname"] == database && !pg.IsAddress(name) && len(s.Resolve(s.Cluster.Primary, name)) == 0 && !s.isNode(name) {
+			host, may = name, true
+		}
+	}
+	return host, may
+}
+
+// isNode tells whether a name is the address of a node of the topology.
+func (s *Cluster) isNode(name string) bool {
+	return slices.ContainsFunc(s.Topology.Nodes, func(n *topology.Node) bool { return pg.SameHost(n.Address, name) })
+}
+
+// hostsOf answers a connection for each of the hosts that a connection string names.
+func hostsOf(conn map[string]string) []map[string]string {
+	hosts, addresses, ports := strings.Split(conn["host"], ","), strings.Split(conn["hostaddr"], ","), strings.Split(conn["port"], ",")
+	at := func(list []string, i int) string {
+		if len(list) == 1 {
+			return list[0]
+		} else if i < len(list) {
+			return list[i]
+		}
+		return ""
+	}
+	var all []map[string]string
+	for i := range max(len(hosts), len(addresses)) {
+		all = append(all, map[string]string{"host": at(hosts, i), "hostaddr": at(addresses, i), "port": at(ports, i)})
+	}
+	return all
+}
+
+// declared answers the subscription of the topology that it is, or nil.
+func (c Consumer) declared() *Subscription {
+	for _, sub := range c.Scope.Subscriptions() {
+		if sub.Database != c.Database {
+			continue
+		}
+		if v := c.Scope.Subscription(sub, c.Scope.Live().Logical[c.Database]); v.Is == c.Is {
+			return v
+		}
+	}
+	return nil
+}
+
+// TakenBy answers another subscription that uses that slot of the publisher, or nil.
+func (v *Subscription) TakenBy(slot string) *Consumer {
+	if slot == "" {
+		return nil
+	}
+	for _, c := range v.consumers(slot) {
+		if c.Is != v.Is {
+			return &c
+		}
+	}
+	return nil
+}
+
+// consumers are those of a slot of its publisher, in the topology or not.
+func (v *Subscription) consumers(slot string) []Consumer {
+	if v.Source != nil {
+		return v.Source.Consumers(slot, v.SourceDatabase())
+	}
+	var all []Consumer
+	to := v.Conn()
+	for _, in := range v.Scope.ReadDatabases() {
+		found := v.Scope.Live().Logical[in]
+		for i := range found.Subscriptions {
+			is := &found.Subscriptions[i]
+			conn := conninfo.Map(is.ConnInfo.Reveal())
+			if is.Options.SlotName == slot && pg.SameHost(conn["host"], to["host"]) && pg.PortOf(conn) == pg.PortOf(to) {
+				all = append(all, Consumer{v.Scope, in, is, ""})
+			}
+		}
+	}
+	return all
+}
+
+// wantedByOther tells whether another subscription of the topology, or a slot block, is to
+// use that slot of the publisher; one that uses another slot now does not count.
+func (v *Subscription) wantedByOther(slot string) bool {
+	if v.Source.DeclaresSlot(slot) {
+		return true
+	}
+	return slices.ContainsFunc(v.Source.Subscribers(), func(other *topology.Subscription) bool {
+		if other.ID == v.ID || other.Options.SlotName != slot {
+			return false
+		}
+		of := v.Source.Of(other.Cluster)
+		local, _ := of.Logical(other.Database)
+		is := of.Subscription(other, local).Is
+		return is == nil || is.Options.SlotName == slot || is.Options.SlotName == ""
+	})
+}
+
+// HasSlot tells whether the slot that it uses now, under another name than the topology has
+// for it, is its own: repltool created it, for its database, and nothing else uses it or is
+// to use it.
+func (v *Subscription) HasSlot() bool {
+	if v.Is == nil || !v.MadeSlot() {
+		return false
+	}
+	slot := v.Is.Options.SlotName
+	found := v.Source.FoundSlot(v.Source.Cluster.Primary, slot)
+	return (found == nil || found.Database == v.SourceDatabase()) && v.TakenBy(slot) == nil && !v.wantedByOther(slot)
+}
+
+// KeepsSlot tells whether it goes on with the slot that it has, which is not named as the
+// topology names it: a slot cannot be renamed. One that was given another slot by hand,
+// while its own is still there, does not.
+func (v *Subscription) KeepsSlot() bool {
+	switch {
+	case v.Is == nil || v.Source == nil || v.Is.Options.SlotName == "" || v.Is.Options.SlotName == v.Options.SlotName || v.Scope.Replace[v.Address()]:
+		return false
+	case v.Lifecycle.Ignores("slot_name"):
+		return true
+	case v.NamesSlot() || !v.HasSlot():
+		return false
+	}
+	n := v.Source.Cluster.Primary
+	own := v.Source.FoundSlot(n, v.Options.SlotName) != nil && v.Source.IsOurs(Object{"slot", v.Options.SlotName, n.Name})
+	return !own || v.TakenBy(v.Options.SlotName) != nil
+}
+
+// Attaches tells that a subscription gets its slot back: its slot_name was set by hand to
+// NONE, or to a slot of another database, by which it can have received nothing. Its own
+// slot has to be there, with all WAL, and used by nobody.
+func (v *Subscription) Attaches() bool {
+	if v.Is == nil || v.Is.Options.SlotName == v.Options.SlotName || v.Source == nil || v.Remade() || v.Lifecycle.Ignores("slot_name") {
+		return false
+	}
+	p := v.Source.Cluster.Primary
+	if has := v.Is.Options.SlotName; has != "" {
+		if now := v.Source.FoundSlot(p, has); now == nil || now.Type != topology.SlotLogical || now.Database == v.SourceDatabase() {
+			return false
+		}
+	}
+	slot := v.Source.FoundSlot(p, v.Options.SlotName)
+	return slot != nil && !slot.Active && slot.WALStatus != "lost" && slot.Database == v.SourceDatabase() && v.TakenBy(slot.Name) == nil &&
+		(!v.CreateSlot || v.Source.IsOurs(Object{"slot", slot.Name, p.Name}))
+}
+
+// DropsSlot tells whether a subscription that is recreated drops that slot of its
+// publisher with it: only its own, never one that something else uses or is to use.
+func (v *Subscription) DropsSlot(name string) bool {
+	if !v.Remade() || v.Source == nil || !v.CreateSlot || name == "" || v.TakenBy(name) != nil || v.wantedByOther(name) {
+		return false
+	}
+	w := v.Source.SlotFor(v.Subscription)
+	found := v.Source.FoundSlot(v.Source.Cluster.Primary, name)
+	if name == w.Name {
+		return found == nil || found.Database == v.SourceDatabase()
+	}
+	w.Name = name
+	return found == nil && v.Is.Options.SlotName == name || found != nil && found.Database == v.SourceDatabase() && v.Source.MayUse(w, found)
+}
