@@ -59,12 +59,34 @@ func (s *Cluster) Users() []User {
 				all = append(all, User{
 					scope: s, database: database, Is: is, Conn: conninfo.Map(is.ConnInfo.Reveal()), on: s.PublisherOf(is),
 					Who:  "subscription " + pg.Ident(is.Name) + " in database " + pg.Ident(database) + " on " + here + ", which is not dropped, uses",
-					Hint: "Write the subscription's block again, or drop it: ALTER SUBSCRIPTION … DISABLE, SET (slot_name = NONE), DROP SUBSCRIPTION; then apply again.",
+					Hint: "Write the subscription's block again, or drop it: " + s.dropByHand(is, database) + " Then apply again.",
 				})
 			}
 		}
 	}
 	return all
+}
+
+// dropByHand says how to drop a subscription that is not repltool's to drop, with its slot
+// where no plan drops that: nothing else would free the WAL that it holds back.
+func (s *Cluster) dropByHand(is *facts.Subscription, database string) string {
+	alter := "ALTER SUBSCRIPTION " + pg.Ident(is.Name)
+	text := "on " + s.Cluster.Primary.Name + " in database " + pg.Ident(database) + ", run\n  " + alter + " DISABLE;\n"
+	slot, on := is.Options.SlotName, s.PublisherOf(is)
+	if slot != "" {
+		text += "  " + alter + " SET (slot_name = NONE);\n"
+	}
+	text += "  DROP SUBSCRIPTION " + pg.Ident(is.Name) + ";\n"
+	switch {
+	case slot == "":
+	case on == nil:
+		text += "Its slot " + pg.Ident(slot) + " stays on its publisher and holds back WAL: drop it there:\n  SELECT pg_drop_replication_slot(" + pg.Literal(slot) + ");\n"
+	default:
+		if of := s.Of(s.Topology.Cluster(on)); !of.IsOurs(Object{"slot", slot, on.Name}) && !SlotWanted(of.WantedSlots(), on, slot) {
+			text += "Its slot " + pg.Ident(slot) + " stays and holds back WAL: on " + on.Name + ", run\n  SELECT pg_drop_replication_slot(" + pg.Literal(slot) + ");\n"
+		}
+	}
+	return text
 }
 
 // remains tells whether a subscription is neither the topology's nor dropped by this plan.

@@ -29,6 +29,7 @@ func subscriptionHealth(s *cluster.Cluster, out *draft.Findings) {
 		}
 	}
 	leftoverSlots(s, out)
+	abandonedSlots(s, out)
 }
 
 // slotShared tells of a slot by which two subscriptions receive: each lacks what the other
@@ -125,6 +126,25 @@ func leftoverSlots(s *cluster.Cluster, out *draft.Findings) {
 			out.TellHealth(plan.Error, s.Address("slot", slot.Name), "drop it: SELECT pg_drop_replication_slot("+pg.Literal(slot.Name)+");",
 				"slot %s on %s is left of a table's copy, and holds back WAL: its subscription no longer exists", pg.Ident(slot.Name), n.Name)
 		}
+	}
+}
+
+// abandonedSlots are those of subscriptions that were dropped by hand: not defined in the
+// topology, not repltool's to drop, and used by no subscription that was read.
+func abandonedSlots(s *cluster.Cluster, out *draft.Findings) {
+	n := s.Cluster.Primary
+	if s.Live() == nil {
+		return
+	}
+	for _, slot := range s.Live().Slots {
+		_, _, copies := pg.CopySlot(slot.Name)
+		known := slot.Active || slot.Temporary || slot.Synced || copies || cluster.SlotWanted(s.WantedSlots(), n, slot.Name) ||
+			s.IsOurs(cluster.Object{Kind: "slot", Name: slot.Name, In: n.Name})
+		if known || slot.Plugin != "pgoutput" || s.SlotUser(n, slot.Name) != nil || len(s.Consumers(slot.Name, slot.Database)) > 0 {
+			continue
+		}
+		out.TellHealth(plan.Warning, s.Address("slot", slot.Name), "If nothing needs it, drop it on "+n.Name+": SELECT pg_drop_replication_slot("+pg.Literal(slot.Name)+");",
+			"slot %s on %s is not in use, no subscription that was read uses it, and it holds back WAL", pg.Ident(slot.Name), n.Name)
 	}
 }
 

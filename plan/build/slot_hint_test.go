@@ -1,0 +1,69 @@
+package build
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/repltool/repltool/cluster"
+)
+
+// TestDropByHand: whoever drops a subscription as the finding says is told of its slot where
+// no plan drops that.
+func TestDropByHand(t *testing.T) {
+	const clusters = `
+node "pg1" { host = "10.0.0.1" }
+node "dw1" { host = "10.0.1.2" }
+cluster "orders" {
+  primary    = node.pg1
+  parameters = { wal_level = "logical" }
+  role "replicator" {
+    replication = true
+    password    = env("PW")
+  }
+  database "shop" {}
+}
+cluster "warehouse" {
+  primary = node.dw1
+  database "dw" {}
+}
+`
+	const logical = `
+publication "orders" {
+  cluster  = cluster.orders
+  database = "shop"
+  tables   = ["public.orders"]
+}
+subscription "orders" {
+  cluster      = cluster.warehouse
+  database     = "dw"
+  publications = [publication.orders]
+}
+`
+	const drop = "SELECT pg_drop_replication_slot('orders');"
+	for _, c := range []struct {
+		name, ledger string
+		want         bool
+	}{
+		{"the slot left the ledger", "pg1 ledger cluster.orders.publication.orders publication shop.orders", true},
+		{"apply drops the slot", "pg1 ledger cluster.orders.node.pg1.slot.orders slot orders on pg1", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			top := loadText(t, strings.TrimSpace(clusters))
+			f := converged(t, loadText(t, strings.TrimSpace(clusters+logical)))
+			alter(t, f, top, c.ledger)
+			p, _ := Build(top, f, cluster.Options{})
+			found := false
+			for _, h := range p.Health {
+				if strings.Contains(h.Hint, "DROP SUBSCRIPTION orders;") {
+					found = true
+					if strings.Contains(h.Hint, drop) != c.want {
+						t.Errorf("want %t for %s in %s", c.want, drop, h.Hint)
+					}
+				}
+			}
+			if !found {
+				t.Errorf("no finding says how to drop the subscription: %+v", p.Health)
+			}
+		})
+	}
+}
