@@ -202,3 +202,16 @@ func splitLines(text string) []string {
 	}
 	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }
+
+// ConfBlock is repltool's block in postgresql.conf as found, hbaBlock in pg_hba.conf.
+func (s *Cluster) ConfBlock(h *facts.Host) ConfBlock {
+	return compute(s, "conf", h, func() ConfBlock {
+		b := BlockOf(h.Conf.Text, s.Cluster)
+		b.settings = conftext.ParseConf(b.Body())
+		return b
+	})
+}
+
+func (s *Cluster) HbaBlock(h *facts.Host) ConfBlock {
+	return compute(s, "hba", h, func() ConfBlock { return BlockOf(h.HBA.Text, s.Cluster) })
+}

@@ -7,7 +7,6 @@ package cluster
 import (
 	"cmp"
 	"slices"
-	"sync"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -16,8 +15,8 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// shared is what the scopes of one plan share.
-type shared struct {
+// World is what the clusters of one plan share.
+type World struct {
 	Topology *topology.Topology
 	Facts    facts.Facts
 	Replace  map[topology.Address]bool
@@ -25,17 +24,15 @@ type shared struct {
 	Required map[topology.Address]bool // publications and subscriptions beside the targets
 	InApply  bool
 	renames  bool // the topology has moved blocks
-	Twins    map[*topology.Node]Twin
-	// ledgered are the subscriptions in the ledgers of all clusters.
-	Ledgered func() []madeSubscription
+	memo     sharedMemo
 }
 
 // Cluster is one cluster and what was found of it: what every kind reads.
 type Cluster struct {
-	*shared
+	*World
 	Cluster        *topology.Cluster
 	ClusterAddress topology.Address
-	once           once
+	memo           memo
 }
 
 // Targeted tells whether an object that stands beside the clusters is to be planned: it
@@ -44,23 +41,20 @@ func (s *Cluster) Targeted(address topology.Address) bool {
 	return len(s.Targets) == 0 || s.Required[address] || slices.ContainsFunc(s.Targets, func(t topology.Address) bool { return t.Contains(address) || address.Contains(t) })
 }
 
-func NewShared(t *topology.Topology, f facts.Facts, o Options) *shared {
-	w := &shared{Topology: t, Facts: f, Replace: map[topology.Address]bool{}, Targets: topology.ParseAddresses(o.Targets), InApply: o.InApply, renames: anyMoved(t)}
+// New answers what the clusters of a topology share.
+func New(t *topology.Topology, f facts.Facts, o Options) *World {
+	w := &World{Topology: t, Facts: f, Replace: map[topology.Address]bool{}, Targets: topology.ParseAddresses(o.Targets), InApply: o.InApply, renames: anyMoved(t)}
 	for _, address := range topology.ParseAddresses(o.Replace) {
 		w.Replace[address] = true
 	}
-	w.Ledgered = sync.OnceValue(w.madeSubscriptions)
 	return w
 }
 
-// Scope is that of one cluster.
-func (w *shared) Scope(c *topology.Cluster) *Cluster {
-	return &Cluster{shared: w, Cluster: c, ClusterAddress: c.Address()}
+// Of answers one of the clusters.
+func (w *World) Of(c *topology.Cluster) *Cluster {
+	return &Cluster{World: w, Cluster: c, ClusterAddress: c.Address()}
 }
 
-func New(t *topology.Topology, c *topology.Cluster, f facts.Facts, o Options) *Cluster {
-	return NewShared(t, f, o).Scope(c)
-}
 
 // Found answers what was read of n; never nil.
 func (s *Cluster) Found(n *topology.Node) *facts.Node {
@@ -149,4 +143,12 @@ func (s *Cluster) RangeOf(n *topology.Node) hcl.Range {
 		return sb.Range
 	}
 	return n.Range
+}
+
+// Of answers another cluster of the same topology.
+func (s *Cluster) Of(c *topology.Cluster) *Cluster {
+	if c == s.Cluster {
+		return s
+	}
+	return compute(s, "others", c, func() *Cluster { return s.World.Of(c) })
 }

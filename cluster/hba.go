@@ -168,3 +168,13 @@ func HbaLine(r topology.HBARule) string {
 	}
 	return line.String()
 }
+
+// wantedRules answers the rules of the block in pg_hba.conf for n.
+func (s *Cluster) wantedRules(n *topology.Node) []topology.HBARule {
+	return compute(s, "rules", n, func() []topology.HBARule { return slices.Clip(s.blockRules(n)) })
+}
+
+// HbaText is the body of the block in pg_hba.conf.
+func (s *Cluster) HbaText(n *topology.Node) plan.Text {
+	return compute(s, "hbaText", n, func() plan.Text { return s.rulesText(n) })
+}

@@ -140,3 +140,31 @@ func (s *Cluster) WithParameters(of Row) []topology.Address {
 	}
 	return addresses
 }
+
+// ledgerIndex is the ledger by what is asked of it.
+type ledgerIndex struct {
+	Rows    []LedgerRow
+	managed map[string][]Row // by kind; of this cluster, confirmed, and not recreated by hand
+	ours    map[Object]bool  // those of managed
+	intents []LedgerRow
+}
+
+// Ledger answers what was read of the ledger.
+func (s *Cluster) Ledger() *ledgerIndex {
+	return compute(s, "ledger", s.Cluster, s.indexLedger)
+}
+
+func (s *Cluster) indexLedger() *ledgerIndex {
+	l := &ledgerIndex{Rows: s.ledgerRows(), managed: map[string][]Row{}, ours: map[Object]bool{}}
+	for _, r := range l.Rows {
+		switch {
+		case !s.ClusterAddress.Contains(r.Address):
+		case r.Intent != "":
+			l.intents = append(l.intents, r)
+		case !s.Recreated(r):
+			l.managed[r.Kind] = append(l.managed[r.Kind], r.Row)
+			l.ours[r.Object] = true
+		}
+	}
+	return l
+}

@@ -171,3 +171,11 @@ func (s *Cluster) Major() int {
 	}
 	return s.Cluster.Version
 }
+
+// Subscribers answers the subscriptions that this cluster publishes to.
+func (s *Cluster) Subscribers() []*topology.Subscription {
+	return compute(s, "subscribers", s.Cluster, func() []*topology.Subscription {
+		of := list.Kept(s.Topology.Subscriptions, func(sub *topology.Subscription) bool { return sub.Publisher() == s.Cluster })
+		return slices.Clip(of)
+	})
+}

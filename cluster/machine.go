@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 
-	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -15,12 +14,16 @@ type Twin struct {
 }
 
 // Twins answers the nodes that are the same instance as another, each with that one.
-func Twins(t *topology.Topology, f facts.Facts) map[*topology.Node]Twin {
+func (w *World) Twins() map[*topology.Node]Twin {
+	return computeShared(w, "twins", w.findTwins)
+}
+
+func (w *World) findTwins() map[*topology.Node]Twin {
 	all := map[*topology.Node]Twin{}
 	byDir, byPort := map[string]*topology.Node{}, map[string][]*topology.Node{}
-	for _, n := range t.Nodes {
-		found := f.Nodes[n.Name]
-		if t.Cluster(n) == nil || found == nil || found.Host == nil || found.Host.Machine.Boot == "" {
+	for _, n := range w.Topology.Nodes {
+		found := w.Facts.Nodes[n.Name]
+		if w.Topology.Cluster(n) == nil || found == nil || found.Host == nil || found.Host.Machine.Boot == "" {
 			continue
 		}
 		m := found.Host.Machine

@@ -164,3 +164,19 @@ func WithLine(lines []Line, l Line) []Line {
 func Fixed(setting facts.Setting) bool {
 	return setting.Source == "command line" || setting.Source == "environment variable"
 }
+
+// ParametersOf answers what the topology wants on n.
+func (s *Cluster) ParametersOf(n *topology.Node) topology.Parameters {
+	return compute(s, "parameters", n, func() topology.Parameters { return s.Cluster.ParametersOf(n) })
+}
+
+// Lines answers the wanted block of n in order of name, without
+// synchronous_standby_names, which is written last, behind a gate.
+func (s *Cluster) Lines(n *topology.Node) []Line {
+	return compute(s, "lines", n, func() []Line { return slices.Clip(s.wantedLines(n)) })
+}
+
+// derived answers what replication needs and the topology need not say.
+func (s *Cluster) derived(n *topology.Node) []Line {
+	return compute(s, "derived", n, func() []Line { return slices.Clip(s.derive(n)) })
+}

@@ -121,3 +121,8 @@ func (s *Cluster) StandbyAddresses() []topology.Address {
 	}
 	return all
 }
+
+// WantedSlots answers every slot that the cluster is to have.
+func (s *Cluster) WantedSlots() []WantedSlot {
+	return compute(s, "slots", s.Cluster, func() []WantedSlot { return slices.Clip(s.slotsOfUsers()) })
+}

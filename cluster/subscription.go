@@ -113,3 +113,24 @@ func (v *Subscription) MadeSlot() bool {
 	}
 	return slices.ContainsFunc(v.Source.Managed("slot"), func(r Row) bool { return r.Name == v.Is.Options.SlotName })
 }
+
+// madeSubscription is a subscription in the ledger of the cluster that has it.
+type madeSubscription struct {
+	By *topology.Cluster
+	Row
+}
+
+// Ledgered answers the subscriptions in the ledgers of all clusters.
+func (w *World) Ledgered() []madeSubscription {
+	return computeShared(w, "ledgered", w.madeSubscriptions)
+}
+
+func (w *World) madeSubscriptions() []madeSubscription {
+	var all []madeSubscription
+	for _, c := range w.Topology.Clusters {
+		for _, m := range w.Of(c).Managed("subscription") {
+			all = append(all, madeSubscription{c, m})
+		}
+	}
+	return all
+}

@@ -119,10 +119,9 @@ func nothingRead(nodes []plan.Node) hcl.Diagnostics {
 // computing a password's verifier again takes a millisecond.
 func buildClusters(t *topology.Topology, f facts.Facts, o cluster.Options) ([]*cluster.Cluster, []*draft.Findings) {
 	scopes, found := make([]*cluster.Cluster, len(t.Clusters)), make([]*draft.Findings, len(t.Clusters))
-	shared := cluster.NewShared(t, f, o)
-	shared.Twins = cluster.Twins(t, f)
+	world := cluster.New(t, f, o)
 	for i, c := range t.Clusters {
-		scopes[i] = shared.Scope(c)
+		scopes[i] = world.Of(c)
 	}
 	widen(scopes)
 	var all sync.WaitGroup

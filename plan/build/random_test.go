@@ -196,7 +196,7 @@ func (g *generator) disturb(t *testing.T, top *topology.Topology, f facts.Facts)
 // copying gives the node a base backup that an apply which died began.
 func (g *generator) copying(top *topology.Topology, f facts.Facts, name string) {
 	c := top.Cluster(top.Node(name))
-	sb, s := c.Standby(top.Node(name)), cluster.New(top, c, f, cluster.Options{})
+	sb, s := c.Standby(top.Node(name)), cluster.New(top, f, cluster.Options{}).Of(c)
 	up := f.Nodes[sb.Upstream.Name]
 	if up.Server == nil || !g.one(2) {
 		return

@@ -65,7 +65,7 @@ func addTable(db *facts.Logical, name topology.TableName, columns []string) {
 
 func fillSubscription(t testing.TB, top *topology.Topology, f facts.Facts, sub *topology.Subscription) {
 	t.Helper()
-	s := cluster.New(top, sub.Cluster, f, cluster.Options{})
+	s := cluster.New(top, f, cluster.Options{}).Of(sub.Cluster)
 	db := logicalOf(f, sub.Cluster, sub.Database)
 	found := facts.Subscription{Name: sub.Name, Publications: sub.Names(), Options: cloneOptions(sub.Options)}
 	if c := sub.Publisher(); c != nil {

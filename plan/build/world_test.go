@@ -105,7 +105,7 @@ func fillNode(t testing.TB, top *topology.Topology, c *topology.Cluster, n *topo
 	for _, db := range c.Databases {
 		server.Databases = append(server.Databases, facts.Database{Database: *db, Bytes: 8 << 20})
 	}
-	s := cluster.New(top, c, f, cluster.Options{})
+	s := cluster.New(top, f, cluster.Options{}).Of(c)
 	for _, w := range s.WantedSlots() {
 		if w.On == n {
 			server.Slots = append(server.Slots, facts.Slot{Slot: w.Slot, Active: true, ActivePID: 100, WALStatus: "reserved"})

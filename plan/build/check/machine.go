@@ -18,7 +18,7 @@ import (
 func checkMachines(s *cluster.Cluster, out *draft.Findings) {
 	told := map[*topology.Node]bool{}
 	for _, n := range s.Cluster.Members() {
-		if t, is := s.Twins[n]; is && !told[n] {
+		if t, is := s.Twins()[n]; is && !told[n] {
 			told[t.Node] = true // the other one of a pair in one cluster
 			refuseTwins(s, n, t, out)
 		}

@@ -15,7 +15,7 @@ func KeepSlotNames(t *topology.Topology, f facts.Facts, o cluster.Options) *topo
 	kept := *t
 	kept.Subscriptions = slices.Clone(t.Subscriptions)
 	for i, sub := range t.Subscriptions {
-		s := cluster.New(t, sub.Cluster, f, o)
+		s := cluster.New(t, f, o).Of(sub.Cluster)
 		local, _ := s.Logical(sub.Database)
 		v := s.Subscription(sub, local)
 		if !v.KeepsSlot() {
