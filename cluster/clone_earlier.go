@@ -12,6 +12,19 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
+// CopyRuns tells of a standby whose base backup an earlier apply began and which runs.
+func (s *Cluster) CopyRuns(sb *topology.Standby) bool {
+	if !s.Recloned(sb.Node) {
+		return false
+	}
+	left, _ := s.LeftOf(sb)
+	return left == LeftRunning
+}
+
+func (s *Cluster) BasebackupAddress(n *topology.Node) topology.Address {
+	return s.StandbyAddress(n).With(topology.PartBaseBackup)
+}
+
 // earlier is what an apply that was cut off left of a clone.
 type earlier int
 
@@ -62,12 +75,6 @@ func (s *Cluster) LeftOf(sb *topology.Standby) (left earlier, why string) {
 	default:
 		return LeftPart, "an earlier apply left a base backup that failed, in which no server was started: it is removed first"
 	}
-}
-
-// discards tells that a copy that an earlier apply left is removed.
-func (s *Cluster) discards(sb *topology.Standby) bool {
-	left, _ := s.LeftOf(sb)
-	return left == LeftPart || left == LeftCancelled
 }
 
 // copyDiffers names the options in which a base backup is another one than wanted: what

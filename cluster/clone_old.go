@@ -8,15 +8,14 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
+// discards tells that a copy that an earlier apply left is removed.
+func (s *Cluster) discards(sb *topology.Standby) bool {
+	left, _ := s.LeftOf(sb)
+	return left == LeftPart || left == LeftCancelled
+}
+
 // Aside is where the directories of a standby that is cloned again wait.
 const Aside = ".repltool-old"
-
-// Moves tells that n's data directory goes aside for a new copy.
-func (s *Cluster) Moves(n *topology.Node) bool {
-	h := s.Found(n).Host
-	unstarted := h.Data.Unstarted && len(h.Jobs) > 0 // nothing in it is worth keeping
-	return s.Replace[s.StandbyAddress(n)] && h.Data.State == facts.DataCluster && !h.Making() && !unstarted
-}
 
 // Movable are the directories beside the data directory that go aside with it. One that
 // is not in the way of the new copy and cannot be moved stays.

@@ -5,13 +5,11 @@
 package cluster
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/facts"
-	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -55,7 +53,6 @@ func (w *World) Of(c *topology.Cluster) *Cluster {
 	return &Cluster{World: w, Cluster: c, ClusterAddress: c.Address()}
 }
 
-
 // Found answers what was read of n; never nil.
 func (s *Cluster) Found(n *topology.Node) *facts.Node {
 	if f := s.Facts.Nodes[n.Name]; f != nil {
@@ -77,50 +74,6 @@ func (s *Cluster) Running(n *topology.Node) bool { return s.Found(n).Server != n
 func (s *Cluster) IsNew() bool {
 	p := s.FoundPrimary()
 	return p.Complete() && p.Server == nil && (p.Host.Data.State != facts.DataCluster || p.Host.Job(JobID(p.Host, "init")) != nil)
-}
-
-func (s *Cluster) Complete() bool {
-	for _, n := range s.Cluster.Members() {
-		if !s.Found(n).Complete() {
-			return false
-		}
-	}
-	return (s.Live() != nil || s.IsNew()) && !s.logicalUnknown()
-}
-
-// Nodes tells what was found, for the plan's head.
-func (s *Cluster) Nodes() []plan.Node {
-	var nodes []plan.Node
-	for _, n := range s.Cluster.Members() {
-		nodes = append(nodes, s.describe(n))
-	}
-	return nodes
-}
-
-func (s *Cluster) describe(n *topology.Node) plan.Node {
-	f := s.Found(n)
-	d := plan.Node{Name: n.Name, Host: n.Host, Cluster: s.Cluster.ID, Reachable: f.Error == nil, Role: string(f.Role())}
-	for _, e := range []*facts.ReadError{f.Error, f.ServerError} {
-		if e != nil {
-			d.Error, d.Hint = e.Text, e.Hint
-		}
-	}
-	if f.Host != nil && f.Host.Control != nil {
-		d.SystemIdentifier, d.Timeline = f.Host.Control.SystemIdentifier, f.Host.Control.Timeline
-	}
-	if f.Server != nil {
-		d.Version, d.SystemIdentifier, d.Timeline = f.Server.Version, f.Server.SystemIdentifier, f.Server.Timeline
-		if up := s.UpstreamOf(f); up != nil {
-			d.Upstream = up.Name
-		}
-	}
-	return d
-}
-
-// Followed answers the upstream of a standby as it is, not as it is wanted; where
-// nobody can tell, the one wanted.
-func (s *Cluster) Followed(sb *topology.Standby) *topology.Node {
-	return cmp.Or(s.UpstreamOf(s.Found(sb.Node)), sb.Upstream)
 }
 
 // Options narrow or widen a plan.
@@ -151,4 +104,12 @@ func (s *Cluster) Of(c *topology.Cluster) *Cluster {
 		return s
 	}
 	return compute(s, "others", c, func() *Cluster { return s.World.Of(c) })
+}
+
+// anyMoved tells whether the topology has moved blocks that lead to something.
+func anyMoved(t *topology.Topology) bool {
+	return slices.ContainsFunc(t.Nodes, func(n *topology.Node) bool { return len(n.Earlier) > 0 }) ||
+		slices.ContainsFunc(t.Clusters, func(c *topology.Cluster) bool { return len(c.Earlier) > 0 }) ||
+		slices.ContainsFunc(t.Publications, func(p *topology.Publication) bool { return len(p.Earlier) > 0 }) ||
+		slices.ContainsFunc(t.Subscriptions, func(sub *topology.Subscription) bool { return len(sub.Earlier) > 0 })
 }

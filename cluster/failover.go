@@ -1,32 +1,13 @@
 package cluster
 
 import (
-	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/topology"
 )
 
 const SyncedSlots = "synchronized_standby_slots"
-
-// FailsOver tells whether some logical slot of the cluster is to survive a failover.
-func (s *Cluster) FailsOver() bool {
-	if !s.AtLeast(17) {
-		return false
-	}
-	return slices.ContainsFunc(s.WantedSlots(), func(w WantedSlot) bool { return w.Failover }) || s.keepsFailover()
-}
-
-// keepsFailover tells whether a failover slot stays that is not wanted any more (kept.go).
-func (s *Cluster) keepsFailover() bool {
-	n := s.Cluster.Primary
-	return s.Running(n) && slices.ContainsFunc(s.Found(n).Server.Slots, func(slot facts.Slot) bool {
-		return slot.Failover && !slot.Synced && s.IsOurs(Object{"slot", slot.Name, n.Name}) &&
-			!SlotWanted(s.WantedSlots(), n, slot.Name) && s.SlotUser(n, slot.Name) != nil
-	})
-}
 
 // copiesSlots tells whether n keeps copies of the primary's slots, or would as its heir.
 func (s *Cluster) copiesSlots(n *topology.Node) bool {

@@ -116,25 +116,6 @@ func (s *Cluster) sources(m, n *topology.Node) []netip.Addr {
 	return all
 }
 
-// Resolve answers the addresses of a name as n sees it.
-func (s *Cluster) Resolve(n *topology.Node, name string) []netip.Addr {
-	texts := []string{name}
-	if _, err := netip.ParseAddr(name); err != nil {
-		texts = nil
-		if h := s.Found(n).Host; h != nil {
-			texts = h.Resolved[name]
-		}
-	}
-	var addresses []netip.Addr
-	for _, t := range texts {
-		if a, err := netip.ParseAddr(t); err == nil {
-			addresses = append(addresses, a.Unmap().WithZone(""))
-		}
-	}
-	slices.SortFunc(addresses, netip.Addr.Compare)
-	return slices.Compact(addresses)
-}
-
 // rulesText computes hbaText.
 func (s *Cluster) rulesText(n *topology.Node) plan.Text {
 	var b plan.TextBuilder
@@ -177,4 +158,52 @@ func (s *Cluster) wantedRules(n *topology.Node) []topology.HBARule {
 // HbaText is the body of the block in pg_hba.conf.
 func (s *Cluster) HbaText(n *topology.Node) plan.Text {
 	return compute(s, "hbaText", n, func() plan.Text { return s.rulesText(n) })
+}
+
+// OurRules are the same as placed rules, theirRules those outside of the block, in the
+// server's order.
+func (s *Cluster) OurRules(n *topology.Node) []PlacedRule {
+	return compute(s, "ours", n, func() []PlacedRule { return placedFirst(s.wantedRules(n)) })
+}
+
+// keptRules answers the rules of n's block that are not wanted and that stay: a
+// subscription that remains logs in by them, or a machine that could not be read may.
+func (s *Cluster) keptRules(n *topology.Node, wanted []topology.HBARule, keep func(u User, rule string)) []topology.HBARule {
+	block := s.HbaBlock(s.Found(n).Host)
+	if !block.Found() {
+		return nil
+	}
+	has := map[string]bool{}
+	for _, r := range wanted {
+		has[HbaLine(r)] = true
+	}
+	var rules []topology.HBARule
+	for _, l := range conftext.ParseHBA(block.Body()) {
+		found, err := l.Rule()
+		if err != nil || len(found.Options) > 0 || has[found.String()] || !isHost(found.Address) {
+			continue
+		}
+		r := topology.HBARule{Type: found.Type, Database: found.Database, User: found.User, Address: found.Address, Method: found.Method}
+		u := s.userOf(func(u User) bool { return s.letsIn(n, r, u) })
+		if u != nil {
+			keep(*u, found.String())
+		}
+		if u != nil || s.letsInUnread(r) {
+			rules = append(rules, r)
+		}
+	}
+	return rules
+}
+
+// letsIn tells whether a rule on n is, or may be, the one by which a subscription logs in.
+func (s *Cluster) letsIn(n *topology.Node, r topology.HBARule, u User) bool {
+	members := u.scope.Cluster.Members()
+	if !u.scope.anyUnread(members) && !slices.Contains(s.addressesOf(n, members), r.Address) {
+		return false
+	}
+	if u.Is != nil {
+		return slices.Equal(r.User, []string{conftext.LiteralUser(u.Conn["user"])}) && slices.Equal(r.Database, []string{conftext.LiteralDatabase(u.Conn["dbname"])})
+	}
+	role := s.Live().Role(unquoteHBA(r.User[0]))
+	return len(r.User) == 1 && len(r.Database) == 1 && r.Database[0] != "replication" && role != nil && role.Login && (role.Replication || role.Superuser)
 }

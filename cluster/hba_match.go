@@ -223,12 +223,6 @@ func RolesOf(server *facts.Server, name string) []string {
 	return all
 }
 
-// OurRules are the same as placed rules, theirRules those outside of the block, in the
-// server's order.
-func (s *Cluster) OurRules(n *topology.Node) []PlacedRule {
-	return compute(s, "ours", n, func() []PlacedRule { return placedFirst(s.wantedRules(n)) })
-}
-
 func (s *Cluster) TheirRules(n *topology.Node) []PlacedRule {
 	return compute(s, "theirs", n, func() []PlacedRule { return slices.Clip(s.rulesOutside(n)) })
 }

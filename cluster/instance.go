@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/repltool/repltool/facts"
-	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -57,12 +56,6 @@ func InitialDir(h *facts.Host) string { return path.Join(h.StateDir, "initial", 
 // ConfigFiles are those that initdb writes.
 func ConfigFiles() []string { return []string{"postgresql.conf", "pg_hba.conf", "pg_ident.conf"} }
 
-// IsDown tells that n has a cluster, no server runs, and this plan starts it.
-func (s *Cluster) IsDown(n *topology.Node) bool {
-	f := s.Found(n)
-	return f.Complete() && f.Server == nil && f.Host.Data.State == facts.DataCluster && !s.Recloned(n) && !s.WillRun(n)
-}
-
 // Replayed is what the control file of n has of a parameter; "" where it was not read.
 func (s *Cluster) Replayed(n *topology.Node, name string) string {
 	h := s.Found(n).Host
@@ -70,16 +63,6 @@ func (s *Cluster) Replayed(n *topology.Node, name string) string {
 		return ""
 	}
 	return strconv.Itoa(h.Control.Limits[name])
-}
-
-// LastValue is what the last line of a file that names a parameter gives it.
-func LastValue(text, name string) (value string, there bool) {
-	for _, f := range conftext.ParseConf(text) {
-		if conftext.SameName(f.Name, name) {
-			value, there = f.Value, true
-		}
-	}
-	return value, there
 }
 
 // LimitOf is the number of a hot-standby parameter, which has no unit; 0 for none.

@@ -21,6 +21,23 @@ import (
 // read, therefore keeps all that it needs: its slot, its publications, its rule of
 // pg_hba.conf, the line of its password, the role it logs in as, and its database.
 
+// FailsOver tells whether some logical slot of the cluster is to survive a failover.
+func (s *Cluster) FailsOver() bool {
+	if !s.AtLeast(17) {
+		return false
+	}
+	return slices.ContainsFunc(s.WantedSlots(), func(w WantedSlot) bool { return w.Failover }) || s.keepsFailover()
+}
+
+// keepsFailover tells whether a failover slot stays that is not wanted any more (kept.go).
+func (s *Cluster) keepsFailover() bool {
+	n := s.Cluster.Primary
+	return s.Running(n) && slices.ContainsFunc(s.Found(n).Server.Slots, func(slot facts.Slot) bool {
+		return slot.Failover && !slot.Synced && s.IsOurs(Object{"slot", slot.Name, n.Name}) &&
+			!SlotWanted(s.WantedSlots(), n, slot.Name) && s.SlotUser(n, slot.Name) != nil
+	})
+}
+
 // User is a subscription that the topology does not define and that this plan does not
 // drop; or, where is is nil, one that may exist in what could not be read.
 type User struct {
@@ -176,52 +193,10 @@ func (s *Cluster) DatabaseUser(name string) *User {
 	return s.userOf(func(u User) bool { return u.Is == nil && used || u.Is != nil && u.Conn["dbname"] == name })
 }
 
-// keptRules answers the rules of n's block that are not wanted and that stay: a
-// subscription that remains logs in by them, or a machine that could not be read may.
-func (s *Cluster) keptRules(n *topology.Node, wanted []topology.HBARule, keep func(u User, rule string)) []topology.HBARule {
-	block := s.HbaBlock(s.Found(n).Host)
-	if !block.Found() {
-		return nil
-	}
-	has := map[string]bool{}
-	for _, r := range wanted {
-		has[HbaLine(r)] = true
-	}
-	var rules []topology.HBARule
-	for _, l := range conftext.ParseHBA(block.Body()) {
-		found, err := l.Rule()
-		if err != nil || len(found.Options) > 0 || has[found.String()] || !isHost(found.Address) {
-			continue
-		}
-		r := topology.HBARule{Type: found.Type, Database: found.Database, User: found.User, Address: found.Address, Method: found.Method}
-		u := s.userOf(func(u User) bool { return s.letsIn(n, r, u) })
-		if u != nil {
-			keep(*u, found.String())
-		}
-		if u != nil || s.letsInUnread(r) {
-			rules = append(rules, r)
-		}
-	}
-	return rules
-}
-
 // isHost tells whether an address of a rule is that of one machine.
 func isHost(address string) bool {
 	p, err := netip.ParsePrefix(address)
 	return err == nil && p.IsSingleIP()
-}
-
-// letsIn tells whether a rule on n is, or may be, the one by which a subscription logs in.
-func (s *Cluster) letsIn(n *topology.Node, r topology.HBARule, u User) bool {
-	members := u.scope.Cluster.Members()
-	if !u.scope.anyUnread(members) && !slices.Contains(s.addressesOf(n, members), r.Address) {
-		return false
-	}
-	if u.Is != nil {
-		return slices.Equal(r.User, []string{conftext.LiteralUser(u.Conn["user"])}) && slices.Equal(r.Database, []string{conftext.LiteralDatabase(u.Conn["dbname"])})
-	}
-	role := s.Live().Role(unquoteHBA(r.User[0]))
-	return len(r.User) == 1 && len(r.Database) == 1 && r.Database[0] != "replication" && role != nil && role.Login && (role.Replication || role.Superuser)
 }
 
 // letsInUnread tells whether a rule may be for a machine that is to be let in and that

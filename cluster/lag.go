@@ -44,19 +44,6 @@ func (s *Cluster) Position(sb *topology.Standby) string {
 	return server.LSN
 }
 
-// SenderOf answers the upstream's process that serves the standby, or nil.
-func (s *Cluster) SenderOf(sb *topology.Standby, upstream *topology.Node) *facts.Sender {
-	slot := sb.Slot
-	if server := s.Found(sb.Node).Server; server != nil {
-		slot = server.Settings["primary_slot_name"].Value
-	}
-	sender := s.Found(upstream).Server.SenderTo(slot, s.ApplicationName(sb.Node))
-	if sender != nil && sender.Copies() {
-		return nil // it holds the slot for the standby's base backup, and serves no standby
-	}
-	return sender
-}
-
 // HoldsBack tells of a standby whose replay is delayed or paused. A WAL receiver that
 // lost its upstream is started again only when replay has used up what is there: such
 // a standby is away for as long as it holds back, and only waited for where its replay

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/facts"
@@ -65,22 +64,6 @@ func parseObject(text string) Object {
 	return o
 }
 
-// Managed answers the ledger's rows of one kind in this cluster, without intents and
-// without those of objects that somebody has created again by hand.
-func (s *Cluster) Managed(kind string) []Row {
-	return s.Ledger().managed[kind]
-}
-
-// IsOurs tells that the ledger has the object.
-func (s *Cluster) IsOurs(o Object) bool {
-	return s.Ledger().ours[o]
-}
-
-// HasRow tells that the ledger has a row at that address, whatever it stands for.
-func (s *Cluster) HasRow(address topology.Address) bool {
-	return slices.ContainsFunc(s.Ledger().Rows, func(r LedgerRow) bool { return r.Address == address })
-}
-
 // Record is the statement that writes the rows of what repltool created, which exists by
 // then: with its OID, since a name alone does not tell it from one created by hand later.
 func Record(rows ...Row) string {
@@ -130,41 +113,8 @@ func ForgetObject(r Row) string {
 	return "DELETE FROM repltool.managed WHERE address = " + pg.Literal(r.Address.String()) + " AND " + object + ";"
 }
 
-// WithParameters answers the keys of the ledger's rows of an object and its parameters.
-func (s *Cluster) WithParameters(of Row) []topology.Address {
-	addresses := []topology.Address{of.Address}
-	for _, m := range s.Managed(of.Kind + "_parameter") {
-		if m.In == of.Name {
-			addresses = append(addresses, m.Address)
-		}
-	}
-	return addresses
-}
-
-// ledgerIndex is the ledger by what is asked of it.
-type ledgerIndex struct {
-	Rows    []LedgerRow
-	managed map[string][]Row // by kind; of this cluster, confirmed, and not recreated by hand
-	ours    map[Object]bool  // those of managed
-	intents []LedgerRow
-}
-
-// Ledger answers what was read of the ledger.
-func (s *Cluster) Ledger() *ledgerIndex {
-	return compute(s, "ledger", s.Cluster, s.indexLedger)
-}
-
-func (s *Cluster) indexLedger() *ledgerIndex {
-	l := &ledgerIndex{Rows: s.ledgerRows(), managed: map[string][]Row{}, ours: map[Object]bool{}}
-	for _, r := range l.Rows {
-		switch {
-		case !s.ClusterAddress.Contains(r.Address):
-		case r.Intent != "":
-			l.intents = append(l.intents, r)
-		case !s.Recreated(r):
-			l.managed[r.Kind] = append(l.managed[r.Kind], r.Row)
-			l.ours[r.Object] = true
-		}
-	}
-	return l
+// SlotRow is a slot in the ledger. Its key names the node: while a standby moves,
+// slots of one name stand on two.
+func (s *Cluster) SlotRow(n *topology.Node, name string) Row {
+	return Row{s.NodeAddress(n).With(topology.PartSlot).With(name), Object{"slot", name, n.Name}}
 }

@@ -22,28 +22,6 @@ func (s *Cluster) Subscriptions() []*topology.Subscription {
 	return list.Kept(s.Topology.Subscriptions, func(sub *topology.Subscription) bool { return sub.Cluster == s.Cluster })
 }
 
-// SubscriptionAddresses are those of every subscription, wanted or on its way out.
-func (s *Cluster) SubscriptionAddresses() []topology.Address {
-	all := subscriptionBlocks(s.Topology)
-	for _, m := range s.Ledgered() {
-		all = append(all, s.Of(m.By).GoneAddress(m.Row))
-	}
-	return all
-}
-
-// PartnerAddresses are those of the subscriptions that have to do with the cluster, and
-// of all that leave: whose publisher a subscription was that left the topology, nothing
-// says any more.
-func (s *Cluster) PartnerAddresses() []topology.Address {
-	var all []topology.Address
-	for _, sub := range s.Topology.Subscriptions {
-		if sub.Cluster == s.Cluster || sub.Publisher() == s.Cluster {
-			all = append(all, sub.Address())
-		}
-	}
-	return append(all, list.Without(s.SubscriptionAddresses(), subscriptionBlocks(s.Topology))...)
-}
-
 func subscriptionBlocks(t *topology.Topology) []topology.Address {
 	var all []topology.Address
 	for _, sub := range t.Subscriptions {
@@ -105,30 +83,6 @@ func (s *Cluster) AddressOfRow(row topology.Address) topology.Address {
 	return row
 }
 
-// Earlier answers the name that the subscription at that address has now, where that is not
-// the one of the topology: the ledger has another name, or its OID under another name, which
-// somebody gave it by hand; or a moved block has the name, of one that was adopted.
-func (s *Cluster) Earlier(kind string, of topology.Address, database, name string) string {
-	found, _ := s.Logical(database)
-	for _, r := range s.Ledger().Rows {
-		if r.Kind != kind || r.Intent != "" || r.Address != s.Row(of) || r.In != database || s.Recreated(r) {
-			continue
-		}
-		if r.Name != name {
-			return r.Name
-		}
-		return renamedByHand(found, r)
-	}
-	for _, sub := range s.Subscriptions() {
-		for _, was := range sub.Earlier {
-			if had := topology.ParseAddress(was).Name; sub.Address() == of && found.Subscription(name) == nil && found.Subscription(had) != nil {
-				return had
-			}
-		}
-	}
-	return ""
-}
-
 // renamedByHand answers the name of the subscription that the ledger has under another one; "" for none.
 func renamedByHand(found *facts.Logical, r LedgerRow) string {
 	if found == nil || r.Oid == 0 || found.Subscription(r.Name) != nil {
@@ -140,16 +94,6 @@ func renamedByHand(found *facts.Logical, r LedgerRow) string {
 		}
 	}
 	return ""
-}
-
-// GoneAddress is the address of what leaves: beside that of what takes its place, if
-// something does (a database of another name).
-func (s *Cluster) GoneAddress(m Row) topology.Address {
-	id := s.AddressOfRow(m.Address)
-	if slices.Contains(blocks(s.Topology), id) {
-		return id.With(topology.PartEarlier)
-	}
-	return id
 }
 
 // Member tells whether a table belongs to the publication, by itself, by its

@@ -1,6 +1,8 @@
 package cluster
 
-import "sync"
+import (
+	"sync"
+)
 
 // What many kinds ask of a cluster is computed once, when the first one asks: topology and
 // facts do not change while a plan is built. A Cluster belongs to one goroutine, and nobody

@@ -23,6 +23,3 @@ func OtherRole(n *topology.Node, f *facts.Node) (what, fix string) {
 	}
 	return "", ""
 }
-
-// Given tells whether the topology itself sets a parameter of n.
-func (s *Cluster) Given(n *topology.Node, name string) bool { return HasLine(s.GivenLines(n), name) }

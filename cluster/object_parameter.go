@@ -7,6 +7,17 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
+// WithParameters answers the keys of the ledger's rows of an object and its parameters.
+func (s *Cluster) WithParameters(of Row) []topology.Address {
+	addresses := []topology.Address{of.Address}
+	for _, m := range s.Managed(of.Kind + "_parameter") {
+		if m.In == of.Name {
+			addresses = append(addresses, m.Address)
+		}
+	}
+	return addresses
+}
+
 // OwnParameters are the wanted parameters of one role or database.
 type OwnParameters struct {
 	Kind, Name string // of the object: "role" or "database"

@@ -17,14 +17,6 @@ func (s *Cluster) PassfileAddress(n *topology.Node) topology.Address {
 	return s.NodeAddress(n).With(topology.PartPassfile)
 }
 
-// subscriptionPassfile is its path on n.
-func (s *Cluster) subscriptionPassfile(n *topology.Node) string {
-	if h := s.Found(n).Host; h != nil {
-		return h.SubscriptionPassfile.Path
-	}
-	return ""
-}
-
 func (s *Cluster) StandbyPassfileAddress(n *topology.Node) topology.Address {
 	return s.StandbyAddress(n).With(topology.PartPassfile)
 }

@@ -11,6 +11,26 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
+// CloneBytes is what the copy reads, as far as facts tell.
+func (s *Cluster) CloneBytes(sb *topology.Standby) int64 {
+	for _, n := range []*topology.Node{sb.Upstream, s.Cluster.Primary} {
+		if server := s.Found(n).Server; server != nil {
+			return server.DataBytes
+		}
+	}
+	return 0
+}
+
+// FreeSenders is how many WAL senders of n nobody uses, once its parameters are
+// as wanted.
+func (s *Cluster) FreeSenders(n *topology.Node) int {
+	limit, _ := s.Limit(n, "max_wal_senders")
+	if server := s.Found(n).Server; server != nil {
+		return limit - len(server.Senders)
+	}
+	return limit
+}
+
 // Place is a directory that a copy fills.
 type Place struct {
 	Dir   string

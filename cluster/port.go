@@ -3,9 +3,7 @@ package cluster
 import (
 	"strconv"
 
-	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
-	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -38,19 +36,6 @@ func (s *Cluster) PortMoves(n *topology.Node) bool {
 	return s.Running(n) && !s.Recloned(n) && s.PortInForce(n) != n.Port
 }
 
-// OwnsPort tells whether our block sets the port. On Debian the distribution's line does,
-// which pg_createcluster writes, until the topology has another; from then on the block does.
-func (s *Cluster) OwnsPort(n *topology.Node) bool {
-	h := s.Found(n).Host
-	if h == nil || h.Layout != facts.LayoutDebian {
-		return true
-	}
-	if _, ours := s.ConfBlock(h).Value("port"); ours {
-		return true
-	}
-	return s.PortInForce(n) != n.Port || s.outside(n, "port", strconv.Itoa(n.Port)) != strconv.Itoa(n.Port)
-}
-
 // Repoints are the standbys of n that this plan gives its new port: they are not waited
 // for with its restart.
 func (s *Cluster) Repoints(n *topology.Node) []*topology.Standby {
@@ -80,10 +65,4 @@ func (s *Cluster) PortAddress() topology.Address {
 		return s.ParametersAddress(s.Cluster.Primary)
 	}
 	return topology.Address{}
-}
-
-// Repointed tells that a standby gets another address of its upstream.
-func (s *Cluster) Repointed(sb *topology.Standby) bool {
-	now, wanted := s.ConnNow(sb.Node), s.ConnInfo(sb)
-	return !pg.SameHost(now["host"], wanted["host"]) || pg.PortOf(now) != pg.PortOf(wanted)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -40,12 +41,6 @@ func (s *Cluster) FoundSlot(n *topology.Node, name string) *facts.Slot {
 		return nil
 	}
 	return s.Found(n).Server.Slot(name)
-}
-
-// SlotRow is a slot in the ledger. Its key names the node: while a standby moves,
-// slots of one name stand on two.
-func (s *Cluster) SlotRow(n *topology.Node, name string) Row {
-	return Row{s.NodeAddress(n).With(topology.PartSlot).With(name), Object{"slot", name, n.Name}}
 }
 
 func Activity(slot facts.Slot) string {
@@ -90,30 +85,6 @@ func (s *Cluster) Lost(n *topology.Node) bool {
 	return slot != nil && slot.WALStatus == "lost"
 }
 
-// LeavesSlot tells whether whoever uses a slot leaves it in this plan: a standby that gets
-// another upstream or another slot, or a subscription that is dropped.
-func (s *Cluster) LeavesSlot(n *topology.Node, slot string) bool {
-	for _, sb := range s.Cluster.Standbys {
-		if sb.Slot == slot || s.SlotInUse(sb, n) == slot {
-			return true
-		}
-	}
-	return s.leavingSubscription(slot) != ""
-}
-
-// SlotInUse answers the slot of n that a standby uses now, or used before it went down, or "".
-func (s *Cluster) SlotInUse(sb *topology.Standby, n *topology.Node) string {
-	f := s.Found(sb.Node)
-	if s.IsDown(sb.Node) && s.sameAddress(sb.Node, s.ConnNow(sb.Node)["host"], n.Address) {
-		slot, _ := s.StandbyValue(sb.Node, "primary_slot_name")
-		return slot
-	}
-	if f.Server == nil || !f.Server.InRecovery || s.Followed(sb) != n {
-		return ""
-	}
-	return f.Server.InForce("primary_slot_name")
-}
-
 func (s *Cluster) StandbyAddresses() []topology.Address {
 	var all []topology.Address
 	for _, sb := range s.Cluster.Standbys {
@@ -125,4 +96,15 @@ func (s *Cluster) StandbyAddresses() []topology.Address {
 // WantedSlots answers every slot that the cluster is to have.
 func (s *Cluster) WantedSlots() []WantedSlot {
 	return compute(s, "slots", s.Cluster, func() []WantedSlot { return slices.Clip(s.slotsOfUsers()) })
+}
+
+// SlotFor answers the slot of a subscription on this cluster's primary.
+func (s *Cluster) SlotFor(sub *topology.Subscription) WantedSlot {
+	return WantedSlot{
+		Slot: topology.Slot{
+			Name: sub.Options.SlotName, Type: topology.SlotLogical, Plugin: "pgoutput", Database: sub.SourceDatabase(),
+			Failover: pg.IsOn(sub.Options.Failover), Range: sub.Range,
+		},
+		On: s.Cluster.Primary, By: sub,
+	}
 }

@@ -4,19 +4,18 @@ import (
 	"slices"
 
 	"github.com/repltool/repltool/facts"
-	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/topology"
 )
 
-// SlotFor answers the slot of a subscription on this cluster's primary.
-func (s *Cluster) SlotFor(sub *topology.Subscription) WantedSlot {
-	return WantedSlot{
-		Slot: topology.Slot{
-			Name: sub.Options.SlotName, Type: topology.SlotLogical, Plugin: "pgoutput", Database: sub.SourceDatabase(),
-			Failover: pg.IsOn(sub.Options.Failover), Range: sub.Range,
-		},
-		On: s.Cluster.Primary, By: sub,
+// LeavesSlot tells whether whoever uses a slot leaves it in this plan: a standby that gets
+// another upstream or another slot, or a subscription that is dropped.
+func (s *Cluster) LeavesSlot(n *topology.Node, slot string) bool {
+	for _, sb := range s.Cluster.Standbys {
+		if sb.Slot == slot || s.SlotInUse(sb, n) == slot {
+			return true
+		}
 	}
+	return s.leavingSubscription(slot) != ""
 }
 
 // publications come before the slot that decodes for them: what is decoded is seen with

@@ -27,33 +27,6 @@ func (s *Cluster) UpstreamAddresses(sb *topology.Standby) []topology.Address {
 	return all
 }
 
-// ConnInfo answers the primary_conninfo of a standby: no password, it is in the
-// passfile. application_name is what synchronous_standby_names matches (sender.go).
-func (s *Cluster) ConnInfo(sb *topology.Standby) map[string]string {
-	r := s.Cluster.Replication
-	c := connTo(sb.Upstream, r.Role.Name, r)
-	c[ApplicationKey] = s.StandbyName(sb)
-	if r.Role.Password.IsSet() {
-		c["passfile"] = s.Found(sb.Node).Host.Passfile.Path
-	}
-	if s.copiesSlots(sb.Node) {
-		c["dbname"] = pg.Maintenance
-	}
-	text, known := s.connText(sb.Node)
-	if !known {
-		return c
-	}
-	now := conninfo.Map(text)
-	c = pg.KeepRest(now, c, pg.AlwaysSaid())
-	server := s.Found(sb.Node).Server
-	if server == nil {
-		pg.KeepHosts(now, c)
-	} else if r := server.Receiver; r != nil && r.SenderHost == sb.Upstream.Address && r.SenderPort == sb.Upstream.Port {
-		pg.KeepHosts(now, c)
-	}
-	return c
-}
-
 // ConnDiffers answers the keys in which a conninfo is not as wanted. A password that
 // stands in the text or in a file of somebody else's, and is the right one, does for the
 // passfile, so that a standby made by hand is adopted without a reconnect.
@@ -91,47 +64,3 @@ func (s *Cluster) Recloned(n *topology.Node) bool {
 }
 
 func Binary(h *facts.Host, name string) string { return path.Join(h.BinDir, name) }
-
-// connText is the connection string of a standby: of its server, else of the files with
-// which it starts; of one that is cloned again, of the files that wait aside. It is not
-// known where it stands in none of these.
-func (s *Cluster) connText(n *topology.Node) (text string, known bool) {
-	if server := s.Found(n).Server; server != nil {
-		return server.ConnInfo.Reveal(), server.ConnInfo.Reveal() != ""
-	}
-	text, known = s.StandbyValue(n, "primary_conninfo")
-	return text, known && text != ""
-}
-
-func (s *Cluster) KnowsConn(n *topology.Node) bool {
-	_, known := s.connText(n)
-	return known
-}
-
-// ConnNow is the same, taken apart.
-func (s *Cluster) ConnNow(n *topology.Node) map[string]string {
-	text, _ := s.connText(n)
-	return conninfo.Map(text)
-}
-
-// StandbyValue is what the files of a standby without a server give a parameter.
-func (s *Cluster) StandbyValue(n *topology.Node, name string) (value string, there bool) {
-	h := s.Found(n).Host
-	if h == nil {
-		return "", false
-	}
-	auto := h.AutoConf
-	switch {
-	case s.IsDown(n) || s.Moves(n):
-	case s.Recloned(n) && h.AsideJob != nil:
-		auto = h.AsideAutoConf
-	default:
-		return "", false
-	}
-	for _, text := range []string{h.Conf.Text, auto.Text.Reveal()} {
-		if v, is := LastValue(text, name); is {
-			value, there = v, true
-		}
-	}
-	return value, there
-}

@@ -9,6 +9,28 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
+// SubscriptionAddresses are those of every subscription, wanted or on its way out.
+func (s *Cluster) SubscriptionAddresses() []topology.Address {
+	all := subscriptionBlocks(s.Topology)
+	for _, m := range s.Ledgered() {
+		all = append(all, s.Of(m.By).GoneAddress(m.Row))
+	}
+	return all
+}
+
+// PartnerAddresses are those of the subscriptions that have to do with the cluster, and
+// of all that leave: whose publisher a subscription was that left the topology, nothing
+// says any more.
+func (s *Cluster) PartnerAddresses() []topology.Address {
+	var all []topology.Address
+	for _, sub := range s.Topology.Subscriptions {
+		if sub.Cluster == s.Cluster || sub.Publisher() == s.Cluster {
+			all = append(all, sub.Address())
+		}
+	}
+	return append(all, list.Without(s.SubscriptionAddresses(), subscriptionBlocks(s.Topology))...)
+}
+
 // Subscription is a subscription with both of its sides.
 type Subscription struct {
 	*topology.Subscription

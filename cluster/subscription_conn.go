@@ -14,6 +14,14 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
+// subscriptionPassfile is its path on n.
+func (s *Cluster) subscriptionPassfile(n *topology.Node) string {
+	if h := s.Found(n).Host; h != nil {
+		return h.SubscriptionPassfile.Path
+	}
+	return ""
+}
+
 // Conn answers the wanted connection, without a password.
 func (v *Subscription) Conn() map[string]string {
 	passfile := ""

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/topology"
 )
@@ -12,6 +13,21 @@ import (
 // is relaxed by ALTER SYSTEM (docs/decisions/0003). A value that the topology says
 // nothing of is somebody's own, and stands nowhere else once it is overridden: it is
 // written into the ledger first, and comes back from there if the apply dies.
+
+// Streaming answers the names of the standbys that stream from a server and may count as
+// members of a synchronous set, one for each process, in order; of names only those that
+// the set has.
+func Streaming(set pg.SyncSet, server *facts.Server) []string {
+	var names []string
+	for i := range server.Senders {
+		w := &server.Senders[i]
+		if w.State == "streaming" && !w.Copies() && set.Has(w.ApplicationName) {
+			names = append(names, w.ApplicationName)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // Unrelaxed answers the value in force, or the one that an apply which died left relaxed.
 func (s *Cluster) Unrelaxed(current string) string {
@@ -102,24 +118,6 @@ func (s *Cluster) KeptAside() *SetAside {
 
 // SyncForeign tells that synchronous_standby_names is somebody's own.
 func (s *Cluster) SyncForeign() bool { return s.Cluster.Synchronous == nil && !s.SyncOurs() }
-
-// Relaxed answers the value while n is down, and the one in force: with one
-// member less, commits wait for as many as are left.
-func (s *Cluster) Relaxed(n *topology.Node) (without, full string) {
-	full = s.SyncCurrent()
-	set, ok := pg.ParseSync(full)
-	if !ok || s.Live() == nil || !set.Has(s.ApplicationName(n)) {
-		return full, full
-	}
-	left := Streaming(set, s.Live())
-	if i := slices.IndexFunc(left, func(name string) bool { return strings.EqualFold(name, s.ApplicationName(n)) }); i >= 0 {
-		left = slices.Delete(left, i, i+1) // one process; others of that name stay
-	}
-	if len(left) >= set.Number {
-		return full, full
-	}
-	return pg.SyncValue(set.Method, len(left), pg.SyncIdents(left)), full
-}
 
 // RelaxedFrom tells whether a value is what is left of a fuller one: else somebody has
 // set it since, and that counts.

@@ -4,6 +4,15 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
+// WillListen answers listen_addresses as this plan leaves it.
+func (s *Cluster) WillListen(n *topology.Node) string {
+	const name = "listen_addresses"
+	if server := s.Found(n).Server; server != nil && Fixed(server.Settings[name]) {
+		return server.InForce(name)
+	}
+	return s.WillHave(n, name)
+}
+
 // WillBe answers a parameter of the primary as this plan leaves it; "" unknown.
 func (s *Cluster) WillBe(name string) string { return s.WillHave(s.Cluster.Primary, name) }
 

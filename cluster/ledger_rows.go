@@ -10,6 +10,84 @@ import (
 // another name. The rows of the ledger get the new name first, in one statement; every
 // kind reads them as if they had it already, and changes a row only after that.
 
+// Managed answers the ledger's rows of one kind in this cluster, without intents and
+// without those of objects that somebody has created again by hand.
+func (s *Cluster) Managed(kind string) []Row {
+	return s.Ledger().managed[kind]
+}
+
+// IsOurs tells that the ledger has the object.
+func (s *Cluster) IsOurs(o Object) bool {
+	return s.Ledger().ours[o]
+}
+
+// HasRow tells that the ledger has a row at that address, whatever it stands for.
+func (s *Cluster) HasRow(address topology.Address) bool {
+	return slices.ContainsFunc(s.Ledger().Rows, func(r LedgerRow) bool { return r.Address == address })
+}
+
+// ledgerIndex is the ledger by what is asked of it.
+type ledgerIndex struct {
+	Rows    []LedgerRow
+	managed map[string][]Row // by kind; of this cluster, confirmed, and not recreated by hand
+	ours    map[Object]bool  // those of managed
+	intents []LedgerRow
+}
+
+// Ledger answers what was read of the ledger.
+func (s *Cluster) Ledger() *ledgerIndex {
+	return compute(s, "ledger", s.Cluster, s.indexLedger)
+}
+
+func (s *Cluster) indexLedger() *ledgerIndex {
+	l := &ledgerIndex{Rows: s.ledgerRows(), managed: map[string][]Row{}, ours: map[Object]bool{}}
+	for _, r := range l.Rows {
+		switch {
+		case !s.ClusterAddress.Contains(r.Address):
+		case r.Intent != "":
+			l.intents = append(l.intents, r)
+		case !s.Recreated(r):
+			l.managed[r.Kind] = append(l.managed[r.Kind], r.Row)
+			l.ours[r.Object] = true
+		}
+	}
+	return l
+}
+
+// Earlier answers the name that the subscription at that address has now, where that is not
+// the one of the topology: the ledger has another name, or its OID under another name, which
+// somebody gave it by hand; or a moved block has the name, of one that was adopted.
+func (s *Cluster) Earlier(kind string, of topology.Address, database, name string) string {
+	found, _ := s.Logical(database)
+	for _, r := range s.Ledger().Rows {
+		if r.Kind != kind || r.Intent != "" || r.Address != s.Row(of) || r.In != database || s.Recreated(r) {
+			continue
+		}
+		if r.Name != name {
+			return r.Name
+		}
+		return renamedByHand(found, r)
+	}
+	for _, sub := range s.Subscriptions() {
+		for _, was := range sub.Earlier {
+			if had := topology.ParseAddress(was).Name; sub.Address() == of && found.Subscription(name) == nil && found.Subscription(had) != nil {
+				return had
+			}
+		}
+	}
+	return ""
+}
+
+// GoneAddress is the address of what leaves: beside that of what takes its place, if
+// something does (a database of another name).
+func (s *Cluster) GoneAddress(m Row) topology.Address {
+	id := s.AddressOfRow(m.Address)
+	if slices.Contains(blocks(s.Topology), id) {
+		return id.With(topology.PartEarlier)
+	}
+	return id
+}
+
 // LedgerRow is a row under the names of today.
 type LedgerRow struct {
 	Row
@@ -77,14 +155,6 @@ func (s *Cluster) Today(r Row) LedgerRow {
 		now.Was = r.Address
 	}
 	return now
-}
-
-// anyMoved tells whether the topology has moved blocks that lead to something.
-func anyMoved(t *topology.Topology) bool {
-	return slices.ContainsFunc(t.Nodes, func(n *topology.Node) bool { return len(n.Earlier) > 0 }) ||
-		slices.ContainsFunc(t.Clusters, func(c *topology.Cluster) bool { return len(c.Earlier) > 0 }) ||
-		slices.ContainsFunc(t.Publications, func(p *topology.Publication) bool { return len(p.Earlier) > 0 }) ||
-		slices.ContainsFunc(t.Subscriptions, func(sub *topology.Subscription) bool { return len(sub.Earlier) > 0 })
 }
 
 // nodeOnce answers the node that had that name, or nil.

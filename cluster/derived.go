@@ -1,0 +1,87 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/topology"
+)
+
+// derive computes derived.
+func (s *Cluster) derive(n *topology.Node) []Line {
+	var lines []Line
+	if s.OwnsPort(n) {
+		lines = append(lines, Line{Name: "port", Value: fmt.Sprint(n.Port), Note: "of the node"})
+	}
+	if n.SocketDir != "" {
+		lines = append(lines, Line{Name: "unix_socket_directories", Value: n.SocketDir, Note: "of the node"})
+	}
+	// A line that is in the block stays: a clone gets it before the files beside the block
+	// are known, which may have a value that would do.
+	if s.Feeds(n) && (s.setsListen(n) || !s.ListensFor(n, s.outside(n, "listen_addresses", "localhost"))) {
+		lines = append(lines, Line{Name: "listen_addresses", Value: "*", Note: "so that others reach it"})
+	}
+	lines = append(lines, s.slotCopyLines(n)...)
+	if s.Cluster.Standby(n) != nil {
+		lines = append(lines, s.minimums(n)...)
+		lines = append(lines, s.walSizes(n)...)
+	}
+	return lines
+}
+
+// Feeds tells whether standbys or subscribers connect to n, or our block made it ready
+// for that: a clone is, so that it can take the primary's place without a restart, and
+// who has fed others stays so, since ceasing would take one.
+func (s *Cluster) Feeds(n *topology.Node) bool {
+	return n == s.Cluster.Primary && len(s.Subscribers()) > 0 || s.Recloned(n) || s.setsListen(n) ||
+		slices.ContainsFunc(s.Cluster.Standbys, func(sb *topology.Standby) bool { return sb.Upstream == n })
+}
+
+// setsListen tells whether repltool's block on n opens listen_addresses already.
+func (s *Cluster) setsListen(n *topology.Node) bool {
+	h := s.Found(n).Host
+	if h == nil {
+		return false
+	}
+	value, ours := s.ConfBlock(h).Value("listen_addresses")
+	return ours && value == "*"
+}
+
+// minimums raises a standby's hot-standby parameters to those of its primary,
+// where neither the topology nor the standby's own files do.
+func (s *Cluster) minimums(n *topology.Node) []Line {
+	if s.Live() == nil {
+		return nil
+	}
+	var lines []Line
+	for _, name := range pg.HotStandby() {
+		setting, need := s.Live().Settings[name], s.OnPrimary(name)
+		if Number(setting, need) > Number(setting, s.outside(n, name, setting.Boot)) {
+			lines = append(lines, Line{Name: name, Value: need, Note: "as on the primary"})
+		}
+	}
+	return lines
+}
+
+// OnPrimary answers what a parameter of a live primary will be after this plan: one that
+// leaves the block has the value of the other files then.
+func (s *Cluster) OnPrimary(name string) string {
+	n := s.Cluster.Primary
+	p, given := s.ParametersOf(n)[name]
+	switch _, ours := s.ConfBlock(s.FoundPrimary().Host).Value(name); {
+	case Fixed(s.Live().Settings[name]):
+		return s.Live().InForce(name)
+	case given:
+		return p.Value
+	case ours:
+		return s.outside(n, name, s.Live().InForce(name))
+	default:
+		return s.Live().InForce(name)
+	}
+}
+
+// derived answers what replication needs and the topology need not say.
+func (s *Cluster) derived(n *topology.Node) []Line {
+	return compute(s, "derived", n, func() []Line { return slices.Clip(s.derive(n)) })
+}

@@ -1,0 +1,18 @@
+package cluster
+
+import (
+	"github.com/repltool/repltool/topology"
+)
+
+// SlotInUse answers the slot of n that a standby uses now, or used before it went down, or "".
+func (s *Cluster) SlotInUse(sb *topology.Standby, n *topology.Node) string {
+	f := s.Found(sb.Node)
+	if s.IsDown(sb.Node) && s.sameAddress(sb.Node, s.ConnNow(sb.Node)["host"], n.Address) {
+		slot, _ := s.StandbyValue(sb.Node, "primary_slot_name")
+		return slot
+	}
+	if f.Server == nil || !f.Server.InRecovery || s.Followed(sb) != n {
+		return ""
+	}
+	return f.Server.InForce("primary_slot_name")
+}

@@ -1,0 +1,50 @@
+package cluster
+
+import (
+	"strconv"
+
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/topology"
+)
+
+// connTo answers how to connect to a node of a cluster: no password, it is in the passfile.
+func connTo(n *topology.Node, user string, r topology.Replication) map[string]string {
+	return map[string]string{
+		"host": n.Address, "port": strconv.Itoa(n.Port), "user": user,
+		"sslmode": r.SSLMode, "sslrootcert": r.SSLRootCert, "sslcert": r.SSLCert, "sslkey": r.SSLKey,
+	}
+}
+
+// Repointed tells that a standby gets another address of its upstream.
+func (s *Cluster) Repointed(sb *topology.Standby) bool {
+	now, wanted := s.ConnNow(sb.Node), s.ConnInfo(sb)
+	return !pg.SameHost(now["host"], wanted["host"]) || pg.PortOf(now) != pg.PortOf(wanted)
+}
+
+// ConnInfo answers the primary_conninfo of a standby: no password, it is in the
+// passfile. application_name is what synchronous_standby_names matches (sender.go).
+func (s *Cluster) ConnInfo(sb *topology.Standby) map[string]string {
+	r := s.Cluster.Replication
+	c := connTo(sb.Upstream, r.Role.Name, r)
+	c[ApplicationKey] = s.StandbyName(sb)
+	if r.Role.Password.IsSet() {
+		c["passfile"] = s.Found(sb.Node).Host.Passfile.Path
+	}
+	if s.copiesSlots(sb.Node) {
+		c["dbname"] = pg.Maintenance
+	}
+	text, known := s.connText(sb.Node)
+	if !known {
+		return c
+	}
+	now := conninfo.Map(text)
+	c = pg.KeepRest(now, c, pg.AlwaysSaid())
+	server := s.Found(sb.Node).Server
+	if server == nil {
+		pg.KeepHosts(now, c)
+	} else if r := server.Receiver; r != nil && r.SenderHost == sb.Upstream.Address && r.SenderPort == sb.Upstream.Port {
+		pg.KeepHosts(now, c)
+	}
+	return c
+}
