@@ -50,21 +50,6 @@ func (s *Cluster) Intent(o Object) *LedgerRow {
 	return nil
 }
 
-// Settled says why an intent has no use any more; "" as long as it has, or nobody can tell.
-func (s *Cluster) Settled(o Object) string {
-	there, wanted, unknown := s.Intended(o)
-	switch {
-	case unknown, wanted && !there, o.Kind == "slot" && wanted && s.awaitsSlot(o):
-		return ""
-	case !there:
-		return "it does not exist"
-	case wanted:
-		return "it exists, and repltool cannot prove that it created it: it is adopted, and stays when it leaves the topology"
-	default:
-		return "it exists and is not in the topology; repltool cannot prove that it created it: it stays, unmanaged"
-	}
-}
-
 // Intended tells whether an object exists and is in the topology.
 func (s *Cluster) Intended(o Object) (there, wanted, unknown bool) {
 	switch o.Kind {
@@ -85,18 +70,6 @@ func (s *Cluster) Intended(o Object) (there, wanted, unknown bool) {
 		return s.FoundSlot(n, o.Name) != nil, SlotWanted(s.WantedSlots(), n, o.Name), false
 	}
 	return false, false, false
-}
-
-// awaitsSlot tells that the slot of an intent is there and is, or may have to become,
-// that of its standby or subscription: the plan confirms it or stops at it.
-func (s *Cluster) awaitsSlot(o Object) bool {
-	return slices.ContainsFunc(s.WantedSlots(), func(w WantedSlot) bool {
-		if w.Name != o.Name || w.On.Name != o.In {
-			return false
-		}
-		found := s.FoundSlot(w.On, w.Name)
-		return s.CreatedByIntent(w, found) || !s.MayUse(w, found)
-	})
 }
 
 // CreatedByIntent tells whether a slot is the one that an apply created for a standby or

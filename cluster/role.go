@@ -1,9 +1,5 @@
 package cluster
 
-import (
-	"github.com/repltool/repltool/topology"
-)
-
 // LetsGo counts what of the objects that a role owns in a database this plan drops or
 // gives to another owner; "" stands for what is in no database.
 func (s *Cluster) LetsGo(role, database string) int {
@@ -48,22 +44,4 @@ func (s *Cluster) Drops(database string) bool {
 func (s *Cluster) changesOwner(database, owner string) bool {
 	wanted, found := s.Cluster.Database(database), s.Live().Database(database)
 	return wanted != nil && wanted.Owner != "" && wanted.Owner != owner && found != nil && found.Owner == owner
-}
-
-// noRowSecurity is what makes a copy that policies apply to fail instead of lacking rows.
-const noRowSecurity = "-crow_security=off"
-
-// BypassesRowSecurity tells whether the role, as this plan leaves it, is exempt from all
-// row security.
-func (s *Cluster) BypassesRowSecurity(r *topology.Role) bool {
-	superuser, bypass := r.Superuser, r.BypassRLS
-	if is := s.Live().Role(r.Name); is != nil {
-		if s.Ignores(r.Lifecycle, "role", "superuser") {
-			superuser = is.Superuser
-		}
-		if s.Ignores(r.Lifecycle, "role", "bypassrls") {
-			bypass = is.BypassRLS
-		}
-	}
-	return superuser || bypass
 }

@@ -218,3 +218,14 @@ func (v *Subscription) DropsSlot(name string) bool {
 	w.Name = name
 	return found == nil && v.Is.Options.SlotName == name || found != nil && found.Database == v.SourceDatabase() && v.Source.MayUse(w, found)
 }
+
+// DroppedWithRemake tells whether a subscription that is made anew, with a slot of
+// another name, drops the slot itself.
+func (s *Cluster) DroppedWithRemake(slot string) bool {
+	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool {
+		of := s.Of(sub.Cluster)
+		local, _ := of.Logical(sub.Database)
+		v := of.Subscription(sub, local)
+		return v.Remade() && v.Is.Options.SlotName == slot && v.DropsSlot(slot)
+	})
+}

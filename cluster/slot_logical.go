@@ -7,17 +7,6 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// LeavesSlot tells whether whoever uses a slot leaves it in this plan: a standby that gets
-// another upstream or another slot, or a subscription that is dropped.
-func (s *Cluster) LeavesSlot(n *topology.Node, slot string) bool {
-	for _, sb := range s.Cluster.Standbys {
-		if sb.Slot == slot || s.SlotInUse(sb, n) == slot {
-			return true
-		}
-	}
-	return s.leavingSubscription(slot) != ""
-}
-
 // publications come before the slot that decodes for them: what is decoded is seen with
 // the catalog of its time, and a publication that was not there yet stops it for good. The
 // slot is the subscription's own, or a slot block's that it uses.
@@ -101,15 +90,4 @@ func (s *Cluster) WantsSubscription(database, name string) bool {
 // SubscribersSlot tells whether a subscription of the topology uses the slot.
 func (s *Cluster) SubscribersSlot(name string) bool {
 	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool { return sub.Options.SlotName == name })
-}
-
-// DroppedWithRemake tells whether a subscription that is made anew, with a slot of
-// another name, drops the slot itself.
-func (s *Cluster) DroppedWithRemake(slot string) bool {
-	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool {
-		of := s.Of(sub.Cluster)
-		local, _ := of.Logical(sub.Database)
-		v := of.Subscription(sub, local)
-		return v.Remade() && v.Is.Options.SlotName == slot && v.DropsSlot(slot)
-	})
 }

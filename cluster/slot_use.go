@@ -4,6 +4,17 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
+// LeavesSlot tells whether whoever uses a slot leaves it in this plan: a standby that gets
+// another upstream or another slot, or a subscription that is dropped.
+func (s *Cluster) LeavesSlot(n *topology.Node, slot string) bool {
+	for _, sb := range s.Cluster.Standbys {
+		if sb.Slot == slot || s.SlotInUse(sb, n) == slot {
+			return true
+		}
+	}
+	return s.leavingSubscription(slot) != ""
+}
+
 // SlotInUse answers the slot of n that a standby uses now, or used before it went down, or "".
 func (s *Cluster) SlotInUse(sb *topology.Standby, n *topology.Node) string {
 	f := s.Found(sb.Node)

@@ -1,20 +1,10 @@
 package cluster
 
 import (
-	"strconv"
-
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
-
-// connTo answers how to connect to a node of a cluster: no password, it is in the passfile.
-func connTo(n *topology.Node, user string, r topology.Replication) map[string]string {
-	return map[string]string{
-		"host": n.Address, "port": strconv.Itoa(n.Port), "user": user,
-		"sslmode": r.SSLMode, "sslrootcert": r.SSLRootCert, "sslcert": r.SSLCert, "sslkey": r.SSLKey,
-	}
-}
 
 // Repointed tells that a standby gets another address of its upstream.
 func (s *Cluster) Repointed(sb *topology.Standby) bool {

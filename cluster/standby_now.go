@@ -1,11 +1,21 @@
 package cluster
 
 import (
+	"strconv"
+
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
+
+// connTo answers how to connect to a node of a cluster: no password, it is in the passfile.
+func connTo(n *topology.Node, user string, r topology.Replication) map[string]string {
+	return map[string]string{
+		"host": n.Address, "port": strconv.Itoa(n.Port), "user": user,
+		"sslmode": r.SSLMode, "sslrootcert": r.SSLRootCert, "sslcert": r.SSLCert, "sslkey": r.SSLKey,
+	}
+}
 
 // Moves tells that n's data directory goes aside for a new copy.
 func (s *Cluster) Moves(n *topology.Node) bool {

@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/facts"
@@ -99,10 +98,4 @@ func (v *Subscription) Password() topology.Secret {
 // ApplicationName is the name under which the publisher sees a subscription.
 func ApplicationName(is *facts.Subscription) string {
 	return cmp.Or(conninfo.Map(is.ConnInfo.Reveal())["application_name"], is.Name)
-}
-
-// WaitsFor tells whether commits on this cluster wait for a subscription of that name.
-func (s *Cluster) WaitsFor(name string) bool {
-	set, _ := pg.ParseSync(s.SyncCurrent())
-	return slices.Contains(set.Names, name)
 }

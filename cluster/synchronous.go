@@ -14,6 +14,12 @@ import (
 // nothing of is somebody's own, and stands nowhere else once it is overridden: it is
 // written into the ledger first, and comes back from there if the apply dies.
 
+// WaitsFor tells whether commits on this cluster wait for a subscription of that name.
+func (s *Cluster) WaitsFor(name string) bool {
+	set, _ := pg.ParseSync(s.SyncCurrent())
+	return slices.Contains(set.Names, name)
+}
+
 // Streaming answers the names of the standbys that stream from a server and may count as
 // members of a synchronous set, one for each process, in order; of names only those that
 // the set has.

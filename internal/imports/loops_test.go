@@ -22,7 +22,29 @@ import (
 // itself only if none of those that it names leads back to it. The numbers only fall.
 // Packages that are not here have none.
 func loops() map[string]int {
-	return map[string]int{}
+	return map[string]int{
+		"apply":                14,
+		"cluster":              3,
+		"cmd/repltool":         18,
+		"facts":                4,
+		"internal/lab":         12,
+		"internal/lab/cmd/lab": 2,
+		"internal/pg/conninfo": 2,
+		"internal/pgtest":      2,
+		"internal/view":        5,
+		"plan":                 2,
+		"plan/build":           2,
+		"plan/build/check":     4,
+		"plan/build/config":    5,
+		"plan/build/draft":     2,
+		"plan/build/logical":   3,
+		"plan/build/streaming": 2,
+		"providers":            9,
+		"providers/host":       3,
+		"providers/host/ssh":   9,
+		"providers/postgres":   13,
+		"topology":             34,
+	}
 }
 
 // TestLoops counts, by go/types, the largest set of files of each package that name each
@@ -40,7 +62,7 @@ func TestLoops(t *testing.T) {
 		switch {
 		case len(largest) > limit:
 			t.Errorf("%s: %d files name each other in a loop, more than %d: %s", path, len(largest), limit, strings.Join(largest, " "))
-		case len(largest) < limit:
+		case len(largest) < limits[path]:
 			t.Errorf("%s: the largest loop has %d files: lower its number from %d, so that it stays", path, len(largest), limit)
 		}
 		delete(limits, path)
