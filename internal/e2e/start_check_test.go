@@ -35,6 +35,26 @@ func TestPendingRestart(t *testing.T) {
 			t.Errorf("%s: the server was restarted", c.line)
 		}
 	}
+	w.exec(1, "rm", conf)
+	const etc, data, log = "/etc/postgresql/15/main/", "/var/lib/postgresql/15/main", "/var/log/postgresql/postgresql-15-main.log"
+	for _, c := range []struct{ leave, undo, says string }{
+		{"echo nonsense >>" + etc + "environment", "sed -i /nonsense/d " + etc + "environment", "nvalid line"},
+		{"echo nonsense >>" + etc + "pg_ctl.conf", "sed -i /nonsense/d " + etc + "pg_ctl.conf", "nvalid line"},
+		{"echo disabled >" + etc + "start.conf", "echo auto >" + etc + "start.conf", "start.conf says disabled"},
+		{"chmod 0755 " + data, "chmod 0700 " + data, "mode 755"},
+		{"chown root " + log + "; chmod 0600 " + log, "chown postgres " + log, "cannot be written"},
+		{"printf '%s\\n' 'logging_collector = on' \"log_directory = '/nonexistent/x'\" >" + conf, "rm " + conf, "log_directory"},
+		{"printf '%s\\n' 'ssl = on' \"ssl_ciphers = 'NOSUCH'\" >" + conf, "rm " + conf, "ssl_ciphers"},
+		{"printf '%s\\n' 'ssl = on' 'ssl_min_protocol_version = TLSv1.3' 'ssl_max_protocol_version = TLSv1.2' >" + conf, "rm " + conf, "ssl_min_protocol_version"},
+	} {
+		w.exec(1, "sh", "-c", c.leave)
+		before := w.sql(1, started)
+		w.says(w.must(1, "apply", "-auto-approve", "-allow=restart"), c.says)
+		if after := w.sql(1, started); after != before {
+			t.Errorf("%s: the server was restarted", c.leave)
+		}
+		w.exec(1, "sh", "-c", c.undo)
+	}
 	w.exec(1, "sh", "-c", `echo "max_worker_processes = 11" >"$1"`, "sh", conf)
 	w.says(w.must(2, "plan", "-detailed-exitcode"), "max_worker_processes", "this restart puts it into force", conf)
 	w.must(0, "apply", "-auto-approve", "-allow=restart")

@@ -72,7 +72,7 @@ func remedy(n *topology.Node, h *facts.Host, verb string) string {
 	case h.Layout != facts.LayoutDebian:
 		log = serverLog(h)
 	}
-	return n.Name + " did not come up: " + log + " says why. Fix the value that it names and apply again: in the topology, whose values are written before " + n.Name + " starts, or in the server's files if the topology does not set it."
+	return n.Name + ": " + verb + " failed, and what is said above or " + log + " says why. Fix the value that it names and apply again: in the topology, whose values are written before " + n.Name + " starts, or in the server's files if the topology does not set it."
 }
 
 const (

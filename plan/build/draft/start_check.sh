@@ -55,3 +55,34 @@ if [ "$(get wal_level "$@")" = minimal ]; then
   [ "$(get archive_mode "$@")" = off ] || no "wal_level = minimal, and archive_mode is on"
 fi
 [ "$(get max_connections "$@")" -gt "$(get superuser_reserved_connections "$@")" ] || no "superuser_reserved_connections leaves nothing of max_connections"
+mode=$(stat -L -c %a -- "$dir")
+[ $((0$mode & 027)) = 0 ] || no "the data directory $dir has mode $mode, and PostgreSQL accepts 0700 and 0750"
+if [ "$(get logging_collector "$@")" = on ]; then
+  d=$(get log_directory "$@")
+  case $d in /*) ;; *) d=$dir/$d ;; esac
+  if [ -e "$d" ]; then up=$d; else up=${d%/*}; fi
+  [ -d "$up" ] && [ -w "$up" ] && [ -x "$up" ] || no "log_directory: no file can be written in $d"
+fi
+if [ "$(get ssl "$@")" = on ]; then
+  min=$(get ssl_min_protocol_version "$@") max=$(get ssl_max_protocol_version "$@")
+  [ -z "$max" ] || [ "$(printf '%s\n' "$min" "$max" | LC_ALL=C sort | head -n 1)" = "$min" ] || no "ssl_min_protocol_version is $min, above ssl_max_protocol_version $max"
+  if command -v openssl >/dev/null; then
+    c=$(get ssl_ciphers "$@")
+    openssl ciphers "$c" >/dev/null 2>&1 || no "ssl_ciphers: $c names no cipher"
+  fi
+fi
+# What Debian's pg_ctlcluster reads, and refuses, before it starts the program.
+etc=$(get config_file "$@")
+etc=${etc%/*} cluster=${etc##*/} version=${etc%/*}
+if [ "${version%/*}" = /etc/postgresql ]; then
+  for f in environment pg_ctl.conf start.conf; do
+    [ ! -e "$etc/$f" ] || { [ -f "$etc/$f" ] && [ -r "$etc/$f" ]; } || no "$etc/$f cannot be read"
+  done
+  if perl -MPgCommon -e 1 2>/dev/null; then
+    e=$(perl -MPgCommon -e 'PgCommon::read_conf_file($_) for @ARGV' "$etc/environment" "$etc/pg_ctl.conf" 2>&1) || no "$e"
+  fi
+  [ ! -e "$etc/start.conf" ] || ! grep -q '^[[:space:]]*disabled' "$etc/start.conf" || no "$etc/start.conf says disabled, and pg_ctlcluster starts nothing then"
+  log=/var/log/postgresql/postgresql-${version##*/}-$cluster.log
+  [ ! -L "$etc/log" ] || log=$(readlink "$etc/log")
+  [ ! -e "$log" ] || [ -w "$log" ] || no "the log $log cannot be written by $(id -un)"
+fi
