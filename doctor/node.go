@@ -24,6 +24,9 @@ func nodeHealth(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 	bad := func(severity plan.Severity, hint, format string, args ...any) {
 		out.TellHealth(severity, s.NodeAddress(n), hint, format, args...)
 	}
+	if s.IsDown(n) {
+		bad(plan.Error, "Its log says why it went down. The plan says whether repltool can start it, or what must be fixed first.", "%s is down", n.Name)
+	}
 	if h.Service.Outside {
 		bad(plan.Warning, "a restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl start "+h.Service.Unit,
 			"%s runs outside its unit %s: systemd neither watches nor stops it", n.Name, h.Service.Unit)

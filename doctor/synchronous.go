@@ -19,6 +19,10 @@ import (
 
 func syncHealth(s *cluster.Cluster, out *draft.Findings) {
 	value := s.SyncCurrent()
+	if full := setAside(s, value); full != value && !s.InApply && len(s.Live().Applies) == 0 {
+		out.TellHealth(plan.Error, s.SyncAddress(), "Apply again: that writes the previous value back once enough standbys stream.",
+			"an apply that did not complete has set %s aside: it is %s in place of %s, and commits wait for fewer standbys", cluster.SyncNames, pg.Literal(value), pg.Literal(full))
+	}
 	set, ok := pg.ParseSync(value)
 	if !ok || s.Live() == nil || len(set.Names) == 0 || !commitsWait(s) {
 		return
@@ -35,6 +39,18 @@ func syncHealth(s *cluster.Cluster, out *draft.Findings) {
 	out.TellHealth(plan.Error, s.SyncAddress(),
 		fmt.Sprintf("Start the standbys that it names, or on %s: ALTER SYSTEM SET %s = ''; SELECT pg_reload_conf();%s", s.Cluster.Primary.Name, cluster.SyncNames, names),
 		"Commits on %s wait: %s is %s, which requires %s, and %s", s.Cluster.Primary.Name, cluster.SyncNames, pg.Literal(value), words.Counted(set.Number, "standby"), there)
+}
+
+// setAside answers the value that an apply which died has set aside; the one in force where
+// none has.
+func setAside(s *cluster.Cluster, value string) string {
+	if s.Live() == nil {
+		return value
+	}
+	if owed := s.KeptAside(); owed != nil && cluster.RelaxedFrom(value, owed.Value) && !pg.SameSync(value, owed.Value) {
+		return owed.Value
+	}
+	return s.Unrelaxed(value)
 }
 
 // slotsHealth reports slots of synchronized_standby_slots without which the logical slots

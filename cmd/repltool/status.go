@@ -59,7 +59,7 @@ func (a *app) status(ctx context.Context, dir string, o *common, watch bool) err
 // statusCode is that of drift, as far as status looks: it compares no objects.
 func statusCode(r *reading) error {
 	switch {
-	case !slices.ContainsFunc(r.plan.Nodes, func(n plan.Node) bool { return n.Reachable }):
+	case !slices.ContainsFunc(r.plan.Nodes, func(n plan.Node) bool { return n.Reachable && n.Error == "" }):
 		return exitError
 	case ill(r.plan.Health):
 		return exitChanges

@@ -106,7 +106,7 @@ const cycleSummary = "Dependency cycle (a bug in repltool)"
 
 // nothingRead is an error where no machine could be read: such a plan says nothing.
 func nothingRead(nodes []plan.Node) hcl.Diagnostics {
-	if len(nodes) == 0 || slices.ContainsFunc(nodes, func(n plan.Node) bool { return n.Reachable }) {
+	if len(nodes) == 0 || slices.ContainsFunc(nodes, func(n plan.Node) bool { return n.Reachable && n.Error == "" }) {
 		return nil
 	}
 	return hcl.Diagnostics{{
