@@ -142,7 +142,15 @@ func (n *Node) read(ctx context.Context, at place) reading {
 
 // readServer reads what is the whole server's.
 func (n *Node) readServer(ctx context.Context, at place) reading {
-	db, err := n.connect(ctx, at, postgres.Target{Database: maintenance, Reading: true})
+	r := n.readIn(ctx, at, postgres.Target{Database: maintenance, Reading: true})
+	if postgres.CutShort(r.err) && ctx.Err() == nil { // by a limit that the site has for its clients
+		r = n.readIn(ctx, at, postgres.Target{Database: maintenance, Reading: true, Unlimited: true})
+	}
+	return r
+}
+
+func (n *Node) readIn(ctx context.Context, at place, t postgres.Target) reading {
+	db, err := n.connect(ctx, at, t)
 	if err != nil {
 		return reading{at: at, err: err}
 	}

@@ -16,11 +16,13 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"path"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -42,6 +44,9 @@ type Target struct {
 	// Reading asks for a session that only reads: nothing is set in it that
 	// pg_settings would then tell in place of the server's own values.
 	Reading bool
+	// Unlimited asks, in a session that reads, for no time limits but the caller's: those that
+	// it replaces are taken from the files, then (facts.InForce).
+	Unlimited bool
 	// ReadOnly asks for a session that writes nothing, and waits for no lock for long.
 	ReadOnly bool
 }
@@ -115,9 +120,13 @@ func session(t Target) map[string]string {
 		"application_name": t.Application,
 		"client_encoding":  "UTF8",
 		"search_path":      "pg_catalog", // nobody else's function or operator runs as us
+		"role":             "none",       // what the role is, not what it is set to
 	}
 	if t.Application == "" {
 		settings["application_name"] = "repltool"
+	}
+	if !t.Reading || t.Unlimited {
+		maps.Copy(settings, limits())
 	}
 	if !t.Reading {
 		maps.Copy(settings, writing())
@@ -126,6 +135,15 @@ func session(t Target) map[string]string {
 		maps.Copy(settings, readOnly())
 	}
 	return settings
+}
+
+// limits are the time limits of our sessions, whatever the site has for its clients.
+func limits() map[string]string {
+	return map[string]string{
+		"statement_timeout":                   "0",   // the context limits
+		"lock_timeout":                        "30s", // rather fail than queue in front of others
+		"idle_in_transaction_session_timeout": "0",
+	}
 }
 
 // readOnly are the settings of a session that asks about tables.
@@ -141,17 +159,34 @@ func readOnly() map[string]string {
 // writing are the settings of sessions that change something.
 func writing() map[string]string {
 	return map[string]string{
-		"synchronous_commit":                  "local", // no commit of ours waits for a standby
-		"statement_timeout":                   "0",     // the context limits
-		"lock_timeout":                        "30s",   // rather fail than queue in front of others
-		"idle_in_transaction_session_timeout": "0",
-		"default_transaction_read_only":       "off",
-		"standard_conforming_strings":         "on", // what quotes literals rests on it
-		"client_min_messages":                 "warning",
-		"datestyle":                           "ISO, YMD",
-		"intervalstyle":                       "postgres",
-		"timezone":                            "UTC",
+		"synchronous_commit":            "local", // no commit of ours waits for a standby
+		"default_transaction_read_only": "off",
+		"standard_conforming_strings":   "on", // what quotes literals rests on it
+		"client_min_messages":           "warning",
+		"datestyle":                     "ISO, YMD",
+		"intervalstyle":                 "postgres",
+		"timezone":                      "UTC",
 	}
+}
+
+// newerTimeouts turns off the time limits that not every version knows, for a session that
+// stays: one that holds a lock is idle for as long as an apply takes.
+func newerTimeouts(version string, config *pgconn.Config) string {
+	if config.RuntimeParams["synchronous_commit"] == "" || config.RuntimeParams["default_transaction_read_only"] == "on" { // it reads, and ends
+		return ""
+	}
+	if end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' }); end >= 0 { // 15.18, 18beta1
+		version = version[:end]
+	}
+	major, _ := strconv.Atoi(version)
+	var sets []string
+	if major >= 14 {
+		sets = append(sets, "SET idle_session_timeout = 0")
+	}
+	if major >= 17 {
+		sets = append(sets, "SET transaction_timeout = 0")
+	}
+	return strings.Join(sets, "; ")
 }
 
 func open(ctx context.Context, op string, config *pgconn.Config) (*DB, error) {
@@ -159,5 +194,11 @@ func open(ctx context.Context, op string, config *pgconn.Config) (*DB, error) {
 	if err != nil {
 		return nil, loginError(op, config.User, err)
 	}
-	return &DB{conn: conn}, nil
+	db := &DB{conn: conn}
+	if sql := newerTimeouts(conn.ParameterStatus("server_version"), config); sql != "" {
+		if err := db.Exec(ctx, sql); err != nil {
+			return nil, errors.Join(wrap(op, err), db.Close())
+		}
+	}
+	return db, nil
 }

@@ -42,10 +42,11 @@ func TestSessions(t *testing.T) {
 		var all strings.Builder
 		for _, own := range []string{
 			"search_path = public", "statement_timeout = 1", "default_transaction_read_only = on", "standard_conforming_strings = off",
-			"client_encoding = LATIN1", "timezone = 'Asia/Tokyo'",
+			"client_encoding = LATIN1", "timezone = 'Asia/Tokyo'", "role = nobody1",
 		} {
 			all.WriteString("ALTER ROLE " + s.User + " SET " + own + "; ALTER DATABASE postgres SET " + own + ";")
 		}
+		s.Query(t, "CREATE ROLE nobody1")
 		s.Query(t, all.String())
 		environment(t)
 		db := open(t, s, target(s))
