@@ -26,7 +26,7 @@ func readStandbyPassfile(ctx context.Context, conn host.Conn, found *facts.Node)
 	if said["host"] == "" || said["password"] != "" || said["passfile"] == found.Host.Passfile.Path {
 		return
 	}
-	out, err := conn.Run(ctx, host.Command{Argv: []string{"sh", "-c", `f=${1:-$HOME/.pgpass}; stat -L -c %a -- "$f" && cat -- "$f"`, "sh", said["passfile"]}})
+	out, err := conn.Run(ctx, host.Command{Argv: []string{"sh", "-c", `f=${1:-$HOME/.pgpass}; [ -f "$f" ] && stat -L -c %a -- "$f" && cat -- "$f"`, "sh", said["passfile"]}})
 	if err != nil {
 		return // not there, or not readable: it is of no use to the server either
 	}

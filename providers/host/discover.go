@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg/conftext"
@@ -88,13 +89,23 @@ func Discover(ctx context.Context, c Conn, w Want) (*facts.Host, error) {
 	}
 	boundary := newBoundary()
 	out, err := c.Run(ctx, Command{
-		Argv:  []string{"sh", "-c", `eval "$(cat)"`, "sh"},
+		Argv:  append(groupLimit(ctx), "sh", "-c", `eval "$(cat)"`, "sh"),
 		Stdin: strings.NewReader(w.script(boundary, c.OSUser())),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("discover: %w", err)
 	}
 	return parseHost(out, boundary, w, c.OSUser())
+}
+
+// groupLimit ends, on the machine itself, a program and all that it has started: who has
+// gone by then cannot. It comes after the limit of ctx, whose error says more.
+func groupLimit(ctx context.Context) []string {
+	at, limited := ctx.Deadline()
+	if !limited {
+		return nil
+	}
+	return []string{"timeout", "-k", "2", strconv.Itoa(int(time.Until(at).Seconds()) + 5)}
 }
 
 // relative answers a directory that is not told from the root; "" when all are.

@@ -20,6 +20,17 @@ fail() {
   exit 0
 }
 
+# regular PATH tells of a file that can be read to its end: a FIFO waits for a writer, and a
+# device may have no end.
+regular() { [ -f "$1" ] && [ -r "$1" ]; }
+
+# no_other PATH… ends the search over what is there and is not a regular file.
+no_other() {
+  for f; do
+    [ ! -e "$f" ] || [ -f "$f" ] || fail data "$f is not a regular file" "Check it on that host: ls -l $f"
+  done
+}
+
 number() { case $1 in '' | *[!0-9]*) return 1 ;; esac; }
 
 # put_lacked NAME… answers those of which the library directory has no file. Packages put
@@ -36,7 +47,7 @@ put_lacked() {
 # pidfile DIR reads DIR/postmaster.pid; true when that server runs.
 pidfile() {
   p_pid='' p_port='' p_sock=''
-  [ -r "$1/postmaster.pid" ] || return 1
+  regular "$1/postmaster.pid" || return 1
   { read -r p_pid && read -r _ && read -r _ && read -r p_port && read -r p_sock; } <"$1/postmaster.pid"
   p_pid=${p_pid#-}
   number "$p_pid" && kill -0 "$p_pid" 2>/dev/null || return 1
@@ -113,7 +124,8 @@ holds() {
 data_state() {
   holds "$DATA"
   STATE=$HELD DATA_UP=$up
-  [ -d "$DATA" ] && [ -r "$DATA/PG_VERSION" ] && read -r PGV <"$DATA/PG_VERSION" && [ -e "$DATA/global/pg_control" ] && STATE=cluster
+  no_other "$DATA/PG_VERSION" "$DATA/postgresql.auto.conf" "$DATA/postmaster.pid" "$DATA/postmaster.opts"
+  [ -d "$DATA" ] && regular "$DATA/PG_VERSION" && read -r PGV <"$DATA/PG_VERSION" && [ -e "$DATA/global/pg_control" ] && STATE=cluster
   RUNNING=0
   pidfile "$DATA" && RUNNING=1
 }
@@ -160,11 +172,12 @@ find_config() {
   if [ -z "$CONF" ]; then
     CONF=$DATA
     c=$(sed -n 's/.*"\(-c\)\{0,1\}\(--\)\{0,1\}config_file=\([^"]*\)\/[^"\/]*".*/\3/p' "$DATA/postmaster.opts" 2>/dev/null)
-    [ -z "$c" ] || [ ! -r "$c/postgresql.conf" ] || CONF=$c
+    [ -z "$c" ] || ! regular "$c/postgresql.conf" || CONF=$c
   fi
+  no_other "$CONF/postgresql.conf" "$CONF"/conf.d/*.conf "$CONF/start.conf"
   if [ $LAYOUT != debian ] || [ -n "$W_CONF" ]; then
     set --
-    for f in "$CONF/postgresql.conf" "$CONF"/conf.d/*.conf; do [ -r "$f" ] && set -- "$@" "$f"; done
+    for f in "$CONF/postgresql.conf" "$CONF"/conf.d/*.conf; do regular "$f" && set -- "$@" "$f"; done
     [ $# -eq 0 ] || IFS=$tab read -r _ PORT _ HBA SOCK _ <<EOF
 $(settings "$@")
 EOF
@@ -257,7 +270,7 @@ EOF
 readable() {
   F=/dev/null
   [ -e "$1" ] || return 0
-  [ -f "$1" ] || fail data "$1 is not a regular file" "Check it on that host: ls -l $1"
+  no_other "$1"
   [ -r "$1" ] || fail privilege "user $W_USER cannot read $1" "Give $W_USER permission to read it."
   F=$1
 }
@@ -306,7 +319,7 @@ put_auto_conf() {
 put_earlier() {
   set --
   for p in "$REPLTOOL"/*.pass; do
-    [ ! -e "$p" ] || [ "$p" = "$REPLTOOL/$W_NODE.pass" ] || [ "$p" = "$REPLTOOL/$W_CLUSTER.subscriptions.pass" ] || set -- "$@" "$p"
+    [ ! -f "$p" ] || [ "$p" = "$REPLTOOL/$W_NODE.pass" ] || [ "$p" = "$REPLTOOL/$W_CLUSTER.subscriptions.pass" ] || set -- "$@" "$p"
   done
   [ $# -gt 0 ] || return 0
   grep -lsxF -e "# repltool $DATA: begin" -- "$@" | while read -r p; do
@@ -319,17 +332,17 @@ put_earlier() {
 # put_jobs puts what detached commands are known.
 put_jobs() {
   for j in "$1"/jobs/*/; do
-    [ -r "${j}argv" ] || [ -r "${j}absent" ] || continue
+    regular "${j}argv" || regular "${j}absent" || continue
     id=${j%/}
     id=${id##*/}
     running=0
     [ ! -e "${j}lock" ] || flock -n -s "${j}lock" true || running=1
     put "job.$id.running" $running
     put "job.$id.argv"
-    [ ! -r "${j}argv" ] || cat "${j}argv"
-    [ ! -r "${j}absent" ] || { put "job.$id.absent" && cat "${j}absent"; }
-    [ $running = 0 ] || [ ! -r "${j}pid" ] || { put "job.$id.pid" && cat "${j}pid"; }
-    [ ! -r "${j}status" ] || { put "job.$id.status" && cat "${j}status"; }
+    ! regular "${j}argv" || cat "${j}argv"
+    ! regular "${j}absent" || { put "job.$id.absent" && cat "${j}absent"; }
+    [ $running = 0 ] || ! regular "${j}pid" || { put "job.$id.pid" && cat "${j}pid"; }
+    ! regular "${j}status" || { put "job.$id.status" && cat "${j}status"; }
     # A copy looks at its directories before it writes; it speaks English, as a job.
     ! grep -qs 'exists but is not empty' "${j}log" || put "job.$id.refused" 1
   done

@@ -58,9 +58,12 @@ put_mounts() {
   put mounts
   cat /proc/self/mounts 2>/dev/null
   put fstab
+  no_other /etc/fstab
   cat /etc/fstab 2>/dev/null
   put mount_units
-  sed -n 's/^Where=//p' /etc/systemd/system/*.mount /usr/local/lib/systemd/system/*.mount /usr/lib/systemd/system/*.mount 2>/dev/null
+  for u in /etc/systemd/system/*.mount /usr/local/lib/systemd/system/*.mount /usr/lib/systemd/system/*.mount; do
+    ! regular "$u" || printf '%s\0' "$u"
+  done | xargs -0 sed -n 's/^Where=//p' /dev/null
   set -- "$@" "$DATA"
   while IFS=$tab read -r _ dir; do
     [ -z "$dir" ] || set -- "$@" "$dir"
@@ -84,7 +87,7 @@ put_reach() {
 
 # follows HOST PORT tells whether the standby's settings name that upstream.
 follows() {
-  [ -r "$DATA/postgresql.auto.conf" ] || return 1
+  regular "$DATA/postgresql.auto.conf" || return 1
   while read -r line || [ -n "$line" ]; do
     case $line in *"host=$1 port=$2 "* | *"host=$1 port=$2'"*) return 0 ;; esac
   done <"$DATA/postgresql.auto.conf"

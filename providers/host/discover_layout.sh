@@ -51,9 +51,9 @@ settings() {
 instances() {
   set --
   for c in /etc/postgresql/*/*/postgresql.conf /var/lib/pgsql/*/*/postgresql.conf /var/lib/pgsql/data/postgresql.conf; do
-    [ -r "$c" ] || continue
+    regular "$c" || continue
     set -- "$@" "$c"
-    for x in "${c%/*}"/conf.d/*.conf; do [ -r "$x" ] && set -- "$@" "$x"; done
+    for x in "${c%/*}"/conf.d/*.conf; do regular "$x" && set -- "$@" "$x"; done
   done
   [ $# -eq 0 ] || settings "$@"
 }
@@ -68,7 +68,7 @@ is_debian() {
 # lock beside its socket has both (miscadmin.h).
 servers() {
   awk '$NF ~ /\/\.s\.PGSQL\.[0-9]+$/ && !seen[$NF]++ { print $NF }' /proc/net/unix 2>/dev/null | while read -r s; do
-    [ -r "$s.lock" ] || continue
+    regular "$s.lock" || continue
     { read -r pid && read -r d && read -r _ && read -r p; } <"$s.lock"
     number "$pid" && kill -0 "$pid" 2>/dev/null && printf '%s\t%s\n' "$d" "$p"
   done
@@ -87,7 +87,7 @@ instance() {
       ;;
     *)
       data=$dir label=$dir
-      [ -r "$dir/PG_VERSION" ] && read -r v <"$dir/PG_VERSION" || return 1
+      regular "$dir/PG_VERSION" && read -r v <"$dir/PG_VERSION" || return 1
       ;;
   esac
   run=0

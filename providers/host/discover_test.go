@@ -334,3 +334,23 @@ func TestLockedFile(t *testing.T) {
 		t.Errorf("locked: %q", h.Conf.Locked)
 	}
 }
+
+// What is no regular file is named at once: a FIFO waits for a writer, /dev/zero has no end.
+func TestDiscoverEndless(t *testing.T) {
+	m := newMachine(t)
+	m.initdb()
+	m.run("mkdir", m.dir+"/data/conf.d")
+	for _, name := range []string{"PG_VERSION", "postgresql.auto.conf", "postgresql.conf", "pg_hba.conf", "conf.d/p.conf", "conf.d/q.conf"} {
+		path := m.dir + "/data/" + name
+		make := "mkfifo " + path
+		if name == "conf.d/q.conf" {
+			make = "ln -s /dev/zero " + path
+		}
+		m.run("sh", "-c", "[ ! -e "+path+" ] || mv "+path+" "+path+".kept; "+make)
+		_, err := host.Discover(t.Context(), m.conn, m.want())
+		if e := host.ReadError(err); e == nil || e.Kind != facts.BadData || !strings.Contains(e.Text, path+" is not a regular file") {
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
+		m.run("sh", "-c", "rm "+path+"; [ ! -e "+path+".kept ] || mv "+path+".kept "+path)
+	}
+}
