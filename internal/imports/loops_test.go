@@ -35,7 +35,7 @@ func loops() map[string]int {
 		"plan":                 2,
 		"plan/build":           2,
 		"plan/build/check":     4,
-		"plan/build/config":    5,
+		"plan/build/config":    2,
 		"plan/build/draft":     2,
 		"plan/build/logical":   3,
 		"plan/build/streaming": 2,

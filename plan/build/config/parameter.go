@@ -25,23 +25,6 @@ import (
 // what postgresql.auto.conf overrides is reset there, since the topology names
 // the parameter (PostgreSQL docs, 20.1.2 and 20.1.3).
 
-// Parameters compares every node that runs.
-func Parameters(s *cluster.Cluster, out *draft.Findings) {
-	var changed []*paramChange
-	for _, n := range s.Cluster.Members() {
-		if !s.Running(n) || s.Recloned(n) {
-			continue
-		}
-		c := compareParameters(s, n, out)
-		if c.needed() {
-			changed = append(changed, c)
-		} else {
-			out.Unchanged++
-		}
-	}
-	orderRestarts(s, changed, out)
-}
-
 // paramChange is what one node's parameters need.
 type paramChange struct {
 	scope *cluster.Cluster

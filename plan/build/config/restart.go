@@ -20,6 +20,23 @@ import (
 // standbys follow, once they have replayed the change, down the cascade (PostgreSQL docs, 27.4.3).
 // A standby that keeps as much as the primary has, though it lowers, fits either order.
 
+// Parameters compares every node that runs.
+func Parameters(s *cluster.Cluster, out *draft.Findings) {
+	var changed []*paramChange
+	for _, n := range s.Cluster.Members() {
+		if !s.Running(n) || s.Recloned(n) {
+			continue
+		}
+		c := compareParameters(s, n, out)
+		if c.needed() {
+			changed = append(changed, c)
+		} else {
+			out.Unchanged++
+		}
+	}
+	orderRestarts(s, changed, out)
+}
+
 // orderRestarts makes a draft of every change and puts them in that order.
 func orderRestarts(s *cluster.Cluster, changes []*paramChange, out *draft.Findings) {
 	raises, lowers := classes(changes)
