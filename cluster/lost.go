@@ -89,3 +89,30 @@ func (s *Cluster) LostPublication(p *topology.Publication) Loss {
 	}
 	return Loss{}
 }
+
+// LostMember is of tables that left a publication by hand, while a subscription has them.
+func (s *Cluster) LostMember(p *topology.Publication) Loss {
+	found, _ := s.Logical(p.Database)
+	if p.Lifecycle.Ignores("tables") || found.Publication(p.Name) == nil {
+		return Loss{}
+	}
+	published := found.Published(p)
+	for _, sub := range s.Subscribers() {
+		of := s.Of(sub.Cluster)
+		local, unknown := of.Logical(sub.Database)
+		if unknown || !slices.Contains(sub.Publications, p) {
+			continue
+		}
+		v, here := of.Subscription(sub, local), of.Cluster.Primary.Name
+		for _, t := range v.ComeBack() {
+			if slices.Contains(published, t) {
+				return Loss{
+					Was:  fmt.Sprintf("subscription %s on %s receives %s", pg.Ident(v.Is.Name), here, t),
+					Cost: fmt.Sprintf("what was written to it since it left the publication is missing on %s, and nothing copies it", here),
+					Hint: v.CopyOneAgain(t) + " To publish it again and compare the rows yourself: repltool apply -allow=recreate",
+				}
+			}
+		}
+	}
+	return Loss{}
+}

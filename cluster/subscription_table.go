@@ -29,6 +29,35 @@ func (v *Subscription) TableChanges() (come, gone []topology.TableName) {
 	return list.Without(wanted, has), list.Without(has, wanted)
 }
 
+// ComeBack answers the tables that left its publications and that this plan publishes again:
+// it is subscribed to them all along, so that nothing copies what was written meanwhile.
+func (v *Subscription) ComeBack() []topology.TableName {
+	if v.Is == nil || v.Remade() || v.Remote == nil {
+		return nil
+	}
+	var now []topology.TableName
+	for _, name := range v.Is.Publications {
+		p := v.Remote.Publication(name)
+		if p == nil {
+			return nil // it stands still
+		}
+		now = append(now, v.Remote.Published(&p.Publication)...)
+	}
+	has := v.Subscribed()
+	return list.Kept(list.Without(v.PublishedTables(), now), func(t topology.TableName) bool { return slices.Contains(has, t) })
+}
+
+// CopyOneAgain says how to copy one table again, by who fills it.
+func (v *Subscription) CopyOneAgain(name topology.TableName) string {
+	rows := "delete the rows that came by it from " + name.String() + " (all, if nothing else writes to it)"
+	if filter := v.Remote.RowFilter(v.Subscription, name); filter != "" {
+		rows = DeleteSQL(name, filter)
+	} else if len(v.Fillers(name)) > 0 {
+		rows = "delete the rows of " + v.Source.Cluster.Primary.Name + " from " + name.String() + ", which other subscriptions fill too, and write copy_data = \"merge\""
+	}
+	return "To fix: take it out of the publication and apply. On " + v.Scope.Cluster.Primary.Name + " " + rows + ". Put it back and apply: it is copied again."
+}
+
 // Subscribed answers the tables that it has.
 func (v *Subscription) Subscribed() []topology.TableName {
 	if v.Is == nil {

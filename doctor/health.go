@@ -111,5 +111,8 @@ func lossHealth(s *cluster.Cluster, out *draft.Findings) {
 	}
 	for _, p := range s.Publications() {
 		report(p.Address(), "publication "+pg.Ident(p.Name), s.LostPublication(p))
+		if l := s.LostMember(p); l.Was != "" {
+			out.TellHealth(plan.Error, p.Address(), l.Hint, "publication %s lacks a table that it is to publish (%s): %s", pg.Ident(p.Name), l.Was, l.Cost)
+		}
 	}
 }

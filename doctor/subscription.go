@@ -90,26 +90,15 @@ func cutOffCopies(s *cluster.Cluster, sub *topology.Subscription, is *facts.Subs
 	}
 	of := s.Of(sub.Publisher())
 	publisher := of.Cluster.Primary
+	local, _ := s.Logical(sub.Database)
+	v := s.Subscription(sub, local)
 	for _, t := range is.Tables {
 		if t.Slot == "" || !of.Running(publisher) || of.FoundSlot(publisher, t.Slot) != nil {
 			continue
 		}
-		out.TellHealth(plan.Error, sub.Address(), copyOneAgain(s, sub, t.Table),
+		out.TellHealth(plan.Error, sub.Address(), v.CopyOneAgain(t.Table),
 			"%s: the copy of %s was cut off at its very end: its slot on %s is gone, and PostgreSQL tries for ever", is.Name, t.Table, publisher.Name)
 	}
-}
-
-// copyOneAgain says how to copy one table again, by who fills it.
-func copyOneAgain(s *cluster.Cluster, sub *topology.Subscription, name topology.TableName) string {
-	local, _ := s.Logical(sub.Database)
-	v := s.Subscription(sub, local)
-	rows := "delete the rows that came by it from " + name.String() + " (all, if nothing else writes to it)"
-	if filter := v.Remote.RowFilter(sub, name); filter != "" {
-		rows = cluster.DeleteSQL(name, filter)
-	} else if len(v.Fillers(name)) > 0 {
-		rows = "delete the rows of " + v.Source.Cluster.Primary.Name + " from " + name.String() + ", which other subscriptions fill too, and write copy_data = \"merge\""
-	}
-	return "To fix: take it out of the publication and apply. On " + s.Cluster.Primary.Name + " " + rows + ". Put it back and apply: it is copied again."
 }
 
 // leftoverSlots are those of initial table copies whose subscription is gone. Whose a slot

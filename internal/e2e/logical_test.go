@@ -216,7 +216,7 @@ func (p *pair) behindItsBack(extra string) {
 	} {
 		p.in(c.host, c.database, c.sql)
 		p.says(p.must(2, "drift"), c.says)
-		p.must(0, "apply", "-auto-approve")
+		p.must(0, "apply", "-auto-approve", "-allow=recreate") // of the table that left
 		p.settled()
 	}
 }

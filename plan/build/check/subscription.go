@@ -6,7 +6,6 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/cluster"
-	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan"
@@ -128,22 +127,9 @@ func checkSlot(v *cluster.Subscription, out *draft.Findings) {
 // checkGap tells of tables that left the publications behind our back and come back:
 // they are subscribed to all along, so that nothing copies what was written meanwhile.
 func checkGap(v *cluster.Subscription, out *draft.Findings) {
-	if v.Is == nil || v.Remade() || v.Remote == nil {
-		return
-	}
-	var now []topology.TableName
-	for _, name := range v.Is.Publications {
-		p := v.Remote.Publication(name)
-		if p == nil {
-			return // it stands still
-		}
-		now = append(now, v.Remote.Published(&p.Publication)...)
-	}
 	var back []string
-	for _, t := range list.Without(v.PublishedTables(), now) {
-		if slices.Contains(v.Subscribed(), t) {
-			back = append(back, t.String())
-		}
+	for _, t := range v.ComeBack() {
+		back = append(back, t.String())
 	}
 	if len(back) > 0 {
 		out.Warn(v.Range, "Changes may be missing",

@@ -154,3 +154,13 @@ func (d *Draft) MarkRecreated(l cluster.Loss) {
 	d.Effect = pg.Join(d.Effect, "recreates what is gone")
 	d.Reason = l.Was + ", and it no longer exists: " + l.Cost
 }
+
+// MarkRepublished marks a change that publishes again what left a publication by hand.
+func (d *Draft) MarkRepublished(l cluster.Loss) {
+	if l.Was == "" {
+		return
+	}
+	d.Recreates = true
+	d.Effect = pg.Join(d.Effect, "publishes again what left the publication")
+	d.Reason = l.Was + ": " + l.Cost
+}

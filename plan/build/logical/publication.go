@@ -72,6 +72,9 @@ func publication(s *cluster.Cluster, p *topology.Publication, found *facts.Logic
 	default:
 		alterPublication(s, d, p, s.Move(p).Without(is), found.Filters)
 	}
+	if len(d.Steps) > 0 {
+		d.MarkRepublished(s.LostMember(p))
+	}
 	return d
 }
 
