@@ -52,7 +52,7 @@ func (s *Cluster) Subscription(sub *topology.Subscription, local *facts.Logical)
 	}
 	if c := sub.Publisher(); c != nil {
 		v.Source = s.Of(c)
-		v.Remote, v.Blind = v.Source.Logical(sub.SourceDatabase())
+		v.Remote, v.Blind = v.Source.comes(sub.SourceDatabase(), nil)
 	}
 	return v
 }
@@ -69,7 +69,10 @@ func (v *Subscription) Definition() facts.Definition {
 	if v.CopySchema != topology.CopySchemaMissing || v.Local == nil {
 		return facts.Definition{}
 	}
-	return v.Local.Definitions[v.ID]
+	if own := v.Local.Definitions[v.ID]; own.SQL != "" || own.Error != "" || v.Source == nil {
+		return own
+	}
+	return v.definitionFrom()
 }
 
 // PublishedTables answers what the publications come to, in order.

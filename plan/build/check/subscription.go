@@ -178,10 +178,26 @@ func checkTables(v *cluster.Subscription, out *draft.Findings) {
 	switch definition := v.Definition(); {
 	case definition.Error != "":
 		out.Fail(v.Range, "Tables cannot be made", "%s: %s lacks %s, and their definition could not be had: %s", v.ID, v.Scope.Cluster.Primary.Name, words.Few(missing), definition.Error)
+	case definition.SQL == "" && v.CopySchema == topology.CopySchemaMissing && len(v.TablesToCome()) > 0:
+		out.Fail(v.Range, "Tables are missing on the subscriber", "%s: %s lacks %s, and not all of these exist on %s yet: this plan creates some there, so that their definition cannot be read. %s",
+			v.ID, v.Scope.Cluster.Primary.Name, words.Few(missing), v.Source.Cluster.Primary.Name, createFirst(v))
 	case definition.SQL == "":
 		out.Fail(v.Range, "Tables are missing on the subscriber",
 			"%s: database %q on %s lacks %s. PostgreSQL replicates no definitions: make them there, or say copy_schema = \"missing\".", v.ID, v.Database, v.Scope.Cluster.Primary.Name, words.Few(missing))
 	}
+}
+
+// createFirst says how the tables of a chain are created where one plan cannot do it: one
+// that receives already must not be sent rows of a table that it lacks.
+func createFirst(v *cluster.Subscription) string {
+	if v.Is == nil {
+		targets := ""
+		for _, u := range v.Source.CreatesTables(v.SourceDatabase()) {
+			targets += " -target=" + u.ID
+		}
+		return "Apply the subscriptions of its publisher first, with" + targets + ", then plan again."
+	}
+	return "Create them on " + v.Scope.Cluster.Primary.Name + " by hand first: without them, the subscription would stop."
 }
 
 // checkTwoPhase refuses to take up a table whose rows could not be copied: PostgreSQL

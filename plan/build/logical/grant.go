@@ -27,6 +27,7 @@ func grants(v *cluster.Subscription, out *draft.Findings) {
 	p := v.Source
 	d := draft.NewDraft(plan.Update, v.GrantsAddress(), p.Cluster.Primary)
 	d.After = append(p.DatabaseAddresses(v.SourceDatabase()), p.Address("role", v.Role.Name))
+	d.After = append(d.After, v.TablesToCome()...)
 	for _, other := range p.Subscribers() {
 		if other.ID == v.ID {
 			break

@@ -82,6 +82,7 @@ func before(v *cluster.Subscription) []topology.Address {
 	}
 	p := v.Source
 	all = append(all, p.DatabaseAddresses(v.SourceDatabase())...)
+	all = append(append(all, v.TablesToCome()...), v.TablesBeyond()...)
 	all = append(all, p.LedgerAddress(), p.PortAddress(), p.HbaAddress(p.Cluster.Primary), p.Address("role", v.Role.Name), v.GrantsAddress())
 	all = append(all, p.Address("slot", v.Options.SlotName)) // its own, or a slot block's
 	for _, pub := range v.Publications {
