@@ -34,23 +34,38 @@ func (c Consumer) String() string {
 // counts too, where it connects to the database of the slot.
 func (s *Cluster) Consumers(slot, database string) []Consumer {
 	var all []Consumer
-	for _, c := range s.Topology.Clusters {
-		of := s.Of(c)
-		for _, in := range of.ReadDatabases() {
-			found := of.Live().Logical[in]
-			for i := range found.Subscriptions {
-				is := &found.Subscriptions[i]
-				if is.Options.SlotName != slot {
-					continue
-				}
-				host, may := of.mayConnect(is, s, database)
-				if may {
-					all = append(all, Consumer{of, in, is, host})
-				}
-			}
+	for _, u := range s.slotUses()[slot] {
+		of := s.Of(u.of)
+		if host, may := of.mayConnect(u.is, s, database); may {
+			all = append(all, Consumer{of, u.database, u.is, host})
 		}
 	}
 	return all
+}
+
+// slotUse is a subscription that names a slot, of whichever publisher.
+type slotUse struct {
+	of       *topology.Cluster
+	database string
+	is       *facts.Subscription
+}
+
+// slotUses answers those of all clusters, by the name of the slot.
+func (w *World) slotUses() map[string][]slotUse {
+	return computeShared(w, "slot uses", func() map[string][]slotUse {
+		all := map[string][]slotUse{}
+		for _, c := range w.Topology.Clusters {
+			of := w.Of(c)
+			for _, in := range of.ReadDatabases() {
+				found := of.Live().Logical[in]
+				for i := range found.Subscriptions {
+					is := &found.Subscriptions[i]
+					all[is.Options.SlotName] = append(all[is.Options.SlotName], slotUse{c, in, is})
+				}
+			}
+		}
+		return all
+	})
 }
 
 // mayConnect tells whether a subscription of this cluster connects to another one, or may:
