@@ -65,4 +65,11 @@ func TestPendingReload(t *testing.T) {
 	w.sql(3, "SELECT pg_wal_replay_resume()")
 	w.must(0, "apply", "-auto-approve", "-allow=restart")
 	w.settled()
+
+	// A node that is down is as bad to status as it is to drift.
+	w.exec(3, "pg_ctlcluster", "15", "main", "stop", "-m", "fast")
+	w.says(w.must(2, "status"), "pg3 is down")
+	w.must(2, "drift")
+	w.must(0, "apply", "-auto-approve")
+	w.settled()
 }
