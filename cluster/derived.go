@@ -51,24 +51,30 @@ func (s *Cluster) setsListen(n *topology.Node) bool {
 // minimums raises a standby's hot-standby parameters to those of its primary,
 // where neither the topology nor the standby's own files do.
 func (s *Cluster) minimums(n *topology.Node) []Line {
-	if s.Live() == nil {
+	if s.Live() == nil && !s.IsNew() {
 		return nil
 	}
 	var lines []Line
 	for _, name := range pg.HotStandby() {
-		setting, need := s.Live().Settings[name], s.OnPrimary(name)
-		if Number(setting, need) > Number(setting, s.outside(n, name, setting.Boot)) {
+		need := s.OnPrimary(name)
+		if LimitOf(need) > LimitOf(s.beside(n, name, BootValue(name))) {
 			lines = append(lines, Line{Name: name, Value: need, Note: "as on the primary"})
 		}
 	}
 	return lines
 }
 
-// OnPrimary answers what a parameter of a live primary will be after this plan: one that
-// leaves the block has the value of the other files then.
+// OnPrimary answers what a hot-standby parameter of the primary, which runs or is to be
+// created, will be after this plan: one that leaves the block has the value of the other files then.
 func (s *Cluster) OnPrimary(name string) string {
 	n := s.Cluster.Primary
 	p, given := s.ParametersOf(n)[name]
+	if s.Live() == nil {
+		if given {
+			return p.Value
+		}
+		return s.ownFile(n, name, BootValue(name))
+	}
 	switch _, ours := s.ConfBlock(s.FoundPrimary().Host).Value(name); {
 	case Fixed(s.Live().Settings[name]):
 		return s.Live().InForce(name)

@@ -25,13 +25,13 @@ func (s *Cluster) WalSegment() int {
 // segments.
 func (s *Cluster) walSizes(n *topology.Node) []Line {
 	h, need := s.Found(n).Host, float64(2*s.WalSegment())
-	if need == 0 || s.NeedsConfig(n) || h == nil || s.Recloned(n) && path.Dir(h.Conf.Path) == h.DataDir {
-		return nil // its files are made for it, or come with the data
+	if need == 0 || s.NeedsConfig(n) || h == nil {
+		return nil // its files are made for it
 	}
 	var lines []Line
 	for _, name := range []string{"max_wal_size", "min_wal_size"} {
 		setting := s.Live().Settings[name]
-		has := s.outside(n, name, s.ownFile(n, name, setting.Boot))
+		has := s.beside(n, name, setting.Boot)
 		if Number(setting, has) < need {
 			lines = append(lines, Line{Name: name, Value: WithUnit(setting, s.Live().InForce(name)), Note: "as on the primary: two WAL segments at least"})
 		}
@@ -42,11 +42,28 @@ func (s *Cluster) walSizes(n *topology.Node) []Line {
 // ownFile answers what the node's postgresql.conf sets outside of the block.
 func (s *Cluster) ownFile(n *topology.Node, name, fallback string) string {
 	h := s.Found(n).Host
-	block, value := s.ConfBlock(h), fallback
-	for _, f := range conftext.ParseConf(h.Conf.Text) {
+	block, value, text := s.ConfBlock(h), fallback, h.Conf.Text
+	if !h.Conf.Exists {
+		text = h.NewClusterConf // with which pg_createcluster makes it
+	}
+	for _, f := range conftext.ParseConf(text) {
 		if conftext.SameName(f.Name, name) && !block.Has(f.Line) {
 			value = f.Value
 		}
 	}
 	return value
+}
+
+// beside answers the value that n starts with but for our block: of its server, else of its
+// postgresql.conf, which a clone keeps or gets from its upstream with the data.
+func (s *Cluster) beside(n *topology.Node, name, fallback string) string {
+	h := s.Found(n).Host
+	switch sb := s.Cluster.Standby(n); {
+	case h == nil || s.Running(n) && !s.Recloned(n):
+		return s.outside(n, name, fallback)
+	case sb != nil && s.Recloned(n) && !s.NeedsConfig(n) && path.Dir(h.Conf.Path) == h.DataDir:
+		return s.outside(sb.Upstream, name, fallback)
+	default:
+		return s.ownFile(n, name, fallback)
+	}
 }

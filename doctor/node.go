@@ -65,6 +65,7 @@ func serverHealth(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(
 	if what, fix := cluster.OtherRole(n, f); what != "" {
 		bad(plan.Error, fix, "%s", what)
 	}
+	checkTLSLikePrimary(s, n, f, bad)
 	for _, name := range []string{"fsync", "full_page_writes"} {
 		if f.Server.InForce(name) == "off" && !s.Given(n, name) {
 			bad(plan.Error, fmt.Sprintf("To fix on %s: ALTER SYSTEM RESET %s; SELECT pg_reload_conf(); and take it out of the files.", n.Name, name),
@@ -114,4 +115,13 @@ func roleInDatabases(s *cluster.Cluster, n *topology.Node, found facts.Role, bad
 				"role %s has %s = %s in database %s, which overrides the topology's", pg.Ident(r.Name), name, pg.Literal(value), pg.Ident(database))
 		}
 	}
+}
+
+// checkTLSLikePrimary reports a standby without TLS whose primary has it.
+func checkTLSLikePrimary(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(plan.Severity, string, string, ...any)) {
+	if s.Cluster.Standby(n) == nil || s.Live() == nil || f.Server.InForce("ssl") != "off" || s.Live().InForce("ssl") != "on" {
+		return
+	}
+	bad(plan.Warning, "Give "+n.Name+" a certificate and set ssl_cert_file, ssl_key_file and ssl = on in its postgresql.conf, or in parameters of "+s.Cluster.ID+".",
+		"%s has ssl = off, and its primary %s has ssl = on: after a promotion of %s, clients that require TLS cannot connect to it", n.Name, s.Cluster.Primary.Name, n.Name)
 }

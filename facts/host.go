@@ -75,6 +75,11 @@ type Host struct {
 	LackedLibraries []string `json:",omitempty"`
 
 	Conf File // postgresql.conf
+	// NewClusterConf is what Debian's createcluster.conf has for new clusters, and NewClusterTLS
+	// the lines by which pg_createcluster gives one the certificate of ssl-cert; read where
+	// no postgresql.conf is.
+	NewClusterConf string   `json:",omitempty"`
+	NewClusterTLS  []string `json:",omitempty"`
 	// AutoConf is postgresql.auto.conf, read while no server runs: it may hold a password.
 	// AsideAutoConf is that of the data directory that waits aside.
 	AutoConf      SecretFile `json:",omitzero"`

@@ -305,6 +305,21 @@ $B subscriptions.text
 SUBSCRIPTIONS
 }
 
+# put_new_cluster puts what pg_createcluster adds to the files of a new cluster.
+put_new_cluster() {
+  c=/etc/postgresql-common
+  put new_cluster
+  cat $c/createcluster.conf $c/createcluster.d/*.conf 2>/dev/null
+  put new_cluster.tls
+  [ -e /etc/ssl/certs/ssl-cert-snakeoil.pem ] && [ -r /etc/ssl/private/ssl-cert-snakeoil.key ] || return 0
+  ! grep -qs '^ssl *=* *.\{0,1\}\(off\|no\|false\|0\)' $c/createcluster.conf $c/createcluster.d/*.conf || return 0
+  echo "ssl_cert_file = '/etc/ssl/certs/ssl-cert-snakeoil.pem'"
+  echo "ssl_key_file = '/etc/ssl/private/ssl-cert-snakeoil.key'"
+  ! grep -qs '^-----BEGIN CERTIFICATE-----' $c/root.crt || echo "ssl_ca_file = '$c/root.crt'"
+  [ ! -e $c/root.crl ] || echo "ssl_crl_file = '$c/root.crl'"
+  echo 'ssl = on'
+}
+
 # put_auto_conf puts what ALTER SYSTEM has set: of the data directory, and of the one that
 # waits aside.
 put_auto_conf() {
@@ -419,6 +434,7 @@ main() {
   for l in "$REPLTOOL"/*.log; do [ ! -e "$l" ] || printf '%s\n' "$l"; done
   put_jobs "$REPLTOOL"
   [ $RUNNING = 1 ] || put_auto_conf
+  [ $LAYOUT != debian ] || [ -e "$CONF/postgresql.conf" ] || put_new_cluster
   extra
   put end
 }

@@ -43,6 +43,10 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		StandbySignal:        f.has("standby_signal"),
 		Aside:                f.has("aside"), UpstreamError: f.line("unreached"),
 	}
+	h.NewClusterConf = f.text["new_cluster"]
+	for line := range strings.Lines(f.text["new_cluster.tls"]) {
+		h.NewClusterTLS = append(h.NewClusterTLS, strings.TrimSpace(line))
+	}
 	h.AutoConf, h.AsideAutoConf = f.autoConf("auto", h.DataDir, w.NodeName), f.autoConf("aside_auto", h.DataDir+".repltool-old", w.NodeName)
 	h.ConfigState, h.ServerLog = facts.DataState(f.line("config.state")), f.serverLog(h, w)
 	h.Unmounted = f.unmounted()

@@ -177,6 +177,7 @@ func (c *paramChange) addRestart(d *draft.Draft, lowering bool) {
 	s, n := c.scope, c.node
 	d.Worsen(plan.Restart)
 	d.Restarts = append(d.Restarts, n.Name)
+	awaitBackups(s, d, n)
 	draft.CheckStart(s, d, n)
 	standby := s.Cluster.Standby(n)
 	relaxed, full := s.Relaxed(n)
@@ -184,7 +185,6 @@ func (c *paramChange) addRestart(d *draft.Draft, lowering bool) {
 		d.Effect = "commits do not wait for " + n.Name + " meanwhile"
 		draft.Relax(s, d, "commits must not wait for "+n.Name, relaxed, full)
 	}
-	awaitBackups(s, d, n)
 	d.Restart(n, c.found.Host)
 	draft.AwaitStart(s, d, n)
 	if standby != nil && !s.Lost(n) && !s.LockedOut(standby) && (lowering || !s.HoldsBack(n)) && !s.Strays(standby) {

@@ -30,7 +30,7 @@ var filesInOrder = "SELECT CASE WHEN EXISTS (" + HbaErrors + ")\n  OR EXISTS (" 
 func CheckStart(s *cluster.Cluster, d *Draft, n *topology.Node, options ...string) {
 	f := s.Found(n)
 	d.Wait(n, "no errors in the files of "+n.Name, filesInOrder, SettleTimeout)
-	argv := []string{"sh", "-c", StartCheck, "sh", cluster.Binary(f.Host, "postgres"), f.Host.DataDir, "-D", f.Host.DataDir, "-c", "config_file=" + f.Host.Conf.Path}
+	argv := startArgv(s, n, "restart")
 	for _, name := range list.SortedKeys(f.Server.Settings) {
 		setting := f.Server.Settings[name]
 		if setting.Source == "command line" && name != "config_file" && name != "data_directory" && setting.Context != "internal" {
@@ -41,4 +41,22 @@ func CheckStart(s *cluster.Cluster, d *Draft, n *topology.Node, options ...strin
 		Argv: append(argv, options...), Timeout: SettleTimeout,
 		Remedy: n.Name + " still runs: it was not restarted. Fix the value that is named, in the topology or in the server's files, and apply again.",
 	})
+}
+
+// CheckFirst adds the step that stops the change before a server starts that does not run.
+func CheckFirst(s *cluster.Cluster, d *Draft, n *topology.Node) {
+	d.Step(n, "verify that "+n.Name+" would start", plan.Command{
+		Argv: startArgv(s, n, "start"), Timeout: SettleTimeout,
+		Remedy: n.Name + " was not started. Fix what is named, in the topology or in the server's files, and apply again.",
+	})
+}
+
+// startArgv is the command line that asks the program of n: it starts as what the topology
+// has it, a standby with standby.signal or a primary without.
+func startArgv(s *cluster.Cluster, n *topology.Node, verb string) []string {
+	h, role := s.Found(n).Host, "primary"
+	if s.Cluster.Standby(n) != nil {
+		role = "standby"
+	}
+	return []string{"sh", "-c", StartCheck, "sh", cluster.Binary(h, "postgres"), h.DataDir, role, verb, "-D", h.DataDir, "-c", "config_file=" + h.Conf.Path}
 }

@@ -1,9 +1,15 @@
-# Asks the server program $1 whether it would start in the data directory $2, with the options that follow.
+# Asks the server program $1 whether it would start in the data directory $2, as $3 (standby or primary). $4 is restart, or
+# start where none runs; the options of the program follow.
 set -f
-postgres=$1 data=$2
-shift 2
+postgres=$1 data=$2 role=$3 verb=$4
+shift 4
 no() { echo "the server would not start: $*" >&2; exit 1; }
 get() { n=$1; shift; "$postgres" -C "$n" "$@"; }
+if [ "$role" = standby ]; then
+  [ -e "$data/standby.signal" ] || no "$data/standby.signal is missing, and without it the server would be a second primary"
+else
+  [ ! -e "$data/standby.signal" ] || no "$data/standby.signal exists, and with it the server would be a standby"
+fi
 dir=$(get data_directory "$@") || exit 1
 [ "$dir" -ef "$data" ] || no "data_directory is $dir"
 f=$(get hba_file "$@")
@@ -44,7 +50,7 @@ some=''
 for s in $(get unix_socket_directories "$@" | tr , ' '); do
   case $s in @*) some=$s ;; *) [ ! -d "$s" ] || [ ! -w "$s" ] || some=$s ;; esac
 done
-[ -n "$some" ] || no "unix_socket_directories: none of them is a directory that can be written"
+[ -n "$some" ] || [ $verb = start ] || no "unix_socket_directories: none of them is a directory that can be written"
 l=$(get listen_addresses "$@" | tr , ' ') some=''
 for a in $l; do
   case $a in '*') some=$a ;; *) ! getent ahosts "$a" >/dev/null || some=$a ;; esac

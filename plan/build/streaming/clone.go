@@ -161,6 +161,7 @@ func configure(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 // startClone starts the copy and waits for it.
 func startClone(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	n, h := sb.Node, s.Found(sb.Node).Host
+	draft.CheckFirst(s, d, n)
 	// Before it starts: from then on the directory is a standby like any other, and
 	// no later plan may take it for a half-made one.
 	d.Remove(n, "the copy is whole: remove its marker", cluster.Markers(h)...)

@@ -39,6 +39,7 @@ func start(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 	if rules := s.HbaBlock(h); rules.Found() && !rules.Is(s.HbaText(n).Text, conftext.First) {
 		d.Step(n, "write the block", draft.HbaFile(s, n, h.HBA.Text))
 	}
+	draft.CheckFirst(s, d, n)
 	d.Step(n, "start", draft.Control(n, h, "start"))
 	draft.AwaitStart(s, d, n)
 	if sb == nil {

@@ -57,8 +57,10 @@ func create(s *cluster.Cluster) *draft.Draft {
 	} else {
 		d.Reason = "an earlier apply made the cluster, and died before it ran: it goes on from there"
 	}
+	newClusterConf(s, d, n)
 	d.Step(n, "write the block", draft.ConfFile(s, n, s.Lines(n), ""))
 	d.Step(n, "write the block", draft.HbaFile(s, n, ""))
+	draft.CheckFirst(s, d, n)
 	d.Step(n, "start", draft.Control(n, h, "start"))
 	d.Enable(n, h)
 	draft.AwaitStart(s, d, n)
@@ -111,6 +113,8 @@ func initialConfig(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 		argv = append(argv, "--wal-segsize", strconv.Itoa(size))
 	}
 	d.Command(n, "make the files", argv...)
+	newClusterTLS(s, d, n)
+	newClusterConf(s, d, n)
 	return d
 }
 

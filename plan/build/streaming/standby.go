@@ -79,6 +79,7 @@ func follow(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	}
 	set(d, n, sets)
 	awaited := reconnect(s, d, sb, now)
+	exchange(s, d, sb)
 	if old := s.PreviousPassfile(n); awaited && old != nil && now["passfile"] != old.Path {
 		draft.RemovePassfile(s, d, n, *old, s.StandbyPasswords(sb))
 	}
@@ -163,6 +164,9 @@ func reconnect(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, conn ma
 	if appliesLate(s, n) && sb.ApplyDelay > 0 {
 		d.Effect += " once it has replayed what it has received"
 		d.Sql(n, "a delayed standby would keep its connection for as long as WAL comes in", "SELECT pg_terminate_backend(pid) FROM pg_stat_wal_receiver;")
+		return false
+	}
+	if exchangesFirst(s, sb) {
 		return false
 	}
 	draft.AwaitReceiver(s, d, n, conn, sb.Slot)
