@@ -33,6 +33,11 @@ func Roles(s *cluster.Cluster, out *draft.Findings) {
 			out.Unchanged++
 			continue
 		}
+		if n := unreadStandby(s, m.Name); n != nil {
+			out.TellDrift(s.AddressOfRow(m.Address), s.Cluster.Primary.Name,
+				"role %s is not dropped: standby %s could not be read, and may connect with it. Apply again once %s can be read", pg.Ident(m.Name), n.Name, n.Name)
+			continue
+		}
 		out.Put(goneRole(s, m))
 	}
 	leftParameters(s, "role", out)
@@ -253,6 +258,9 @@ func goneRole(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 		}
 	}
 	d.After = append(d.After, s.PartnerAddresses()...) // which log in as it, or are owned by it
+	for _, address := range connectedStandbys(s, m.Name) {
+		d.After, d.Brings = append(d.After, address), append(d.Brings, address)
+	}
 	for _, p := range s.Publications() {
 		d.After = append(d.After, p.Address()) // its owner may change first
 	}
@@ -266,6 +274,33 @@ func goneRole(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 		d.Sql(s.Cluster.Primary, "strike out", cluster.Forget(s.WithParameters(m)...))
 	}
 	return d
+}
+
+// connectedStandbys are the changes after which no standby connects with a role: one that
+// loses its connection would not come back without it.
+func connectedStandbys(s *cluster.Cluster, role string) []topology.Address {
+	var all []topology.Address
+	for _, sb := range s.Cluster.Standbys {
+		if s.ConnNow(sb.Node)["user"] == role {
+			all = append(all, s.StandbyAddress(sb.Node), s.NodeAddress(sb.Node))
+		}
+	}
+	return all
+}
+
+// unreadStandby is a standby that may connect with a role, which is not known since the
+// standby could not be read; or nil.
+func unreadStandby(s *cluster.Cluster, name string) *topology.Node {
+	r := s.Live().Role(name)
+	if r == nil || !r.Login || !r.Replication && !r.Superuser {
+		return nil
+	}
+	for _, sb := range s.Cluster.Standbys {
+		if s.Found(sb.Node).Host == nil {
+			return sb.Node
+		}
+	}
+	return nil
 }
 
 // dropPrivileges takes back what was granted to a role that owns nothing: as long as it
