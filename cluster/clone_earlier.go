@@ -49,11 +49,12 @@ func (s *Cluster) LeftOf(sb *topology.Standby) (left earlier, why string) {
 	case len(h.Jobs) == 0:
 		return LeftNothing, ""
 	case h.Making() && s.Replace[s.StandbyAddress(n)]:
-		return LeftCancelled, "an earlier apply started a base backup that still runs: it is cancelled, and what it left is removed first"
+		return LeftCancelled, "an earlier apply started a base backup that is still running: it is canceled, and what it left is removed " +
+			"first"
 	case h.Making() && len(differs) > 0:
 		return LeftOther, strings.Join(differs, ", ")
 	case h.Making() && !clone.Done():
-		return LeftRunning, "an earlier apply started the base backup, and it still runs: it is followed to its end"
+		return LeftRunning, "an earlier apply started the base backup, and it is still running: this apply waits for it"
 	case s.Moves(n):
 		return LeftAside, ""
 	case h.Data.State != facts.DataCluster && clone != nil && clone.Argv == nil:
@@ -69,9 +70,9 @@ func (s *Cluster) LeftOf(sb *topology.Standby) (left earlier, why string) {
 	case verify != nil && verify.ExitCode != nil && !verify.Done():
 		return LeftPart, "an earlier apply left a base backup that did not pass pg_verifybackup: it is removed first"
 	case clone.Done():
-		return LeftWhole, "an earlier apply made the base backup: it is used"
+		return LeftWhole, "an earlier apply completed the base backup: it is used"
 	case h.Data.Manifest && clone.ExitCode == nil:
-		return LeftUnjudged, "an earlier apply made a base backup whose exit status is not known: pg_verifybackup decides"
+		return LeftUnjudged, "an earlier apply completed a base backup whose exit status is unknown: pg_verifybackup decides"
 	default:
 		return LeftPart, "an earlier apply left a base backup that failed, in which no server was started: it is removed first"
 	}

@@ -12,15 +12,15 @@ import (
 func (s *Cluster) derive(n *topology.Node) []Line {
 	var lines []Line
 	if s.OwnsPort(n) {
-		lines = append(lines, Line{Name: "port", Value: fmt.Sprint(n.Port), Note: "of the node"})
+		lines = append(lines, Line{Name: "port", Value: fmt.Sprint(n.Port), Note: "from the node"})
 	}
 	if n.SocketDir != "" {
-		lines = append(lines, Line{Name: "unix_socket_directories", Value: n.SocketDir, Note: "of the node"})
+		lines = append(lines, Line{Name: "unix_socket_directories", Value: n.SocketDir, Note: "from the node"})
 	}
 	// A line that is in the block stays: a clone gets it before the files beside the block
 	// are known, which may have a value that would do.
 	if s.Feeds(n) && (s.setsListen(n) || !s.ListensFor(n, s.outside(n, "listen_addresses", "localhost"))) {
-		lines = append(lines, Line{Name: "listen_addresses", Value: "*", Note: "so that others reach it"})
+		lines = append(lines, Line{Name: "listen_addresses", Value: "*", Note: "so that other nodes can connect"})
 	}
 	lines = append(lines, s.slotCopyLines(n)...)
 	if s.Cluster.Standby(n) != nil {

@@ -100,5 +100,5 @@ func (s *Cluster) NotCreated(w WantedSlot, found *facts.Slot) string {
 	if r == nil {
 		return "repltool did not create it"
 	}
-	return "repltool cannot prove that it created it (the apply that was to do so at " + r.Intent + " failed or was interrupted; the slot is at " + cmp.Or(found.RestartLSN, "no position") + ")"
+	return "repltool cannot prove that it created it (the apply that was about to do so at " + r.Intent + " failed or was interrupted; the slot is at " + cmp.Or(found.RestartLSN, "no position") + ")"
 }

@@ -13,7 +13,8 @@ func (s *Cluster) Settled(o Object) string {
 	case !there:
 		return "it does not exist"
 	case wanted:
-		return "it exists, and repltool cannot prove that it created it: it is adopted, and stays when it leaves the topology"
+		return "it exists, and repltool cannot prove that it created it: it is adopted, and is kept when it is removed from " +
+			"the topology"
 	default:
 		return "it exists and is not in the topology; repltool cannot prove that it created it: it stays, unmanaged"
 	}

@@ -51,7 +51,7 @@ func (s *Cluster) LostDatabase(db *topology.Database) Loss {
 	}
 	return Loss{
 		Was:  s.made("database", db.Name, ""),
-		Cost: "the database that apply creates is empty",
+		Cost: "the database that apply would create is empty",
 		Hint: "Find out who dropped it and restore it from a backup. To create an empty database instead: repltool apply -allow=recreate",
 	}
 }
@@ -63,9 +63,10 @@ func (s *Cluster) LostSlot(w WantedSlot) Loss {
 		return Loss{}
 	}
 	return Loss{
-		Was:  s.made("slot", w.Name, ""),
-		Cost: "the slot that apply creates begins at the current WAL position, and its consumer does not get what was written before",
-		Hint: "Initialize its consumer again from the new slot: repltool apply -allow=recreate",
+		Was: s.made("slot", w.Name, ""),
+		Cost: "the slot that apply would create begins at the current WAL position, and its consumer would miss everything " +
+			"written before",
+		Hint: "Re-initialize its consumer from the new slot: repltool apply -allow=recreate",
 	}
 }
 
@@ -82,8 +83,9 @@ func (s *Cluster) LostPublication(p *topology.Publication) Loss {
 		if is := of.Subscription(sub, local).Is; is != nil && sub.SourceDatabase() == p.Database && slices.Contains(is.Publications, p.Name) {
 			return Loss{
 				Was:  fmt.Sprintf("subscription %s on %s uses it", pg.Ident(is.Name), of.Cluster.Primary.Name),
-				Cost: "what was written since it was dropped is not published, and may stop the subscription for good",
-				Hint: "Recreate it, and if the subscription does not continue, recreate that too: repltool apply -allow=recreate, then -replace=" + sub.ID,
+				Cost: "changes made since it was dropped are not published, and may stop the subscription for good",
+				Hint: "Recreate it: repltool apply -allow=recreate. If the subscription does not continue, recreate that too: " +
+					"-replace=" + sub.ID,
 			}
 		}
 	}

@@ -106,7 +106,7 @@ func (v *Subscription) Severed() string {
 	p := v.Source.Cluster.Primary
 	switch slot := v.Source.FoundSlot(p, v.Options.SlotName); {
 	case slot == nil:
-		return "is gone from " + p.Name
+		return "no longer exists on " + p.Name
 	case slot.WALStatus == "lost":
 		return "on " + p.Name + " has lost WAL that it needs"
 	}

@@ -49,13 +49,13 @@ func (v *Subscription) ComeBack() []topology.TableName {
 
 // CopyOneAgain says how to copy one table again, by who fills it.
 func (v *Subscription) CopyOneAgain(name topology.TableName) string {
-	rows := "delete the rows that came by it from " + name.String() + " (all, if nothing else writes to it)"
+	rows := "delete the rows that it copied from " + name.String() + " (all, if nothing else writes to it)"
 	if filter := v.Remote.RowFilter(v.Subscription, name); filter != "" {
 		rows = DeleteSQL(name, filter)
 	} else if len(v.Fillers(name)) > 0 {
-		rows = "delete the rows of " + v.Source.Cluster.Primary.Name + " from " + name.String() + ", which other subscriptions fill too, and write copy_data = \"merge\""
+		rows = "delete the rows of " + v.Source.Cluster.Primary.Name + " from " + name.String() + ", which other subscriptions fill too, and set copy_data = \"merge\""
 	}
-	return "To fix: take it out of the publication and apply. On " + v.Scope.Cluster.Primary.Name + " " + rows + ". Put it back and apply: it is copied again."
+	return "To fix: remove it from the publication and apply. On " + v.Scope.Cluster.Primary.Name + " " + rows + ". Add it again and apply: it is copied again."
 }
 
 // Subscribed answers the tables that it has.
@@ -169,12 +169,12 @@ func (v *Subscription) CopyAgain() string {
 		}
 	}
 	here := v.Scope.Cluster.Primary.Name
-	text := "To fix: delete the rows that came by it from its tables on " + here + ", then copy them again with -replace=" + v.ID + "."
+	text := "To fix: delete the rows that it copied from its tables on " + here + ", then copy them again with -replace=" + v.ID + "."
 	if len(whole) > 0 {
-		text += "\nEmpty " + words.Few(whole) + " if nothing else writes to them."
+		text += "\nTruncate " + words.Few(whole) + " if nothing else writes to them."
 	}
 	if len(shared) > 0 {
-		text += "\nOther subscriptions fill " + words.Few(shared) + ": do not empty them; delete only the rows of " + v.Source.Cluster.Primary.Name + ", and write copy_data = \"merge\"."
+		text += "\nOther subscriptions also write to " + words.Few(shared) + ": do not truncate them; delete only the rows of " + v.Source.Cluster.Primary.Name + ", and set copy_data = \"merge\"."
 	}
 	const most = 5
 	for i, sql := range deletes {

@@ -33,7 +33,7 @@ func (s *Cluster) walSizes(n *topology.Node) []Line {
 		setting := s.Live().Settings[name]
 		has := s.beside(n, name, setting.Boot)
 		if Number(setting, has) < need {
-			lines = append(lines, Line{Name: name, Value: WithUnit(setting, s.Live().InForce(name)), Note: "as on the primary: two WAL segments at least"})
+			lines = append(lines, Line{Name: name, Value: WithUnit(setting, s.Live().InForce(name)), Note: "as on the primary: at least two WAL segments"})
 		}
 	}
 	return lines

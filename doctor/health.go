@@ -38,7 +38,7 @@ func reportApplies(s *cluster.Cluster, out *draft.Findings) {
 		return
 	}
 	for _, a := range s.Live().Applies {
-		out.TellHealth(plan.Warning, s.ClusterAddress, "What differs may be on its way: check again when that apply has ended.",
+		out.TellHealth(plan.Warning, s.ClusterAddress, "The differences may be its work in progress: check again when that apply has finished.",
 			"an apply by %s is running on %s since %s", a.Who, s.Cluster.Primary.Name, a.Since)
 	}
 }
@@ -59,7 +59,7 @@ func slotHealth(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 		case limit != nil && slot.RetainedBytes != nil && *slot.RetainedBytes > *limit:
 			bad(plan.Error, slotHint(slot), "slot %s on %s holds back %s of WAL; the threshold is %s", pg.Ident(slot.Name), n.Name, words.BytesText(*slot.RetainedBytes), words.BytesText(*limit))
 		case slot.WALStatus == "unreserved":
-			bad(plan.Warning, "it is lost at the next checkpoint unless its user catches up: "+slotHint(slot), "slot %s on %s is beyond max_slot_wal_keep_size", pg.Ident(slot.Name), n.Name)
+			bad(plan.Warning, "it is lost at the next checkpoint unless its client catches up: "+slotHint(slot), "slot %s on %s is beyond max_slot_wal_keep_size", pg.Ident(slot.Name), n.Name)
 		}
 	}
 }
@@ -82,15 +82,15 @@ func wayOut(s *cluster.Cluster, n *topology.Node, slot string) string {
 			return "clone the standby again: -replace=" + s.StandbyAddress(sb.Node).String()
 		}
 	}
-	return "nothing brings that back: drop the slot on " + n.Name + " (SELECT pg_drop_replication_slot(" + pg.Literal(slot) + ")); one that the topology names is made anew, and who used it has to begin anew"
+	return "the slot cannot be recovered: drop it on " + n.Name + " (SELECT pg_drop_replication_slot(" + pg.Literal(slot) + ")) and re-initialize its client; a slot that the topology defines is created again"
 }
 
 // slotHint tells whom to look at.
 func slotHint(slot facts.Slot) string {
 	if slot.Active {
-		return "its user is connected and behind: look at that one"
+		return "its client is connected but lagging: check the client"
 	}
-	return "nobody uses it: start its user, or drop the slot if there is none any more"
+	return "it is inactive: start its client, or drop the slot if it has none any more"
 }
 
 // lossHealth reports what is gone.

@@ -35,17 +35,17 @@ func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings
 		if bytes := facts.Behind(s.Position(sb), s.Found(upstream).Server.LSN); bytes != nil {
 			behind = ", " + words.BytesText(*bytes) + " behind"
 		}
-		hint := "look at the log of " + n.Name
+		hint := "check the log of " + n.Name
 		if s.HoldsBack(n) {
 			hint += "; after a restart it connects once it has replayed what it had received"
 		}
-		bad(hint, "%s is not connected on its upstream %s%s", n.Name, upstream.Name, behind)
+		bad(hint, "%s is not connected to its upstream %s%s", n.Name, upstream.Name, behind)
 		return
 	case sender.State != "streaming":
-		bad("look at the log of "+n.Name, "%s is in state %s on its upstream %s", n.Name, sender.State, upstream.Name)
+		bad("check the log of "+n.Name, "%s is in state %s on its upstream %s", n.Name, sender.State, upstream.Name)
 	}
 	if s.Paused(n) {
-		bad(s.ResumeHint(n), "%s has paused its replay", n.Name)
+		bad(s.ResumeHint(n), "replay on %s is paused", n.Name)
 	}
 	t, lag := s.Cluster.Thresholds, s.LagOf(sb, sender)
 	if t.LagBytes != nil && lag.Bytes != nil && *lag.Bytes > *t.LagBytes {

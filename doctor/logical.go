@@ -40,7 +40,7 @@ func mismatches(v *cluster.Subscription, out *draft.Findings) []string {
 	for _, d := range found.Diags {
 		detail := strings.TrimPrefix(d.Detail, v.ID+": ")
 		severity := plan.Error
-		if d.Summary == "Column types differ" && d.Severity == hcl.DiagWarning {
+		if d.Summary == "Column type mismatch" && d.Severity == hcl.DiagWarning {
 			severity = plan.Warning // most values fit
 		}
 		out.TellHealth(severity, v.Address(), "", "%s: %s", strings.ToLower(d.Summary[:1])+d.Summary[1:], detail)
@@ -55,7 +55,7 @@ func subscriptionLag(s *cluster.Cluster, sub *topology.Subscription, is *facts.S
 	if c == nil || !s.Of(c).Running(c.Primary) {
 		return
 	}
-	const hint = "Check its worker on the subscriber: locks, long transactions, the server log; and the network between them."
+	const hint = "Check its worker on the subscriber (locks, long transactions, the server log) and the network between them."
 	sender := s.Found(c.Primary).Server.SenderTo(is.Options.SlotName, "")
 	if sender == nil || sender.SlotName != is.Options.SlotName || is.Copying() > 0 {
 		return // that nobody is connected is told with its worker

@@ -28,15 +28,16 @@ func nodeHealth(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 		bad(plan.Error, "Its log says why it went down. The plan says whether repltool can start it, or what must be fixed first.", "%s is down", n.Name)
 	}
 	if h.Service.Outside {
-		bad(plan.Warning, "a restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl start "+h.Service.Unit,
-			"%s runs outside its unit %s: systemd neither watches nor stops it", n.Name, h.Service.Unit)
+		bad(plan.Warning, "the next restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl "+
+			"start "+h.Service.Unit,
+			"%s runs outside its systemd unit %s: systemd neither monitors nor stops it", n.Name, h.Service.Unit)
 	}
 	if h.Aside && h.AsideJob == nil {
-		bad(plan.Warning, "Look at it and remove it: no record says that repltool made it.", "%s: %s%s exists beside the data directory", n.Name, h.DataDir, cluster.Aside)
+		bad(plan.Warning, "Check it and remove it: no record says that repltool created it.", "%s: %s%s exists beside the data directory", n.Name, h.DataDir, cluster.Aside)
 	}
 	if c := h.Service.StartConf; c != "" && c != "auto" && h.Data.State == facts.DataCluster {
-		bad(plan.Warning, fmt.Sprintf("To fix: write auto into %s on %s.", path.Join(path.Dir(h.Conf.Path), "start.conf"), n.Name),
-			"%s does not start when its machine boots: start.conf says %s", n.Name, c)
+		bad(plan.Warning, fmt.Sprintf("To fix: write auto to %s on %s.", path.Join(path.Dir(h.Conf.Path), "start.conf"), n.Name),
+			"%s does not start when its host boots: start.conf says %s", n.Name, c)
 	}
 	if secret := sensitiveLine(s, n); secret != "" && h.Conf.Exists && h.Conf.Mode&0o007 != 0 {
 		bad(plan.Warning, fmt.Sprintf("To fix: chmod o-rwx %s on %s.", h.Conf.Path, n.Name),
@@ -44,7 +45,7 @@ func nodeHealth(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 	}
 	if mode := h.Data.Mode; mode&^0o750 != 0 && h.Data.State == facts.DataCluster {
 		bad(plan.Error, fmt.Sprintf("To fix: chmod 0700 %s on %s.", h.DataDir, n.Name),
-			"%s does not start again: its data directory has mode %04o, and PostgreSQL accepts 0700 and 0750", n.Name, mode)
+			"%s would not start again: its data directory has mode %04o, and PostgreSQL accepts only 0700 and 0750", n.Name, mode)
 	}
 	if f.Server != nil {
 		serverHealth(s, n, f, bad)
@@ -68,8 +69,8 @@ func serverHealth(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(
 	checkTLSLikePrimary(s, n, f, bad)
 	for _, name := range []string{"fsync", "full_page_writes"} {
 		if f.Server.InForce(name) == "off" && !s.Given(n, name) {
-			bad(plan.Error, fmt.Sprintf("To fix on %s: ALTER SYSTEM RESET %s; SELECT pg_reload_conf(); and take it out of the files.", n.Name, name),
-				"%s runs with %s = off: a crash of its machine can corrupt its data beyond repair", n.Name, name)
+			bad(plan.Error, fmt.Sprintf("To fix on %s: ALTER SYSTEM RESET %s; SELECT pg_reload_conf(); and remove it from the files.", n.Name, name),
+				"%s runs with %s = off: a crash of its host can corrupt its data beyond repair", n.Name, name)
 		}
 	}
 	for _, r := range f.Server.Roles {
@@ -89,11 +90,11 @@ func roleExpired(s *cluster.Cluster, n *topology.Node, found facts.Role, bad fun
 	if !replicates && (r.ValidUntil != "" || s.Ignores(r.Lifecycle, "role", "valid_until")) {
 		return
 	}
-	who := "nobody who uses it can log in"
+	who := "nothing that uses it can log in"
 	if replicates {
 		who = "a standby that loses its connection cannot log in again"
 	}
-	bad(plan.Error, fmt.Sprintf("To fix, write valid_until = \"infinity\" into role %q of %s, or a later time.", r.Name, s.Cluster.ID),
+	bad(plan.Error, fmt.Sprintf("To fix, set valid_until = \"infinity\", or a later time, in role %q of %s.", r.Name, s.Cluster.ID),
 		"the password of role %s expired at %s: %s", pg.Ident(r.Name), found.ValidUntil, who)
 }
 

@@ -69,13 +69,13 @@ func oneSubscriptionHealth(s *cluster.Cluster, address topology.Address, is *fac
 	case is.Options.Enabled && owner != nil && !owner.Login:
 		bad(plan.Error, "On "+n+", run ALTER ROLE "+pg.Ident(is.Owner)+" LOGIN", "%s: its owner %s has no LOGIN, and PostgreSQL starts no worker that runs as such a role", is.Name, pg.Ident(is.Owner))
 	case !is.Options.Enabled && failures != "" && pg.IsOn(is.Options.DisableOnError):
-		bad(plan.Error, "the log of "+n+" has the error: mend its cause, then enable it by apply"+likely, "%s was disabled by an error%s", is.Name, failures)
+		bad(plan.Error, "the log of "+n+" has the error: fix its cause, then enable the subscription by apply"+likely, "%s was disabled by an error%s", is.Name, failures)
 	case !is.Options.Enabled:
 		bad(plan.Warning, "its slot holds back WAL on the publisher", "%s is disabled", is.Name)
 	case is.Worker == nil:
-		bad(plan.Error, "the log of "+n+" says why: the publisher cannot be reached, or a row cannot be applied"+likely, "%s has no worker that applies%s", is.Name, failures)
+		bad(plan.Error, "the log of "+n+" has the reason: the publisher cannot be reached, or a change cannot be applied"+likely, "%s has no apply worker%s", is.Name, failures)
 	case copying > 0 && is.Worker.Syncing == 0 || copying > 0 && is.SyncErrors > 0:
-		bad(plan.Error, "the log of "+n+" says why"+likely, "%s: %d of %s are not copied%s", is.Name, copying, words.Counted(len(is.Tables), "table"), failures)
+		bad(plan.Error, "the log of "+n+" has the reason"+likely, "%s: %d of %s are not copied%s", is.Name, copying, words.Counted(len(is.Tables), "table"), failures)
 	case copying > 0:
 		bad(plan.Warning, "", "%s: %d of %s are still being copied", is.Name, copying, words.Counted(len(is.Tables), "table"))
 	}
@@ -97,7 +97,8 @@ func cutOffCopies(s *cluster.Cluster, sub *topology.Subscription, is *facts.Subs
 			continue
 		}
 		out.TellHealth(plan.Error, sub.Address(), v.CopyOneAgain(t.Table),
-			"%s: the copy of %s was cut off at its very end: its slot on %s is gone, and PostgreSQL tries for ever", is.Name, t.Table, publisher.Name)
+			"%s: the initial copy of %s was interrupted at its very end: its slot on %s is gone, and PostgreSQL retries "+
+				"forever", is.Name, t.Table, publisher.Name)
 	}
 }
 
@@ -113,7 +114,7 @@ func leftoverSlots(s *cluster.Cluster, out *draft.Findings) {
 	for _, slot := range s.Live().Slots {
 		if subscription, system, ok := pg.CopySlot(slot.Name); ok && !slot.Active && subscriptionGone(s, subscription, system) {
 			out.TellHealth(plan.Error, s.Address("slot", slot.Name), "drop it: SELECT pg_drop_replication_slot("+pg.Literal(slot.Name)+");",
-				"slot %s on %s is left of a table's copy, and holds back WAL: its subscription no longer exists", pg.Ident(slot.Name), n.Name)
+				"slot %s on %s is left over from the copy of a table, and holds back WAL: its subscription no longer exists", pg.Ident(slot.Name), n.Name)
 		}
 	}
 }

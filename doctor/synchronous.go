@@ -31,14 +31,14 @@ func syncHealth(s *cluster.Cluster, out *draft.Findings) {
 	if len(streaming) >= set.Number {
 		return
 	}
-	there := "none of them streams"
+	there := "none of them is streaming"
 	if len(streaming) > 0 {
 		there = "only " + strings.Join(streaming, ", ") + " streams"
 	}
 	names := otherNames(s, set)
 	out.TellHealth(plan.Error, s.SyncAddress(),
-		fmt.Sprintf("Start the standbys that it names, or on %s: ALTER SYSTEM SET %s = ''; SELECT pg_reload_conf();%s", s.Cluster.Primary.Name, cluster.SyncNames, names),
-		"Commits on %s wait: %s is %s, which requires %s, and %s", s.Cluster.Primary.Name, cluster.SyncNames, pg.Literal(value), words.Counted(set.Number, "standby"), there)
+		fmt.Sprintf("Start the standbys that it names, or run on %s: ALTER SYSTEM SET %s = ''; SELECT pg_reload_conf();%s", s.Cluster.Primary.Name, cluster.SyncNames, names),
+		"Commits on %s are waiting: %s is %s, which requires %s, and %s", s.Cluster.Primary.Name, cluster.SyncNames, pg.Literal(value), words.Counted(set.Number, "standby"), there)
 }
 
 // setAside answers the value that an apply which died has set aside; the one in force where
@@ -67,8 +67,8 @@ func slotsHealth(s *cluster.Cluster, out *draft.Findings) {
 		case slot.Active:
 			continue
 		}
-		out.TellHealth(plan.Error, s.SyncedSlotsAddress(), "Start the standby that uses the slot, or take the slot out of "+cluster.SyncedSlots+".",
-			"Subscribers of failover slots on %s wait: slot %s of %s %s", s.Cluster.Primary.Name, pg.Ident(name), cluster.SyncedSlots, state)
+		out.TellHealth(plan.Error, s.SyncedSlotsAddress(), "Start the standby that uses the slot, or remove the slot from "+cluster.SyncedSlots+".",
+			"Subscribers that use failover slots on %s are waiting: slot %s of %s %s", s.Cluster.Primary.Name, pg.Ident(name), cluster.SyncedSlots, state)
 	}
 }
 
@@ -83,7 +83,7 @@ func otherNames(s *cluster.Cluster, set pg.SyncSet) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return " Connected, and not in it: " + strings.Join(names, ", ") + "."
+	return " Connected, but not in it: " + strings.Join(names, ", ") + "."
 }
 
 // commitsWait tells that transactions wait for standbys unless they say otherwise.

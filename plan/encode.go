@@ -37,7 +37,7 @@ func Decode(r io.Reader) (*Plan, error) {
 		return nil, fmt.Errorf("plan file has format version %q; this repltool reads %q", p.FormatVersion, FormatVersion)
 	}
 	if p.Fingerprint != p.Bind() {
-		return nil, fmt.Errorf("plan file was altered: its fingerprint does not fit its steps; make a new plan")
+		return nil, fmt.Errorf("the plan file was modified: its fingerprint does not match its steps; create a new plan")
 	}
 	return p, nil
 }

@@ -57,7 +57,7 @@ func (t Text) Fill(reveal func(SecretUse) (string, error)) (string, error) {
 	for _, use := range uses {
 		end := use.Offset + len(topology.Redacted)
 		if use.Offset < at || end > len(t.Text) || t.Text[use.Offset:end] != topology.Redacted {
-			return "", fmt.Errorf("no place for secret %s at offset %d: the plan was altered", use.Ref, use.Offset)
+			return "", fmt.Errorf("secret %s has no place at offset %d: the plan file was modified", use.Ref, use.Offset)
 		}
 		written, err := reveal(use)
 		if err != nil {

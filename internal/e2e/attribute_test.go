@@ -98,10 +98,10 @@ func (w *world) refusals() {
 	w.t.Helper()
 	major, _ := strconv.Atoi(w.sql(1, "SELECT current_setting('server_version_num')::int / 10000"))
 	cases := map[string][]string{
-		"  role \"x\" { member_of = [\"nobody\"] }\n":                                     {"Role is missing", "nobody"},
+		"  role \"x\" { member_of = [\"nobody\"] }\n":                                     {"Missing role", "nobody"},
 		"  role \"x\" { parameters = { shared_buffers = \"1GB\" } }\n":                    {"Parameter cannot be set here", "shared_buffers"},
 		"  database \"postgres\" { encoding = \"LATIN1\" }\n":                             {"Database cannot change encoding", "UTF8"},
-		"  database \"x\" { locale = \"de_DE.ISO-8859-15\" }\n":                           {"Locale does not fit the encoding", "LATIN9"},
+		"  database \"x\" { locale = \"de_DE.ISO-8859-15\" }\n":                           {"Locale and encoding mismatch", "LATIN9"},
 		rule("local", "all", "all", "", "md5"):                                            {"Rule locks repltool out"},
 		rule("host", "all", "/^app_.*$", "all", "md5"):                                    {"came with PostgreSQL 16"},
 		rule("host", "all", "app", "all", "ldap"):                                         {"ldapserver"},
@@ -151,7 +151,7 @@ func (w *world) takenOut() {
 	w.sql(1, "CREATE SCHEMA theirs AUTHORIZATION app")
 	w.topology("")
 	r := w.must(1, "plan")
-	w.says(r, "Role cannot be dropped", "REASSIGN OWNED BY")
+	w.says(r, "Role with dependent objects", "REASSIGN OWNED BY")
 	w.sql(1, "DROP SCHEMA theirs")
 	w.must(1, "apply", "-auto-approve")
 	w.must(0, "apply", "-auto-approve", "-allow=drop")

@@ -35,7 +35,7 @@ func TestChangeCascade(t *testing.T) {
 			if suite == "bookworm" {
 				w.restartsOf("raise the leaf", []int{3}, limits(88, 8, 10), "parameters = { max_connections = 95 }")
 				w.restartsOf("raise the others, lower the leaf no further than them", []int{3, 2, 1}, limits(90, 8, 10), "parameters = { max_connections = 93 }")
-				w.says(w.must(1, "plan", "-replace=cluster.main.standby.pg2"), "It would lose its upstream's WAL", "pg3 follows pg2")
+				w.says(w.must(1, "plan", "-replace=cluster.main.standby.pg2"), "Re-cloning the upstream would strand this standby", "pg3 follows pg2")
 				w.restartsOf("lower the leaf", []int{3}, limits(90, 8, 10), "")
 				w.overrides()
 			}

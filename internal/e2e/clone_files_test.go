@@ -19,7 +19,7 @@ func TestCloneOfForeignPrimary(t *testing.T) {
 	w.exec(1, "pg_createcluster", "--start", "--locale", locale, "15", "main", "--", "--wal-segsize=64")
 	w.topology("")
 	r := w.must(1, "plan")
-	w.says(r, "Locale is missing", "pg2 does not have the locale "+locale, "localedef -i de_DE -f UTF-8 "+locale)
+	w.says(r, "Missing locale", "pg2 does not have the locale "+locale, "localedef -i de_DE -f UTF-8 "+locale)
 	define(2)
 	w.must(0, "apply", "-auto-approve", "-allow=restart")
 	w.expect(2, "SELECT current_setting('wal_segment_size') || ' ' || current_setting('min_wal_size') || ' ' || datcollate FROM pg_database WHERE datname = 'postgres'", "64MB 320MB "+locale)

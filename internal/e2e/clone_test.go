@@ -35,9 +35,9 @@ func TestCopyElsewhere(t *testing.T) {
 	first.kill()
 	w.says(w.run("status"), "copying")
 	pid := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/pid")
-	w.says(w.must(2, "plan", "-detailed-exitcode"), "an earlier apply started the base backup, and it still runs")
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "an earlier apply started the base backup, and it is still running")
 	second := w.start("apply", "-auto-approve", "-lock-timeout=30s")
-	second.until("cluster.main.standby.pg2: copy\n") // it watches the copy
+	second.until("cluster.main.standby.pg2: base backup\n") // it watches the copy
 	if again := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/pid"); again != pid {
 		t.Errorf("another copy was begun: %s, then %s", pid, again)
 	}
@@ -51,7 +51,7 @@ func TestCopyElsewhere(t *testing.T) {
 	w.exec(2, "touch", "/srv/wal/main/precious", "/mnt/ts/precious", "/srv/wal/precious")
 	w.says(w.must(2, "plan", "-detailed-exitcode"), "an earlier apply left part of a base backup, in which no server was started: it is removed first", "/mnt/ts/sales", "/srv/wal/main", "/srv/ts/plain")
 	w.says(w.must(1, "apply", "-auto-approve"), "/srv/wal/main is not empty")
-	w.says(w.must(1, "plan"), "Directory is not empty", "/srv/wal/main", "main.hcl")
+	w.says(w.must(1, "plan"), "Directory not empty", "/srv/wal/main", "main.hcl")
 	if out := w.exec(2, "sh", "-c", "ls -A /srv/wal/main /mnt/ts /mnt/ts/sales /srv/wal"); out != "/mnt/ts:\nprecious\nsales\n\n/mnt/ts/sales:\n\n/srv/wal:\nmain\nprecious\n\n/srv/wal/main:\nprecious\n" {
 		t.Errorf("left:\n%s", out)
 	}
@@ -102,10 +102,10 @@ func (w *world) again() {
 	w.t.Helper()
 	replace := "-replace=cluster.main.standby.pg2"
 	w.exec(2, "chown", "root", "/mnt/ts")
-	w.says(w.must(1, "plan", replace), "The old copy cannot be moved aside", "postgres cannot write /mnt/ts", "main.hcl")
+	w.says(w.must(1, "plan", replace), "Old data directory cannot be moved", "postgres cannot write /mnt/ts", "main.hcl")
 	w.exec(2, "chown", "postgres", "/mnt/ts")
 	dying := w.start("apply", "-auto-approve", "-allow=reclone", replace)
-	dying.until("cluster.main.standby.pg2: copy\n")
+	dying.until("cluster.main.standby.pg2: base backup\n")
 	dying.kill()
 	if out := w.exec(2, "sh", "-c", "cd /var/lib/postgresql/15/main.repltool-old && readlink pg_wal pg_tblspc/* | sort"); out != "/mnt/ts/sales.repltool-old\n/srv/ts/plain.repltool-old\n/srv/wal/main.repltool-old\n" {
 		w.t.Errorf("the old copy is not whole: its links lead to\n%s", out)

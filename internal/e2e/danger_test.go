@@ -56,7 +56,7 @@ func TestStoppedPrimary(t *testing.T) {
 		if r.code != 1 {
 			t.Errorf("exit code %d\n%s\n%s", r.code, r.stdout, r.stderr)
 		}
-		w.says(r, "A stopped primary is not started", "pg2")
+		w.says(r, "Stopped primary not started", "pg2")
 	}
 	if err := w.host(2).Heal(t.Context()); err != nil {
 		t.Fatal(err)

@@ -28,12 +28,12 @@ func TestFindings(t *testing.T) {
 	w.exec(1, "sh", "-c", "echo 'host all all 0.0.0.0/0 trust' >>/etc/postgresql/15/main/pg_hba.conf; echo manual >/etc/postgresql/15/main/start.conf; pg_ctlcluster 15 main reload")
 	r := w.must(0, "drift", "-verbose")
 	w.says(r, "role evil with SUPERUSER, LOGIN", "database stray", "0.0.0.0/0  trust", "without a password", "start.conf says manual")
-	w.says(w.must(0, "drift"), "Unmanaged, listed with -verbose: ", "1 role on pg1")
+	w.says(w.must(0, "drift"), "Unmanaged (list with -verbose): ", "1 role on pg1")
 
 	for _, c := range []struct{ on, do, says, undo string }{
 		{"pg1", "psql -qc 'ALTER SYSTEM SET fsync = off' -c 'SELECT pg_reload_conf()'", "fsync = off", "psql -qc 'ALTER SYSTEM RESET fsync' -c 'SELECT pg_reload_conf()'"},
 		{"pg1", "psql -qc \"ALTER ROLE app IN DATABASE shop SET statement_timeout = '1h'\"", "statement_timeout = '1h' in database shop", "psql -qc 'ALTER ROLE app IN DATABASE shop RESET ALL'"},
-		{"pg2", "rm /var/lib/postgresql/15/main/standby.signal", "standby.signal is gone", "touch /var/lib/postgresql/15/main/standby.signal"},
+		{"pg2", "rm /var/lib/postgresql/15/main/standby.signal", "without standby.signal", "touch /var/lib/postgresql/15/main/standby.signal"},
 		{"pg1", "touch /var/lib/postgresql/15/main/standby.signal", "pg1 is a primary with standby.signal", "rm /var/lib/postgresql/15/main/standby.signal"},
 		{"pg1", "psql -qc \"ALTER ROLE replicator VALID UNTIL '2020-01-01'\"", "password of role replicator expired", "psql -qc \"ALTER ROLE replicator VALID UNTIL 'infinity'\""},
 		{"pg2", "chmod 0777 /var/lib/postgresql/15/main", "mode 0777", "chmod 0700 /var/lib/postgresql/15/main"},

@@ -17,17 +17,17 @@ func TestSignals(t *testing.T) {
 	w.topology("  parameters = { shared_buffers = \"16MB\" }\n  basebackup { max_rate = \"1M\" }\n")
 	slow := w.read("main.hcl")
 	first := w.start("apply", "-auto-approve")
-	first.until("cluster.main.standby.pg2: copy\n")
+	first.until("cluster.main.standby.pg2: base backup\n")
 	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/log ]")
 	begin := time.Now()
 	first.signal(syscall.SIGTERM)
 	code, out := first.wait()
-	if code != 130 || time.Since(begin) > 15*time.Second || !strings.Contains(out, "Still running on pg2: copy (job var-lib-postgresql-15-main.clone)") || !strings.Contains(out, "Resume with: ") {
+	if code != 130 || time.Since(begin) > 15*time.Second || !strings.Contains(out, "Still running on pg2: base backup (job var-lib-postgresql-15-main.clone)") || !strings.Contains(out, "Resume with: ") {
 		t.Errorf("exit code %d after %s\n%s", code, time.Since(begin), out)
 	}
 	// Another rate is the same backup; another WAL directory is not.
 	w.write("main.hcl", strings.Replace(slow, `max_rate = "1M"`, "", 1))
-	w.says(w.must(2, "plan", "-detailed-exitcode"), "it still runs: it is followed to its end", "--max-rate 1M")
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "it is still running: this apply waits for it", "--max-rate 1M")
 	w.write("main.hcl", strings.Replace(slow, `max_rate = "1M"`, `wal_dir = "/var/lib/postgresql/wal/main"`, 1))
 	w.exec(2, "install", "-d", "-o", "postgres", "/var/lib/postgresql/wal")
 	pid := strings.TrimSpace(w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/pid"))
@@ -58,7 +58,7 @@ func TestTwoApplies(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
 	w.topology("  parameters = { shared_buffers = \"16MB\" }\n")
 	first := w.start("apply", "-auto-approve")
-	first.until("make the cluster\n")
+	first.until("create the cluster\n")
 	r := w.must(4, "apply", "-auto-approve")
 	w.says(r, "lock")
 	if code, out := first.wait(); code != 0 {

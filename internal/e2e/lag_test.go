@@ -99,7 +99,7 @@ func (w *world) lagOfCutOff() {
 			func(s view.ClusterStatus) int64 { return *slotOf(s, "pg3").Safe },
 		},
 	)
-	w.says(w.must(2, "drift", "-timeout=3s"), "cluster.main.standby.pg3", "behind pg1; the threshold is 4.0 MB", "slot pg3 on pg1 holds back", "look at the network")
+	w.says(w.must(2, "drift", "-timeout=3s"), "cluster.main.standby.pg3", "behind pg1; the threshold is 4.0 MB", "slot pg3 on pg1 holds back", "check the network")
 	if err := w.host(3).Heal(t.Context()); err != nil {
 		t.Fatal(err)
 	}

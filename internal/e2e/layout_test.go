@@ -120,7 +120,7 @@ func TestUnits(t *testing.T) {
 	w.as(2, "pg_ctlcluster", "--skip-systemctl-redirect", "15", "main", "start")
 	w.expect(1, "SELECT state FROM pg_stat_replication", "streaming")
 	w.expect(2, "SELECT state FROM pg_stat_replication", "streaming")
-	w.says(w.must(0, "drift"), "pg1 runs outside its unit postgresql-15", "pg2 runs outside its unit postgresql@15-main")
+	w.says(w.must(0, "drift"), "pg1 runs outside its systemd unit postgresql-15", "pg2 runs outside its systemd unit postgresql@15-main")
 	w.write("main.hcl", strings.Replace(main, "16MB", "24MB", 1))
 	w.must(0, "apply", "-auto-approve", "-allow=restart")
 	for i, unit := range units {

@@ -152,7 +152,7 @@ func (w *failoverWorld) failsOver() {
 	w.exec(1, "pg_ctlcluster", "17", "main", "stop", "-m", "immediate")
 	w.sql(2, "SELECT pg_promote()")
 	w.in(2, "shop", "INSERT INTO orders SELECT n FROM generate_series(2001001, 2002000) n")
-	w.says(w.must(1, "plan"), "pg2 is a live primary, and the topology says pg1")
+	w.says(w.must(1, "plan"), "pg2 is a live primary, but the topology says pg1")
 	w.under("pg2", "node.pg1", cdcSlot, "true")
 	w.must(0, "apply", "-auto-approve", "-allow=reclone,recreate", "-replace=cluster.orders.standby.pg1") // the client's slot was not copied
 	w.settled()

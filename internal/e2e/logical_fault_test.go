@@ -48,7 +48,7 @@ func (p *pair) noWay() {
 	if err := p.host(2).CutPeer(p.t.Context(), p.host(1)); err != nil {
 		p.t.Fatal(err)
 	}
-	p.says(p.must(1, "plan"), "Publisher cannot be reached", "no answer")
+	p.says(p.must(1, "plan"), "Unreachable publisher", "no answer")
 	if err := p.host(2).Heal(p.t.Context()); err != nil {
 		p.t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func (p *pair) cutOffCopy() {
 	p.in(1, "shop", "INSERT INTO items VALUES (0, 1)")
 	p.alike("items", "true")
 	p.in(2, "dw", "UPDATE pg_subscription_rel SET srsubstate = 'f' WHERE srrelid = 'items'::regclass")
-	p.eventually("the copy of public.items was cut off at its very end", "drift")
+	p.eventually("the initial copy of public.items was interrupted at its very end", "drift")
 	p.declare(strings.Replace(publishAll, `, "items"`, "", 1))
 	p.must(0, "apply", "-auto-approve")
 	p.settled()
@@ -171,7 +171,7 @@ func (p *pair) tableDropped() {
 	p.in(1, "shop", "INSERT INTO items SELECT n, n FROM generate_series(1, 100) n")
 	p.alike("items", "true")
 	p.in(2, "dw", "DROP TABLE items")
-	p.says(p.must(1, "plan"), "Tables are missing on the subscriber", "public.items")
+	p.says(p.must(1, "plan"), "Missing tables on the subscriber", "public.items")
 	p.in(2, "dw", "CREATE TABLE items (id bigint PRIMARY KEY, order_id bigint)")
 	p.says(p.must(0, "plan"), "REFRESH PUBLICATION", "copies 1 table")
 	p.must(0, "apply", "-auto-approve")
@@ -235,7 +235,7 @@ func (p *pair) slotLost() {
 	p.says(r, "has lost WAL that it needs", "-replace=subscription.orders")
 	p.in(1, "shop", "ALTER SYSTEM RESET max_slot_wal_keep_size")
 	p.in(1, "shop", "SELECT pg_reload_conf()")
-	p.says(p.must(1, "plan", "-replace=subscription.orders"), "has rows already")
+	p.says(p.must(1, "plan", "-replace=subscription.orders"), "contains rows")
 	p.in(2, "dw", "TRUNCATE customers, orders, items")
 	p.must(1, "apply", "-auto-approve", "-replace=subscription.orders") // it drops and copies: that is to be allowed
 	p.must(0, "apply", "-auto-approve", "-replace=subscription.orders", "-allow=reclone")

@@ -211,7 +211,7 @@ func (w *optionWorld) subscribed() {
 
 	write(func(o subscriptionOption) string { return o.then }, "false")
 	if w.version >= 15 && w.version < 18 {
-		w.says(w.must(1, "plan"), "two_phase is true and the topology wants false", "-replace=subscription.b")
+		w.says(w.must(1, "plan"), "two_phase is true, but the topology has false", "-replace=subscription.b")
 		write(func(o subscriptionOption) string { return o.then }, "true")
 	}
 	w.must(0, "apply", "-auto-approve")

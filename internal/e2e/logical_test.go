@@ -152,7 +152,7 @@ func TestLogical(t *testing.T) {
 	p.expectIn(2, "dw", "SELECT pid <> "+worker+" FROM pg_stat_subscription WHERE received_lsn IS NOT NULL", "t")
 	p.settled()
 	p.declare(movedItems)
-	p.says(p.must(0, "plan"), "publication.orders.moved", "slot orders is past the making of items")
+	p.says(p.must(0, "plan"), "publication.orders.moved", "slot orders has passed the creation of items")
 	committed := p.holding(5)
 	p.must(0, "apply", "-auto-approve")
 	if p.in(1, "shop", "SELECT count(*) FROM orders WHERE id = 1999999") != "1" {
@@ -197,7 +197,7 @@ const identityFull = "\n# REPLICA IDENTITY FULL is on orders: its filter uses to
 func (p *pair) behindItsBack(extra string) {
 	p.t.Helper()
 	p.declare(extra)
-	p.says(p.must(1, "plan"), "Table has rows already", "public.customers") // it was let go, and its rows stayed
+	p.says(p.must(1, "plan"), "Table with existing rows", "public.customers") // it was let go, and its rows stayed
 	p.in(2, "dw", "TRUNCATE customers")
 	p.must(0, "apply", "-auto-approve", "-allow=drop")
 	p.settled()

@@ -121,10 +121,10 @@ func (w *world) otherNames(text string) {
 		w.says(r, append(words, summary)...)
 	}
 	b2 := "node \"b2\" {\n  host = \"host1\"\n  address = \"" + w.host(1).Addr + "\"\n  port = 5441\n"
-	refused("Two nodes with one data directory", strings.Replace(text, b2+"  data_dir = \"/srv/pg/b2\"", strings.Replace(b2, "host1", "db1-vip", 1)+"  data_dir = \"/srv/pg/alias\"", 1),
+	refused("Duplicate data directory", strings.Replace(text, b2+"  data_dir = \"/srv/pg/b2\"", strings.Replace(b2, "host1", "db1-vip", 1)+"  data_dir = \"/srv/pg/alias\"", 1),
 		"node.b1", "node.b2", "host db1-vip", "under two names", "/srv/pg/alias", "at main.hcl:")
 	pg2 := "  host = \"host1\"\n  address = \"" + w.host(1).Addr + "\"\n  port = 5433\n"
-	refused("Two nodes with one instance", strings.Replace(text, pg2, "  host = \"db1-vip\"\n  address = \""+w.host(1).Addr+"2\"\n  port = 5432\n  data_dir = \"/var/lib/postgresql/15/pg2\"\n", 1),
+	refused("Duplicate instance", strings.Replace(text, pg2, "  host = \"db1-vip\"\n  address = \""+w.host(1).Addr+"2\"\n  port = 5432\n  data_dir = \"/var/lib/postgresql/15/pg2\"\n", 1),
 		"node.pg1", "node.pg2", "port 5432")
 	w.write("main.hcl", text)
 	w.settled()

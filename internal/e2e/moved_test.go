@@ -22,7 +22,7 @@ func TestRenamed(t *testing.T) {
 
 	renamed := strings.NewReplacer(`cluster "main"`, `cluster "core"`, `node "pg2"`, `node "db2"`, "node.pg2", "node.db2", rule, "").Replace(w.read("main.hcl"))
 	w.write("main.hcl", renamed)
-	w.says(w.must(2, "drift"), "block of cluster main, which is in force", "moved {", "trust")
+	w.says(w.must(2, "drift"), "block of cluster main, which is in effect", "moved {", "trust")
 
 	w.write("moved.hcl", "moved {\n  from = cluster.main\n  to = cluster.core\n}\nmoved {\n  from = node.pg2\n  to = node.db2\n}\n")
 	w.must(0, "apply", "-auto-approve", "-allow=drop")

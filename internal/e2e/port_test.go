@@ -54,7 +54,7 @@ func TestPort(t *testing.T) {
 
 	// A port that is in use, and a standby that could not follow: before anything is changed.
 	w.ports("22", "5433")
-	w.says(w.must(1, "plan"), "Port is taken", "pg1: another server listens on port 22: a program of root")
+	w.says(w.must(1, "plan"), "Port in use", "pg1: another server listens on port 22: a program of root")
 	w.exec(2, "pg_ctlcluster", "--skip-systemctl-redirect", "15", "main", "stop", "--mode", "fast")
 	w.ports("5446", "5433")
 	w.says(w.must(1, "plan"), "Standby cannot follow to another port", "write port = 5445 on")

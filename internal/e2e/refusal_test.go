@@ -25,7 +25,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"bad parameter value", func() {
 			w.write("main.hcl", strings.Replace(string(main), "work_mem = \"8MB\"", "work_mem = \"8 apples\"", 1))
-		}, []string{"Parameter not accepted", "work_mem"}, func() { w.write("main.hcl", string(main)) }},
+		}, []string{"Invalid parameter value", "work_mem"}, func() { w.write("main.hcl", string(main)) }},
 		{"unknown parameter", func() {
 			w.write("main.hcl", strings.Replace(string(main), "work_mem = \"8MB\"", "wrok_mem = \"8MB\"", 1))
 		}, []string{"wrok_mem"}, func() { w.write("main.hcl", string(main)) }},
@@ -38,7 +38,7 @@ func TestRefusals(t *testing.T) {
 		{"files that are no cluster", func() {
 			w.exec(2, "sudo", "-u", "postgres", "mkdir", "-p", "/var/lib/postgresql/15/main")
 			w.exec(2, "sudo", "-u", "postgres", "touch", "/var/lib/postgresql/15/main/precious")
-		}, []string{"Data directory is not empty", "pg2"}, func() {
+		}, []string{"Data directory not empty", "pg2"}, func() {
 			w.exec(2, "rm", "-r", "/var/lib/postgresql/15")
 		}},
 		{"missing binary", func() {

@@ -82,7 +82,7 @@ func (w *world) ownSet(memory string) {
 	w.expect(1, "SELECT object FROM repltool.managed WHERE address = 'cluster.main.synchronous.set_aside'", "setting system "+own)
 	w.expect(1, "SHOW synchronous_standby_names", "ANY 1 (pg3)")
 	w.until(2, "pg_isready -q")
-	w.says(w.must(2, "plan", "-detailed-exitcode"), "an apply that died had set it aside", "'ANY 1 (pg3)' -> '"+own+"'")
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "restores the value that an interrupted apply had overridden", "'ANY 1 (pg3)' -> '"+own+"'")
 	w.must(0, "apply", "-auto-approve", "-allow=restart", "-lock-timeout=30s")
 	w.expect(1, "SHOW synchronous_standby_names", own)
 	w.expect(1, "SELECT count(*) FROM repltool.managed WHERE address LIKE '%set_aside'", "0")

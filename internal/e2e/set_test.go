@@ -100,7 +100,7 @@ func TestRestartWaits(t *testing.T) {
 	w.until(2, "ls /var/lib/postgresql/15/main/base/*/*")
 	first.kill()
 	buffers("17MB", slow)
-	w.says(w.must(0, "apply", "-auto-approve", "-allow=restart", "-lock-timeout=60s"), "it ends before pg1 restarts")
+	w.says(w.must(0, "apply", "-auto-approve", "-allow=restart", "-lock-timeout=60s"), "it finishes before pg1 restarts")
 	w.expect(1, "SHOW shared_buffers", "17MB")
 	w.expect(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "1")
 	w.expect(2, "SELECT count(*) FROM big", "300000")
@@ -112,7 +112,7 @@ func TestRestartWaits(t *testing.T) {
 	encrypted := slow + "  replication { sslmode = \"disable\" }\n"
 	buffers("17MB", encrypted)
 	w.must(0, "apply", "-auto-approve")
-	w.says(w.must(2, "plan", "-detailed-exitcode"), "still has the connection from before sslmode was changed", "pg_wal_replay_resume()")
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "still uses the connection from before sslmode was changed", "pg_wal_replay_resume()")
 	w.sql(2, "SELECT pg_wal_replay_resume()")
 	w.sql(1, "INSERT INTO big VALUES (0, '')")
 	w.expect(2, "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' AND conninfo LIKE '%sslmode=disable%'", "1")

@@ -35,7 +35,7 @@ func TestSlots(t *testing.T) {
 	w.sql(1, "SELECT pg_switch_wal()")
 	w.sql(1, "CHECKPOINT")
 	w.expect(1, "SELECT wal_status FROM pg_replication_slots", "lost")
-	told := []string{"pg2 has to be cloned again", "slot pg2 on pg1 has lost WAL", "-replace=cluster.main.standby.pg2", "-allow=reclone"}
+	told := []string{"pg2 must be cloned again", "slot pg2 on pg1 has lost WAL", "-replace=cluster.main.standby.pg2", "-allow=reclone"}
 	w.says(w.must(2, "plan", "-detailed-exitcode"), told...)
 
 	// It is started, since it may have an archive, and not waited for.

@@ -22,11 +22,11 @@ func TestPendingRestart(t *testing.T) {
 		{"shared_buffers = '900GB'", "shared_buffers takes"},
 		{"huge_pages = on", "huge_pages = on"},
 		{"ssl_cert_file = '/etc/nosuch.pem'", "ssl_cert_file"},
-		{"listen_addresses = 'no.such.name.invalid'", "does not resolve"},
-		{"superuser_reserved_connections = 95", "leaves nothing"},
+		{"listen_addresses = 'no.such.name.invalid'", "cannot resolve"},
+		{"superuser_reserved_connections = 95", "leaves no connection"},
 		{"wal_level = minimal", "max_wal_senders"},
-		{"hba_file = '/etc/nosuch.conf'", "value would break the node"},
-		{"unix_socket_directories = '/nosuch'", "value would break the node"},
+		{"hba_file = '/etc/nosuch.conf'", "Pending change blocks the restart"},
+		{"unix_socket_directories = '/nosuch'", "Pending change blocks the restart"},
 	} {
 		w.exec(1, "sh", "-c", `echo "$1" >"$2"; chown postgres "$2"`, "sh", c.line, conf)
 		before := w.sql(1, started)
@@ -56,7 +56,7 @@ func TestPendingRestart(t *testing.T) {
 		w.exec(1, "sh", "-c", c.undo)
 	}
 	w.exec(1, "sh", "-c", `echo "max_worker_processes = 11" >"$1"`, "sh", conf)
-	w.says(w.must(2, "plan", "-detailed-exitcode"), "max_worker_processes", "this restart puts it into force", conf)
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "max_worker_processes", "this restart puts it into effect", conf)
 	w.must(0, "apply", "-auto-approve", "-allow=restart")
 	if got := w.sql(1, "SHOW max_worker_processes"); got != "11" {
 		t.Errorf("max_worker_processes is %s", got)

@@ -61,9 +61,9 @@ func TestUpstream(t *testing.T) {
 	// Taken out while it runs: its slot stays while it is in use, its data for ever.
 	w.topology(with("    max_connections = 80\n"))
 	w.write("main.hcl", strings.Replace(w.read("main.hcl"), "[node.pg2, node.pg3]", "[node.pg2]", 1))
-	w.says(w.must(0, "plan"), "slot pg3 on pg2 is no longer wanted, but in use by process", "No cluster has node.pg3")
+	w.says(w.must(0, "plan"), "slot pg3 on pg2 is not defined in the topology any more, but process", "No cluster has node.pg3")
 	w.exec(3, "pg_ctlcluster", "15", "main", "stop", "-m", "fast")
-	w.says(w.must(2, "plan", "-detailed-exitcode"), "- cluster.main.slot.pg3", "the data directory of who used it stays as it is")
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "- cluster.main.slot.pg3", "the data directory of the server that used it is not touched")
 	w.must(0, "apply", "-auto-approve", "-allow=drop")
 	w.slotsAre("pg2 true", "")
 	w.settled()

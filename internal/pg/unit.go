@@ -128,7 +128,7 @@ func UnitsOf(base string) string {
 	case "us", "ms", "s", "min", "h", "d":
 		return "its units are us, ms, s, min, h and d"
 	default:
-		return "it has no unit"
+		return "it takes no unit"
 	}
 }
 

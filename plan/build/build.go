@@ -110,8 +110,8 @@ func nothingRead(nodes []plan.Node) hcl.Diagnostics {
 		return nil
 	}
 	return hcl.Diagnostics{{
-		Severity: hcl.DiagError, Summary: "No node could be read",
-		Detail: fmt.Sprintf("Nothing was compared: 0 of %d nodes could be read. See the reason given for each node.", len(nodes)),
+		Severity: hcl.DiagError, Summary: "No readable node",
+		Detail: fmt.Sprintf("Nothing was compared: none of the %d nodes could be read. See the reason given for each node.", len(nodes)),
 	}}
 }
 
@@ -138,7 +138,8 @@ func buildGuarded(s *cluster.Cluster) (out *draft.Findings) {
 	defer func() {
 		if p := recover(); p != nil {
 			out = &draft.Findings{}
-			out.Fail(s.Cluster.Range, "Cluster cannot be planned", "%s: repltool failed on what was read of its nodes: %v. This is a bug in repltool: please report it with this message.", s.Cluster.ID, p)
+			out.Fail(s.Cluster.Range, "Internal error", "%s: repltool cannot process the data read from its nodes: %v. This is a bug in repltool: please report it "+
+				"with this message.", s.Cluster.ID, p)
 		}
 	}()
 	return buildCluster(s)

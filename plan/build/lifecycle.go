@@ -30,11 +30,11 @@ func refuseDestroy(t *topology.Topology, drafts []*draft.Draft) hcl.Diagnostics 
 		}
 		what := "removed"
 		if d.Action == plan.Replace {
-			what = "made anew"
+			what = "recreated"
 		}
 		diags = append(diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError, Summary: "Protected by prevent_destroy", Subject: &at,
-			Detail: d.Address.String() + " would be " + what + ", and prevent_destroy forbids it. No flag overrides that: take prevent_destroy out if it is meant.",
+			Detail: d.Address.String() + " would be " + what + ", and prevent_destroy forbids it. No flag overrides that: to allow it, remove prevent_destroy.",
 		})
 	}
 	return diags

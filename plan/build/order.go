@@ -34,8 +34,9 @@ func target(t *topology.Topology, scopes []*cluster.Cluster, drafts []*draft.Dra
 	for _, address := range targets {
 		if sub := madeWith(t, address); sub != nil {
 			diags = append(diags, &hcl.Diagnostic{
-				Severity: hcl.DiagError, Summary: "Target is made with another",
-				Detail: fmt.Sprintf("-target=%s: it is the slot of %s, and would hold back WAL without it. Say -target=%s: that brings the slot.", address, sub.ID, sub.ID),
+				Severity: hcl.DiagError, Summary: "Target belongs to another change",
+				Detail: fmt.Sprintf("-target=%s: it is the slot of %s, and would hold back WAL without it. Use -target=%s, which includes the "+
+					"slot.", address, sub.ID, sub.ID),
 			})
 			continue
 		}

@@ -28,8 +28,10 @@ func checkMounted(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 		if d := f.Host.Dir(m.Dir); m.Dir != f.Host.DataDir && (d == nil || d.Link == "") && !s.Recloned(n) {
 			continue // what a clone would fill, and none is made
 		}
-		out.Finding(s.NodeAddress(n), s.RangeOf(n), "File system is not mounted",
-			"%s: %s says that a file system belongs on %s, and none is mounted there. %s is on it: what it holds now cannot be seen. Mount it on %s and plan again:\n  mount %s\nIf there is no such file system any more, remove that entry.",
+		out.Finding(s.NodeAddress(n), s.RangeOf(n), "File system not mounted",
+			"%s: according to %s, a file system belongs on %s, but none is mounted there. %s is on it, so its contents "+
+				"cannot be seen. Mount it on %s and plan again:\n"+
+				"  mount %s\nIf there is no such file system any more, remove that entry.",
 			n.Name, m.Source, m.Point, m.Dir, n.Name, m.Point)
 	}
 }
@@ -43,8 +45,9 @@ func checkLinks(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.
 	}
 	for _, d := range f.Host.Dirs {
 		if d.Link != "" && cluster.Empty(d.State) {
-			out.Finding(s.NodeAddress(n), s.RangeOf(n), "Directory of the cluster is missing",
-				"%s is down, and its %s is a link to %s, which %s. It is not started: the server would run without the data that belong there. Check on %s whether a file system is not mounted.",
+			out.Finding(s.NodeAddress(n), s.RangeOf(n), "Missing directory of a cluster",
+				"%s is down, and its %s is a link to %s, which %s. repltool does not start it: the server would run without "+
+					"the data that belongs there. Check on %s whether a file system is not mounted.",
 				n.Name, path.Join(f.Host.DataDir, d.Link), d.Path, cluster.Emptiness(d.State), n.Name)
 		}
 	}
@@ -54,18 +57,21 @@ func checkLinks(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.
 func checkTraces(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Findings) {
 	traces, h := s.Traces(n), f.Host
 	if s.NeedsConfig(n) && h.ConfigDir != h.DataDir && !cluster.Empty(h.ConfigState) && !h.WasAbsent(h.ConfigDir) {
-		out.Fail(s.RangeOf(n), "Configuration directory is not empty",
-			"%s: %s has files and no postgresql.conf. repltool writes over nothing: move that directory away, or put the configuration files back.", n.Name, h.ConfigDir)
+		out.Fail(s.RangeOf(n), "Configuration directory not empty",
+			"%s: %s contains files, but no postgresql.conf. repltool does not overwrite files: move that directory away, "+
+				"or restore the configuration files.", n.Name, h.ConfigDir)
 		return
 	}
 	if len(traces) == 0 || s.Replace[s.StandbyAddress(n)] {
 		return
 	}
-	way := fmt.Sprintf("If the data are lost, clone %s again with -replace=%s.", n.Name, s.StandbyAddress(n))
+	way := fmt.Sprintf("If the data is lost, clone %s again with -replace=%s.", n.Name, s.StandbyAddress(n))
 	if n == s.Cluster.Primary {
-		way = "If the data are lost, restore a backup there, or name a standby that has them as the primary. Only if an empty cluster is to be created in their place, move these files away."
+		way = "If the data is lost, restore a backup there, or name a standby that has the data as the primary. Move these " +
+			"files away only if an empty cluster is to be created instead."
 	}
-	out.Finding(s.NodeAddress(n), s.RangeOf(n), "Data directory is missing",
-		"%s: %s %s, and a cluster was there before:\n  %s\nNothing is created in its place. Check on %s whether a file system is not mounted. %s",
+	out.Finding(s.NodeAddress(n), s.RangeOf(n), "Missing data directory",
+		"%s: %s %s, but a cluster existed there before:\n"+
+			"  %s\nrepltool creates nothing in its place. Check on %s whether a file system is not mounted. %s",
 		n.Name, f.Host.DataDir, cluster.Emptiness(f.Host.Data.State), strings.Join(traces, "\n  "), n.Name, way)
 }

@@ -21,7 +21,9 @@ func checkClusterNames(s *cluster.Cluster, sb *topology.Standby, out *draft.Find
 	if strings.EqualFold(now, then) || !s.SetNames(now) {
 		return
 	}
-	out.Fail(s.RangeOfParameter(n, name), "Synchronous standby would lose its name",
-		"%s is a synchronous standby of %s under the name %s, which is its cluster_name; after its restart it would be %s, and commits would wait for a standby that is not there. Declare the set in the topology (synchronous { standbys = [%s] }), or leave cluster_name as it is.",
+	out.Fail(s.RangeOfParameter(n, name), "Synchronous standby would be renamed",
+		"%s is a synchronous standby of %s under the name %s, which is its cluster_name. After its restart the name "+
+			"would be %s, and commits would wait for a standby that does not exist. Declare the set in the topology "+
+			"(synchronous { standbys = [%s] }), or leave cluster_name as it is.",
 		n.Name, s.Cluster.Primary.Name, pg.Literal(now), pg.Literal(then), n.ID)
 }

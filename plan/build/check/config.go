@@ -23,11 +23,15 @@ func checkConfig(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft
 	}
 	state := "The server is down and cannot be started without it."
 	if h.Running || f.Server != nil {
-		state = "The server still runs; it would not start again."
+		state = "The server is running, but would not start again."
 	}
-	out.Finding(s.NodeAddress(n), s.RangeOf(n), "Configuration files are missing",
-		"%s: %s holds a cluster, and %s does not exist. %s Restore the configuration files from a backup. If there is none, create new ones on %s. "+
-			"The commands do not touch %s: an empty cluster is initialized in another directory.\n%s\nThen plan again, and remove %s once %s runs. Do not run pg_createcluster with %s itself: when it fails, it removes that directory.",
+	out.Finding(s.NodeAddress(n), s.RangeOf(n), "Missing configuration files",
+		"%s: %s contains a cluster, but %s does not exist. %s Restore the configuration files from a backup. If "+
+			"there is none, create new ones on %s. The commands do not touch %s: an empty cluster is initialized in "+
+			"another directory.\n"+
+			"%s\n"+
+			"Then plan again, and remove %s once %s runs. Do not run pg_createcluster with %s itself: when it fails, it "+
+			"removes that directory.",
 		n.Name, h.DataDir, h.Conf.Path, state, n.Name, h.DataDir, newConfig(s, n, h), h.DataDir+emptySuffix, n.Name, h.DataDir)
 }
 

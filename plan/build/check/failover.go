@@ -12,7 +12,7 @@ func CheckFailover(s *cluster.Cluster, out *draft.Findings) {
 	}
 	for _, sb := range s.Cluster.Standbys {
 		if sb.Upstream == s.Cluster.Primary && sb.Slot == "" {
-			out.Fail(sb.Range, "No slot for failover slots", "%s has no slot on %s, and failover = true needs one: take out slots = false, or slot = false.", sb.Node.Name, s.Cluster.Primary.Name)
+			out.Fail(sb.Range, "Missing physical slot for failover slots", "%s has no slot on %s, but failover = true requires one: remove slots = false, or slot = false.", sb.Node.Name, s.Cluster.Primary.Name)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 func checkFiles(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Findings) {
 	for _, file := range []facts.File{f.Host.Conf, f.Host.HBA} {
 		if _, err := conftext.RenameBlock(file.Text, s.Cluster.Earlier, s.Cluster.Name, "", conftext.Last); err != nil {
-			out.Finding(s.NodeAddress(n), s.RangeOf(n), "Broken block", "%s: %s: %s. Mend the markers by hand, then plan again.", n.Name, file.Path, err)
+			out.Finding(s.NodeAddress(n), s.RangeOf(n), "Invalid managed block", "%s: %s: %s. Fix the marker lines by hand, then plan again.", n.Name, file.Path, err)
 		}
 	}
 	if f.Server == nil || s.Recloned(n) {
@@ -28,7 +28,7 @@ func checkFiles(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.
 	block := s.ConfBlock(f.Host)
 	for _, fs := range f.Server.FileSettings {
 		if fs.Error != "" && !cluster.WaitsForRestart(f.Server, fs) && !(fs.File == f.Host.Conf.Path && block.Has(fs.Line)) {
-			out.Finding(s.NodeAddress(n), s.RangeOf(n), "The server's files have an error",
+			out.Finding(s.NodeAddress(n), s.RangeOf(n), "Error in the configuration files",
 				"%s: %s. As long as it is there the server takes no change on reload and does not start again. Fix it first.",
 				n.Name, settingError(fs))
 		}
@@ -36,8 +36,9 @@ func checkFiles(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.
 	block = s.HbaBlock(f.Host)
 	for _, r := range f.Server.HBA {
 		if r.Error != "" && !((r.File == "" || r.File == f.Host.HBA.Path) && block.Has(r.Line)) {
-			out.Finding(s.NodeAddress(n), s.RangeOf(n), "The server's files have an error",
-				"%s: %s, line %d: %s. As long as it is there the server keeps its old rules on reload and does not start again. Mend that line first.",
+			out.Finding(s.NodeAddress(n), s.RangeOf(n), "Error in the configuration files",
+				"%s: %s, line %d: %s. Until it is fixed, the server keeps its old rules on reload and does not start again. "+
+					"Fix that line first.",
 				n.Name, cmp.Or(r.File, f.Host.HBA.Path), r.Line, r.Error)
 		}
 	}
@@ -75,8 +76,9 @@ func checkLocked(s *cluster.Cluster, n *topology.Node, h *facts.Host, out *draft
 		{h.HBA, s.HbaBlock(h).Is(s.HbaText(n).Text, conftext.First)},
 	} {
 		if file.Locked != "" && !file.same {
-			out.Fail(s.RangeOf(n), "File cannot be replaced",
-				"%s: %s is to be changed, and repltool writes a new file and renames it over the old one, as %s: %s. Then plan again.", n.Name, file.Path, h.OSUser, file.Locked)
+			out.Fail(s.RangeOf(n), "File not replaceable",
+				"%s: %s would be changed. repltool writes a new file as %s and renames it over the old one, but: %s. Then "+
+					"plan again.", n.Name, file.Path, h.OSUser, file.Locked)
 		}
 	}
 }

@@ -41,11 +41,12 @@ func foreignBlocks(s *cluster.Cluster, n *topology.Node, file facts.File, addres
 		block, err := conftext.FindBlock(file.Text, name)
 		where := fmt.Sprintf("the lines from \"%s\" to \"%s\" (%d to %d)",
 			conftext.MarkersOf(name).Begin, conftext.MarkersOf(name).End, block.FirstLine, block.LastLine)
-		holds := "it holds " + pg.Join(list(block.Body)...)
+		holds := "it contains " + pg.Join(list(block.Body)...)
 		if err != nil {
-			where, holds = "it by hand", "it is incomplete: "+err.Error()
+			where, holds = "the block by hand", "it is incomplete: "+err.Error()
 		}
-		out.TellDrift(address, n.Name, "%s has a managed block of cluster %s, which is in force, and the topology has no such cluster on %s; %s. %sor remove %s and run SELECT pg_reload_conf()",
+		out.TellDrift(address, n.Name, "%s has a managed block of cluster %s, which is in effect, but the topology has no such cluster on %s; %s. "+
+			"%sor remove %s and run SELECT pg_reload_conf()",
 			file.Path, name, n.Name, holds, askMoved(s, name), where)
 	}
 }
@@ -110,10 +111,12 @@ func warnLedgerMissing(s *cluster.Cluster, out *draft.Findings) {
 		return
 	}
 	if n := unprovable(s); n > 0 {
-		out.Warn(s.Cluster.Range, "Ledger is missing",
-			"%s has managed blocks of repltool and no schema repltool in database %s. %s of the topology %s there, and repltool can no longer prove that it created %s: "+
-				"%s not be dropped when %s the topology. To keep the proof, restore the schema from a backup before you apply; else drop such objects by hand when they leave.",
-			s.Cluster.Primary.Name, pg.Maintenance, words.Counted(n, "object"), words.Plural(n, "is", "are"), words.Plural(n, "it", "them"), words.Plural(n, "it will", "they will"), words.Plural(n, "it leaves", "they leave"))
+		out.Warn(s.Cluster.Range, "Missing ledger",
+			"%s has managed blocks of repltool, but no schema repltool in database %s. %s of the topology %s, and "+
+				"repltool can no longer prove that it created %s: %s not be dropped when %s the topology. To keep the proof, "+
+				"restore the schema from a backup before you apply. Otherwise, drop such objects by hand when they are "+
+				"removed from the topology.",
+			s.Cluster.Primary.Name, pg.Maintenance, words.Counted(n, "object"), words.Plural(n, "exists", "exist"), words.Plural(n, "it", "them"), words.Plural(n, "it will", "they will"), words.Plural(n, "it is removed from", "they are removed from"))
 	}
 }
 

@@ -37,8 +37,8 @@ func warnShadowed(s *cluster.Cluster, out *draft.Findings) {
 		for _, theirs := range s.TheirRules(n) {
 			if ours := above(s.OurRules(n), theirs.HBARule); ours != nil {
 				faults = addFault(faults, n.Name, &paramFault{
-					at: ruleRange(s, *ours), summary: "Rule is shadowed",
-					text: fmt.Sprintf("%s:%d\n  %s\nnever matches: this rule of repltool's block%s stands above it and takes the same connections\n  %s",
+					at: ruleRange(s, *ours), summary: "Shadowed rule",
+					text: fmt.Sprintf("%s:%d\n  %s\nnever matches: this rule of repltool's block%s is above it and matches the same connections\n  %s",
 						theirs.Path, theirs.Line, cluster.HbaLine(shown(theirs)), rulePlace(*ours), cluster.HbaLine(shown(*ours))),
 				})
 			}
@@ -46,7 +46,7 @@ func warnShadowed(s *cluster.Cluster, out *draft.Findings) {
 	}
 	for i, r := range s.Cluster.HBA {
 		if over := aboveOwn(s.OurRules(s.Cluster.Primary), i, len(s.Cluster.HBA)); over != nil {
-			out.Warn(r.Range, "Rule is shadowed", "This rule\n  %s\nnever matches: the one above it%s takes the same connections\n  %s",
+			out.Warn(r.Range, "Shadowed rule", "This rule\n  %s\nnever matches: the one above it%s matches the same connections\n  %s",
 				cluster.HbaLine(shown(cluster.PlacedRule{HBARule: r})), rulePlace(*over), cluster.HbaLine(shown(*over)))
 		}
 	}
@@ -154,11 +154,11 @@ func refuseLockout(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *dra
 	}
 	us := cluster.Login{Database: pg.Maintenance, User: f.Host.OSUser, Roles: cluster.RolesOf(f.Server, f.Host.OSUser), Major: s.Major()}
 	rule, certain := cluster.First(append(s.OurRules(n), s.TheirRules(n)...), us)
-	const how = "repltool logs in to %s over the Unix socket as the OS user %s, by peer authentication. "
-	const mend = "Put a rule `local all %s peer` above it, or give the node an sql block."
+	const how = "repltool connects to %s over the Unix socket as OS user %s, with peer authentication. "
+	const mend = "Add a rule `local all %s peer` above it, or add an sql block to the node."
 	switch {
 	case rule == nil && f.Server != nil && len(f.Server.HBA) > 0:
-		out.Fail(s.RangeOf(n), "No rule lets repltool in", how+"No rule of pg_hba.conf would match that. Add a rule `local all %s peer`, or give the node an sql block.",
+		out.Fail(s.RangeOf(n), "No rule for repltool", how+"No rule of pg_hba.conf would match that. Add a rule `local all %s peer`, or add an sql block to the node.",
 			n.Name, us.User, us.User)
 	case rule == nil || !certain || rule.Method == "trust" || rule.Method == "peer":
 	case rule.Ours:
@@ -194,7 +194,8 @@ func refuseCutOff(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 		}
 		told[sender.ClientAddr+sender.User] = true
 		out.Fail(rule.Range, "Rule cuts off a running standby",
-			"%s streams from %s now, as %s from %s. This rule would be the first to match it, and rejects it. Put a rule that lets it in above this one, or stop it first.",
+			"%s streams from %s now, as %s from %s. This rule would be the first to match it, and rejects it. Add a rule "+
+				"above this one that accepts it, or stop it first.",
 			sender.ApplicationName, n.Name, pg.Ident(sender.User), sender.ClientAddr)
 	}
 }
@@ -213,13 +214,14 @@ func checkTLS(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Fi
 		switch {
 		case r.Type != "hostssl" || r.Range.Filename != "" && r.Range == told:
 		case r.Range.Filename == "" && s.Feeds(n):
-			out.Fail(ruleRange(s, r), "No TLS on the server",
-				"Standbys log in to %s by TLS only (sslmode = %q), and the server has ssl = off. Give it a certificate and set ssl = \"on\" in its parameters, or choose sslmode = \"prefer\".",
+			out.Fail(ruleRange(s, r), "TLS disabled on the server",
+				"Standbys connect to %s with TLS only (sslmode = %q), but the server has ssl = off. Install a certificate "+
+					"and set ssl = \"on\" in its parameters, or set sslmode = \"prefer\".",
 				n.Name, s.Cluster.Replication.SSLMode)
 			return
 		case r.Range.Filename != "":
 			told = r.Range
-			out.Warn(r.Range, "No TLS on the server", "%s has ssl = off, so that this rule of type hostssl never matches there. Set ssl = \"on\" in its parameters.", n.Name)
+			out.Warn(r.Range, "TLS disabled on the server", "%s has ssl = off, so this rule of type hostssl never matches there. Set ssl = \"on\" in its parameters.", n.Name)
 		}
 	}
 }

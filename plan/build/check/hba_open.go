@@ -28,8 +28,13 @@ func warnOpened(s *cluster.Cluster, out *draft.Findings) {
 			if theirs := opened(ours, s.TheirRules(n)); theirs != nil {
 				faults = addFault(faults, n.Name, &paramFault{
 					at: ruleRange(s, ours), summary: "Derived rule precedes a reject rule",
-					text: fmt.Sprintf("%s:%d\n  %s\nrejects connections that this rule of repltool's block (which replication needs) accepts, since it stands above it\n  %s\n"+
-						"To accept them with TLS only, set sslmode = \"require\" in replication, or in the connection of the subscription: the rule is of type hostssl then.",
+					text: fmt.Sprintf("%s:%d\n"+
+						"  %s\n"+
+						"rejects connections that this rule of repltool's block (required for replication) accepts, because it is "+
+						"above that rule\n"+
+						"  %s\n"+
+						"To accept them with TLS only, set sslmode = \"require\" in replication, or in the connection of the "+
+						"subscription: the rule then has type hostssl.",
 						theirs.Path, theirs.Line, cluster.HbaLine(shown(*theirs)), cluster.HbaLine(shown(ours))),
 				})
 			}

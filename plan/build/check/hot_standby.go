@@ -20,8 +20,9 @@ func checkHotStandby(s *cluster.Cluster, out *draft.Findings) {
 			p, given := wanted[name]
 			setting, need := s.Live().Settings[name], s.OnPrimary(name)
 			if given && cluster.Number(setting, p.Value) < cluster.Number(setting, need) {
-				out.Fail(p.Range, "Lower than on the primary",
-					"%s would have %s = %s, and its primary %s has %s. A standby that has less does not replay what the primary writes: raise it, or lower the primary's.",
+				out.Fail(p.Range, "Parameter lower than on the primary",
+					"%s would have %s = %s, but its primary %s has %s. A standby with a lower value cannot replay the WAL of the "+
+						"primary: raise it, or lower the primary's.",
 					sb.Node.Name, name, p.Value, s.Cluster.Primary.Name, need)
 			}
 		}

@@ -29,33 +29,43 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 		case n == c.Primary:
 		case p.Server == nil && p.Error == nil && p.ServerError == nil && !s.IsNew(), p.Server != nil && p.Server.InRecovery:
 			out.Finding(c.Address(), c.Range, "Another node is the primary",
-				"%s is a live primary, and the topology says %s. Nothing is changed. Either write primary = %s, as it is, or move it back by a switchover to %s.",
+				"%s is a live primary, but the topology says %s. Nothing is changed. Either write primary = %s, as it is "+
+					"now, or move the primary back to %s with a switchover.",
 				n.Name, c.Primary.Name, n.ID, c.Primary.Name)
 		case p.Server != nil && p.Server.SystemIdentifier == s.Found(n).Server.SystemIdentifier:
 			out.Finding(c.Address(), c.Range, "Two live primaries",
-				"%s and %s are both primaries of the system %s: data written to one are not on the other. Nothing is changed. Find out which one clients write to, stop the other, then clone it again with -replace=%s.standby.NODE.",
+				"%s and %s are both primaries of system %s: data written to one is missing on the other. Nothing is changed. "+
+					"Find out which one clients write to, stop the other, then clone it again with -replace=%s.standby.NODE.",
 				c.Primary.Name, n.Name, p.Server.SystemIdentifier, c.ID)
 		case p.Server == nil && ofThisCluster(s, n):
 			out.Finding(c.Address(), c.Range, "Another node is the primary",
-				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has taken its place, write that in the topology:\n  primary = %s\nand leave %s out of it until its machine is back; then list it in standbys and clone it again with -replace=%s.",
+				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has taken "+
+					"its place, write that in the topology:\n"+
+					"  primary = %s\n"+
+					"and remove %s from standbys until its host is back; then add it again and clone it with -replace=%s.",
 				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, c.Primary.Name, why(s, p), n.Name, n.ID, c.Primary.Name, s.StandbyAddress(c.Primary))
 		case p.Server == nil:
 			out.Finding(c.Address(), c.Range, "Another node is the primary",
-				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has the data of this cluster, write that in the topology:\n  primary = %s\nIf it is another cluster, leave it as it is and give the node another data_dir and port.",
+				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has the data "+
+					"of this cluster, write that in the topology:\n"+
+					"  primary = %s\nIf it is another cluster, leave it as it is, and give the node another data_dir and port.",
 				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, c.Primary.Name, why(s, p), n.Name, n.ID)
 		case s.Replace[s.StandbyAddress(n)]:
 		default:
-			out.Finding(s.NodeAddress(n), s.RangeOf(n), "A cluster of somebody else's",
-				"%s should be a standby of %s, but a primary with data of its own runs there: %s, system identifier %s. repltool writes over no data. Stop it and move its data directory away, or name another node, data_dir or port.",
+			out.Finding(s.NodeAddress(n), s.RangeOf(n), "System identifier mismatch",
+				"%s should be a standby of %s, but a primary with its own data runs there: %s, system identifier %s. "+
+					"repltool does not overwrite data. Stop it and move its data directory away, or use another node, data_dir "+
+					"or port.",
 				n.Name, c.Primary.Name, s.Found(n).Host.DataDir, s.Found(n).Server.SystemIdentifier)
 		}
 	}
 	if unread := unread(s); len(live) == 0 && p.Server != nil && p.Server.InRecovery && len(unread) > 0 {
-		out.Finding(c.Address(), c.Range, "The primary is a standby",
-			"%s is in recovery, and %s could not be read: the primary may be there. Nothing is changed. Promote no node before you know. Read those nodes first, or name the live primary in the topology.",
+		out.Finding(c.Address(), c.Range, "Primary is a standby",
+			"%s is in recovery, and %s could not be read: the primary may be there. Nothing is changed. Do not promote a "+
+				"node before you know. Make those nodes readable first, or name the live primary in the topology.",
 			c.Primary.Name, strings.Join(unread, ", "))
 	} else if len(live) == 0 && p.Server != nil && p.Server.InRecovery {
-		out.Finding(c.Address(), c.Range, "The primary is a standby",
+		out.Finding(c.Address(), c.Range, "Primary is a standby",
 			"%s is in recovery, and no node of the topology is a primary. Nothing is changed. Name the live primary in the topology, or promote %s.", c.Primary.Name, c.Primary.Name)
 	}
 }
@@ -100,14 +110,15 @@ func checkStillPrimary(s *cluster.Cluster, n *topology.Node, f *facts.Node, out 
 		case !m.Complete():
 			why = "could not be read, and may have been promoted"
 		case f.Host.Control != nil && timeline(m) > f.Host.Control.Timeline:
-			why = fmt.Sprintf("is on timeline %d, and %s on %d: there was a promotion since", timeline(m), n.Name, f.Host.Control.Timeline)
+			why = fmt.Sprintf("is on timeline %d, and %s on %d: there was a promotion in between", timeline(m), n.Name, f.Host.Control.Timeline)
 		case up != nil && up != sb.Upstream:
 			why = "follows " + up.Name + " now"
 		default:
 			continue
 		}
-		out.Finding(s.ClusterAddress, s.Cluster.Range, "A stopped primary is not started",
-			"%s is down, and %s %s. Started now, %s could be a second primary. Find out who is the primary, and name it in the topology; or start %s by hand if you are sure.",
+		out.Finding(s.ClusterAddress, s.Cluster.Range, "Stopped primary not started",
+			"%s is down, and %s %s. If it were started now, %s could be a second primary. Find out which node is the "+
+				"primary, and name it in the topology; or start %s by hand if you are sure.",
 			n.Name, sb.Node.Name, why, n.Name, n.Name)
 	}
 }
@@ -132,12 +143,15 @@ func checkNoHeirs(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 		f := s.Found(sb.Node)
 		switch {
 		case !f.Complete():
-			out.Finding(s.ClusterAddress, s.Cluster.Range, "A standby could not be read",
-				"%s has no cluster, and %s could not be read: it may hold the data of this one. A new primary is not created before that is known, with -target neither. Make %s readable; or, if its machine is new as well, leave it out of standbys until it is there.",
+			out.Finding(s.ClusterAddress, s.Cluster.Range, "Unreadable standby",
+				"%s has no cluster, and %s could not be read: it may hold the data of this one. repltool creates no new "+
+					"primary before that is known, not even with -target. Make %s readable; or, if its host is new too, remove "+
+					"it from standbys until then.",
 				n.Name, sb.Node.Name, sb.Node.Name)
 		case f.Host.Data.State == facts.DataCluster && !sameSystem(s.FoundPrimary(), f):
-			out.Finding(s.ClusterAddress, s.Cluster.Range, "The primary has no data, but a standby has",
-				"%s has no cluster, and %s holds one in %s. A new primary would have another system identifier, and the data of %s would not be in it. If %s has the data to keep, name it as the primary.",
+			out.Finding(s.ClusterAddress, s.Cluster.Range, "Primary without data",
+				"%s has no cluster, but %s has one in %s. A new primary would have another system identifier, and would not "+
+					"contain the data of %s. If %s has the data to keep, name it as the primary.",
 				n.Name, sb.Node.Name, f.Host.DataDir, sb.Node.Name, sb.Node.Name)
 		}
 	}

@@ -33,15 +33,15 @@ func (d demand) String() string {
 		parts = append(parts, fmt.Sprintf("%d to be added", d.come))
 	}
 	if d.reserve > 0 {
-		parts = append(parts, fmt.Sprintf("%d reserved for copies", d.reserve))
+		parts = append(parts, fmt.Sprintf("%d reserved for base backups", d.reserve))
 	}
 	return strings.Join(parts, ", ")
 }
 
 func CheckLimits(s *cluster.Cluster, out *draft.Findings) {
 	for _, n := range s.Cluster.Members() {
-		checkLimit(s, n, "Too few replication slots", "max_replication_slots", "replication slots", slotDemand(s, n), out)
-		checkLimit(s, n, "Too few WAL senders", "max_wal_senders", "WAL senders", senderDemand(s, n), out)
+		checkLimit(s, n, "Not enough replication slots", "max_replication_slots", "replication slots", slotDemand(s, n), out)
+		checkLimit(s, n, "Not enough WAL senders", "max_wal_senders", "WAL senders", senderDemand(s, n), out)
 	}
 	checkMinimal(s, out)
 	n := s.Cluster.Primary
@@ -50,13 +50,13 @@ func CheckLimits(s *cluster.Cluster, out *draft.Findings) {
 	}
 	workers, processes, origins := workerDemand(s), workerDemand(s), originDemand(s)
 	processes.there++ // the launcher
-	checkLimit(s, n, "Too few workers", "max_logical_replication_workers", "logical replication workers", workers, out)
-	checkLimit(s, n, "Too few workers", "max_worker_processes", "background workers", processes, out)
+	checkLimit(s, n, "Not enough workers", "max_logical_replication_workers", "logical replication workers", workers, out)
+	checkLimit(s, n, "Not enough workers", "max_worker_processes", "background workers", processes, out)
 	name := "max_replication_slots"
 	if s.AtLeast(18) {
 		name = "max_active_replication_origins"
 	}
-	checkLimit(s, n, "Too few replication origins", name, "replication origins", origins, out)
+	checkLimit(s, n, "Not enough replication origins", name, "replication origins", origins, out)
 	for _, sub := range plannedSubscriptions(s) {
 		checkOptionLimits(s, sub, out)
 	}
@@ -82,8 +82,8 @@ func checkMinimal(s *cluster.Cluster, out *draft.Findings) {
 	if publications > 0 {
 		level = "logical"
 	}
-	out.Fail(s.RangeOfParameter(n, name), "wal_level is too low",
-		"%s has wal_level = minimal and %s: %s. Write in parameters of %s\n  wal_level = %q",
+	out.Fail(s.RangeOfParameter(n, name), "wal_level too low",
+		"%s has wal_level = minimal and %s: %s. Set in parameters of %s\n  wal_level = %q",
 		n.Name, who, why, s.Cluster.ID, level)
 }
 
@@ -99,11 +99,11 @@ func checkLimit(s *cluster.Cluster, n *topology.Node, summary, name, what string
 	case d.come > 0 || d.now:
 		say = out.Fail
 	case d.there > limit:
-		out.TellHealth(plan.Error, s.ParametersAddress(n), fmt.Sprintf("Write in parameters of %s\n  %s = %d", s.Cluster.ID, name, d.sum()),
+		out.TellHealth(plan.Error, s.ParametersAddress(n), fmt.Sprintf("Set in parameters of %s\n  %s = %d", s.Cluster.ID, name, d.sum()),
 			"%s has %s = %d and needs %d %s (%s)", n.Name, name, limit, d.sum(), what, d)
 		return
 	}
-	say(at, summary, "%s has %s = %d and needs %d %s (%s). Write in parameters of %s\n  %s = %d", n.Name, name, limit, d.sum(), what, d, s.Cluster.ID, name, d.sum())
+	say(at, summary, "%s has %s = %d and needs %d %s (%s). Set in parameters of %s\n  %s = %d", n.Name, name, limit, d.sum(), what, d, s.Cluster.ID, name, d.sum())
 }
 
 // plannedSubscriptions are those of the cluster that this plan looks at.
@@ -208,10 +208,13 @@ func checkOptionLimits(s *cluster.Cluster, sub *topology.Subscription, out *draf
 	checkPrepared(s, sub, out)
 	n := s.Cluster.Primary
 	if limit, at := s.Limit(n, "max_sync_workers_per_subscription"); limit == 0 && s.Copying(sub) {
-		out.Fail(at, "Too few workers", "%s copies tables, and %s has max_sync_workers_per_subscription = 0: no copy would start. Write in parameters of %s\n  max_sync_workers_per_subscription = 2", sub.ID, n.Name, s.Cluster.ID)
+		out.Fail(at, "Not enough workers", "%s copies tables, but %s has max_sync_workers_per_subscription = 0: no copy would start. Set in parameters "+
+			"of %s\n  max_sync_workers_per_subscription = 2", sub.ID, n.Name, s.Cluster.ID)
 	}
 	if limit, at := s.Limit(n, "max_parallel_apply_workers_per_subscription"); limit == 0 && sub.Options.Streaming == topology.StreamingParallel {
-		out.Warn(at, "Parallel apply is disabled on the subscriber", "%s has streaming = \"parallel\", and %s has max_parallel_apply_workers_per_subscription = 0: large transactions are written to files and applied by one worker, as with \"on\". Write in parameters of %s\n  max_parallel_apply_workers_per_subscription = 2", sub.ID, n.Name, s.Cluster.ID)
+		out.Warn(at, "Parallel apply disabled on the subscriber", "%s has streaming = \"parallel\", but %s has max_parallel_apply_workers_per_subscription = 0: large "+
+			"transactions are written to files and applied by one worker, as with \"on\". Set in parameters of %s\n"+
+			"  max_parallel_apply_workers_per_subscription = 2", sub.ID, n.Name, s.Cluster.ID)
 	}
 }
 
@@ -235,14 +238,14 @@ func checkPrepared(s *cluster.Cluster, sub *topology.Subscription, out *draft.Fi
 		}
 	}
 	limit, at := s.Limit(n, "max_prepared_transactions")
-	way := fmt.Sprintf("Write in parameters of %s, which takes a restart of %s,\n  max_prepared_transactions = %d", s.Cluster.ID, n.Name, need)
+	way := fmt.Sprintf("Set in parameters of %s, which requires a restart of %s,\n  max_prepared_transactions = %d", s.Cluster.ID, n.Name, need)
 	switch {
 	case limit < 0 || limit >= need:
 	case limit == 0 && has:
 		out.TellHealth(plan.Error, sub.Address(), way, "%s has two_phase, and %s has max_prepared_transactions = 0: the first PREPARE TRANSACTION on its publisher stops replication", v.Is.Name, n.Name)
 	case limit == 0:
-		out.Fail(at, "Prepared transactions are disabled on the subscriber", "%s has two_phase = true, and %s has max_prepared_transactions = 0: the first PREPARE TRANSACTION on its publisher would stop replication. %s", sub.ID, n.Name, way)
+		out.Fail(at, "Prepared transactions disabled on the subscriber", "%s has two_phase = true, and %s has max_prepared_transactions = 0: the first PREPARE TRANSACTION on its publisher would stop replication. %s", sub.ID, n.Name, way)
 	default:
-		out.Warn(at, "Too few prepared transactions on the subscriber", "%s has two_phase = true, and %s has max_prepared_transactions = %d, its publisher %d: replication stops while more are prepared. %s", sub.ID, n.Name, limit, need, way)
+		out.Warn(at, "Not enough prepared transactions", "%s has two_phase = true, and %s has max_prepared_transactions = %d, its publisher %d: replication stops while more are prepared. %s", sub.ID, n.Name, limit, need, way)
 	}
 }

@@ -34,11 +34,12 @@ func checkLocales(s *cluster.Cluster, out *draft.Findings) {
 			come, now = lacked(s, h, slices.Concat(localesOfDatabases(s), localesToCome(s), localesOfFiles(s, n))), nil
 		}
 		if len(come) > 0 {
-			out.Fail(s.RangeOf(n), "Locale is missing", "%s does not have the locale %s, which %s needs: nobody could connect to a database in it there. Install it on that machine: the package locales or a language pack, or as root\n%s",
+			out.Fail(s.RangeOf(n), "Missing locale", "%s does not have the locale %s, which %s requires: nobody could connect to a database there that uses it. "+
+				"Install it on that host: the package locales or a language pack, or as root\n%s",
 				n.Name, strings.Join(come, ", "), s.Cluster.ID, localedef(come))
 		}
 		if len(now) > 0 && s.Running(n) {
-			out.TellHealth(plan.Error, s.NodeAddress(n), "Install it on that machine (the package locales or a language pack, or as root\n"+localedef(now)+"\n), and restart the server by hand.",
+			out.TellHealth(plan.Error, s.NodeAddress(n), "Install it on that host (the package locales or a language pack, or as root\n"+localedef(now)+"\n), and restart the server by hand.",
 				"%s does not have the locale %s of databases of %s: nobody can connect to them there", n.Name, strings.Join(now, ", "), s.Cluster.ID)
 		}
 	}

@@ -29,14 +29,16 @@ func refuseTwins(s *cluster.Cluster, n *topology.Node, t cluster.Twin, out *draf
 	h, o := s.Found(n).Host, s.Found(t.Node).Host
 	pair := fmt.Sprintf("%s (host %s, at %s) and %s (host %s, at %s)", n.ID, cluster.HostOf(n), cluster.PlaceOf(n), t.Node.ID, cluster.HostOf(t.Node), cluster.PlaceOf(t.Node))
 	if !t.DataDir {
-		out.Finding(s.NodeAddress(n), n.Range, "Two nodes with one instance",
-			"%s are both port %d on one machine, %s, which is one PostgreSQL instance. Write another port on one of them, or give each its data_dir.", pair, n.Port, h.Hostname)
+		out.Finding(s.NodeAddress(n), n.Range, "Duplicate instance",
+			"%s both have port %d on one host, %s, which is a single PostgreSQL instance. Change the port of one of "+
+				"them, or set data_dir on each.", pair, n.Port, h.Hostname)
 		return
 	}
-	dir := "have the data directory " + h.DataDir
+	dir := "share the data directory " + h.DataDir
 	if h.DataDir != o.DataDir {
-		dir = fmt.Sprintf("have one data directory under two names, %s and %s", h.DataDir, o.DataDir)
+		dir = fmt.Sprintf("share a data directory under two names, %s and %s", h.DataDir, o.DataDir)
 	}
-	out.Finding(s.NodeAddress(n), n.Range, "Two nodes with one data directory",
-		"%s are on one machine, %s, and %s. Each node is an instance with a data directory of its own. Remove one of the two nodes; or, for two instances, write the same host on both, and another data_dir and port on one.", pair, h.Hostname, dir)
+	out.Finding(s.NodeAddress(n), n.Range, "Duplicate data directory",
+		"%s are on one host, %s, and %s. Each node is an instance with its own data directory. Remove one of the two "+
+			"nodes; or, for two instances, write the same host on both, and another data_dir and port on one of them.", pair, h.Hostname, dir)
 }

@@ -24,14 +24,14 @@ func checkObjects(s *cluster.Cluster, out *draft.Findings) {
 		checkObjectParameters(s, "role", r.Name, r.Parameters, out)
 		for _, m := range r.MemberOf {
 			if why := noRole(s, m); why != "" {
-				out.Fail(r.Range, "Role is missing", "Role %q is to be a member of %q: %s", r.Name, m, why)
+				out.Fail(r.Range, "Missing role", "Role %q would be a member of %q: %s", r.Name, m, why)
 			}
 		}
 	}
 	for _, db := range s.Cluster.Databases {
 		checkObjectParameters(s, "database", db.Name, db.Parameters, out)
 		if why := noRole(s, db.Owner); db.Owner != "" && why != "" {
-			out.Fail(db.Range, "Role is missing", "Database %q is to be owned by %q: %s", db.Name, db.Owner, why)
+			out.Fail(db.Range, "Missing role", "Database %q would be owned by %q: %s", db.Name, db.Owner, why)
 		}
 		if s.Live().Database(db.Name) == nil {
 			checkRenamedDatabase(s, db, out)
@@ -58,15 +58,16 @@ func noRole(s *cluster.Cluster, name string) string {
 	since, known := predefined()[name]
 	switch {
 	case known && since > s.Major() && s.Major() != 0:
-		return fmt.Sprintf("PostgreSQL %d has no such role; it came with PostgreSQL %d.", s.Major(), since)
+		return fmt.Sprintf("PostgreSQL %d has no such role; it was added in PostgreSQL %d.", s.Major(), since)
 	case s.Cluster.Role(name) == nil && s.IsOurs(cluster.Object{Kind: "role", Name: name}) && s.RoleUser(name) == nil:
-		return fmt.Sprintf("that role left the topology, and is dropped since repltool made it. Keep its block, role %q, or take it out here.", name)
+		return fmt.Sprintf("that role is removed from the topology, and is dropped because repltool created it. Keep its block, role "+
+			"%q, or remove it here.", name)
 	case known, strings.HasPrefix(name, "pg_"), s.Cluster.Role(name) != nil, s.Live().Role(name) != nil:
 		return ""
 	case s.Live() == nil && s.FoundPrimary().Host != nil && name == s.FoundPrimary().Host.OSUser:
 		return "" // initdb makes it
 	}
-	return fmt.Sprintf("there is no such role. Add a block role %q, or take it out.", name)
+	return fmt.Sprintf("there is no such role. Add a block role %q, or remove it here.", name)
 }
 
 // checkObjectParameters judges what ALTER ROLE or DATABASE … SET is to set.
@@ -95,7 +96,7 @@ func judgeSession(kind, name string, setting facts.Setting, p topology.Parameter
 	}
 	return &paramFault{
 		at: p.Range, summary: "Parameter cannot be set here",
-		text: fmt.Sprintf("%s is one for the whole server, not for a %s: set it in the parameters of the cluster.", name, kind),
+		text: fmt.Sprintf("%s can be set only for the whole server, not for a %s: set it in the parameters of the cluster.", name, kind),
 	}
 }
 
@@ -104,15 +105,17 @@ func checkNewDatabase(s *cluster.Cluster, db *topology.Database, out *draft.Find
 	template := s.Live().Database(db.Template)
 	switch {
 	case db.Template == db.Name:
-		out.Fail(db.Range, "Template is missing", "Database %q is its own template.", db.Name)
+		out.Fail(db.Range, "Missing template database", "Database %q is its own template.", db.Name)
 	case db.Template != "" && template == nil && s.Live() != nil && s.Cluster.Database(db.Template) == nil:
-		out.Fail(db.Range, "Template is missing", "Database %q is to be a copy of %q, and there is no such database.", db.Name, db.Template)
+		out.Fail(db.Range, "Missing template database", "Database %q would be a copy of %q, and there is no such database.", db.Name, db.Template)
 	case template != nil && db.Template != "template0" && db.Encoding != "" && !cluster.SameEncoding(db.Encoding, template.Encoding):
-		out.Fail(db.Range, "Template has another encoding",
-			"Database %q is to have encoding %s, and its template %s has %s. Only template0 can be copied to another encoding: leave template out.", db.Name, db.Encoding, db.Template, template.Encoding)
+		out.Fail(db.Range, "Template encoding mismatch",
+			"Database %q would have encoding %s, but its template %s has %s. Only template0 can be copied with another "+
+				"encoding: remove template.", db.Name, db.Encoding, db.Template, template.Encoding)
 	case template != nil && db.Template != "template0" && db.Locale != "" && !pg.SameLocale(db.Locale, template.Locale):
-		out.Fail(db.Range, "Template has another locale",
-			"Database %q is to have locale %s, and its template %s has %s. Only template0 can be copied to another locale: leave template out.", db.Name, db.Locale, db.Template, template.Locale)
+		out.Fail(db.Range, "Template locale mismatch",
+			"Database %q would have locale %s, but its template %s has %s. Only template0 can be copied with another "+
+				"locale: remove template.", db.Name, db.Locale, db.Template, template.Locale)
 	}
 	encoding := db.Encoding
 	if t1 := s.Live().Database("template1"); encoding == "" && t1 != nil {
@@ -121,8 +124,9 @@ func checkNewDatabase(s *cluster.Cluster, db *topology.Database, out *draft.Find
 		encoding = s.Cluster.InitDB.Encoding
 	}
 	if of := localeEncoding(db.Locale); of != "" && !cluster.SameEncoding(of, encoding) && topology.Encoding(encoding) != "SQL_ASCII" {
-		out.Fail(db.Range, "Locale does not fit the encoding",
-			"Database %q is to have locale %s, which is for encoding %s, and encoding %s. Set encoding = %q, or another locale.", db.Name, db.Locale, of, encoding, of)
+		out.Fail(db.Range, "Locale and encoding mismatch",
+			"Database %q would have locale %s, which is for encoding %s, and encoding %s. Set encoding = %q, or another "+
+				"locale.", db.Name, db.Locale, of, encoding, of)
 	}
 }
 
@@ -161,8 +165,10 @@ func checkDropRole(s *cluster.Cluster, found *facts.Role, out *draft.Findings) {
 		}
 	}
 	if where != nil {
-		out.Fail(s.Cluster.Range, "Role cannot be dropped",
-			"Role %s left the topology, and it still owns objects, or row security policies name it: %s. In each of them run, as a superuser,\n  REASSIGN OWNED BY %s TO postgres; DROP OWNED BY %s;\nor take the role into the topology again.",
+		out.Fail(s.Cluster.Range, "Role with dependent objects",
+			"Role %s is removed from the topology, but it still owns objects, or row security policies name it: %s. In "+
+				"each of them run, as a superuser,\n"+
+				"  REASSIGN OWNED BY %s TO postgres; DROP OWNED BY %s;\nor add the role to the topology again.",
 			pg.Ident(found.Name), strings.Join(where, ", "), pg.Ident(found.Name), pg.Ident(found.Name))
 	}
 }
@@ -193,8 +199,9 @@ func checkDropDatabase(s *cluster.Cluster, name string, out *draft.Findings) {
 		}
 	}
 	if len(users) > 0 {
-		out.Fail(s.Cluster.Range, "Database is in use",
-			"Database %s left the topology, and these still use it: %s. Remove them first, or add to %s\n  database %q {}", pg.Ident(name), words.Few(users), s.Cluster.ID, name)
+		out.Fail(s.Cluster.Range, "Database in use",
+			"Database %s is removed from the topology, but it is still used by: %s. Remove them first, or add to %s\n"+
+				"  database %q {}", pg.Ident(name), words.Few(users), s.Cluster.ID, name)
 	}
 }
 
@@ -204,7 +211,7 @@ func checkRules(s *cluster.Cluster, out *draft.Findings) {
 	for _, r := range s.Cluster.HBA {
 		for _, gate := range ruleGates(r) {
 			if major != 0 && major < gate.since {
-				out.Fail(r.Range, "Rule needs a newer version", "PostgreSQL %d cannot read this rule: %s came with PostgreSQL %d.", major, gate.what, gate.since)
+				out.Fail(r.Range, "Rule not supported by the server", "PostgreSQL %d does not support this rule: %s requires PostgreSQL %d.", major, gate.what, gate.since)
 			}
 		}
 	}

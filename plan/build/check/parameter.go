@@ -49,8 +49,8 @@ func paramFaults(s *cluster.Cluster, n *topology.Node) []*paramFault {
 			return startFaults(s, n)
 		}
 		return []*paramFault{{
-			at: paramRange(s, wanted, f.Host.ParameterError), summary: "Parameter not accepted",
-			text: fmt.Sprintf("PostgreSQL %d says: %s", f.Host.Version, f.Host.ParameterError),
+			at: paramRange(s, wanted, f.Host.ParameterError), summary: "Invalid parameter value",
+			text: fmt.Sprintf("PostgreSQL %d rejects it: %s", f.Host.Version, f.Host.ParameterError),
 		}}
 	}
 	var faults []*paramFault
@@ -94,12 +94,12 @@ func judge(server *facts.Server, name string, p topology.Parameter) *paramFault 
 	case setting.Context == "internal":
 		return &paramFault{
 			at: p.Range, summary: "Parameter cannot be set",
-			text: fmt.Sprintf("%q shows how the server was built or its cluster was made.", name),
+			text: fmt.Sprintf("%q reports how the server was built or its cluster was initialized.", name),
 		}
 	case err != nil && p.Secret.IsSet():
-		return &paramFault{at: p.Range, summary: "Parameter not accepted", text: fmt.Sprintf("%s does not take the (sensitive) value.", name)}
+		return &paramFault{at: p.Range, summary: "Invalid parameter value", text: fmt.Sprintf("%s does not accept the (sensitive) value.", name)}
 	case err != nil:
-		return &paramFault{at: p.Range, summary: "Parameter not accepted", text: fmt.Sprintf("%s: %s.", name, err)}
+		return &paramFault{at: p.Range, summary: "Invalid parameter value", text: fmt.Sprintf("%s: %s.", name, err)}
 	}
 	return nil
 }

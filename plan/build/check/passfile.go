@@ -32,14 +32,16 @@ func checkPassfile(s *cluster.Cluster, n *topology.Node, file facts.SecretFile, 
 	}
 	b := s.PassfileBlock(n, file, wanted)
 	if _, err := conftext.FindBlock(file.Text.Reveal(), b.Name); err != nil {
-		out.Fail(at, "Managed block cannot be read", "%s: %s: %v. Correct the markers by hand, or remove all of these lines, then plan again.", n.Name, file.Path, err)
+		out.Fail(at, "Invalid managed block", "%s: %s: %v. Correct the markers by hand, or remove all of these lines, then plan again.", n.Name, file.Path, err)
 		return
 	}
 	for _, theirs := range conninfo.PassLines(cluster.Rest(b, file)) {
 		for _, ours := range conninfo.PassLines(text) {
 			if ours.Overlaps(theirs) && ours.Password != theirs.Password {
-				out.Fail(at, "Two passwords for one connection",
-					"%s: %s has a line for %s with another password, of another topology or another instance on this host, and libpq uses the first line that fits %s: one of the two would not log in. Give the %s another name, so that it has a password file of its own. If nothing uses that line any more, remove it on the host by hand.",
+				out.Fail(at, "Conflicting passwords for one connection",
+					"%s: %s has a line for %s with another password, from another topology or another instance on this host, and "+
+						"libpq uses the first line that matches %s: one of the two could not log in. Rename the %s, so that it gets "+
+						"a password file of its own. If nothing uses that line any more, remove it on the host by hand.",
 					n.Name, file.Path, theirs.Where, ours.Where, kind)
 				return
 			}

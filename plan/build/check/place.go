@@ -20,11 +20,11 @@ import (
 func checkEmpty(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Findings) {
 	socket := fmt.Sprintf("%s/.s.PGSQL.%d", f.Host.SocketDir, n.Port)
 	if len(socket) > 107 {
-		out.Fail(n.Range, "Socket path is too long", "%s: %s has %d bytes, and a Unix socket's path has at most 107. Set a shorter socket_dir.", n.Name, socket, len(socket))
+		out.Fail(n.Range, "Socket path too long", "%s: %s has %d bytes; the path of a Unix socket is limited to 107. Set a shorter socket_dir.", n.Name, socket, len(socket))
 	}
 	if d := f.Host.Dir(f.Host.DataDir); d != nil && d.Locked && d.State != facts.DataForeign {
-		out.Fail(s.RangeOf(n), "Directory cannot be written",
-			"%s: %s cannot be made as %s. Make it, and give it to that user, or name another data_dir.", n.Name, d.Path, f.Host.OSUser)
+		out.Fail(s.RangeOf(n), "Directory not writable",
+			"%s: %s cannot be created as user %s. Create it, and give it to that user, or set another data_dir.", n.Name, d.Path, f.Host.OSUser)
 	}
 }
 
@@ -52,23 +52,25 @@ func checkClone(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *dr
 func checkPlace(s *cluster.Cluster, sb *topology.Standby, p cluster.Place, h *facts.Host, out *draft.Findings) {
 	n := sb.Node
 	if p.Dir == h.DataDir || strings.HasPrefix(p.Dir, h.DataDir+"/") {
-		out.Fail(p.At, "Directory in the data directory", "%s: %s, for %s, is in %s, which must be empty. Name another one.", n.Name, p.Dir, p.What, h.DataDir)
+		out.Fail(p.At, "Directory inside the data directory", "%s: %s, for %s, is inside %s, which must be empty. Choose another directory.", n.Name, p.Dir, p.What, h.DataDir)
 		return
 	}
 	if other := usedBy(s, sb, p); other != "" {
-		out.Fail(p.At, "Two servers in one directory",
-			"%s: %s would go to %s, and %s on the same machine has its files there. Say where else it goes: %s.", n.Name, p.What, p.Dir, other, p.Mapping())
+		out.Fail(p.At, "Directory used by another server",
+			"%s: %s would be copied to %s, where %s on the same host has its files. Choose another directory: %s.", n.Name, p.What, p.Dir, other, p.Mapping())
 		return
 	}
 	d := h.Dir(p.Dir)
 	switch {
 	case d == nil, d.Link != "" && s.Moves(n), slices.Contains(s.Leftovers(sb), p.Dir):
 	case d.State == facts.DataForeign:
-		out.Fail(p.At, "Directory is not empty",
-			"%s: %s is not empty, and %s is to be copied there. repltool writes over nothing: empty it, or name another directory: %s.", n.Name, p.Dir, p.What, p.Mapping())
+		out.Fail(p.At, "Directory not empty",
+			"%s: %s is not empty, and %s is to be copied there. repltool does not overwrite files: empty it, or choose "+
+				"another directory: %s.", n.Name, p.Dir, p.What, p.Mapping())
 	case d.Locked:
-		out.Fail(p.At, "Directory cannot be written",
-			"%s: %s cannot be made or filled as %s, and %s is to be copied there. Make it, and give it to that user.", n.Name, p.Dir, h.OSUser, p.What)
+		out.Fail(p.At, "Directory not writable",
+			"%s: %s cannot be created or written as user %s, and %s is to be copied there. Create it, and give it to "+
+				"that user.", n.Name, p.Dir, h.OSUser, p.What)
 	}
 }
 
@@ -123,8 +125,8 @@ func checkMapping(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings)
 			if len(known) > 0 {
 				there = "its tablespaces are in " + strings.Join(known, ", ")
 			}
-			out.Fail(s.Cluster.BaseBackup.Range, "No tablespace there",
-				"tablespace_mapping names %s, and no tablespace of %s is there: %s.%s", dir, s.Cluster.Name, there, words.Near(dir, known))
+			out.Fail(s.Cluster.BaseBackup.Range, "Unknown tablespace",
+				"tablespace_mapping names %s, but no tablespace of %s is there: %s.%s", dir, s.Cluster.Name, there, words.Near(dir, known))
 		}
 	}
 }
@@ -139,11 +141,12 @@ func checkPinned(s *cluster.Cluster, sb *topology.Standby, h *facts.Host, out *d
 		}
 		why := d.Pinned
 		if why == "" && d.Aside && i > 0 && h.AsideJob == nil {
-			why = d.Path + cluster.Aside + " is there, from an earlier clone"
+			why = d.Path + cluster.Aside + " exists, from an earlier clone"
 		}
 		if why != "" {
-			out.Fail(p.At, "The old copy cannot be moved aside",
-				"%s: %s has to go aside, to %s%s, until the new copy streams, and %s. Mend that; or stop %s, and move the old copy away by hand.",
+			out.Fail(p.At, "Old data directory cannot be moved",
+				"%s: %s must be moved to %s%s until the new clone streams, but %s. Fix that; or stop %s, and move the old "+
+					"data directory away by hand.",
 				sb.Node.Name, d.Path, d.Path, cluster.Aside, why, sb.Node.Name)
 		}
 	}

@@ -19,14 +19,15 @@ import (
 // restarted on it.
 func checkPort(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Findings) {
 	if owner := f.Host.PortOwner; owner != "" && (f.Server == nil && !f.Host.Running || s.PortMoves(n)) {
-		out.Fail(n.Range, "Port is taken", "%s: another server listens on port %d: %s. Set another port on the node, or find out what that server is for before you stop it.", n.Name, n.Port, owner)
+		out.Fail(n.Range, "Port in use", "%s: another server listens on port %d: %s. Set another port on the node, or find out what that server is for before you stop it.", n.Name, n.Port, owner)
 	}
 	if !s.PortMoves(n) {
 		return
 	}
 	if setting := f.Server.Settings["port"]; cluster.Fixed(setting) {
-		out.Fail(n.Range, "Port given at server start",
-			"%s listens on port %d, which its start gives it (%s) and no file overrides, and the topology has port %d. Write port = %d on the node, or take the option out of what starts %s and restart it.",
+		out.Fail(n.Range, "Port set at server start",
+			"%s listens on port %d, which its start command sets (%s) and no file overrides, but the topology has port "+
+				"%d. Write port = %d in the node block, or remove the option from the command that starts %s and restart it.",
 			n.Name, s.PortInForce(n), setting.Source, n.Port, s.PortInForce(n), n.Name)
 		return
 	}
@@ -39,7 +40,8 @@ func checkPort(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.F
 func checkRepoints(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 	refuse := func(sb *topology.Standby, why, fix string) {
 		out.Fail(s.RangeOf(sb.Node), "Standby cannot follow to another port",
-			"%s listens on port %d, and the topology has port %d: a restart. %s follows %s and %s, so that it would be cut off. %s, or write port = %d on %s until then.",
+			"%s listens on port %d, and the topology has port %d, which requires a restart. %s follows %s but %s, so it "+
+				"would be disconnected. %s, or write port = %d on %s until then.",
 			n.Name, s.PortInForce(n), n.Port, sb.Node.Name, n.Name, why, fix, s.PortInForce(n), n.Name)
 	}
 	for _, sb := range s.Cluster.Standbys {
@@ -73,7 +75,8 @@ func checkSubscribersFollow(s *cluster.Cluster, n *topology.Node, out *draft.Fin
 			continue
 		}
 		out.Fail(sub.Range, "Subscription cannot follow to another port",
-			"%s listens on port %d, and the topology has port %d: a restart. %s subscribes there, and %s, so that it would be cut off. Write port = %d on %s until that is resolved.",
+			"%s listens on port %d, and the topology has port %d, which requires a restart. %s subscribes there, but %s, "+
+				"so it would be disconnected. Write port = %d on %s until that is resolved.",
 			n.Name, s.PortInForce(n), n.Port, sub.ID, why, s.PortInForce(n), n.Name)
 	}
 }
@@ -98,10 +101,12 @@ func warnCutOff(s *cluster.Cluster, n *topology.Node, server *facts.Server, out 
 	switch {
 	case len(waited) > 0:
 		out.Fail(n.Range, "Synchronous standby outside the topology",
-			"%s listens on port %d, and the topology has port %d: a restart. Commits wait for %s, which is not in the topology and would not follow: they would hang. Add it to the cluster, or take it out of %s first.",
+			"%s listens on port %d, and the topology has port %d, which requires a restart. Commits wait for %s, which "+
+				"is not in the topology and would not follow: they would hang. Add it to the cluster, or remove it from %s "+
+				"first.",
 			n.Name, s.PortInForce(n), n.Port, words.Few(waited), cluster.SyncNames)
 	case len(names) > 0:
-		out.Warn(n.Range, "Clients outside the topology lose the server",
+		out.Warn(n.Range, "Clients outside the topology are disconnected",
 			"%s listens on port %d, and restarts on port %d. %s streams from it and is not in the topology: connect it to port %d by hand.",
 			n.Name, s.PortInForce(n), n.Port, words.Few(names), n.Port)
 	}
@@ -123,8 +128,9 @@ func checkListens(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 	for _, client := range s.Clients(n) {
 		names = append(names, client.Name)
 	}
-	out.Fail(p.Range, "Server would not listen where others connect",
-		"%s: listen_addresses = %q leaves out %s, its address in the topology, where %s connects. Add that address, or write listen_addresses = \"*\".",
+	out.Fail(p.Range, "listen_addresses omits the node's address",
+		"%s: listen_addresses = %q omits %s, its address in the topology, to which %s connects. Add that address, or "+
+			"set listen_addresses = \"*\".",
 		n.Name, p.Value, n.Address, words.Few(names))
 }
 

@@ -52,8 +52,9 @@ func Preflight(s *cluster.Cluster, out *draft.Findings) {
 		checkConfig(s, n, f, out)
 		switch sb := s.Cluster.Standby(n); {
 		case f.Host.Data.State == facts.DataForeign && !f.Host.WasAbsent(f.Host.DataDir):
-			out.Fail(s.RangeOf(n), "Data directory is not empty",
-				"%s: %s holds files that are no PostgreSQL cluster, and no record of an earlier apply says that it was empty before. repltool writes over nothing: empty it, or name another data_dir.", n.Name, f.Host.DataDir)
+			out.Fail(s.RangeOf(n), "Data directory not empty",
+				"%s: %s contains files that are not a PostgreSQL cluster, and no record of an earlier apply says that it was "+
+					"empty before. repltool does not overwrite files: empty it, or set another data_dir.", n.Name, f.Host.DataDir)
 		case sb != nil:
 			checkStandby(s, sb, f, out)
 			checkClusterNames(s, sb, out)
@@ -72,7 +73,7 @@ func Preflight(s *cluster.Cluster, out *draft.Findings) {
 func checkRead(n *topology.Node, f *facts.Node, out *draft.Findings) {
 	for _, e := range []*facts.ReadError{f.Error, f.ServerError} {
 		if e != nil && e.Kind != facts.Unreachable && e.Kind != facts.TimedOut {
-			out.Warn(n.Range, "Node cannot be read", "%s: %s\n%s", n.Name, e.Text, e.Hint)
+			out.Warn(n.Range, "Unreadable node", "%s: %s\n%s", n.Name, e.Text, e.Hint)
 		}
 	}
 }
@@ -86,14 +87,15 @@ func checkVersion(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 		running = h.Data.Version
 	}
 	if s.Cluster.Version != 0 && running != s.Cluster.Version {
-		out.Fail(s.Cluster.Range, "Wrong version", "%s has PostgreSQL %d, and the topology wants version = %d. Write the version that it has, or upgrade it first (pg_upgrade): repltool does not.", n.Name, running, s.Cluster.Version)
+		out.Fail(s.Cluster.Range, "Version mismatch", "%s has PostgreSQL %d, but the topology has version = %d. Set the version that it has, or upgrade it first "+
+			"(pg_upgrade): repltool does not upgrade.", n.Name, running, s.Cluster.Version)
 		return
 	}
 	if running < 13 {
-		out.Fail(s.RangeOf(n), "Version not supported", "%s has PostgreSQL %d; repltool works with 13 to 18.", n.Name, running)
+		out.Fail(s.RangeOf(n), "Unsupported version", "%s has PostgreSQL %d; repltool supports 13 to 18.", n.Name, running)
 	}
 	if p := s.FoundPrimary(); p.Server != nil && n != s.Cluster.Primary && running != p.Server.Major() {
-		out.Fail(s.RangeOf(n), "Wrong version",
+		out.Fail(s.RangeOf(n), "Version mismatch",
 			"%s has PostgreSQL %d, and its primary %s has %d. A standby needs the same major version: install postgresql-%d there.",
 			n.Name, running, s.Cluster.Primary.Name, p.Server.Major(), p.Server.Major())
 	}
@@ -106,17 +108,18 @@ func checkPrimary(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 	switch {
 	case s.InitUnclear():
 		out.Finding(s.NodeAddress(n), n.Range, "initdb did not complete",
-			"%s: the command that created %s failed or was killed, and a server may have been started in it since. If it holds nothing of use, remove it by hand:\n  rm -rf %s",
+			"%s: the command that created %s failed or was killed, and a server may have been started in it since. If it "+
+				"contains nothing of use, remove it by hand:\n  rm -rf %s",
 			n.Name, f.Host.DataDir, strings.Join(append(s.ToMake(f.Host), cluster.JobDir(f.Host, cluster.JobID(f.Host, "init"))), " "))
 	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal:
-		out.Finding(s.ClusterAddress, s.Cluster.Range, "The primary is a standby",
+		out.Finding(s.ClusterAddress, s.Cluster.Range, "Primary is a standby",
 			"%s is down, and its data directory is that of a standby (standby.signal). Name the live primary in the topology.", n.Name)
 	case s.IsNew():
 		if f.Host.Data.State != facts.DataCluster {
 			checkEmpty(s, n, f, out)
 		}
 		if f.Host.LocaleMissing {
-			out.Fail(s.Cluster.InitDB.Range, "Locale is missing", "%s has no locale %q. Install it there, or set initdb { locale = \"C.UTF-8\" }.", n.Name, s.Cluster.InitDB.Locale)
+			out.Fail(s.Cluster.InitDB.Range, "Missing locale", "%s has no locale %q. Install it on that host, or set initdb { locale = \"C.UTF-8\" }.", n.Name, s.Cluster.InitDB.Locale)
 		}
 		checkNoHeirs(s, n, out)
 	}
@@ -133,21 +136,24 @@ func checkStandby(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *
 	}
 	switch {
 	case s.Moves(n) && f.Host.Aside && f.Host.AsideJob == nil:
-		out.Fail(s.RangeOf(n), "Name of the old data directory is in use",
-			"%s: the data directory would be moved to %s%s until the new one streams. That name exists, and no record says that repltool made it, so it is not removed. Move it to another place:\n  mv %s%s OTHER",
+		out.Fail(s.RangeOf(n), "Name for the old data directory is taken",
+			"%s: the data directory would be moved to %s%s until the new clone streams. That name exists, and no record "+
+				"says that repltool created it, so it is not removed. Move it to another place:\n  mv %s%s OTHER",
 			n.Name, f.Host.DataDir, cluster.Aside, f.Host.DataDir, cluster.Aside)
 	case s.Recloned(n):
 		checkClone(s, sb, f, out)
 	case p.Server != nil && identifier != "" && identifier != p.Server.SystemIdentifier:
-		out.Finding(s.NodeAddress(n), s.RangeOf(n), "A cluster of somebody else's",
-			"%s: %s holds a cluster with system identifier %s, and %s has %s: it is no standby of it. Move that directory away, or, if its data may go, clone it with -replace=%s.",
+		out.Finding(s.NodeAddress(n), s.RangeOf(n), "System identifier mismatch",
+			"%s: %s contains a cluster with system identifier %s, but %s has %s: it cannot be its standby. Move that "+
+				"directory away, or, if its data may be lost, clone it with -replace=%s.",
 			n.Name, f.Host.DataDir, identifier, s.Cluster.Primary.Name, p.Server.SystemIdentifier, s.StandbyAddress(n))
 	case f.Server == nil && !f.Host.StandbySignal:
 		out.Finding(s.NodeAddress(n), s.RangeOf(n), "Not a standby",
-			"%s is down, and its data directory %s has no standby.signal: it would start as a primary. %s", n.Name, f.Host.DataDir, ifPrimary(s, sb))
+			"%s is down, and its data directory %s contains no standby.signal: it would start as a primary. %s", n.Name, f.Host.DataDir, ifPrimary(s, sb))
 	case f.Server != nil && p.Server != nil && f.Server.Timeline > p.Server.Timeline:
-		out.Finding(s.NodeAddress(n), s.RangeOf(n), "Timelines have parted",
-			"%s is on timeline %d, and its primary %s on %d: it has seen a promotion that the primary has not. Clone it again with -replace=%s, or name the right primary.",
+		out.Finding(s.NodeAddress(n), s.RangeOf(n), "Timeline divergence",
+			"%s is on timeline %d, and its primary %s on %d: it followed a promotion that the primary did not. Clone it "+
+				"again with -replace=%s, or name the right primary.",
 			n.Name, f.Server.Timeline, s.Cluster.Primary.Name, p.Server.Timeline, s.StandbyAddress(n))
 	case s.KnowsConn(n) && s.Repointed(sb):
 		checkUpstreamReach(s, sb, f, out)
@@ -157,9 +163,10 @@ func checkStandby(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *
 // ifPrimary is what to do about a standby that may have been a primary.
 func ifPrimary(s *cluster.Cluster, sb *topology.Standby) string {
 	if s.Live() == nil {
-		return fmt.Sprintf("If it was one, it may have the newest data of the cluster: write primary = %s. Do not remove or replace it before you know.", sb.Node.ID)
+		return fmt.Sprintf("If it was a primary, it may have the newest data of the cluster: write primary = %s. Do not remove or "+
+			"replace it before you know.", sb.Node.ID)
 	}
-	return fmt.Sprintf("If it was one, clone it again with -replace=%s.", s.StandbyAddress(sb.Node))
+	return fmt.Sprintf("If it was a primary, clone it again with -replace=%s.", s.StandbyAddress(sb.Node))
 }
 
 // CheckReplace refuses -replace of what is no standby.
@@ -181,7 +188,8 @@ func CheckReplace(t *topology.Topology, addresses []topology.Address) hcl.Diagno
 		if !slices.Contains(all, a) {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError, Summary: "Nothing to replace",
-				Detail: fmt.Sprintf("-replace=%s: the topology has no standby, slot block or subscription of that address. Write cluster.NAME.standby.NODE, cluster.NAME.slot.SLOT or subscription.NAME.%s", a, words.Near(a.String(), cluster.Texts(all))),
+				Detail: fmt.Sprintf("-replace=%s: the topology has no standby, slot block or subscription with that address. Write "+
+					"cluster.NAME.standby.NODE, cluster.NAME.slot.SLOT or subscription.NAME.%s", a, words.Near(a.String(), cluster.Texts(all))),
 			})
 		}
 	}

@@ -56,10 +56,11 @@ func refuseNewDatabase(s *cluster.Cluster, p *topology.Publication, out *draft.F
 	declared := s.Cluster.Database(p.Database) != nil
 	switch {
 	case !declared:
-		out.Fail(p.Range, "No such database", "%s has no database %q. Declare it in %s, or name another.", s.Cluster.Primary.Name, p.Database, s.Cluster.ID)
+		out.Fail(p.Range, "Unknown database", "%s has no database %q. Declare it in %s, or use another one.", s.Cluster.Primary.Name, p.Database, s.Cluster.ID)
 	case len(p.Tables) > 0:
-		out.Fail(p.Range, "Tables are not there yet",
-			"Database %q is made by this plan, and %s names tables of it. Make the database first, with -target=%s, then the tables, then plan again.", p.Database, p.ID, s.Cluster.ID)
+		out.Fail(p.Range, "Tables not created yet",
+			"Database %q is created by this plan, and %s names tables of it. First create the database with -target=%s, "+
+				"then the tables, then plan again.", p.Database, p.ID, s.Cluster.ID)
 	}
 }
 
@@ -85,25 +86,26 @@ func checkPublicationVersion(s *cluster.Cluster, p *topology.Publication, out *d
 
 // tooOld is the error for an option that the server's version lacks.
 func tooOld(s *cluster.Cluster, at hcl.Range, what string, since int, out *draft.Findings) {
-	out.Fail(at, "Option is newer than the server", "%s came with PostgreSQL %d, and %s has %d.", what, since, s.Cluster.Primary.Name, s.Major())
+	out.Fail(at, "Option not supported by the server", "%s requires PostgreSQL %d, and %s has %d.", what, since, s.Cluster.Primary.Name, s.Major())
 }
 
 func checkPublishedTable(s *cluster.Cluster, p *topology.Publication, want topology.PublishedTable, found *facts.Logical, out *draft.Findings) {
 	t := found.Table(want.Table)
 	switch {
 	case t == nil:
-		out.Fail(want.Range, "No such table", "%s: database %q has no table %s.", s.Cluster.Primary.Name, p.Database, want.Table)
+		out.Fail(want.Range, "Unknown table", "%s: database %q has no table %s.", s.Cluster.Primary.Name, p.Database, want.Table)
 		return
 	case t.Kind != "r" && t.Kind != "p":
 		out.Fail(want.Range, "Not a table", "%s: %s is a %s; only tables can be published.", s.Cluster.Primary.Name, want.Table, cluster.RelationKind(t.Kind))
 		return
 	case !t.Persistent:
-		out.Fail(want.Range, "Table is not logged", "%s: %s is temporary or unlogged: its changes are not in the WAL, so they cannot be published.", s.Cluster.Primary.Name, want.Table)
+		out.Fail(want.Range, "Unlogged table", "%s: %s is temporary or unlogged: its changes are not written to the WAL, so they cannot be published.", s.Cluster.Primary.Name, want.Table)
 		return
 	}
 	if t.Kind == "p" && !p.ViaPartitionRoot && (len(want.Columns) > 0 || want.Where != "") {
-		out.Fail(want.Range, "Partitioned table with columns or where",
-			"%s: %s is partitioned: PostgreSQL takes columns and where of it only with via_partition_root = true. Say that, or name its partitions.", p.ID, want.Table)
+		out.Fail(want.Range, "Column list or row filter on a partitioned table",
+			"%s: %s is partitioned: PostgreSQL allows columns and where only with via_partition_root = true. Set that, "+
+				"or list its partitions.", p.ID, want.Table)
 		return
 	}
 	checkColumns(s, want, t, out)
@@ -117,9 +119,9 @@ func checkColumns(s *cluster.Cluster, want topology.PublishedTable, t *facts.Tab
 	for _, name := range want.Columns {
 		switch c := cluster.Column(t, name); {
 		case c == nil:
-			out.Fail(want.Range, "No such column", "%s: table %s has no column %q.%s", s.Cluster.Primary.Name, want.Table, name, words.Near(name, cluster.ColumnNames(t)))
+			out.Fail(want.Range, "Unknown column", "%s: table %s has no column %q.%s", s.Cluster.Primary.Name, want.Table, name, words.Near(name, cluster.ColumnNames(t)))
 		case c.Virtual:
-			out.Fail(want.Range, "Column is not stored", "%s: column %q of %s is generated and virtual: PostgreSQL publishes stored ones only.", s.Cluster.Primary.Name, name, want.Table)
+			out.Fail(want.Range, "Virtual generated column", "%s: column %q of %s is a virtual generated column: PostgreSQL publishes only stored ones.", s.Cluster.Primary.Name, name, want.Table)
 		case c.Generated && !s.AtLeast(18):
 			tooOld(s, want.Range, want.Table.String()+": generated column "+pg.Ident(name)+" in columns", 18, out)
 		}
@@ -138,8 +140,9 @@ func checkCovered(p *topology.Publication, want topology.PublishedTable, carrier
 	for _, t := range carriers {
 		for _, c := range t.IdentityColumns {
 			if len(want.Columns) > 0 && !slices.Contains(want.Columns, c) {
-				out.Fail(want.Range, "Columns without the replica identity",
-					"%s: UPDATE and DELETE of %s are published, and columns leaves out %q of %s replica identity: the publisher would refuse them. Add it, or publish inserts only.", p.ID, want.Table, c, of(t))
+				out.Fail(want.Range, "Column list omits replica identity columns",
+					"%s: UPDATE and DELETE of %s are published, but columns omits %q of %s replica identity: the publisher would "+
+						"reject them. Add it, or publish only inserts.", p.ID, want.Table, c, of(t))
 				return
 			}
 		}
@@ -161,8 +164,9 @@ func checkCovered(p *topology.Publication, want topology.PublishedTable, carrier
 	if first == nil {
 		return
 	}
-	out.Fail(want.Range, "Filter beyond the replica identity",
-		"%s: UPDATE and DELETE of %s are published, and where uses %q, which is not in %s replica identity (%s): the publisher would refuse them. Publish inserts only, or\n  %s;",
+	out.Fail(want.Range, "Row filter uses columns outside the replica identity",
+		"%s: UPDATE and DELETE of %s are published, but where uses %q, which is not in %s replica identity (%s): the "+
+			"publisher would reject them. Publish only inserts, or\n  %s;",
 		p.ID, want.Table, name, of(first), strings.Join(first.IdentityColumns, ", "), strings.Join(beyond, ";\n  "))
 }
 
@@ -171,7 +175,8 @@ func checkCovered(p *topology.Publication, want topology.PublishedTable, carrier
 func checkKnown(p *topology.Publication, is *facts.Publication, found *facts.Logical, out *draft.Findings) {
 	if unknown := found.Unknown.Publication; found.Publication(p.Name) != nil && cluster.Remakes(p, is) && len(unknown) > 0 {
 		out.Fail(p.Range, "Unknown publication attributes",
-			"%s would be dropped and created again, which loses what this version of repltool does not know: %s. Change it by hand, or leave it as it is with ignore_changes = [\"all_tables\"].", p.ID, strings.Join(unknown, ", "))
+			"%s would be dropped and created again, and would lose attributes that this version of repltool does not "+
+				"know: %s. Change it by hand, or keep it as it is with ignore_changes = [\"all_tables\"].", p.ID, strings.Join(unknown, ", "))
 	}
 }
 
@@ -182,7 +187,7 @@ func checkFilters(p *topology.Publication, found *facts.Logical, out *draft.Find
 		}
 		for _, t := range p.Tables {
 			if t.Table == f.Table && t.Where == f.Where {
-				out.Fail(t.Range, "Filter does not fit the table", "%s: PostgreSQL says of where (%s): %s", t.Table, t.Where, f.Error)
+				out.Fail(t.Range, "Row filter does not match the table", "%s: PostgreSQL rejects where (%s): %s", t.Table, t.Where, f.Error)
 			}
 		}
 	}
@@ -216,13 +221,14 @@ func checkIdentities(s *cluster.Cluster, p *topology.Publication, is *facts.Publ
 			}
 		}
 	}
-	const ways = "Give it a primary key or another replica identity (ALTER TABLE … REPLICA IDENTITY), or publish = [\"insert\", \"truncate\"]."
+	const ways = "Add a primary key or another replica identity (ALTER TABLE … REPLICA IDENTITY), or set publish = " +
+		"[\"insert\", \"truncate\"]."
 	if len(breaks) > 0 {
 		out.Fail(cluster.RangeOfTable(p, breaks[0]), "Table without replica identity",
-			"%s: once published, the publisher would refuse every UPDATE and DELETE of %s. %s", p.ID, words.Few(breaks), ways)
+			"%s: once it is published, the publisher would reject every UPDATE and DELETE of %s. %s", p.ID, words.Few(breaks), ways)
 	}
 	if len(bare) > 0 {
-		out.TellHealth(plan.Error, p.Address(), ways, "%s refuses every UPDATE and DELETE of %s: published, and without replica identity", s.Cluster.Primary.Name, words.Few(bare))
+		out.TellHealth(plan.Error, p.Address(), ways, "%s rejects every UPDATE and DELETE of %s, because it is published and has no replica identity", s.Cluster.Primary.Name, words.Few(bare))
 	}
 }
 
@@ -239,8 +245,9 @@ func checkRoots(s *cluster.Cluster, p *topology.Publication, is *facts.Publicati
 		}
 	}
 	if len(roots) > 0 {
-		out.Warn(p.Range, "Subscribers will know other tables",
-			"%s: with another via_partition_root, what is written to %s between the change here and the refresh of a subscription is skipped there. Let nobody write to it meanwhile, or copy it again with -replace of the subscription.", p.ID, words.Few(roots))
+		out.Warn(p.Range, "publish_via_partition_root change: changes may be skipped",
+			"%s: via_partition_root changes. Changes to %s between this change and the refresh of a subscription are "+
+				"skipped there. Stop writing to it meanwhile, or copy it again with -replace of the subscription.", p.ID, words.Few(roots))
 	}
 }
 
@@ -252,8 +259,9 @@ func checkRemake(s *cluster.Cluster, p *topology.Publication, is *facts.Publicat
 	}
 	for _, q := range s.Takers(p, found, topology.Publication{AllTables: true}) {
 		if !s.InUse(q, found) {
-			out.Fail(p.Range, "A publication must be in use first",
-				"%s lets go of tables that %s takes over, and a change in between would reach no subscriber. Leave all_tables = true here, apply %s and its subscriptions, then take it out.", p.ID, q.ID, q.ID)
+			out.Fail(p.Range, "Publication not in use yet",
+				"%s gives up tables that %s takes over, and changes in between would reach no subscriber. Keep all_tables = "+
+					"true here, apply %s and its subscriptions, then remove it.", p.ID, q.ID, q.ID)
 		}
 	}
 }

@@ -17,15 +17,17 @@ import (
 func checkResolved(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 	for _, m := range s.Cluster.Members() {
 		if m != n && s.Cluster.Replication.Role != nil && len(s.Resolve(n, m.Address)) == 0 {
-			out.Fail(s.RangeOf(m), "Address does not resolve",
-				"%s cannot resolve %q, the address of %s. Replication between them needs it: mend DNS or /etc/hosts there, or set address on the node.", n.Name, m.Address, m.Name)
+			out.Fail(s.RangeOf(m), "Unresolvable address",
+				"%s cannot resolve %q, the address of %s. Replication between them requires it: fix DNS or /etc/hosts there, "+
+					"or set address on the node.", n.Name, m.Address, m.Name)
 		}
 	}
 	for _, sub := range s.Subscribers() {
 		for _, m := range sub.Cluster.Members() {
 			if len(s.Resolve(n, m.Address)) == 0 {
-				out.Fail(sub.Range, "Address does not resolve",
-					"%s cannot resolve %q, the address of %s, whose subscription it lets in. Mend DNS or /etc/hosts there, or set address on the node.", n.Name, m.Address, m.Name)
+				out.Fail(sub.Range, "Unresolvable address",
+					"%s cannot resolve %q, the address of %s, whose subscription connects to it. Fix DNS or /etc/hosts there, or "+
+						"set address on the node.", n.Name, m.Address, m.Name)
 			}
 		}
 	}
@@ -44,8 +46,9 @@ func checkUpstreamReach(s *cluster.Cluster, sb *topology.Standby, f *facts.Node,
 	if strings.Contains(f.Host.UpstreamError, "refused") && !listens && s.ListensFor(sb.Upstream, s.WillListen(sb.Upstream)) {
 		return
 	}
-	out.Fail(s.RangeOf(sb.Node), "Upstream cannot be reached",
-		"%s cannot connect to %s, its upstream, on %s port %s: %s. %s runs: open the way between the two machines (firewall, routes), or set address on the node.",
+	out.Fail(s.RangeOf(sb.Node), "Unreachable upstream",
+		"%s cannot connect to %s, its upstream, on %s port %s: %s. %s is running: allow this TCP connection "+
+			"(firewall, routing), or set address on the node.",
 		sb.Node.Name, sb.Upstream.Name, sb.Upstream.Address, port, f.Host.UpstreamError, sb.Upstream.Name)
 }
 
@@ -67,8 +70,9 @@ func checkPublisherReach(v *cluster.Subscription, out *draft.Findings) {
 		host, port = v.Connection.Host, strconv.Itoa(cmp.Or(v.Connection.Port, 5432))
 	}
 	if why := h.PublisherErrors[host+" "+port]; why != "" {
-		out.Fail(v.Range, "Publisher cannot be reached",
-			"%s: %s cannot connect to %s on %s port %s: %s. Open the way between the two machines (firewall, routes), or set address on the node.",
+		out.Fail(v.Range, "Unreachable publisher",
+			"%s: %s cannot connect to %s on %s port %s: %s. Allow this TCP connection (firewall, routing), or set "+
+				"address on the node.",
 			v.ID, v.Scope.Cluster.Primary.Name, name, host, port, why)
 	}
 }

@@ -42,7 +42,8 @@ func checkRowSecurity(v *cluster.Subscription, out *draft.Findings) {
 	}
 	if len(copied) > 0 {
 		out.Warn(v.Range, "Row security on a published table",
-			"%s: row security is enabled on %s on %s, and applies to role %s: if it was so when the table was copied, rows are missing on %s, and its next copy fails. Compare the row counts, and exempt the role in %s:"+fix,
+			"%s: row security is enabled on %s on %s, and applies to role %s: if that was already so when the table was "+
+				"copied, rows are missing on %s, and its next copy fails. Compare the row counts, and exempt the role in %s:"+fix,
 			v.ID, words.Few(copied), there, role, here, v.Source.Cluster.ID, v.Role.Name)
 	}
 }

@@ -28,8 +28,12 @@ func checkStandbySlot(s *cluster.Cluster, w cluster.WantedSlot, found *facts.Slo
 		return
 	}
 	out.Fail(w.Range, "Replication slot already exists",
-		"Standby %s would use replication slot %s on %s. That slot exists (%s), %s, and %s does not use it now: it may hold WAL for another server. "+
-			"Give the standby a slot of another name:\n  standby {\n    node = %s\n    slot = \"NAME\"\n  }\nor, once you know that nothing needs it, drop it on %s:\n  SELECT pg_drop_replication_slot(%s);",
+		"Standby %s would use replication slot %s on %s. That slot exists (%s), %s, and %s does not use it now: it "+
+			"may hold WAL for another server. Give the standby a slot with another name:\n"+
+			"  standby {\n"+
+			"    node = %s\n"+
+			"    slot = \"NAME\"\n"+
+			"  }\nor, once you know that nothing needs the slot, drop it on %s:\n  SELECT pg_drop_replication_slot(%s);",
 		w.Fed.Name, pg.Ident(w.Name), w.On.Name, cluster.SlotText(*found), s.NotCreated(w, found), w.Fed.Name, w.Fed.ID, w.On.Name, pg.Literal(w.Name))
 }
 
@@ -53,15 +57,16 @@ func checkClaim(v *cluster.Subscription, slot *facts.Slot, out *draft.Findings) 
 	case v.Is != nil:
 		return // it is in use by this subscription
 	case slot.Active:
-		refuse("Slot is in use", "is in use by process %d. Give the subscription another slot_name.", slot.ActivePID)
+		refuse("Slot in use", "is in use by process %d. Give the subscription another slot_name.", slot.ActivePID)
 	case slot.WALStatus == "lost" && !p.Spent(w, slot):
-		refuse("Slot has lost WAL", "exists and has lost WAL that it needs. Give the subscription another slot_name.")
+		refuse("Slot with lost WAL", "exists, but has lost WAL that it needs. Give the subscription another slot_name.")
 	case slot.Type != topology.SlotLogical || slot.Plugin != "pgoutput" || slot.Database != v.SourceDatabase():
-		refuse("Slot is of another kind", "exists, and is not a slot of pgoutput in database %s. Give the subscription another slot_name.", v.SourceDatabase())
+		refuse("Slot of a different type", "exists, but is not a pgoutput slot of database %s. Give the subscription another slot_name.", v.SourceDatabase())
 	case p.PublicationsToCome(v.Subscription) && !p.Spent(w, slot):
-		refuse("Slot is older than its publication",
-			"exists, and this plan creates a publication that the subscription lists: a change from before that cannot be decoded, and replication would stop with \"publication does not exist\". "+
-				"Leave create_slot out and give the subscription another slot_name, or apply the publications first and create the slot after them.")
+		refuse("Slot older than its publication",
+			"exists, and this plan creates a publication that the subscription lists: earlier changes cannot be decoded "+
+				"with it, and replication would stop with \"publication does not exist\". Remove create_slot and give the "+
+				"subscription another slot_name, or apply the publications first and create the slot after them.")
 	}
 }
 
@@ -94,8 +99,9 @@ func checkKind(s *cluster.Cluster, w cluster.WantedSlot, found *facts.Slot, out 
 		{"failover", fmt.Sprint(found.Failover), fmt.Sprint(w.Failover)},
 	} {
 		if a.is != a.wanted && !s.Ignores(w.Lifecycle, "slot", a.name) {
-			out.Fail(w.Range, "Slot is another one",
-				"slot %s on %s has %s = %s, and the topology wants %s. A slot cannot be altered: write what is there, or drop it once its client needs it no more:\n  SELECT pg_drop_replication_slot(%s);",
+			out.Fail(w.Range, "Existing slot has different properties",
+				"slot %s on %s has %s = %s, but the topology has %s. A slot cannot be altered: set the current value, or "+
+					"drop it once its client does not need it any more:\n  SELECT pg_drop_replication_slot(%s);",
 				pg.Ident(w.Name), w.On.Name, a.name, cmp.Or(a.is, "none"), cmp.Or(a.wanted, "none"), pg.Literal(w.Name))
 		}
 	}

@@ -20,8 +20,9 @@ func startFaults(s *cluster.Cluster, n *topology.Node) []*paramFault {
 	if lacks := s.Found(n).Host.LackedLibraries; len(lacks) > 0 {
 		const name = "shared_preload_libraries"
 		faults = append(faults, &paramFault{
-			at: s.RangeOfParameter(n, name), summary: "Library is not installed",
-			text: fmt.Sprintf("%s is not in PostgreSQL's library directory, and a server does not start without it. Install its package there, or take it out of %s.", strings.Join(lacks, ", "), name),
+			at: s.RangeOfParameter(n, name), summary: "Missing library",
+			text: fmt.Sprintf("%s is not in PostgreSQL's library directory, and a server does not start without it. Install its package, "+
+				"or remove it from %s.", strings.Join(lacks, ", "), name),
 		})
 	}
 	if server := s.Found(n).Server; server != nil && !s.Recloned(n) {
@@ -56,7 +57,7 @@ func limitFaults(s *cluster.Cluster, n *topology.Node, server *facts.Server) []*
 			continue
 		}
 		if has := numberOf(s, n, need.name); has < float64(need.n) {
-			faults = append(faults, noStart(s, n, need.name, "it holds %s, and would not start again with %s = %g. Leave it at %d at least, or remove some first.",
+			faults = append(faults, noStart(s, n, need.name, "it has %s, and would not start again with %s = %g. Keep it at %d or more, or remove some of them first.",
 				words.Counted(need.n, need.what), need.name, has, need.n)...)
 		}
 	}
@@ -79,12 +80,12 @@ func walLevelFaults(s *cluster.Cluster, n *topology.Node, server *facts.Server) 
 	}
 	switch {
 	case len(needs) > 0:
-		return noStart(s, n, name, "it holds %s (%s), and would not start again with wal_level = %s. Leave wal_level as it is until they are gone.", words.Counted(len(needs), "slot"), words.Few(needs), level)
+		return noStart(s, n, name, "it has %s (%s), and would not start again with wal_level = %s. Keep wal_level until they are removed.", words.Counted(len(needs), "slot"), words.Few(needs), level)
 	case level == "minimal" && len(s.Cluster.Standbys) > 0: // it is too low (checkWALLevel)
 	case level == "minimal" && numberOf(s, n, "max_wal_senders") > 0:
-		return noStart(s, n, name, "wal_level = minimal wants max_wal_senders = 0 as well.")
+		return noStart(s, n, name, "wal_level = minimal also requires max_wal_senders = 0.")
 	case level == "minimal" && s.WillHave(n, "archive_mode") != "off":
-		return noStart(s, n, name, "wal_level = minimal wants archive_mode = off as well.")
+		return noStart(s, n, name, "wal_level = minimal also requires archive_mode = off.")
 	}
 	return nil
 }
@@ -97,7 +98,7 @@ func reservedFaults(s *cluster.Cluster, n *topology.Node) []*paramFault {
 	}
 	reserved := numberOf(s, n, "superuser_reserved_connections") + numberOf(s, n, "reserved_connections") // the second came with 16
 	if has := numberOf(s, n, name); has <= reserved {
-		return noStart(s, n, name, "max_connections = %g leaves nothing beside the %g connections that are reserved.", has, reserved)
+		return noStart(s, n, name, "max_connections = %g leaves no connection besides the %g reserved ones.", has, reserved)
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func checkVersions(v *cluster.Subscription, out *draft.Findings) {
 		{"failover", 17, pg.IsOn(o.Failover)},
 	} {
 		if need.asked && !p.AtLeast(need.since) {
-			out.Fail(v.Range, "Option is newer than the publisher", "%s: %s wants a publisher of PostgreSQL %d or later, and %s has %d.",
+			out.Fail(v.Range, "Option not supported by the publisher", "%s: %s requires a publisher with PostgreSQL %d or later, and %s has %d.",
 				v.ID, need.what, need.since, p.Cluster.Primary.Name, p.Major())
 		}
 	}
@@ -91,8 +91,9 @@ func checkFixed(v *cluster.Subscription, out *draft.Findings) {
 		return
 	}
 	fixed := func(name, is, wanted string) {
-		out.Fail(v.Range, "Cannot be altered",
-			"%s: %s is %s and the topology wants %s. PostgreSQL %d cannot alter that: write what is there, or make the subscription anew with -replace=%s, which copies its tables again.",
+		out.Fail(v.Range, "Subscription option cannot be altered",
+			"%s: %s is %s, but the topology has %s. PostgreSQL %d cannot alter it: set the current value, or recreate "+
+				"the subscription with -replace=%s, which copies its tables again.",
 			v.ID, name, is, wanted, v.Scope.Major(), v.ID)
 	}
 	for _, o := range v.WantedOptions() {
@@ -118,7 +119,7 @@ func checkSlot(v *cluster.Subscription, out *draft.Findings) {
 		out.TellDrift(v.Address(), p.Name, message, pg.Ident(v.Options.SlotName), what, here)
 		out.TellHealth(plan.Error, v.Address(), v.CopyAgain(), message, pg.Ident(v.Options.SlotName), what, here)
 	case v.Is == nil && slot == nil && !v.CreateSlot && !v.Source.DeclaresSlot(v.Options.SlotName):
-		out.Fail(v.Range, "No such slot", "%s says create_slot = false, and %s has no slot %s.", v.ID, p.Name, pg.Ident(v.Options.SlotName))
+		out.Fail(v.Range, "Unknown slot", "%s has create_slot = false, but %s has no slot %s.", v.ID, p.Name, pg.Ident(v.Options.SlotName))
 	default:
 		checkClaim(v, slot, out)
 	}
@@ -132,8 +133,9 @@ func checkGap(v *cluster.Subscription, out *draft.Findings) {
 		back = append(back, t.String())
 	}
 	if len(back) > 0 {
-		out.Warn(v.Range, "Changes may be missing",
-			"%s: %s left its publications and comes back: what was written to it meanwhile is not on %s, and nothing copies it. Compare the rows, or copy all tables again with -replace=%s.", v.ID, words.Few(back), v.Scope.Cluster.Primary.Name, v.ID)
+		out.Warn(v.Range, "Missing changes",
+			"%s: %s was removed from its publications and is added again: what was written to it in between is missing "+
+				"on %s, and nothing copies it. Compare the rows, or copy all tables again with -replace=%s.", v.ID, words.Few(back), v.Scope.Cluster.Primary.Name, v.ID)
 	}
 }
 
@@ -145,7 +147,8 @@ func checkPublisher(v *cluster.Subscription, out *draft.Findings) {
 // checkWALLevel refuses what decodes WAL that has not enough in it.
 func checkWALLevel(s *cluster.Cluster, at hcl.Range, who string, out *draft.Findings) {
 	if level := s.WillBe("wal_level"); level != "logical" && level != "" {
-		out.Fail(at, "wal_level is too low", "%s needs wal_level = logical, and %s has %s. Write in %s\n  parameters = { wal_level = \"logical\" }\nwhich takes a restart of %s.",
+		out.Fail(at, "wal_level too low", "%s requires wal_level = logical, but %s has %s. Set in %s\n"+
+			"  parameters = { wal_level = \"logical\" }\nwhich requires a restart of %s.",
 			who, s.Cluster.Primary.Name, level, s.Cluster.ID, s.Cluster.Primary.Name)
 	}
 }
@@ -177,13 +180,14 @@ func checkTables(v *cluster.Subscription, out *draft.Findings) {
 	}
 	switch definition := v.Definition(); {
 	case definition.Error != "":
-		out.Fail(v.Range, "Tables cannot be made", "%s: %s lacks %s, and their definition could not be had: %s", v.ID, v.Scope.Cluster.Primary.Name, words.Few(missing), definition.Error)
+		out.Fail(v.Range, "Missing table definitions", "%s: %s lacks %s, and the definition could not be obtained: %s", v.ID, v.Scope.Cluster.Primary.Name, words.Few(missing), definition.Error)
 	case definition.SQL == "" && v.CopySchema == topology.CopySchemaMissing && len(v.TablesToCome()) > 0:
-		out.Fail(v.Range, "Tables are missing on the subscriber", "%s: %s lacks %s, and not all of these exist on %s yet: this plan creates some there, so that their definition cannot be read. %s",
+		out.Fail(v.Range, "Missing tables on the subscriber", "%s: %s lacks %s, and not all of these exist on %s yet: this plan creates some there, so that their definition cannot be read. %s",
 			v.ID, v.Scope.Cluster.Primary.Name, words.Few(missing), v.Source.Cluster.Primary.Name, createFirst(v))
 	case definition.SQL == "":
-		out.Fail(v.Range, "Tables are missing on the subscriber",
-			"%s: database %q on %s lacks %s. PostgreSQL replicates no definitions: make them there, or say copy_schema = \"missing\".", v.ID, v.Database, v.Scope.Cluster.Primary.Name, words.Few(missing))
+		out.Fail(v.Range, "Missing tables on the subscriber",
+			"%s: database %q on %s lacks %s. PostgreSQL does not replicate table definitions: create them there, or set "+
+				"copy_schema = \"missing\".", v.ID, v.Database, v.Scope.Cluster.Primary.Name, words.Few(missing))
 	}
 }
 
@@ -214,19 +218,21 @@ func checkTwoPhase(v *cluster.Subscription, out *draft.Findings) {
 	if len(come) == 0 || !pg.IsOn(wanted) {
 		return
 	}
-	out.Fail(v.Range, "Table cannot be copied with two_phase",
-		"%s: published since: %s; and PostgreSQL copies no table into a subscription with two_phase. Publish it to a subscription of its own, "+
-			"say copy_data = false if the rows that are there need not come, or copy all tables again with -replace=%s.", v.ID, cluster.TableDelta(come, nil), v.ID)
+	out.Fail(v.Range, "Initial table copy with two_phase",
+		"%s: newly published: %s; PostgreSQL copies no table into a subscription with two_phase. Publish it to a "+
+			"subscription of its own, set copy_data = false if the existing rows are not needed, or copy all tables "+
+			"again with -replace=%s.", v.ID, cluster.TableDelta(come, nil), v.ID)
 }
 
 func refuseEmptyDatabase(v *cluster.Subscription, out *draft.Findings) {
 	s := v.Scope
 	if s.Cluster.Database(v.Database) == nil {
-		out.Fail(v.Range, "No such database", "%s has no database %q. Declare it in %s, or name another.", s.Cluster.Primary.Name, v.Database, s.Cluster.ID)
+		out.Fail(v.Range, "Unknown database", "%s has no database %q. Declare it in %s, or use another one.", s.Cluster.Primary.Name, v.Database, s.Cluster.ID)
 		return
 	}
 	if len(v.PublishedTables()) > 0 {
-		out.Fail(v.Range, "Tables are not there yet",
-			"Database %q is made by this plan, and %s copies into tables of it. Make the database first, with -target=%s, then plan again.", v.Database, v.ID, s.Cluster.ID)
+		out.Fail(v.Range, "Tables not created yet",
+			"Database %q is created by this plan, and %s copies into tables of it. First create the database with "+
+				"-target=%s, then plan again.", v.Database, v.ID, s.Cluster.ID)
 	}
 }

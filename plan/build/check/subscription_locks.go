@@ -45,7 +45,8 @@ func checkLockTable(s *cluster.Cluster, who string, tables, need int, out *draft
 		return
 	}
 	enough := need*11/10/holders + 1 // others lock something too
-	out.Fail(at, "Too few locks", "%s takes %d locks in one transaction on %s for %s, and its max_locks_per_transaction = %d makes room for %d. Write in parameters of %s, which takes a restart of %s,\n  max_locks_per_transaction = %d",
+	out.Fail(at, "Not enough locks", "%s takes %d locks in one transaction on %s for %s, but its max_locks_per_transaction = %d allows %d. Set in "+
+		"parameters of %s, which requires a restart of %s,\n  max_locks_per_transaction = %d",
 		who, need, n.Name, words.Counted(tables, "table"), perTransaction, perTransaction*holders, s.Cluster.ID, n.Name, enough)
 }
 

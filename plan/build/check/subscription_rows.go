@@ -30,7 +30,7 @@ func checkRows(v *cluster.Subscription, name topology.TableName, local *facts.Ta
 		checkMerge(v, name, local, filter, out)
 		return
 	}
-	out.Fail(v.Range, "Table has rows already", "%s would copy into %s on %s, which has rows%s: a key that exists stops the copy. %s",
+	out.Fail(v.Range, "Table with existing rows", "%s would copy into %s on %s, which contains rows%s: a key that already exists stops the copy. %s",
 		v.ID, name, v.Scope.Cluster.Primary.Name, whoseRows(v, name, filter, found), wayForRows(v, name, filter))
 }
 
@@ -56,14 +56,14 @@ func wayForRows(v *cluster.Subscription, name topology.TableName, filter string)
 	if v.Remade() && v.Is.Options.Enabled { // what it still receives would be there before the copy
 		first = "First run ALTER SUBSCRIPTION " + pg.Ident(v.Is.Name) + " DISABLE in database " + pg.Ident(v.Database) + ". "
 	}
-	const merge = "if no key exists on both sides, write copy_data = \"merge\""
+	const merge = "if no key exists on both sides, set copy_data = \"merge\""
 	switch {
 	case filter != "":
-		return first + "If they came from " + v.Source.Cluster.Primary.Name + " and may be copied again, delete them:\n  " + cluster.DeleteSQL(name, filter) + "\nIf they are the publisher's and complete, write copy_data = false; " + merge + "."
+		return first + "If they came from " + v.Source.Cluster.Primary.Name + " and may be copied again, delete them:\n  " + cluster.DeleteSQL(name, filter) + "\nIf they are the publisher's and complete, set copy_data = false; " + merge + "."
 	case len(v.Fillers(name)) > 0:
-		return first + "Do not empty it: give the table a row filter (where) in " + v.Publications[0].ID + ", by which repltool tells its rows from others; or, " + merge + "."
+		return first + "Do not truncate it: give the table a row filter (where) in " + v.Publications[0].ID + ", so that repltool can distinguish its rows from others; or, " + merge + "."
 	}
-	return first + "If nothing else writes to it and its rows may be copied again, empty it (TRUNCATE " + cluster.TableIdent(name) + "); if they are the publisher's and complete, write copy_data = false; " + merge + "."
+	return first + "If nothing else writes to it and its rows may be copied again, truncate it (TRUNCATE " + cluster.TableIdent(name) + "); if they are the publisher's and complete, set copy_data = false; " + merge + "."
 }
 
 // checkMerge warns where a copy into a table with rows may meet a key that exists.
@@ -72,11 +72,12 @@ func checkMerge(v *cluster.Subscription, name topology.TableName, local *facts.T
 	if len(columns) > 0 && len(list.Without(columns, local.IdentityColumns)) == 0 {
 		return // rows that the filter tells apart have different keys
 	}
-	why := "no row filter tells its rows from those of others by their key"
+	why := "no row filter distinguishes its rows from others by their key"
 	if filter != "" {
-		why = fmt.Sprintf("its key (%s) does not have all columns of the row filter (%s)", strings.Join(local.IdentityColumns, ", "), filter)
+		why = fmt.Sprintf("its key (%s) does not contain all columns of the row filter (%s)", strings.Join(local.IdentityColumns, ", "), filter)
 	}
 	out.Warn(v.Range, "Initial table copy into a table with rows",
-		"%s copies into %s on %s beside the rows that are there, and %s: a key that exists stops the copy. Compare the keys before you apply.",
+		"%s copies into %s on %s, in addition to the rows that are there, and %s: a key that already exists stops "+
+			"the copy. Compare the keys before you apply.",
 		v.ID, name, v.Scope.Cluster.Primary.Name, why)
 }

@@ -18,7 +18,7 @@ import (
 func CheckShape(v *cluster.Subscription, name topology.TableName, local *facts.Table, out *draft.Findings) {
 	here := v.Scope.Cluster.Primary.Name
 	if local.Kind != "r" && local.Kind != "p" {
-		out.Fail(v.Range, "Not a table", "%s: %s on %s is a %s: only tables can be copied into.", v.ID, name, here, cluster.RelationKind(local.Kind))
+		out.Fail(v.Range, "Not a table", "%s: %s on %s is a %s: only tables can be replicated into.", v.ID, name, here, cluster.RelationKind(local.Kind))
 		return
 	}
 	published := v.PublishedColumns(name, v.Remote.Table(name))
@@ -35,11 +35,12 @@ func CheckShape(v *cluster.Subscription, name topology.TableName, local *facts.T
 		}
 	}
 	if len(lacks) > 0 {
-		out.Fail(v.Range, "Tables do not match", "%s: table %s on %s lacks %s, which is published. It has %s; published are %s.",
+		out.Fail(v.Range, "Table definition mismatch", "%s: table %s on %s lacks %s, which is published. It has %s; the publication has %s.",
 			v.ID, name, here, strings.Join(lacks, ", "), cluster.Shape(local.Columns), cluster.Shape(published))
 	}
 	if len(computed) > 0 {
-		out.Fail(v.Range, "Tables do not match", "%s: %s of table %s is generated on %s and published: PostgreSQL writes no value into a generated column. Leave it out by columns, or make it a plain column there.",
+		out.Fail(v.Range, "Table definition mismatch", "%s: %s of table %s is generated on %s and published: PostgreSQL writes no value into a generated column. "+
+			"Exclude it with columns, or make it a regular column there.",
 			v.ID, strings.Join(computed, ", "), name, here)
 	}
 	checkFilled(v, name, local, published, out)
@@ -48,9 +49,9 @@ func CheckShape(v *cluster.Subscription, name topology.TableName, local *facts.T
 		return
 	}
 	if v.Options.Binary != nil && *v.Options.Binary {
-		out.Fail(v.Range, "Tables do not match", "%s: table %s: column %s; with binary = true the types must be the same.", v.ID, name, strings.Join(differs, ", "))
+		out.Fail(v.Range, "Table definition mismatch", "%s: table %s: column %s; with binary = true, the types must be identical.", v.ID, name, strings.Join(differs, ", "))
 	} else {
-		out.Warn(v.Range, "Column types differ", "%s: table %s: column %s. A value that does not fit stops replication.", v.ID, name, strings.Join(differs, ", "))
+		out.Warn(v.Range, "Column type mismatch", "%s: table %s: column %s. A value that does not fit stops replication.", v.ID, name, strings.Join(differs, ", "))
 	}
 }
 
@@ -68,7 +69,8 @@ func checkFilled(v *cluster.Subscription, name topology.TableName, local *facts.
 		}
 	}
 	if len(empty) > 0 {
-		out.Warn(v.Range, "Column gets no value", "%s: %s of table %s on %s is NOT NULL, has no default and is not published: the first row that comes stops replication. Give it a default.",
+		out.Warn(v.Range, "Column without a value", "%s: %s of table %s on %s is NOT NULL, has no default and is not published: the first replicated row stops "+
+			"replication. Add a default.",
 			v.ID, strings.Join(empty, ", "), name, v.Scope.Cluster.Primary.Name)
 	}
 }
@@ -88,8 +90,9 @@ func checkKey(v *cluster.Subscription, name topology.TableName, local *facts.Tab
 		found = found && slices.Contains(remote.IdentityColumns, c)
 	}
 	if !found {
-		out.Warn(v.Range, "Rows cannot be found",
-			"%s: table %s on %s has no primary key or replica identity within the columns that %s identifies its rows by (%s): the first UPDATE or DELETE stops replication. Make one there.",
+		out.Warn(v.Range, "No usable replica identity on the subscriber",
+			"%s: table %s on %s has no primary key or replica identity within the columns by which %s identifies its "+
+				"rows (%s): the first UPDATE or DELETE stops replication. Create one there.",
 			v.ID, name, v.Scope.Cluster.Primary.Name, v.Source.Cluster.Primary.Name, strings.Join(remote.IdentityColumns, ", "))
 	}
 }

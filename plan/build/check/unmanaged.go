@@ -89,7 +89,7 @@ func unmanagedRules(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 		at := fmt.Sprintf("%s:%d: %s", r.Path, r.Line, cluster.HbaLine(shown(r)))
 		out.Unmanage(noticeRule, s.HbaAddress(n), n.Name, at)
 		if r.Method == "trust" && remote(r.HBARule) {
-			out.TellHealth(plan.Warning, s.HbaAddress(n), "Remove the rule, or give it another method; repltool leaves rules outside its block alone.",
+			out.TellHealth(plan.Warning, s.HbaAddress(n), "Remove the rule, or change its method; repltool does not change rules outside its block.",
 				"%s accepts connections from other machines without a password: %s", n.Name, at)
 		}
 	}

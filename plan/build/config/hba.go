@@ -28,7 +28,7 @@ FROM pg_stat_file(current_setting('hba_file'))`
 // reloadRules makes the server read pg_hba.conf, and waits until it has.
 func reloadRules(d *draft.Draft, n *topology.Node) {
 	d.Reload(n)
-	d.Wait(n, "rules in force", hbaLoaded, draft.SettleTimeout)
+	d.Wait(n, "the rules are in effect", hbaLoaded, draft.SettleTimeout)
 }
 
 func HbaRules(s *cluster.Cluster, out *draft.Findings) {
@@ -59,7 +59,7 @@ func hbaReason(block cluster.ConfBlock, wanted string) string {
 	if !block.Found() || block.Renamed() || block.Body() != wanted {
 		return "" // the diff tells
 	}
-	return "the first match wins, and above the block stands " + ruleAbove(block)
+	return "the first match wins, and above the block is " + ruleAbove(block)
 }
 
 // ruleAbove names the first rule above the block, without its options: some of

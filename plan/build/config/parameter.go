@@ -100,7 +100,7 @@ func (c *paramChange) compareLine(l cluster.Line, block cluster.ConfBlock) {
 	case over == nil && c.inForce(l, setting, current, block):
 	case cluster.Same(setting, current, l.Reveal()): // another one waits, which a reload takes away
 		c.reload = true
-		c.diffs = append(c.diffs, plan.Attribute{Name: l.Name, Before: plan.Ptr(c.waiting(l, setting)), After: plan.Ptr(l.Shown()), Note: pg.Join("a reload is enough", note)})
+		c.diffs = append(c.diffs, plan.Attribute{Name: l.Name, Before: plan.Ptr(c.waiting(l, setting)), After: plan.Ptr(l.Shown()), Note: pg.Join("takes effect on reload", note)})
 	default:
 		c.differ(l.Name, l.Reveal(), l.Shown(), note)
 	}
@@ -141,19 +141,19 @@ func (c *paramChange) compareRemoved(name string, block cluster.ConfBlock) {
 	current := c.found.Server.InForce(name)
 	after := c.found.Server.Outside(name, c.found.Host.Conf.Path, block.Has)
 	if !cluster.Same(setting, current, after) {
-		c.differ(name, after, cluster.WithUnit(setting, after), "no longer in the topology")
+		c.differ(name, after, cluster.WithUnit(setting, after), "not in the topology any more")
 	}
 }
 
 // differ notes a value that changes, and what the change takes.
 func (c *paramChange) differ(name, wanted, shown, note string) {
 	setting, current := c.found.Server.Settings[name], c.found.Server.InForce(name)
-	before, takes := cluster.WithUnit(setting, current), "a reload is enough"
+	before, takes := cluster.WithUnit(setting, current), "takes effect on reload"
 	if shown == topology.Redacted {
 		before = shown
 	}
 	if setting.Context == "postmaster" {
-		takes, c.restart = "needs a restart", true
+		takes, c.restart = "requires a restart", true
 	} else {
 		c.reload = true
 	}
@@ -200,14 +200,14 @@ func overriddenBy(f *facts.FileSetting) string {
 // tellFixed reports a value that the server was started with.
 func tellFixed(s *cluster.Cluster, n *topology.Node, name, current, wanted string, out *draft.Findings) {
 	f := s.Found(n)
-	where, way := "the command line", fmt.Sprintf("take it out of what starts %s", n.Name)
+	where, way := "the command line", fmt.Sprintf("remove it from the command that starts %s", n.Name)
 	switch {
 	case f.Server.Settings[name].Source != "command line":
 		where = "the environment"
 	case f.Host.Layout == facts.LayoutDebian:
-		way = "take it out of pg_ctl_options in " + path.Join(path.Dir(f.Host.Conf.Path), "pg_ctl.conf")
+		way = "remove it from pg_ctl_options in " + path.Join(path.Dir(f.Host.Conf.Path), "pg_ctl.conf")
 	}
-	out.TellDrift(s.ParametersAddress(n), n.Name, "%s is %s by %s, which no file overrides, and not %s: %s, and restart", name, current, where, wanted, way)
+	out.TellDrift(s.ParametersAddress(n), n.Name, "%s is %s because of %s, which no file overrides, and not %s: %s, and restart", name, current, where, wanted, way)
 }
 
 // compareOwn resets what a standby has by ALTER SYSTEM that only a primary needs: a copy

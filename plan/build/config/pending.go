@@ -210,9 +210,9 @@ func refusesPending(s *cluster.Cluster, n *topology.Node, p cluster.Pending) str
 	case "data_directory":
 		return "it would start on another data directory than the one in use"
 	case "hba_file":
-		return "the rules of " + server.Settings[p.Name].Value + ", which it uses now, would no longer be in force"
+		return "the rules of " + server.Settings[p.Name].Value + ", which it uses now, would no longer be in effect"
 	case "ident_file":
-		return "the user name maps of " + server.Settings[p.Name].Value + ", which it uses now, would no longer be in force"
+		return "the user name maps of " + server.Settings[p.Name].Value + ", which it uses now, would no longer be in effect"
 	case "port", "unix_socket_directories":
 		return "repltool and the other nodes would no longer find it at its address"
 	case "max_replication_slots":

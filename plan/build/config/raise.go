@@ -28,15 +28,16 @@ func (c *paramChange) raisePast(d *draft.Draft) {
 		case s.IsDown(n):
 			d.After = append(d.After, s.ParametersAddress(n))
 		case !s.Found(n).Complete():
-			d.Told = append(d.Told, c.raiseDiagnostic(hcl.DiagError, "Raised past a standby that could not be read",
-				fmt.Sprintf("%s could not be read and may have less. A standby with less stops its replay, or shuts down, when it replays this change. "+
-					"Make %s readable, then plan again. If it does not come back, take it out of standbys of %s and clone it again later.", n.Name, n.Name, s.Cluster.ID)))
+			d.Told = append(d.Told, c.raiseDiagnostic(hcl.DiagError, "Parameter raised past an unreadable standby",
+				fmt.Sprintf("%s could not be read and may have a lower value. A standby with a lower value stops its replay, or shuts "+
+					"down, when it replays this change. Make %s readable, then plan again. If it does not come back, remove it "+
+					"from standbys of %s and clone it again later.", n.Name, n.Name, s.Cluster.ID)))
 		}
 	}
 	if names := s.ForeignStandbys(); len(names) > 0 {
-		d.Told = append(d.Told, c.raiseDiagnostic(hcl.DiagWarning, "Raised past a standby outside the topology",
-			fmt.Sprintf("%s not in the topology. A standby with less stops its replay, or shuts down, when it replays this change. "+
-				"Before you apply, set no less there, and restart it.", words.Few(names)+words.Plural(len(names), " streams and is", " stream and are"))))
+		d.Told = append(d.Told, c.raiseDiagnostic(hcl.DiagWarning, "Parameter raised past a standby outside the topology",
+			fmt.Sprintf("%s not in the topology. A standby with a lower value stops its replay, or shuts down, when it replays this "+
+				"change. Before you apply, raise the value there, and restart it.", words.Few(names)+words.Plural(len(names), " streams and is", " stream and are"))))
 	}
 }
 

@@ -42,7 +42,7 @@ func orderRestarts(s *cluster.Cluster, changes []*paramChange, out *draft.Findin
 	raises, lowers := classes(changes)
 	down := slices.ContainsFunc(changes, func(c *paramChange) bool { return c.behind }) || len(raises) == 0 && len(lowers) > 0
 	if down && len(raises) > 0 {
-		out.Fail(s.Cluster.Range, "Raised and lowered in one apply",
+		out.Fail(s.Cluster.Range, "Parameters raised and lowered in one apply",
 			"%s would be raised and %s lowered. Standbys must restart first for the one and last for the other, and no node restarts twice in an apply. Raise first, apply, then lower.",
 			strings.Join(raises, ", "), strings.Join(lowers, ", "))
 		return
@@ -77,7 +77,7 @@ func orderRestarts(s *cluster.Cluster, changes []*paramChange, out *draft.Findin
 func refusePaused(s *cluster.Cluster, lowers []string, out *draft.Findings) {
 	for _, sb := range s.Cluster.Standbys {
 		if s.Paused(sb.Node) {
-			out.Fail(sb.Range, "Replay is paused",
+			out.Fail(sb.Range, "Replay paused",
 				"%s has paused its replay, and has to replay that %s is lowered before it restarts. %s Then plan again.",
 				sb.Node.Name, strings.Join(lowers, ", "), s.ResumeHint(sb.Node))
 		}
@@ -89,8 +89,9 @@ func refusePaused(s *cluster.Cluster, lowers []string, out *draft.Findings) {
 func refusePortToo(s *cluster.Cluster, changes []*paramChange, lowers []string, out *draft.Findings) {
 	for _, c := range changes {
 		if n := c.node; s.PortMoves(n) && len(s.Repoints(n)) > 0 {
-			out.Fail(n.Range, "Another port and a lowered parameter in one apply",
-				"%s restarts on port %d in place of %d, and %s would be lowered: its standbys must replay that before they restart, and are repointed after it. Lower first, apply, then change the port.",
+			out.Fail(n.Range, "Port change and lowered parameter in one apply",
+				"%s restarts on port %d instead of %d, and %s would be lowered: its standbys must replay that before they "+
+					"restart, and are repointed after it. Lower first, apply, then change the port.",
 				n.Name, n.Port, s.PortInForce(n), strings.Join(lowers, ", "))
 		}
 	}
@@ -124,7 +125,7 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft.Dr
 		d.Step(n, "write the block", draft.ConfFile(s, n, c.lines, c.found.Host.Conf.Text))
 	}
 	for _, name := range c.reset {
-		d.Sql(n, "take the override away", "ALTER SYSTEM RESET "+pg.Ident(name)+";")
+		d.Sql(n, "remove the override", "ALTER SYSTEM RESET "+pg.Ident(name)+";")
 	}
 	if c.restart {
 		if s.PortMoves(n) {
@@ -138,7 +139,7 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft.Dr
 		d.Reload(n)
 	}
 	if q := c.verifyQuery(); q != "" {
-		d.Wait(n, "values in force", q, draft.SettleTimeout)
+		d.Wait(n, "the values are in effect", q, draft.SettleTimeout)
 	}
 	return d
 }
@@ -147,13 +148,13 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft.Dr
 func (c *paramChange) reason() string {
 	switch {
 	case c.write && !c.scope.ConfBlock(c.found.Host).Found():
-		return "the block is not there yet; no value changes"
+		return "the managed block does not exist yet; no value changes"
 	case c.write && c.scope.ConfBlock(c.found.Host).Renamed():
-		return "the block gets the cluster's new name; no value changes"
+		return "the managed block gets the cluster's new name; no value changes"
 	case c.write:
-		return "the block was edited or moved; no value changes"
+		return "the managed block was edited or moved; no value changes"
 	default:
-		return "the server has not taken the file's values yet"
+		return "the server has not loaded the values of the file yet"
 	}
 }
 

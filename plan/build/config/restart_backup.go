@@ -30,11 +30,11 @@ func awaitBackups(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
 	if backups <= 0 {
 		return
 	}
-	const what = "no base backup runs"
+	const what = "no base backup is running"
 	d.Step(n, what, plan.Wait{
 		Database: pg.Maintenance, What: what + " from " + n.Name, Timeout: draft.StreamTimeout,
 		Query: "SELECT NOT EXISTS (SELECT FROM pg_stat_replication WHERE state = 'backup')",
-		Else:  "the restart would end it",
+		Else:  "the restart would abort it",
 		Progress: &plan.Progress{Node: n.Name, Query: "SELECT coalesce(sum(backup_streamed), 0), coalesce(string_agg('process ' || pid || ': ' || phase, ', ' ORDER BY pid), 'ended')\n" +
 			"  FROM pg_stat_progress_basebackup"},
 	})
@@ -50,8 +50,9 @@ func refuseCopying(s *cluster.Cluster, lowers []string, out *draft.Findings) {
 		if left, _ := s.LeftOf(sb); left != cluster.LeftRunning && left != cluster.LeftWhole && left != cluster.LeftUnjudged {
 			continue
 		}
-		out.Fail(sb.Range, "Base backup is not finished",
-			"%s is cloned from a base backup that began before %s is lowered, and would not start with less. Apply without that change first, or clone it again with -replace=%s.",
+		out.Fail(sb.Range, "Unfinished base backup",
+			"%s is cloned from a base backup that started before %s is lowered, and would not start with a lower value. "+
+				"Apply without that change first, or clone it again with -replace=%s.",
 			sb.Node.Name, strings.Join(lowers, ", "), s.StandbyAddress(sb.Node))
 	}
 }

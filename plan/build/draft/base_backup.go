@@ -22,8 +22,8 @@ func FinishFirst(s *cluster.Cluster, sb *topology.Standby, copying plan.Command,
 		return false
 	}
 	d := NewDraft(plan.Update, s.BasebackupAddress(sb.Node), sb.Node)
-	d.Reason = "an earlier apply began the base backup, and it still runs: it ends before " + sb.Upstream.Name + " restarts"
-	d.Step(sb.Node, "copy", copying)
+	d.Reason = "an earlier apply started the base backup, and it is still running: it finishes before " + sb.Upstream.Name + " restarts"
+	d.Step(sb.Node, "base backup", copying)
 	out.Put(d)
 	out.Drafts[i].After = append(out.Drafts[i].After, d.Address)
 	return true

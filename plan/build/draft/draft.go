@@ -151,7 +151,7 @@ func (d *Draft) MarkRecreated(l cluster.Loss) {
 		return
 	}
 	d.Recreates = true
-	d.Effect = pg.Join(d.Effect, "recreates what is gone")
+	d.Effect = pg.Join(d.Effect, "recreates a missing object")
 	d.Reason = l.Was + ", and it no longer exists: " + l.Cost
 }
 

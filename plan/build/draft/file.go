@@ -59,7 +59,7 @@ func WritePassfile(s *cluster.Cluster, d *Draft, n *topology.Node, file facts.Se
 	for _, where := range keep {
 		after += where + topology.Redacted + "\n"
 	}
-	d.Step(n, "write the passfile", plan.File{
+	d.Step(n, "write the password file", plan.File{
 		Path: file.Path, Block: &b, Content: wanted, Mode: 0o600, Diff: cluster.LinesDiff(s.PassfileBefore(b, file, wanted), cluster.Marked(b.Name, after)),
 	})
 }
@@ -68,8 +68,8 @@ func WritePassfile(s *cluster.Cluster, d *Draft, n *topology.Node, file facts.Se
 // others.
 func RemovePassfile(s *cluster.Cluster, d *Draft, n *topology.Node, file facts.SecretFile, lines plan.Text) {
 	b := s.PassfileBlock(n, file, lines)
-	d.Step(n, "remove its lines from the passfile", plan.File{Path: file.Path, Block: &b, Mode: 0o600, Diff: cluster.LinesDiff(s.PassfileBefore(b, file, plan.Text{}), "")})
+	d.Step(n, "remove its lines from the password file", plan.File{Path: file.Path, Block: &b, Mode: 0o600, Diff: cluster.LinesDiff(s.PassfileBefore(b, file, plan.Text{}), "")})
 	if strings.TrimSpace(cluster.Rest(b, file)) == "" {
-		d.Command(n, "remove the passfile if nothing else is in it", "sh", "-c", cluster.RemoveEmpty, "sh", file.Path)
+		d.Command(n, "remove the password file", "sh", "-c", cluster.RemoveEmpty, "sh", file.Path)
 	}
 }

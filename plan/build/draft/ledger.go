@@ -12,9 +12,9 @@ import (
 func Gone(s *cluster.Cluster, address topology.Address, on *topology.Node, there bool) *Draft {
 	d := NewDraft(plan.Delete, address, on)
 	d.After = []topology.Address{s.LedgerAddress()}
-	d.Reason = "it is gone already; the ledger still has it"
+	d.Reason = "it no longer exists; only its row in the ledger is left"
 	if there {
-		d.Reason = "no longer in the topology, and repltool made it"
+		d.Reason = "not in the topology any more, and repltool created it"
 		d.Worsen(plan.Drop)
 	}
 	return d
@@ -33,5 +33,5 @@ func Created(s *cluster.Cluster, d *Draft, on *topology.Node, database, why stri
 
 // WriteName writes the object's name of today into its row.
 func WriteName(s *cluster.Cluster, d *Draft, kind string, of topology.Address, database, name string) {
-	d.Sql(s.Cluster.Primary, "write its name down", cluster.Record(cluster.Row{Address: s.Row(of), Object: cluster.Object{Kind: kind, Name: name, In: database}}))
+	d.Sql(s.Cluster.Primary, "record its name", cluster.Record(cluster.Row{Address: s.Row(of), Object: cluster.Object{Kind: kind, Name: name, In: database}}))
 }

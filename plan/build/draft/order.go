@@ -17,7 +17,7 @@ func Order(drafts []*Draft) ([]*Draft, error) {
 	byAddress := map[topology.Address]*Draft{}
 	for _, d := range drafts {
 		if other := byAddress[d.Address]; other != nil {
-			return nil, fmt.Errorf("two changes have the address %s: a bug in repltool", d.Address)
+			return nil, fmt.Errorf("two changes have the address %s: this is a bug in repltool", d.Address)
 		}
 		byAddress[d.Address] = d
 	}

@@ -21,8 +21,8 @@ func (d *Draft) Enable(n *topology.Node, h *facts.Host) {
 // by hand and starts in it.
 func (d *Draft) Restart(n *topology.Node, h *facts.Host) {
 	if h.Service.Outside {
-		d.Step(n, "stop; it runs outside its unit", Control(n, h, "stop"))
-		d.Step(n, "start, in its unit", Control(n, h, "start"))
+		d.Step(n, "stop; it runs outside its systemd unit", Control(n, h, "stop"))
+		d.Step(n, "start in its systemd unit", Control(n, h, "start"))
 		return
 	}
 	d.Step(n, "restart", Control(n, h, "restart"))
@@ -72,7 +72,8 @@ func remedy(n *topology.Node, h *facts.Host, verb string) string {
 	case h.Layout != facts.LayoutDebian:
 		log = serverLog(h)
 	}
-	return n.Name + ": " + verb + " failed, and what is said above or " + log + " says why. Fix the value that it names and apply again: in the topology, whose values are written before " + n.Name + " starts, or in the server's files if the topology does not set it."
+	return n.Name + ": " + verb + " failed, and what is said above or " + log + " has the reason. Fix the value that it names and apply again: in the topology, whose values are written " +
+		"before " + n.Name + " starts, or in the server's files if the topology does not set it."
 }
 
 const (

@@ -39,7 +39,8 @@ func CheckStart(s *cluster.Cluster, d *Draft, n *topology.Node, options ...strin
 	}
 	d.Step(n, "verify that "+n.Name+" would start again", plan.Command{
 		Argv: append(argv, options...), Timeout: SettleTimeout,
-		Remedy: n.Name + " still runs: it was not restarted. Fix the value that is named, in the topology or in the server's files, and apply again.",
+		Remedy: n.Name + " is still running: it was not restarted. Fix the value that is named, in the topology or in the server's " +
+			"files, and apply again.",
 	})
 }
 

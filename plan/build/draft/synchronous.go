@@ -65,14 +65,14 @@ func Relax(s *cluster.Cluster, d *Draft, why, relaxed, full string) {
 	n := s.Cluster.Primary
 	if s.SyncForeign() && s.KeptAside() == nil {
 		d.After = append(d.After, s.LedgerAddress())
-		d.Sql(n, "what an apply that dies would lose", cluster.Record(cluster.Row{Address: s.AsideAddress(), Object: cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)}.Object()}))
+		d.Sql(n, "record the value, in case this apply is interrupted", cluster.Record(cluster.Row{Address: s.AsideAddress(), Object: cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)}.Object()}))
 	}
 	d.Sql(n, why, "ALTER SYSTEM SET "+cluster.SyncNames+" = "+pg.Literal(relaxed)+";")
 	d.Reload(n)
 	if relaxed != "" {
 		// A commit that waits for the full set is let go when a standby of the smaller one
 		// answers next: with nothing new to answer that is wal_receiver_status_interval.
-		d.Sql(n, "commits that wait already are let go", "SELECT pg_current_xact_id();")
+		d.Sql(n, "release commits that are already waiting", "SELECT pg_current_xact_id();")
 	}
 }
 
@@ -83,7 +83,7 @@ func Unrelax(s *cluster.Cluster, d *Draft, full string) {
 	SetBack(s, d, "commits wait again", cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)})
 	d.Reload(n)
 	if s.SyncForeign() && s.KeptAside() == nil {
-		d.Sql(n, "it is back", cluster.Forget(s.AsideAddress()))
+		d.Sql(n, "the value is restored", cluster.Forget(s.AsideAddress()))
 	}
 }
 

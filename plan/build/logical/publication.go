@@ -98,7 +98,8 @@ func createPublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publicati
 func remakePublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publication, is *facts.Publication) {
 	d.Action = plan.Replace
 	d.Worsen(plan.Drop)
-	d.Reason = "PostgreSQL cannot alter whether a publication is FOR ALL TABLES: it is dropped and made in one transaction, which subscribers do not notice"
+	d.Reason = "PostgreSQL cannot alter whether a publication is FOR ALL TABLES: it is dropped and created again in one " +
+		"transaction, without effect on subscribers"
 	d.Differ("all_tables", plan.Ptr(fmt.Sprint(is.AllTables)), plan.Ptr(fmt.Sprint(p.AllTables)), "")
 	again := *p
 	again.Owner, again.GeneratedColumns = cmp.Or(p.Owner, is.Owner), cmp.Or(p.GeneratedColumns, is.GeneratedColumns) // what the topology leaves open stays
@@ -106,7 +107,7 @@ func remakePublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publicati
 	if is.Comment != "" {
 		statements = append(statements, "COMMENT ON PUBLICATION "+pg.Ident(p.Name)+" IS "+pg.Literal(is.Comment)+";")
 	}
-	d.SqlIn(s.Cluster.Primary, p.Database, "make it anew", statements...)
+	d.SqlIn(s.Cluster.Primary, p.Database, "recreate publication", statements...)
 }
 
 func createPublicationSQL(p *topology.Publication) []string {
@@ -251,7 +252,7 @@ func alterTables(d *draft.Draft, p *topology.Publication, is *facts.Publication,
 		case sameMember(p, *old, t, filters):
 			continue
 		default:
-			d.Differ("table."+t.Table.String(), plan.Ptr(memberText(*old)), plan.Ptr(memberText(t)), "from now on: rows that are there are neither copied nor removed")
+			d.Differ("table."+t.Table.String(), plan.Ptr(memberText(*old)), plan.Ptr(memberText(t)), "from now on: existing rows are neither copied nor removed")
 			gone = append(gone, t.Table)
 		}
 		come = append(come, t)
@@ -315,6 +316,6 @@ func gonePublication(s *cluster.Cluster, m cluster.Row, out *draft.Findings) {
 	if there {
 		d.SqlIn(n, m.In, "drop publication", "DROP PUBLICATION "+pg.Ident(m.Name)+";")
 	}
-	d.Sql(n, "strike out", cluster.ForgetObject(m), cluster.ForgetObject(cluster.Row{Address: s.Row(d.Address), Object: m.Object}))
+	d.Sql(n, "remove from the ledger", cluster.ForgetObject(m), cluster.ForgetObject(cluster.Row{Address: s.Row(d.Address), Object: m.Object}))
 	out.Put(d)
 }

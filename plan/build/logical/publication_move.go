@@ -24,7 +24,7 @@ func moved(s *cluster.Cluster, p *topology.Publication, out *draft.Findings) {
 		return
 	}
 	d := draft.NewDraft(plan.Update, cluster.MovedAddress(p), s.Cluster.Primary)
-	d.Reason = "another publication has it by now"
+	d.Reason = "another publication publishes it now"
 	d.After = append(s.DatabaseAddresses(p.Database), p.Address())
 	for _, q := range m.To {
 		checkBoth(s, p, q, m, out)
@@ -36,14 +36,14 @@ func moved(s *cluster.Cluster, p *topology.Publication, out *draft.Findings) {
 		}
 		d.After = append(d.After, sub.Address())
 		if until := notYet(s, sub, m); until != "" {
-			out.TellDrift(d.Address, s.Cluster.Primary.Name, "what moved to %s stays here too until %s", m.To[0].ID, until)
+			out.TellDrift(d.Address, s.Cluster.Primary.Name, "what moved to %s also stays here until %s", m.To[0].ID, until)
 			return
 		}
 	}
 	name, rest, part := "ALTER PUBLICATION "+pg.Ident(p.Name), &topology.Publication{}, &facts.Publication{Publication: m.Publication}
 	tables, _ := alterTables(d, rest, part, nil, name)
 	schemas, _ := alterSchemas(d, rest, part, name)
-	d.SqlIn(s.Cluster.Primary, p.Database, "let go", append(tables, schemas...)...)
+	d.SqlIn(s.Cluster.Primary, p.Database, "drop what moved", append(tables, schemas...)...)
 	out.Put(d)
 }
 
@@ -74,8 +74,9 @@ func checkBoth(s *cluster.Cluster, p, q *topology.Publication, m cluster.Move, o
 	}
 	for _, t := range q.Tables {
 		if old := m.Table(t.Table); old != nil && !list.SameSet(old.Columns, t.Columns) {
-			out.Fail(t.Range, "Table moves with other columns",
-				"%s: %s moves here from %s, is in both for a moment, and PostgreSQL sends no table with two lists of columns. Move it with the columns that it has (%s), apply, then change them.",
+			out.Fail(t.Range, "Moved table with a different column list",
+				"%s: %s moves here from %s and is briefly in both, and PostgreSQL does not replicate a table with two column "+
+					"lists. Move it with the columns that it has (%s), apply, then change them.",
 				q.ID, t.Table, p.ID, memberText(topology.PublishedTable{Columns: old.Columns}))
 		}
 	}

@@ -209,7 +209,7 @@ func makeTables(v *cluster.Subscription, out *draft.Findings) {
 			d.After = append(d.After, other.Address().With(topology.PartTables))
 		}
 	}
-	d.SqlIn(v.Scope.Cluster.Primary, v.Database, "make the tables that it lacks", strings.TrimRight(sql, "\n"))
+	d.SqlIn(v.Scope.Cluster.Primary, v.Database, "create the missing tables", strings.TrimRight(sql, "\n"))
 	out.Put(d)
 }
 
@@ -285,12 +285,12 @@ func goneSubscription(s *cluster.Cluster, m cluster.Row, out *draft.Findings) {
 	n, is := s.Cluster.Primary, found.Subscription(m.Name)
 	d := draft.Gone(s, s.GoneAddress(m), n, is != nil)
 	if is != nil {
-		d.Reason += "; its tables and their rows stay"
+		d.Reason += "; its tables and their rows are kept"
 		d.SqlIn(n, m.In, "detach and drop", detach(m.Name)...)
 		cleanPublisher(s, d, is)
 		refuseSynchronousDrop(s, is, out)
 	}
-	d.Sql(n, "strike out", cluster.ForgetObject(m))
+	d.Sql(n, "remove from the ledger", cluster.ForgetObject(m))
 	out.Put(d)
 }
 
@@ -302,7 +302,7 @@ func cleanPublisher(s *cluster.Cluster, d *draft.Draft, is *facts.Subscription) 
 		return
 	}
 	if is.Options.SlotName != "" {
-		d.Reason += fmt.Sprintf("; slot %s stays on its publisher %s: drop it there, it holds back WAL", pg.Ident(is.Options.SlotName), conninfo.Map(is.ConnInfo.Reveal())["host"])
+		d.Reason += fmt.Sprintf("; slot %s stays on its publisher %s: drop it there, because it holds back WAL", pg.Ident(is.Options.SlotName), conninfo.Map(is.ConnInfo.Reveal())["host"])
 	}
 	if is.Copying() > 0 {
 		d.Reason += fmt.Sprintf("; so do the slots of its table copies, pg_%d_sync_…", is.OID)

@@ -79,14 +79,14 @@ func retain(v *cluster.Subscription, d *draft.Draft) {
 	s := v.Scope
 	if s.IsOurs(cluster.Object{Kind: "subscription", Name: v.Name, In: v.Database}) {
 		d.Differ("on_destroy", plan.Ptr(topology.OnDestroyDrop), plan.Ptr(topology.OnDestroyRetain), "")
-		d.Sql(s.Cluster.Primary, "it is no longer repltool's to drop", cluster.Forget(s.Row(v.Address())))
+		d.Sql(s.Cluster.Primary, "repltool no longer manages it", cluster.Forget(s.Row(v.Address())))
 	}
 	if v.Source == nil || !v.CreateSlot {
 		return
 	}
 	n := v.Source.Cluster.Primary
 	if slot := v.Source.SlotRow(n, v.Options.SlotName); v.Is == nil || v.Source.IsOurs(slot.Object) {
-		d.Sql(n, "nor is its slot", cluster.Forget(slot.Address))
+		d.Sql(n, "nor its slot", cluster.Forget(slot.Address))
 	}
 }
 
@@ -100,14 +100,14 @@ func relist(v *cluster.Subscription, d *draft.Draft, name string, out *draft.Fin
 	come := list.Without(v.Names(), v.Is.Publications)
 	n := v.Scope.Cluster.Primary
 	if !v.WantsEnabled() && len(come) > 0 {
-		out.TellDrift(v.Address(), n.Name, "it does not list %s yet; a disabled subscription cannot take that up", words.Few(come))
+		out.TellDrift(v.Address(), n.Name, "it does not list %s yet; a disabled subscription cannot be refreshed: enable it first", words.Few(come))
 		return false
 	}
 	d.Differ("publications", plan.Ptr(strings.Join(v.Is.Publications, ", ")), plan.Ptr(strings.Join(v.Names(), ", ")), "")
 	waitDecodable(v, d, come)
 	moves := keepsMoved(v) // a worker with the old list is not to see that
 	if moves {
-		d.SqlIn(n, v.Database, "no worker goes on with the old list", name+" DISABLE;")
+		d.SqlIn(n, v.Database, "no worker continues with the old list", name+" DISABLE;")
 		stopWorker(v, d)
 	}
 	d.SqlIn(n, v.Database, "list the publications", name+" SET PUBLICATION "+pg.Idents(v.Names())+" WITH (refresh = false);")
@@ -133,8 +133,8 @@ func waitDecodable(v *cluster.Subscription, d *draft.Draft, come []string) {
 		return // nobody can tell of somebody else's publisher; past one that is gone no slot moves
 	}
 	slot := v.Options.SlotName
-	d.Step(v.Source.Cluster.Primary, "the slot is past the publication", plan.Wait{
-		Database: v.SourceDatabase(), What: "slot " + slot + " is past the making of " + strings.Join(come, ", "), Timeout: draft.StreamTimeout,
+	d.Step(v.Source.Cluster.Primary, "the slot has passed the publication", plan.Wait{
+		Database: v.SourceDatabase(), What: "slot " + slot + " has passed the creation of " + strings.Join(come, ", "), Timeout: draft.StreamTimeout,
 		Query: "SELECT coalesce(bool_and(age(s.catalog_xmin) < age(p.xmin)), false)\nFROM pg_replication_slots s, pg_publication p\n" +
 			"WHERE s.slot_name = " + pg.Literal(slot) + " AND p.pubname IN (" + pg.Literals(come) + ")",
 	})
@@ -203,7 +203,7 @@ func refresh(v *cluster.Subscription, d *draft.Draft, relisted bool, out *draft.
 		return false
 	case !v.WantsEnabled():
 		if changed {
-			out.TellDrift(v.Address(), v.Scope.Cluster.Primary.Name, "its publications changed: %s; a disabled subscription cannot take that up", cluster.TableDelta(come, gone))
+			out.TellDrift(v.Address(), v.Scope.Cluster.Primary.Name, "its publications changed: %s; a disabled subscription cannot be refreshed: enable it first", cluster.TableDelta(come, gone))
 		}
 		return false
 	}
@@ -215,6 +215,6 @@ func refresh(v *cluster.Subscription, d *draft.Draft, relisted bool, out *draft.
 	if !v.CopyData {
 		option = " WITH (copy_data = false)"
 	}
-	d.SqlIn(v.Scope.Cluster.Primary, v.Database, "take up the tables", "ALTER SUBSCRIPTION "+pg.Ident(v.Name)+" REFRESH PUBLICATION"+option+";")
+	d.SqlIn(v.Scope.Cluster.Primary, v.Database, "refresh the tables", "ALTER SUBSCRIPTION "+pg.Ident(v.Name)+" REFRESH PUBLICATION"+option+";")
 	return v.CopyData && len(come) > 0
 }

@@ -21,7 +21,8 @@ func refuseSynchronousDrop(s *cluster.Cluster, is *facts.Subscription, out *draf
 		p := s.Of(c)
 		if conn["host"] == c.Primary.Address && pg.PortOf(conn) == c.Primary.Port && p.WaitsFor(name) {
 			out.Fail(c.Range, "Subscription is a synchronous standby",
-				"Subscription %s leaves the topology, and synchronous_standby_names on %s has %s, its application_name: commits on %s would wait for it. Take the name out of synchronous_standby_names first.",
+				"Subscription %s is removed from the topology, but synchronous_standby_names on %s contains %s, its "+
+					"application_name: commits on %s would wait for it. Remove the name from synchronous_standby_names first.",
 				pg.Ident(is.Name), c.Primary.Name, pg.Ident(name), c.Primary.Name)
 		}
 	}
@@ -35,7 +36,8 @@ func checkSynchronous(v *cluster.Subscription, d *draft.Draft, out *draft.Findin
 	}
 	if name := cluster.ApplicationName(v.Is); v.Source.WaitsFor(name) {
 		out.Warn(v.Range, "Subscription is a synchronous standby",
-			"%s: synchronous_standby_names on %s has %s, the application_name of this subscription, and this plan changes it: commits on %s wait until it is connected again.",
+			"%s: synchronous_standby_names on %s contains %s, the application_name of this subscription, and this plan "+
+				"changes the subscription: commits on %s wait until it is connected again.",
 			v.ID, v.Source.Cluster.Primary.Name, pg.Ident(name), v.Source.Cluster.Primary.Name)
 	}
 }

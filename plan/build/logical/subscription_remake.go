@@ -16,7 +16,7 @@ import (
 // remake drops it and makes it again, with its slot: all tables are copied.
 func remake(v *cluster.Subscription, d *draft.Draft) {
 	n := v.Scope.Cluster.Primary
-	d.Reason = "made anew at the user's wish"
+	d.Reason = "recreated because of -replace"
 	d.Worsen(plan.CopyData)
 	d.Differ("copied again", nil, plan.Ptr(strings.Join(v.Names(), ", ")), "")
 	copyNote(v, d, v.PublishedTables())

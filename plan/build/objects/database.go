@@ -40,10 +40,10 @@ func goneDatabase(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 	d := draft.Gone(s, m.Address, s.Cluster.Primary, found != nil)
 	d.After = append(d.After, usersOf(s, m.Name)...)
 	if found != nil {
-		d.Reason += ": " + words.BytesText(found.Bytes) + " of data go"
+		d.Reason += ": " + words.BytesText(found.Bytes) + " of data is lost"
 		d.Sql(s.Cluster.Primary, "drop database", "DROP DATABASE "+pg.Ident(m.Name)+";")
 	}
-	d.Sql(s.Cluster.Primary, "strike out", cluster.Forget(s.WithParameters(m)...))
+	d.Sql(s.Cluster.Primary, "remove from the ledger", cluster.Forget(s.WithParameters(m)...))
 	return d
 }
 
@@ -129,8 +129,9 @@ func fixedFits(s *cluster.Cluster, db *topology.Database, found *facts.Database,
 		same             func(a, b string) bool
 	}{{"encoding", db.Encoding, found.Encoding, cluster.SameEncoding}, {"locale", db.Locale, found.Locale, pg.SameLocale}} {
 		if o.wanted != "" && !s.Ignores(db.Lifecycle, "database", o.name) && !o.same(o.wanted, o.is) {
-			out.Fail(db.Range, "Database cannot change "+o.name,
-				"Database %q has %s %s, and the topology wants %s. PostgreSQL sets it once, when a database is created: write %s = %q here, or make another database and move the data over by pg_dump.", db.Name, o.name, o.is, o.wanted, o.name, o.is)
+			out.Fail(db.Range, "Fixed property of a database"+o.name,
+				"Database %q has %s %s, but the topology has %s. PostgreSQL sets it only when it creates a database: write "+
+					"%s = %q here, or create another database and move the data with pg_dump.", db.Name, o.name, o.is, o.wanted, o.name, o.is)
 			fits = false
 		}
 	}

@@ -79,7 +79,7 @@ func resetParameters(s *cluster.Cluster, d *draft.Draft, b *plan.TextBuilder, o 
 		}
 		gone = append(gone, m.Address)
 		if current, set := found[m.Name]; set {
-			d.Differ("parameters."+m.Name, &current.Value, nil, "no longer in the topology")
+			d.Differ("parameters."+m.Name, &current.Value, nil, "not in the topology any more")
 			b.Statement(alter(o), " RESET ", pg.ParameterName(m.Name), ";")
 		}
 	}
@@ -100,9 +100,9 @@ func leftParameters(s *cluster.Cluster, kind string, out *draft.Findings) {
 		done[name] = true
 		d := draft.NewDraft(plan.Update, s.Address(kind, name), s.Cluster.Primary)
 		d.After = []topology.Address{s.LedgerAddress()}
-		d.Reason = "no longer in the topology; it was there before repltool, which takes back what it set"
+		d.Reason = "not in the topology any more; it existed before repltool, which resets what it set"
 		if parametersFound(s, kind, name) == nil {
-			d.Reason = "it is gone already; the ledger still has it"
+			d.Reason = "it no longer exists; only its row in the ledger is left"
 		}
 		var b plan.TextBuilder
 		resetParameters(s, d, &b, cluster.OwnParameters{Kind: kind, Name: name}, parametersFound(s, kind, name))

@@ -159,11 +159,11 @@ func loginPassfiles(s *cluster.Cluster, r *topology.Role) []topology.Address {
 func passwordNote(found *facts.Role) string {
 	switch {
 	case !found.Verifier.IsSet() || found.Verifier.Reveal() == "":
-		return "there is none"
+		return "it has none"
 	case strings.HasPrefix(found.Verifier.Reveal(), "md5"):
-		return "the stored one is md5 or another"
+		return "differs from the topology, or is stored as md5 (not shown)"
 	default:
-		return "the stored one is another"
+		return "differs from the topology (not shown)"
 	}
 }
 
@@ -271,7 +271,7 @@ func goneRole(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 		dropPrivileges(s, d, m.Name)
 		d.Sql(s.Cluster.Primary, "drop role", "DROP ROLE "+pg.Ident(m.Name)+";", cluster.Forget(s.WithParameters(m)...))
 	} else {
-		d.Sql(s.Cluster.Primary, "strike out", cluster.Forget(s.WithParameters(m)...))
+		d.Sql(s.Cluster.Primary, "remove from the ledger", cluster.Forget(s.WithParameters(m)...))
 	}
 	return d
 }

@@ -28,7 +28,7 @@ func clone(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) *draft
 	}
 	d := draft.NewDraft(action, s.StandbyAddress(n), n)
 	if lost {
-		d.Reason = "the data that were there before are lost: cloned again because of -replace"
+		d.Reason = "the previous data is lost: cloned again because of -replace"
 	}
 	d.After = append(s.UpstreamAddresses(sb), earlierClone(s, sb)...)
 	d.After = append(d.After, s.NodeAddress(n), s.BasebackupAddress(n), s.ParametersAddress(s.Followed(sb)))
@@ -54,7 +54,7 @@ func clone(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) *draft
 	configure(s, d, sb)
 	startClone(s, d, sb)
 	if again || h.AsideJob != nil {
-		removeAside(s, d, n, "the new one streams: remove the old one", s.OldOnes(sb))
+		removeAside(s, d, n, "the new clone streams: remove the old data directory", s.OldOnes(sb))
 	}
 	return d
 }
@@ -76,12 +76,14 @@ func copySteps(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, out *dr
 		otherRuns(s, sb, why, out)
 		return false
 	case cluster.LeftStarted:
-		out.Finding(s.StandbyAddress(n), sb.Range, "Cannot verify the state of an earlier base backup",
-			"%s: an earlier apply was cut off while it cloned into %s, and a server has been started there since. repltool removes nothing in which a server has run. Clone it again; what is there is kept aside until the new one streams:\n  repltool apply -allow=reclone -replace=%s",
+		out.Finding(s.StandbyAddress(n), sb.Range, "Unverifiable earlier base backup",
+			"%s: an earlier apply was interrupted while it cloned into %s, and a server has been started there since. "+
+				"repltool removes no directory in which a server has run. Clone the standby again; the old data directory is "+
+				"kept until the new clone streams:\n  repltool apply -allow=reclone -replace=%s",
 			n.Name, h.DataDir, s.StandbyAddress(n))
 		return false
 	case cluster.LeftAside: // what was there is aside; only the markers are in the way
-		d.Remove(n, "remove the markers of an earlier copy", cluster.Markers(h)...)
+		d.Remove(n, "remove the markers of an earlier base backup", cluster.Markers(h)...)
 		d.Note(n, h, copying.Job, toCopy(s, sb)...)
 	case cluster.LeftRunning:
 		d.Reason = why
@@ -91,7 +93,7 @@ func copySteps(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, out *dr
 	case cluster.LeftWhole, cluster.LeftUnjudged:
 		d.Reason = why
 		if verify.Failed() {
-			d.Remove(n, "remove the record of a check that was cut off", cluster.JobDir(h, checking.Job))
+			d.Remove(n, "remove the record of an interrupted check", cluster.JobDir(h, checking.Job))
 		}
 	case cluster.LeftCancelled:
 		d.Reason = why
@@ -103,10 +105,10 @@ func copySteps(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, out *dr
 	}
 	finished := left == cluster.LeftRunning && draft.FinishFirst(s, sb, copying, out)
 	if left != cluster.LeftWhole && left != cluster.LeftUnjudged && !finished {
-		d.Step(n, "copy", copying)
+		d.Step(n, "base backup", copying)
 	}
 	if left == cluster.LeftUnjudged || s.Cluster.BaseBackup.Verify && !(left == cluster.LeftWhole && verify.Done()) {
-		d.Step(n, "verify the copy", checking)
+		d.Step(n, "verify the base backup", checking)
 	}
 	return true
 }
@@ -114,8 +116,11 @@ func copySteps(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, out *dr
 // admit is what to do where the upstream refuses the standby's address.
 func admit(s *cluster.Cluster, sb *topology.Standby) string {
 	up, role := sb.Upstream.Name, s.Cluster.Replication.Role.Name
-	return fmt.Sprintf("%s lets in the addresses of its rules: %s is %s in the topology, and connects from another address, as behind address translation. Let in the one that %s names, in %s:\n"+
-		"  hba {\n    type     = %q\n    database = \"replication\"\n    user     = %q\n    address  = \"ADDRESS/32\"\n    method   = %q\n  }",
+	return fmt.Sprintf("%s accepts the addresses in its rules: %s is %s in the topology, but connects from another address, as "+
+		"behind network address translation. Allow the address that %s names, in %s:\n"+
+		"  hba {\n"+
+		"    type     = %q\n"+
+		"    database = \"replication\"\n    user     = %q\n    address  = \"ADDRESS/32\"\n    method   = %q\n  }",
 		up, sb.Node.Name, sb.Node.Address, up, s.Cluster.ID, s.ReplicationType(), role, s.Cluster.Replication.Method)
 }
 
@@ -164,7 +169,7 @@ func startClone(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	draft.CheckFirst(s, d, n)
 	// Before it starts: from then on the directory is a standby like any other, and
 	// no later plan may take it for a half-made one.
-	d.Remove(n, "the copy is whole: remove its marker", cluster.Markers(h)...)
+	d.Remove(n, "the base backup is complete: remove its marker", cluster.Markers(h)...)
 	d.Step(n, "start", draft.Control(n, h, "start"))
 	d.Enable(n, h)
 	draft.AwaitStart(s, d, n)

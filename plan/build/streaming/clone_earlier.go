@@ -33,8 +33,11 @@ func otherRuns(s *cluster.Cluster, sb *topology.Standby, why string, out *draft.
 	n, h := sb.Node, s.Found(sb.Node).Host
 	for _, job := range h.Jobs {
 		if job.Running {
-			out.Finding(s.StandbyAddress(n), sb.Range, "A base backup with other options is running",
-				"%s: process %d, started by an earlier apply, runs\n  %s\nand the topology asks for another one: %s. Wait until it has ended: the next apply removes what it made and starts the other. Or cancel it:\n  repltool apply -replace=%s",
+			out.Finding(s.StandbyAddress(n), sb.Range, "Base backup with different options in progress",
+				"%s: process %d, started by an earlier apply, runs\n"+
+					"  %s\n"+
+					"but the topology asks for a different one: %s. Wait until it has ended: the next apply removes its result "+
+					"and starts the other one. Or cancel it:\n  repltool apply -replace=%s",
 				n.Name, job.PID, strings.Join(job.Argv, " "), why, s.StandbyAddress(n))
 			return
 		}
@@ -51,7 +54,7 @@ func cancel(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	n, h := sb.Node, s.Found(sb.Node).Host
 	for _, job := range h.Jobs {
 		if job.Running {
-			d.Command(n, "cancel the base backup that runs", "sh", "-c", cancelJob, "sh", cluster.JobDir(h, job.ID))
+			d.Command(n, "cancel the running base backup", "sh", "-c", cancelJob, "sh", cluster.JobDir(h, job.ID))
 		}
 	}
 	if sb.Slot != "" && s.Running(sb.Upstream) {
@@ -70,7 +73,7 @@ func discard(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 		d.Remove(n, "remove the record of its check", list.Without(cluster.Markers(h), []string{cluster.JobDir(h, job)})...)
 	}
 	if left := s.Leftovers(sb); len(left) > 0 {
-		d.Command(n, "remove what it left beside the data directory", removeLeftovers(h, left)...)
+		d.Command(n, "remove what it left outside the data directory", removeLeftovers(h, left)...)
 	}
 	if clone != nil {
 		d.RemoveHalfMade(n, h, "remove it", draft.OfBasebackup, clone)

@@ -23,18 +23,18 @@ const moveAside = `data=$1; shift; while [ $# -gt 0 ]; do ` +
 // setAside stops the standby and moves its directories out of the way.
 func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	n, h := sb.Node, s.Found(sb.Node).Host
-	d.Reason = "cloned again at the user's wish"
+	d.Reason = "cloned again because of -replace"
 	if h.Running {
 		d.Step(n, "stop", draft.Control(n, h, "stop"))
 	}
 	if h.AsideJob != nil {
-		removeAside(s, d, n, "remove an older one, which an apply that was cut off left aside", cluster.AsideDirs(h))
+		removeAside(s, d, n, "remove an older one, left by an interrupted apply", cluster.AsideDirs(h))
 	}
 	argv := []string{"sh", "-c", moveAside, "sh", h.DataDir}
 	for _, dir := range cluster.Movable(h) {
 		argv = append(argv, dir.Link, dir.Path)
 	}
-	d.Step(n, "keep the old one aside, with what its links lead to", plan.Command{Argv: argv, Job: asideJob(h)})
+	d.Step(n, "keep the old data directory, with what its links point to", plan.Command{Argv: argv, Job: asideJob(h)})
 }
 
 // leaveFirst answers the changes by which standbys leave one that is copied: they come
@@ -54,8 +54,10 @@ func leaveFirst(s *cluster.Cluster, copied *topology.Standby, out *draft.Finding
 			if s.Moves(copied.Node) {
 				tell = out.Fail
 			}
-			tell(sb.Range, "It would lose its upstream's WAL",
-				"%s follows %s, and a new copy of %s has no WAL from before the copy began: what %s has not received by then is missing, and it could not go on. Let it follow %s for the time (upstream) and apply; once %s is copied it can follow that again. Or clone it again too: -replace=%s.",
+			tell(sb.Range, "Re-cloning the upstream would strand this standby",
+				"%s follows %s. A new clone of %s contains no WAL from before its base backup: what %s has not received by "+
+					"then is missing, and it could not continue. Repoint it to %s (upstream) and apply; once %s is cloned, it "+
+					"can follow it again. Or clone it again as well: -replace=%s.",
 				n.Name, copied.Node.Name, copied.Node.Name, n.Name, copied.Upstream.Name, copied.Node.Name, s.StandbyAddress(n))
 		}
 	}

@@ -48,5 +48,5 @@ func takeOwn(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	if sb.ApplyDelay > 0 {
 		argv = append(argv, conftext.FormatSetting("recovery_min_apply_delay", pg.Milliseconds(sb.ApplyDelay)))
 	}
-	d.Command(n, "take its source's settings out of its "+cluster.AutoConf, argv...)
+	d.Command(n, "remove the settings of its source from its "+cluster.AutoConf, argv...)
 }

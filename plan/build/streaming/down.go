@@ -28,7 +28,7 @@ func start(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 	d.Reason = fmt.Sprintf("%s is down; what it runs with is compared once it is up", n.Name)
 	d.Differ("running", plan.Ptr("no"), plan.Ptr("yes"), "")
 	for _, l := range held(s, n, s.GivenLines(n)) {
-		d.Reason += fmt.Sprintf("; %s stays %s: its standbys are raised first, plan again then", l.Name, l.Value)
+		d.Reason += fmt.Sprintf("; %s stays %s: its standbys are raised first, then plan again", l.Name, l.Value)
 	}
 	d.After = []topology.Address{s.ParametersAddress(n)}
 	sb := s.Cluster.Standby(n)
@@ -71,7 +71,7 @@ func wakeFollowers(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
 func downParameters(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 	h := s.Found(n).Host
 	d := draft.NewDraft(plan.Update, s.ParametersAddress(n), n)
-	d.Reason = n.Name + " is down: in force with its start"
+	d.Reason = n.Name + " is down: takes effect when it starts"
 	if now := s.PortInForce(n); now != n.Port {
 		d.Differ("port", plan.Ptr(strconv.Itoa(now)), plan.Ptr(strconv.Itoa(n.Port)), "with its start")
 	}
@@ -133,7 +133,7 @@ func raiseDown(s *cluster.Cluster, d *draft.Draft, n *topology.Node, block clust
 			lines = cluster.WithLine(lines, cluster.Line{Name: name, Value: need})
 		}
 		if now := startValue(s, n, name); cluster.LimitOf(need) > cluster.LimitOf(now) {
-			d.Differ(name, plan.Ptr(now), plan.Ptr(cmp.Or(lineOf(lines, name), need)), "with its start: a standby does not start with less than its primary has, or had")
+			d.Differ(name, plan.Ptr(now), plan.Ptr(cmp.Or(lineOf(lines, name), need)), "takes effect when it starts: a standby does not start with less than its primary has, or had")
 		}
 	}
 	return cluster.SortLines(lines)

@@ -63,7 +63,7 @@ func editDown(s *cluster.Cluster, d *draft.Draft, n *topology.Node, names []stri
 		names[i] = regexp.QuoteMeta(names[i])
 	}
 	argv[6] = strings.Join(names, "|")
-	d.Command(n, "change what ALTER SYSTEM had set; no server runs", argv...)
+	d.Command(n, "change what ALTER SYSTEM had set; no server is running", argv...)
 }
 
 // passfileOfDown writes the password file of a standby that is down, unless it logs in by a

@@ -89,13 +89,13 @@ func leaveSlots(s *cluster.Cluster, current string, out *draft.Findings) (value 
 	d := draft.NewDraft(plan.Update, s.LeavingSlotsAddress(), n)
 	d.Worsen(plan.Reload)
 	d.ClosedBy = s.SyncedSlotsAddress()
-	d.Reason = "subscribers must neither wait for a base backup nor advance with one"
+	d.Reason = "subscribers must neither wait for a base backup nor get ahead of one"
 	d.After = []topology.Address{s.NodeAddress(n), s.ParametersAddress(n)}
 	value = strings.Join(stay, ", ")
 	d.Differ(cluster.SyncedSlots, plan.Ptr(pg.Literal(current)), plan.Ptr(pg.Literal(value)), "")
-	d.Sql(n, "leave the list", "ALTER SYSTEM SET "+cluster.SyncedSlots+" = "+pg.Literal(value)+";")
+	d.Sql(n, "remove from the list", "ALTER SYSTEM SET "+cluster.SyncedSlots+" = "+pg.Literal(value)+";")
 	d.Reload(n)
-	d.Wait(n, "value in force", "SELECT setting = "+pg.Literal(value)+" FROM pg_settings WHERE name = "+pg.Literal(cluster.SyncedSlots), draft.SettleTimeout)
+	d.Wait(n, "the value is in effect", "SELECT setting = "+pg.Literal(value)+" FROM pg_settings WHERE name = "+pg.Literal(cluster.SyncedSlots), draft.SettleTimeout)
 	for _, other := range disturbing {
 		other.After = append(other.After, d.Address)
 	}

@@ -20,7 +20,7 @@ func Instances(s *cluster.Cluster, out *draft.Findings) {
 	}
 	if p := s.Cluster.Primary; s.Running(p) && s.FoundPrimary().Host.Job(cluster.JobID(s.FoundPrimary().Host, "init")) != nil {
 		d := draft.NewDraft(plan.Update, s.NodeAddress(p), p)
-		d.Reason = "an earlier apply made it and died before it took its marker away"
+		d.Reason = "an earlier apply created it, and was interrupted before it removed its marker"
 		removeInitMarker(s, d)
 		out.Put(d)
 	}
@@ -47,15 +47,15 @@ func create(s *cluster.Cluster) *draft.Draft {
 	making := plan.Command{Argv: initdb(s, n, h), Job: cluster.JobID(h, "init")}
 	if job := h.Job(making.Job); job == nil || job.Failed() {
 		if job != nil {
-			d.Reason = "an earlier apply left a half-made cluster, which never ran: it is removed first"
-			d.RemoveHalfMade(n, h, "remove the half-made cluster", draft.OfInitdb, job)
+			d.Reason = "an earlier apply left an incomplete cluster, in which no server was started: it is removed first"
+			d.RemoveHalfMade(n, h, "remove the incomplete cluster", draft.OfInitdb, job)
 		}
 		d.Note(n, h, making.Job, s.ToMake(h)...)
-		d.Step(n, "make the cluster", making)
+		d.Step(n, "create the cluster", making)
 	} else if !job.Done() || h.Data.State != facts.DataCluster {
-		d.Step(n, "make the cluster", making)
+		d.Step(n, "create the cluster", making)
 	} else {
-		d.Reason = "an earlier apply made the cluster, and died before it ran: it goes on from there"
+		d.Reason = "an earlier apply created the cluster, and was interrupted before it was started: this apply continues"
 	}
 	newClusterConf(s, d, n)
 	d.Step(n, "write the block", draft.ConfFile(s, n, s.Lines(n), ""))
@@ -70,7 +70,7 @@ func create(s *cluster.Cluster) *draft.Draft {
 
 func removeInitMarker(s *cluster.Cluster, d *draft.Draft) {
 	n, h := s.Cluster.Primary, s.FoundPrimary().Host
-	d.Remove(n, "it runs: take the marker away", cluster.JobDir(h, cluster.JobID(h, "init")))
+	d.Remove(n, "it runs: remove the marker", cluster.JobDir(h, cluster.JobID(h, "init")))
 }
 
 // initdb is the command that makes a cluster. The superuser is named after the OS
@@ -103,8 +103,8 @@ func initdb(s *cluster.Cluster, n *topology.Node, h *facts.Host) []string {
 func initialConfig(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 	h, o := s.Found(n).Host, s.Cluster.InitDB
 	d := draft.NewDraft(plan.Create, s.NodeAddress(n), n)
-	d.Reason = "its first configuration files, made aside by initdb: the data come from the copy"
-	d.Remove(n, "take away what an earlier apply left", cluster.InitialDir(h))
+	d.Reason = "creates the default configuration files; the data is cloned from the primary below"
+	d.Remove(n, "remove what an earlier apply left", cluster.InitialDir(h))
 	argv := []string{
 		cluster.Binary(h, "initdb"), "--pgdata", cluster.InitialDir(h), "--locale", o.Locale, "--encoding", o.Encoding,
 		"--auth-local", "peer", "--auth-host", o.Auth, "--no-sync",
@@ -112,7 +112,7 @@ func initialConfig(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 	if size := s.WalSegment(); size > 0 && size != 16 { // min_wal_size and max_wal_size fit it then
 		argv = append(argv, "--wal-segsize", strconv.Itoa(size))
 	}
-	d.Command(n, "make the files", argv...)
+	d.Command(n, "create the files", argv...)
 	newClusterTLS(s, d, n)
 	newClusterConf(s, d, n)
 	return d
@@ -125,13 +125,13 @@ func takeConfig(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
 	for _, file := range cluster.ConfigFiles() {
 		move = append(move, path.Join(cluster.InitialDir(h), file))
 	}
-	d.Command(n, "take the configuration files", move...)
+	d.Command(n, "move the configuration files", move...)
 	// Before the configuration is there: its presence tells the next plan that
 	// nothing of this is left to do.
-	d.Remove(n, "take away what they came from", cluster.InitialDir(h))
+	d.Remove(n, "remove the temporary cluster", cluster.InitialDir(h))
 	if h.Layout != facts.LayoutDebian {
 		return
 	}
-	d.Command(n, "make its configuration", "pg_createcluster", strconv.Itoa(h.Version), h.Instance,
+	d.Command(n, "create its configuration", "pg_createcluster", strconv.Itoa(h.Version), h.Instance,
 		"--datadir", h.DataDir, "--port", strconv.Itoa(n.Port))
 }

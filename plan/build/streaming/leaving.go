@@ -75,7 +75,7 @@ func leavingDraft(s *cluster.Cluster, current, value string) *draft.Draft {
 	d := draft.NewDraft(plan.Update, s.LeavingAddress(), n)
 	d.Worsen(plan.Reload)
 	d.ClosedBy = s.SyncAddress()
-	d.Reason = "commits must not wait for a standby that is copied, stops, moves or leaves"
+	d.Reason = "commits must not wait for a standby that is being cloned, stopped, repointed or removed"
 	d.After = []topology.Address{s.NodeAddress(n)}
 	if !s.PortMoves(n) { // else nobody finds it after its restart
 		d.After = append(d.After, s.ParametersAddress(n))
@@ -84,8 +84,8 @@ func leavingDraft(s *cluster.Cluster, current, value string) *draft.Draft {
 		d.After = append(d.After, s.ParametersAddress(sb.Node)) // their restarts have their own
 	}
 	d.Differ(cluster.SyncNames, plan.Ptr(pg.Literal(current)), plan.Ptr(pg.Literal(value)), "")
-	draft.Relax(s, d, "leave the set", value, current)
-	d.Wait(n, "value in force", syncInForce(value), draft.SettleTimeout)
+	draft.Relax(s, d, "remove from the set", value, current)
+	d.Wait(n, "the value is in effect", syncInForce(value), draft.SettleTimeout)
 	return d
 }
 

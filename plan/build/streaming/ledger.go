@@ -47,7 +47,7 @@ func Ledger(s *cluster.Cluster, out *draft.Findings) {
 	d := draft.NewDraft(plan.Create, s.LedgerAddress(), s.Cluster.Primary)
 	d.After = []topology.Address{s.NodeAddress(s.Cluster.Primary)}
 	if s.Live() == nil || s.Live().Ledger == nil {
-		d.Sql(s.Cluster.Primary, "write down what repltool makes", LedgerDDL)
+		d.Sql(s.Cluster.Primary, "record what repltool creates", LedgerDDL)
 	} else {
 		settleIntents(s, d)
 		settleRecreated(s, d)
@@ -80,7 +80,7 @@ func renameRows(s *cluster.Cluster, d *draft.Draft) {
 			"  FROM (VALUES "+strings.Join(values, ",\n    ")+") v (was, address, object)\n  WHERE m.address = v.was;")
 	}
 	if len(statements) > 0 {
-		d.Action, d.Reason = plan.Update, "what repltool made gets the names that the topology has now"
+		d.Action, d.Reason = plan.Update, "the objects get the addresses that they have in the topology now"
 		d.Sql(s.Cluster.Primary, "rename in the ledger", statements...)
 	}
 }

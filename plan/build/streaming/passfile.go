@@ -76,7 +76,7 @@ func subscriptionPassfileChange(s *cluster.Cluster, n *topology.Node, wanted pla
 	}
 	switch {
 	case wanted.Text == "" && len(keep) == 0:
-		d.Action, d.Reason = plan.Delete, "no subscription logs in by a password any more"
+		d.Action, d.Reason = plan.Delete, "no subscription uses a password any more"
 		draft.RemovePassfile(s, d, n, file, plan.Text{})
 		return d
 	case wanted.Text == "":

@@ -18,7 +18,7 @@ func EarlierPassfiles(s *cluster.Cluster, out *draft.Findings) {
 			continue // by which file a standby logs in is not known while it is down
 		}
 		d := draft.NewDraft(plan.Delete, s.EarlierPassfileAddress(n), n)
-		d.Reason = "the password file of an earlier name of " + n.Name + " or of its cluster; nothing logs in by it any more"
+		d.Reason = "the password file under an earlier name of " + n.Name + " or of its cluster; nothing uses it any more"
 		d.After = append(s.SubscriptionAddresses(), s.StandbyAddress(n))
 		for _, file := range f.Host.EarlierPassfiles {
 			if s.StillUsed(file) {

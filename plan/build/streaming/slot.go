@@ -43,7 +43,8 @@ func slot(s *cluster.Cluster, w cluster.WantedSlot, out *draft.Findings) *draft.
 	found := s.FoundSlot(w.On, w.Name)
 	replaced := found != nil && w.By == nil && w.Fed == nil && s.Replace[d.Address]
 	if replaced && found.Active {
-		out.Fail(w.Range, "Slot is in use", "slot %s on %s is in use by process %d. Stop its client before -replace=%s, which drops the slot and creates another.", pg.Ident(w.Name), w.On.Name, found.ActivePID, d.Address)
+		out.Fail(w.Range, "Slot in use", "slot %s on %s is in use by process %d. Stop its client before you apply -replace=%s, which drops the slot "+
+			"and creates it again.", pg.Ident(w.Name), w.On.Name, found.ActivePID, d.Address)
 		return d
 	}
 	spent := replaced || found != nil && s.Spent(w, found)
@@ -52,13 +53,14 @@ func slot(s *cluster.Cluster, w cluster.WantedSlot, out *draft.Findings) *draft.
 		return d
 	}
 	if spent {
-		d.Action, d.Reason = plan.Replace, "it is older than its publication, and nobody has used it"
+		d.Action, d.Reason = plan.Replace, "it is older than its publication, and has never been used"
 		if found.WALStatus == "lost" {
-			d.Reason = "it has lost WAL that its user needs"
+			d.Reason = "it has lost WAL that its client needs"
 			d.Differ("wal_status", plan.Ptr("lost"), plan.Ptr("reserved"), "")
 		}
 		if replaced {
-			d.Reason = "recreated by -replace: its client has to start again from what it reads by itself"
+			d.Reason = "recreated because of -replace: its client must be re-initialized, because the new slot has none of the " +
+				"earlier changes"
 			d.Worsen(plan.Drop)
 		}
 		draft.FreeSlot(s, d, w.On, w.Name)
@@ -93,7 +95,8 @@ func strangeSlots(s *cluster.Cluster, n *topology.Node, wanted []cluster.WantedS
 			holds = ", holds back " + words.BytesText(*slot.RetainedBytes) + " of WAL"
 		}
 		if s.Intent(cluster.Object{Kind: "slot", Name: slot.Name, In: n.Name}) != nil {
-			holds += "; an apply that failed or was interrupted was to create it, and repltool cannot prove that it did: drop it once nothing needs it, SELECT pg_drop_replication_slot(" + pg.Literal(slot.Name) + ")"
+			holds += "; an apply that failed or was interrupted was about to create it, and repltool cannot prove that it did. " +
+				"Once nothing needs it, drop it: SELECT pg_drop_replication_slot(" + pg.Literal(slot.Name) + ")"
 		}
 		out.TellUnmanaged(s.Address("slot", slot.Name), n.Name, "%s slot %s, %s%s", slot.Type, pg.Ident(slot.Name), cluster.Activity(slot), holds)
 	}
@@ -107,7 +110,7 @@ func goneSlots(s *cluster.Cluster, wanted []cluster.WantedSlot, out *draft.Findi
 		switch {
 		case n != nil && (cluster.SlotWanted(wanted, n, m.Name) || s.DroppedWithRemake(m.Name)):
 		case n == nil || !s.Running(n) && !s.Recloned(n):
-			out.TellUnmanaged(m.Address, m.In, "slot %s, which repltool made on %s, is no longer wanted, and %s cannot be asked", pg.Ident(m.Name), m.In, m.In)
+			out.TellUnmanaged(m.Address, m.In, "slot %s, which repltool created on %s, is not defined in the topology any more, and %s could not be read", pg.Ident(m.Name), m.In, m.In)
 		case draft.TellUnreadUser(s, n, m.Name, out):
 		default:
 			if u := s.SlotUser(n, m.Name); u != nil {
@@ -137,13 +140,14 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 			hint = "Drop the subscription that uses it, or stop the client that does, then apply again."
 		}
 		out.TellHealth(plan.Warning, address, hint,
-			"slot %s on %s is no longer wanted, but in use by process %d: it stays", pg.Ident(m.Name), n.Name, found.ActivePID)
+			"slot %s on %s is not defined in the topology any more, but process %d uses it: it stays", pg.Ident(m.Name), n.Name, found.ActivePID)
 		out.Unchanged++
 		return
 	}
 	if user := s.HeldBy(m.Name); found != nil && found.Active && user != nil {
 		out.TellHealth(plan.Warning, address, s.ResumeHint(user)+" Then apply again.",
-			"slot %s on %s is no longer wanted, but %s, whose replay is paused, uses it until then: it stays", pg.Ident(m.Name), n.Name, user.Name)
+			"slot %s on %s is not defined in the topology any more, but %s, whose replay is paused, uses it until the "+
+				"replay is resumed: it stays", pg.Ident(m.Name), n.Name, user.Name)
 		out.Unchanged++
 		return
 	}
@@ -159,12 +163,12 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 		d.After = append(d.After, s.Address("slot", m.Name)) // where it is now is written down first
 	}
 	if s.Recloned(n) {
-		d.Reason = "it goes with the data that are copied anew"
+		d.Reason = "it is dropped together with the data that is cloned again"
 	}
 	if found != nil {
-		d.Reason = "nothing in the topology uses it, and repltool made it"
+		d.Reason = "nothing in the topology uses it, and repltool created it"
 		if !moves && found.Type == topology.SlotPhysical {
-			d.Reason += "; the data directory of who used it stays as it is"
+			d.Reason += "; the data directory of the server that used it is not touched"
 		}
 		for _, sb := range s.Cluster.Standbys {
 			if sb.Slot != "" && sb.Slot != m.Name && s.SlotInUse(sb, n) == m.Name {
@@ -176,6 +180,6 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 		}
 		d.Sql(n, "drop slot", "SELECT pg_drop_replication_slot("+pg.Literal(m.Name)+");")
 	}
-	d.Sql(s.Cluster.Primary, "strike out", cluster.Forget(m.Address))
+	d.Sql(s.Cluster.Primary, "remove from the ledger", cluster.Forget(m.Address))
 	out.Put(d)
 }

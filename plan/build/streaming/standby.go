@@ -41,7 +41,8 @@ func Standbys(s *cluster.Cluster, out *draft.Findings) {
 		}
 		if s.Lost(sb.Node) && !s.Recloned(sb.Node) {
 			out.TellDrift(s.StandbyAddress(sb.Node), sb.Node.Name,
-				"%s has to be cloned again: its slot %s on %s has lost WAL that it needs. Plan and apply with -replace=%s, and allow it with -allow=reclone",
+				"%s must be cloned again: its slot %s on %s has lost WAL that it needs. Plan and apply with -replace=%s, and "+
+					"allow it with -allow=reclone",
 				sb.Node.Name, pg.Ident(sb.Slot), sb.Upstream.Name, s.StandbyAddress(sb.Node))
 		}
 	}
@@ -53,8 +54,8 @@ func follow(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	d := draft.NewDraft(plan.Update, s.StandbyAddress(n), n)
 	d.After = append(s.UpstreamAddresses(sb), s.ParametersAddress(n), s.StandbyPassfileAddress(n), s.ParametersAddress(s.Followed(sb)))
 	if len(f.Host.Jobs) > 0 && !f.Host.Making() {
-		d.Reason = "it runs: the marker of an earlier copy goes"
-		d.Remove(n, "it runs: take the marker away", cluster.Markers(f.Host)...)
+		d.Reason = "it runs: the marker of an earlier base backup is removed"
+		d.Remove(n, "it runs: remove the marker", cluster.Markers(f.Host)...)
 	}
 	now, wanted := conninfo.Map(f.Server.ConnInfo.Reveal()), s.ConnInfo(sb)
 	diffs := s.ConnDiffers(now, wanted, sb)
@@ -85,7 +86,7 @@ func follow(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	}
 	set(d, n, delay) // last: a standby that delays its replay keeps its connection
 	if f.Host.AsideJob != nil && !f.Host.AsideJob.Running {
-		d.Reason = "an earlier apply was cut off before it removed the old data directory"
+		d.Reason = "an earlier apply was interrupted before it removed the old data directory"
 		if !awaited {
 			draft.AwaitReceiver(s, d, n, nil, "")
 		}
@@ -156,14 +157,14 @@ func reconnect(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, conn ma
 		d.Effect = "the WAL receiver reconnects once replay is resumed"
 		return false
 	case !d.Changes("primary_"):
-		d.Reason = "its WAL receiver still has the connection from before " + stale + " was changed"
+		d.Reason = "its WAL receiver still uses the connection from before " + stale + " was changed"
 		d.Worsen(plan.Reload)
 		d.Reload(n)
 	}
 	d.Effect = "the WAL receiver reconnects"
 	if appliesLate(s, n) && sb.ApplyDelay > 0 {
 		d.Effect += " once it has replayed what it has received"
-		d.Sql(n, "a delayed standby would keep its connection for as long as WAL comes in", "SELECT pg_terminate_backend(pid) FROM pg_stat_wal_receiver;")
+		d.Sql(n, "a delayed standby would keep its connection as long as WAL arrives", "SELECT pg_terminate_backend(pid) FROM pg_stat_wal_receiver;")
 		return false
 	}
 	if exchangesFirst(s, sb) {
@@ -177,7 +178,7 @@ func reconnect(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, conn ma
 func refusePausedName(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) {
 	n := sb.Node
 	if s.Paused(n) && slices.Contains(s.SyncMembers(), n) && s.ApplicationName(n) != n.Name {
-		out.Fail(sb.Range, "Replay is paused",
+		out.Fail(sb.Range, "Replay paused",
 			"%s is to be a synchronous standby under the name %s, and is connected as %s until its replay goes on. %s Then plan again.",
 			n.Name, n.Name, s.ApplicationName(n), s.ResumeHint(n))
 	}
@@ -197,7 +198,9 @@ func checkSecrets(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings)
 	now := s.ConnNow(sb.Node)
 	if lost := pg.LostSecrets(now); len(lost) > 0 && (s.Recloned(sb.Node) || len(s.ConnDiffers(now, s.ConnInfo(sb), sb)) > 0) {
 		out.Fail(s.RangeOf(sb.Node), "Connection parameter would be lost",
-			"%s: primary_conninfo changes, and has %s, a secret that the topology cannot express. Take it out of primary_conninfo (for a client certificate, use a key without a passphrase that only its owner can read), then plan again.",
+			"%s: primary_conninfo changes, and contains %s, a secret that the topology cannot express. Remove it from "+
+				"primary_conninfo (for a client certificate, use a key without a passphrase that only its owner can read), "+
+				"then plan again.",
 			sb.Node.Name, strings.Join(lost, ", "))
 	}
 }

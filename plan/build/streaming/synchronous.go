@@ -30,7 +30,7 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 		wanted = restored(s, current, out) // somebody's own: it comes back as it was
 		if owed != nil && cluster.RelaxedFrom(current, owed.Value) {
 			wanted = restored(s, owed.Value, out)
-			d.Reason = "an apply that died had set it aside"
+			d.Reason = "restores the value that an interrupted apply had overridden"
 		}
 	case back: // this run relaxes it, and is not to bring in another
 		wanted = restored(s, s.Unrelaxed(current), out)
@@ -38,8 +38,8 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 	}
 	if !leaves && pg.SameSync(current, wanted) && (s.Live() == nil || s.SyncForeign() || s.SyncInBlock(wanted)) {
 		if owed != nil {
-			d.Reason = "the ledger still has what an apply that died had set aside"
-			d.Sql(n, "strike out", cluster.Forget(s.AsideAddress()))
+			d.Reason = "the ledger still has the value that an interrupted apply had overridden"
+			d.Sql(n, "remove from the ledger", cluster.Forget(s.AsideAddress()))
 		}
 		out.Put(d)
 		return
@@ -56,9 +56,9 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 	gates(s, d, current, shrunk, wanted, out)
 	writeSync(s, d, wanted, leaves)
 	d.Reload(n)
-	d.Wait(n, "value in force", syncInForce(wanted), draft.SettleTimeout)
+	d.Wait(n, "the value is in effect", syncInForce(wanted), draft.SettleTimeout)
 	if owed != nil || leaves && s.SyncForeign() {
-		d.Sql(n, "it is back", cluster.Forget(s.AsideAddress()))
+		d.Sql(n, "the value is restored", cluster.Forget(s.AsideAddress()))
 	}
 	out.Put(d)
 }
@@ -107,7 +107,7 @@ func writeSync(s *cluster.Cluster, d *draft.Draft, wanted string, leaves bool) {
 		d.Step(n, "write the block", syncFile(s, wanted))
 	}
 	if leaves || s.SetBySystem(cluster.SyncNames) {
-		d.Sql(n, "take the override away", "ALTER SYSTEM RESET "+cluster.SyncNames+";")
+		d.Sql(n, "remove the override", "ALTER SYSTEM RESET "+cluster.SyncNames+";")
 	}
 }
 
