@@ -59,7 +59,7 @@ bench: ## speed and memory, as ratios to bare commands in the same run
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/bench
 
 golden: ## write the golden files again
-	$(GO) test ./topology ./plan/build ./internal/view ./cmd/repltool -update
+	$(GO) test ./topology ./plan/build ./internal/view ./cmd/repltool ./internal/messages -update
 
 clean: ## remove what build made
 	rm -rf bin

@@ -170,7 +170,7 @@ func TestRefusedBeforeAnythingRuns(t *testing.T) {
 		steps []plan.Step
 		want  string
 	}{
-		"text at the offset": {[]plan.Step{opStep("x", "pg1", plan.SQL{SQL: altered})}, "altered"},
+		"text at the offset": {[]plan.Step{opStep("x", "pg1", plan.SQL{SQL: altered})}, "modified"},
 		"unknown secret":     {[]plan.Step{opStep("x", "pg1", plan.SQL{SQL: unknown})}, "role.other.password has no value"},
 		"unwritable secret":  {[]plan.Step{opStep("x", "pg1", plan.File{Content: multiline})}, "line break"},
 		"unknown node":       {[]plan.Step{sqlStep("x", "pg9", "")}, `node "pg9": not connected`},

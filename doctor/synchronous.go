@@ -32,8 +32,12 @@ func syncHealth(s *cluster.Cluster, out *draft.Findings) {
 		return
 	}
 	there := "none of them is streaming"
-	if len(streaming) > 0 {
-		there = "only " + strings.Join(streaming, ", ") + " streams"
+	switch len(streaming) {
+	case 0:
+	case 1:
+		there = "only " + streaming[0] + " is streaming"
+	default:
+		there = "only " + strings.Join(streaming, ", ") + " are streaming"
 	}
 	names := otherNames(s, set)
 	out.TellHealth(plan.Error, s.SyncAddress(),

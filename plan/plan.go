@@ -151,6 +151,7 @@ type Copy struct {
 // Diagnostic is one error or warning, in the shape of `terraform validate -json`.
 type Diagnostic struct {
 	Severity Severity `json:"severity"`
+	Code     string   `json:"code"` // one of Codes, or OtherCode
 	Summary  string   `json:"summary"`
 	Detail   string   `json:"detail,omitempty"`
 	Address  string   `json:"address,omitempty"`

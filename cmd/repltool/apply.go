@@ -188,7 +188,7 @@ func (x *application) tell(diagnostics []plan.Diagnostic) {
 
 // refused tells of an error of the run as a whole.
 func (x *application) refused(code exit, summary, detail string) error {
-	x.tell([]plan.Diagnostic{{Severity: plan.Error, Summary: summary, Detail: detail}})
+	x.tell([]plan.Diagnostic{{Severity: plan.Error, Code: plan.CodeOf(summary), Summary: summary, Detail: detail}})
 	return code
 }
 

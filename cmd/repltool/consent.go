@@ -17,7 +17,7 @@ func (x *application) refuseUnread(p *plan.Plan) error {
 	if len(unread) == 0 || len(p.Targets) > 0 {
 		return nil
 	}
-	return x.refused(exitError, "Unreadable nodes",
+	return x.refused(exitError, "Clusters with unreadable nodes",
 		fmt.Sprintf("Nothing was changed. The plan has changes for clusters with nodes that could not be read: %s. The reasons "+
 			"are given above.\nTo run the part that does not require them, use -target=ADDRESS.", strings.Join(unread, ", ")))
 }

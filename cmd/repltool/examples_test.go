@@ -15,7 +15,7 @@ import (
 func TestExamples(t *testing.T) {
 	for name, value := range map[string]string{
 		"REPLTOOL_VAR_replicator_password": "x", "REPLTOOL_VAR_migrator_password": "x", "REPLTOOL_VAR_debezium_password": "x", "REPLTOOL_VAR_feed_password": "x",
-		"REPLTOOL_VAR_passwords": `{ replicator = "r", migrations = "m", checkout = "c", catalogue = "k", storefront = "s" }`,
+		"REPLTOOL_VAR_passwords": `{ replicator = "r", migrations = "m", checkout = "c", catalog = "k", storefront = "s" }`,
 	} {
 		t.Setenv(name, value)
 	}

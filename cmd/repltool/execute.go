@@ -37,7 +37,8 @@ func (x *application) record(ctx context.Context, locks *apply.Locks, report app
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordLimit)
 	defer cancel()
 	if err := locks.Record(ctx, report); err != nil {
-		x.tell([]plan.Diagnostic{{Severity: plan.Warning, Summary: "Apply not recorded in the ledger", Detail: err.Error()}})
+		const summary = "Apply not recorded in the ledger"
+		x.tell([]plan.Diagnostic{{Severity: plan.Warning, Code: plan.CodeOf(summary), Summary: summary, Detail: err.Error()}})
 	}
 }
 

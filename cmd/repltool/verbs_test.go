@@ -143,7 +143,7 @@ func TestExitCodes(t *testing.T) {
 		{"apply -auto-approve", stand{found: fresh(), fail: errors.New("no: " + canary)}, 1, "Resume with: repltool apply"},
 		{"apply -auto-approve -json", stand{found: fresh()}, 0, `"type":"summary"`},
 		{"apply -auto-approve a.plan", stand{found: fresh()}, 0, "Check: repltool status"},
-		{"apply -auto-approve a.plan", stand{found: unreachable()}, 1, "No node could be read"},
+		{"apply -auto-approve a.plan", stand{found: unreachable()}, 1, "No readable node"},
 		{"apply a.plan -target=x", stand{found: fresh()}, 1, "cannot be used with a saved plan"},
 		{"show -json a.plan", stand{}, 0, `"format_version": "1.0"`},
 		{"show -format=junit a.plan", stand{}, 1, "not supported yet"},

@@ -30,7 +30,7 @@ cluster "shop" {
   }
 
   thresholds {
-    slot_retained = "4GB" # drift tells before it does
+    slot_retained = "4GB" # drift reports it before that happens
   }
 
   database "shop" {}

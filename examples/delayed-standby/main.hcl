@@ -1,5 +1,5 @@
 # A primary, a standby to fail over to, and a standby that stays an hour behind: what
-# somebody drops or deletes by mistake is there for an hour yet.
+# is dropped or deleted by mistake still exists there for an hour.
 
 variable "hosts" {
   description = "The machines: what ssh connects to, and where the servers reach each other."
@@ -37,7 +37,7 @@ cluster "main" {
   }
 
   parameters = {
-    log_statement          = "ddl"  # the log tells when a table was dropped
+    log_statement          = "ddl"  # the log shows when a table was dropped
     max_slot_wal_keep_size = "16GB" # a standby that is gone cannot fill the primary's disk
   }
 

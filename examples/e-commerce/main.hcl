@@ -1,4 +1,4 @@
-# A shop: checkout waits until an order is on two machines, the catalogue does not;
+# A shop: checkout waits until an order is on two machines, the catalog does not;
 # product pages read from two standbys; a third is in reserve for a failover.
 
 variable "hosts" {
@@ -24,7 +24,7 @@ variable "passwords" {
     replicator = string
     migrations = string
     checkout   = string
-    catalogue  = string
+    catalog    = string
     storefront = string
   })
   sensitive = true
@@ -33,7 +33,7 @@ variable "passwords" {
 node "shop1" { host = var.hosts["shop1"] }
 node "reserve" { host = var.hosts["reserve"] }
 
-# Long queries of product pages are not cancelled by what is vacuumed on the primary.
+# Long queries of product pages are not canceled by what is vacuumed on the primary.
 node "product" {
   for_each   = toset(["product1", "product2"])
   host       = var.hosts[each.key]
@@ -72,12 +72,12 @@ cluster "shop" {
   }
 
   # Editing products: safe on the primary's disk, sent to the standbys a moment later.
-  role "catalogue" {
-    password   = var.passwords.catalogue
+  role "catalog" {
+    password   = var.passwords.catalog
     parameters = { synchronous_commit = "local" }
   }
 
-  # Orders and payments: on a second machine before the customer is told.
+  # Orders and payments: on a second machine before the order is confirmed to the customer.
   role "checkout" {
     password   = var.passwords.checkout
     parameters = { synchronous_commit = "on" }
@@ -102,14 +102,14 @@ cluster "shop" {
   hba {
     type     = "host"
     database = "shop"
-    user     = ["storefront", "catalogue", "checkout", "migrations"]
+    user     = ["storefront", "catalog", "checkout", "migrations"]
     address  = var.app_network
     method   = "scram-sha-256"
   }
   hba {
     type     = "host"
     database = "all"
-    user     = ["storefront", "catalogue", "checkout", "migrations"]
+    user     = ["storefront", "catalog", "checkout", "migrations"]
     address  = "all"
     method   = "reject"
   }

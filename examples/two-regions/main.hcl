@@ -51,7 +51,7 @@ cluster "main" {
   }
 
   # Commits wait for north2. While it is away they wait for the relay, over the
-  # distance, rather than for nobody.
+  # distance, rather than for no standby.
   synchronous {
     method   = "first"
     number   = 1

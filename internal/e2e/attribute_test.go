@@ -100,10 +100,10 @@ func (w *world) refusals() {
 	cases := map[string][]string{
 		"  role \"x\" { member_of = [\"nobody\"] }\n":                                     {"Missing role", "nobody"},
 		"  role \"x\" { parameters = { shared_buffers = \"1GB\" } }\n":                    {"Parameter cannot be set here", "shared_buffers"},
-		"  database \"postgres\" { encoding = \"LATIN1\" }\n":                             {"Database cannot change encoding", "UTF8"},
+		"  database \"postgres\" { encoding = \"LATIN1\" }\n":                             {"Fixed property of a database", "UTF8"},
 		"  database \"x\" { locale = \"de_DE.ISO-8859-15\" }\n":                           {"Locale and encoding mismatch", "LATIN9"},
 		rule("local", "all", "all", "", "md5"):                                            {"Rule locks repltool out"},
-		rule("host", "all", "/^app_.*$", "all", "md5"):                                    {"came with PostgreSQL 16"},
+		rule("host", "all", "/^app_.*$", "all", "md5"):                                    {"requires PostgreSQL 16"},
 		rule("host", "all", "app", "all", "ldap"):                                         {"ldapserver"},
 		rule("host", "all", "all", "all", "md5") + rule("host", "a", "b", "all", "trust"): {"never matches"},
 	}

@@ -133,10 +133,10 @@ func (w *world) eCommerce() {
 	}
 	equal("migrations makes the tables", w.shop("migrations", "m", "host1", "shop", `CREATE SCHEMA shop;
 		CREATE TABLE shop.orders (n int); CREATE TABLE shop.products (n int); INSERT INTO shop.products VALUES (1);
-		GRANT USAGE ON SCHEMA shop TO checkout, catalogue, storefront; GRANT ALL ON shop.orders TO checkout;
-		GRANT ALL ON shop.products TO catalogue; GRANT SELECT ON shop.products TO storefront`), "")
+		GRANT USAGE ON SCHEMA shop TO checkout, catalog, storefront; GRANT ALL ON shop.orders TO checkout;
+		GRANT ALL ON shop.products TO catalog; GRANT SELECT ON shop.products TO storefront`), "")
 	equal("checkout", w.shop("checkout", "c", "host1", "shop", "SHOW synchronous_commit"), "on")
-	equal("catalogue", w.shop("catalogue", "k", "host1", "shop", "SHOW synchronous_commit"), "local")
+	equal("catalog", w.shop("catalog", "k", "host1", "shop", "SHOW synchronous_commit"), "local")
 	equal("storefront reads a standby", w.shop("storefront", "s", "host3", "shop", "SELECT n FROM shop.products"), "1")
 	for host, want := range map[string]string{"host1": "off", "host2": "off", "host3": "on", "host4": "on"} {
 		equal("feedback on "+host, w.shop("storefront", "s", host, "shop", "SHOW hot_standby_feedback"), want)
@@ -158,8 +158,8 @@ func (w *world) eCommerce() {
 		}
 		checkout := run(w.t, c)
 		w.waits("checkout", checkout)
-		equal("catalogue waits for nobody", w.shop("catalogue", "k", "host1", "shop", "INSERT INTO shop.products VALUES (2)"), "")
-		w.waits("checkout, after the catalogue's commit,", checkout)
+		equal("catalog waits for nobody", w.shop("catalog", "k", "host1", "shop", "INSERT INTO shop.products VALUES (2)"), "")
+		w.waits("checkout, after the catalog's commit,", checkout)
 		w.returns("checkout, once the reserve is given up", checkout, 30*time.Second)
 		w.expect(1, senders, "product1 streaming sync, product2 streaming potential")
 	})

@@ -25,7 +25,7 @@ func examples() map[string]example {
 	return map[string]example{
 		"two-synchronous-standbys": {hosts: 3, env: replicator, claims: (*world).twoSynchronousStandbys},
 		"e-commerce": {hosts: 4, env: []string{
-			`REPLTOOL_VAR_passwords={ replicator = "` + strings.ReplaceAll(canary, `\`, `\\`) + `", migrations = "m", checkout = "c", catalogue = "k", storefront = "s" }`,
+			`REPLTOOL_VAR_passwords={ replicator = "` + strings.ReplaceAll(canary, `\`, `\\`) + `", migrations = "m", checkout = "c", catalog = "k", storefront = "s" }`,
 		}, claims: (*world).eCommerce},
 		"two-regions":     {hosts: 5, env: replicator, claims: (*world).twoRegions},
 		"delayed-standby": {hosts: 3, env: replicator, claims: (*world).delayedStandby},

@@ -262,7 +262,7 @@ func (w *world) connected() {
 // steps of an initial table copy, from which PostgreSQL finds no way by itself.
 func (w *world) copiedAgain(inMain, beside string) {
 	w.t.Helper()
-	if !strings.Contains(w.run("drift").stdout, "was cut off at its very end") {
+	if !strings.Contains(w.run("drift").stdout, "was interrupted at its very end") {
 		return
 	}
 	w.t.Log("the initial table copy was cut off at its very end: it is done again as the finding says")

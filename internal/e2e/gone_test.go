@@ -30,7 +30,7 @@ func TestGone(t *testing.T) {
 	for host, node := range map[int]string{1: "pg1", 2: "pg2"} {
 		w.exec(host, "rm", "-r", "/etc/postgresql/15/main")
 		r := w.must(1, "plan")
-		w.says(r, "Configuration files are missing", node)
+		w.says(r, "Missing configuration files", node)
 		w.exec(host, "sh", "-c", commandIn(t, r.stdout+r.stderr, "pg_createcluster"))
 	}
 	w.must(0, "apply", "-auto-approve", "-allow=restart") // pg2 starts

@@ -157,7 +157,7 @@ func (p *shaped) noPrepared() {
 	phases := strings.NewReplacer(`["customers"]`, `["phases"]`, `"orders" {`, `"phases" {`, "[publication.orders]", "[publication.phases]\n  two_phase    = true").Replace(publishCustomers)
 	p.write(manyTables, feed("eu", "shop", ""), feed("us", "us", ""), phases)
 	r := p.must(1, "plan")
-	p.says(r, "Prepared transactions are disabled on the subscriber", "max_prepared_transactions = 5")
+	p.says(r, "Prepared transactions disabled on the subscriber", "max_prepared_transactions = 5")
 	p.prepared = "5"
 	p.write(manyTables, feed("eu", "shop", ""), feed("us", "us", ""), phases)
 	p.must(0, "apply", "-auto-approve", "-allow=restart")

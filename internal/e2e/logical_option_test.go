@@ -131,7 +131,7 @@ func (w *optionWorld) refused() {
 	var words []string
 	lacks := func(since int, what string) {
 		if w.version < since {
-			words = append(words, fmt.Sprintf("%s came with PostgreSQL %d, and pg1 has %d", what, since, w.version))
+			words = append(words, fmt.Sprintf("%s requires PostgreSQL %d, and pg1 has %d", what, since, w.version))
 		}
 	}
 	more := w.withOptions(func(o subscriptionOption) string { return o.first }, false)

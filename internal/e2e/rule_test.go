@@ -20,7 +20,7 @@ func TestRules(t *testing.T) {
 			w.ownRules(modern)
 			w.topology(w.rules(modern))
 			r := w.run("plan")
-			w.says(r, "Rule is shadowed", "pg_hba.conf:", "blocked", "main.hcl:")
+			w.says(r, "Shadowed rule", "pg_hba.conf:", "blocked", "main.hcl:")
 			if modern {
 				w.says(r, "more.conf:2")
 			}

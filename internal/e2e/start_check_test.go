@@ -25,8 +25,8 @@ func TestPendingRestart(t *testing.T) {
 		{"listen_addresses = 'no.such.name.invalid'", "cannot resolve"},
 		{"superuser_reserved_connections = 95", "leaves no connection"},
 		{"wal_level = minimal", "max_wal_senders"},
-		{"hba_file = '/etc/nosuch.conf'", "Pending change blocks the restart"},
-		{"unix_socket_directories = '/nosuch'", "Pending change blocks the restart"},
+		{"hba_file = '/etc/nosuch.conf'", "Pending change would break the node"},
+		{"unix_socket_directories = '/nosuch'", "Pending change would break the node"},
 	} {
 		w.exec(1, "sh", "-c", `echo "$1" >"$2"; chown postgres "$2"`, "sh", c.line, conf)
 		before := w.sql(1, started)

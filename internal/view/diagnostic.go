@@ -18,7 +18,7 @@ import (
 func Diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) []plan.Diagnostic {
 	out := []plan.Diagnostic{}
 	for _, d := range diags {
-		one := plan.Diagnostic{Severity: plan.Error, Summary: d.Summary, Detail: d.Detail}
+		one := plan.Diagnostic{Severity: plan.Error, Code: plan.CodeOf(d.Summary), Summary: d.Summary, Detail: d.Detail}
 		if d.Severity == hcl.DiagWarning {
 			one.Severity = plan.Warning
 		}

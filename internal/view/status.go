@@ -148,7 +148,7 @@ func (p *printer) nodes(nodes []Standing) {
 	p.table(rows)
 	for _, n := range nodes {
 		if n.Error != "" {
-			p.line(p.red("  "+Clean(n.Node)+": "), Clean(n.Error))
+			p.flow("  ", p.red(Clean(n.Node)+": ")+Clean(n.Error))
 			if n.Hint != "" {
 				p.flow("    ", Clean(n.Hint))
 			}

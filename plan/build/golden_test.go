@@ -70,6 +70,11 @@ func golden(t *testing.T, file string) {
 	o := cluster.Options{RepltoolVersion: "test", Replace: strings.Fields(parts["replace"]), Targets: strings.Fields(parts["target"])}
 	p, diags := Build(top, f, o)
 	got := compact(p, diags)
+	for _, d := range diags {
+		if plan.CodeOf(d.Summary) == plan.OtherCode {
+			t.Errorf("%q has no code", d.Summary)
+		}
+	}
 	always(t, top, f, o, p)
 	if *update {
 		writePart(t, file, archive, "plan", got)

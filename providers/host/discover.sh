@@ -90,7 +90,7 @@ missing() {
   e=$(LC_ALL=C stat -- "$1" 2>&1)
   case $e in
     *'No such file or directory' | *'Not a directory') ;;
-    *) fail read "repltool cannot tell whether $1 exists: $e" "Check the file system on that host." ;;
+    *) fail read "repltool cannot determine whether $1 exists: $e" "Check the file system on that host." ;;
   esac
 }
 

@@ -233,7 +233,7 @@ func TestDiscoverUnknown(t *testing.T) {
 	w := m.want()
 	w.DataDir = m.dir + "/" + strings.Repeat("x", 300) // ENAMETOOLONG; an I/O error and a stale NFS handle go the same way
 	_, err := host.Discover(t.Context(), m.conn, w)
-	if e := host.ReadError(err); e == nil || e.Kind != facts.ReadFailed || !strings.Contains(e.Text, "cannot tell whether") {
+	if e := host.ReadError(err); e == nil || e.Kind != facts.ReadFailed || !strings.Contains(e.Text, "cannot determine whether") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -75,7 +75,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 	h.Locales = strings.Fields(f.text["locales"])
 	h.LocaleMissing = h.Data.State != facts.DataCluster && !alwaysThere(w.Locale) && f.has("locales") && !hasLocale(f.text["locales"], w.Locale)
 	if h.Version == 0 {
-		return nil, &Error{Kind: facts.BadData, Node: w.NodeName, Op: "discover", Err: fmt.Errorf("%s/postgres does not tell its version", h.BinDir)}
+		return nil, &Error{Kind: facts.BadData, Node: w.NodeName, Op: "discover", Err: fmt.Errorf("%s/postgres does not print its version", h.BinDir)}
 	}
 	if err := f.control(h); err != nil {
 		err.Node = w.NodeName

@@ -120,7 +120,7 @@ func checkRenamedDatabase(s *cluster.Cluster, db *topology.Database, out *draft.
 	if now == "" {
 		return
 	}
-	out.Finding(s.Address("database", db.Name), db.Range, "Database was renamed",
+	out.Finding(s.Address("database", db.Name), db.Range, "Renamed database",
 		"Database %s on %s does not exist, and database %s %s. A database created now would be empty, and replication would stop. To fix, %s\nIf the new name is right, rename the database in the topology.",
 		pg.Ident(db.Name), s.Cluster.Primary.Name, pg.Ident(now), evidence, renameBack(s, db.Name, now))
 }

@@ -136,7 +136,7 @@ func (f force) put(p cluster.Pending) {
 		does, when = "restarts", "restart"
 	}
 	if why := refusesPending(f.scope, n, p); why != "" {
-		f.refuse("Pending value would break the node",
+		f.refuse("Pending change would break the node",
 			"%s: %s = '%s' (%s) is not in force yet, and %s %s %s, which puts it into force: %s. %s, then plan again.",
 			n.Name, p.Name, p.Value, p.Where, f.draft.Address, does, n.Name, why, undo(f.scope, n, p))
 		return

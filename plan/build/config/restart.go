@@ -78,7 +78,7 @@ func refusePaused(s *cluster.Cluster, lowers []string, out *draft.Findings) {
 	for _, sb := range s.Cluster.Standbys {
 		if s.Paused(sb.Node) {
 			out.Fail(sb.Range, "Replay paused",
-				"%s has paused its replay, and has to replay that %s is lowered before it restarts. %s Then plan again.",
+				"%s has paused its replay, and must replay that %s is lowered before it restarts. %s Then plan again.",
 				sb.Node.Name, strings.Join(lowers, ", "), s.ResumeHint(sb.Node))
 		}
 	}

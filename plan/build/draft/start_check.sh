@@ -41,10 +41,10 @@ if [ "$(get ssl "$@")" = on ]; then
 fi
 need=$(($(get shared_buffers "$@") * $(get block_size "$@") / 1024))
 memory=$(awk '/^(MemTotal|SwapTotal):/ { s += $2 } END { print s }' /proc/meminfo)
-[ "$need" -le "$memory" ] || no "shared_buffers takes $need kB, and the machine has $memory kB"
+[ "$need" -le "$memory" ] || no "shared_buffers takes $need kB, and the host has $memory kB"
 if [ "$(get huge_pages "$@")" = on ]; then
   huge=$(awk '/^HugePages_Total:/ { n = $2 } /^Hugepagesize:/ { s = $2 } END { print n * s }' /proc/meminfo)
-  [ "$need" -le "$huge" ] || no "huge_pages = on: shared_buffers takes $need kB, and the machine has $huge kB of huge pages"
+  [ "$need" -le "$huge" ] || no "huge_pages = on: shared_buffers takes $need kB, and the host has $huge kB of huge pages"
 fi
 some=''
 for s in $(get unix_socket_directories "$@" | tr , ' '); do
@@ -55,12 +55,12 @@ l=$(get listen_addresses "$@" | tr , ' ') some=''
 for a in $l; do
   case $a in '*') some=$a ;; *) ! getent ahosts "$a" >/dev/null || some=$a ;; esac
 done
-[ -z "$l" ] || [ -n "$some" ] || no "listen_addresses: $l does not resolve"
+[ -z "$l" ] || [ -n "$some" ] || no "listen_addresses: cannot resolve $l"
 if [ "$(get wal_level "$@")" = minimal ]; then
   [ "$(get max_wal_senders "$@")" = 0 ] || no "wal_level = minimal, and max_wal_senders is not 0"
   [ "$(get archive_mode "$@")" = off ] || no "wal_level = minimal, and archive_mode is on"
 fi
-[ "$(get max_connections "$@")" -gt "$(get superuser_reserved_connections "$@")" ] || no "superuser_reserved_connections leaves nothing of max_connections"
+[ "$(get max_connections "$@")" -gt "$(get superuser_reserved_connections "$@")" ] || no "superuser_reserved_connections leaves no connection within max_connections"
 mode=$(stat -L -c %a -- "$dir")
 [ $((0$mode & 027)) = 0 ] || no "the data directory $dir has mode $mode, and PostgreSQL accepts 0700 and 0750"
 if [ "$(get logging_collector "$@")" = on ]; then

@@ -129,7 +129,7 @@ func fixedFits(s *cluster.Cluster, db *topology.Database, found *facts.Database,
 		same             func(a, b string) bool
 	}{{"encoding", db.Encoding, found.Encoding, cluster.SameEncoding}, {"locale", db.Locale, found.Locale, pg.SameLocale}} {
 		if o.wanted != "" && !s.Ignores(db.Lifecycle, "database", o.name) && !o.same(o.wanted, o.is) {
-			out.Fail(db.Range, "Fixed property of a database"+o.name,
+			out.Fail(db.Range, "Fixed property of a database",
 				"Database %q has %s %s, but the topology has %s. PostgreSQL sets it only when it creates a database: write "+
 					"%s = %q here, or create another database and move the data with pg_dump.", db.Name, o.name, o.is, o.wanted, o.name, o.is)
 			fits = false

@@ -179,7 +179,7 @@ func refusePausedName(s *cluster.Cluster, sb *topology.Standby, out *draft.Findi
 	n := sb.Node
 	if s.Paused(n) && slices.Contains(s.SyncMembers(), n) && s.ApplicationName(n) != n.Name {
 		out.Fail(sb.Range, "Replay paused",
-			"%s is to be a synchronous standby under the name %s, and is connected as %s until its replay goes on. %s Then plan again.",
+			"%s would be a synchronous standby under the name %s, but is connected as %s until its replay is resumed. %s Then plan again.",
 			n.Name, n.Name, s.ApplicationName(n), s.ResumeHint(n))
 	}
 }
