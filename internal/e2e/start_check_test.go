@@ -111,7 +111,7 @@ func TestPendingRestart(t *testing.T) {
 	// down is asked as well before it starts.
 	w.exec(1, "sh", "-c", `cp /etc/postgresql/15/main/pg_hba.conf /etc/postgresql/15/main/other.conf; chown postgres /etc/postgresql/15/main/other.conf; echo "hba_file = '/etc/postgresql/15/main/other.conf'" >"$1"`, "sh", conf)
 	w.sql(1, "SELECT pg_reload_conf()")
-	w.says(w.must(2, "drift"), "waits for a restart of pg1", "would no longer be in force")
+	w.says(w.must(2, "drift"), "waits for a restart of pg1", "would no longer be in effect")
 	w.exec(1, "sh", "-c", `echo "shared_buffers = '900GB'" >"$1"`, "sh", conf)
 	w.exec(1, "pg_ctlcluster", "15", "main", "stop")
 	w.says(w.must(1, "apply", "-auto-approve"), "shared_buffers takes", "pg1 was not started")

@@ -137,7 +137,7 @@ func (f force) put(p cluster.Pending) {
 	}
 	if why := refusesPending(f.scope, n, p); why != "" {
 		f.refuse("Pending change would break the node",
-			"%s: %s = '%s' (%s) is not in force yet, and %s %s %s, which puts it into force: %s. %s, then plan again.",
+			"%s: %s = '%s' (%s) is not in effect yet, and %s %s %s, which puts it into effect: %s. %s, then plan again.",
 			n.Name, p.Name, p.Value, p.Where, f.draft.Address, does, n.Name, why, undo(f.scope, n, p))
 		return
 	}
@@ -151,7 +151,7 @@ func (f force) put(p cluster.Pending) {
 	}
 	f.draft.Attributes = append(f.draft.Attributes, plan.Attribute{
 		Name: name, Before: plan.Ptr(before), After: plan.Ptr(after),
-		Note: "not of this topology; this " + when + " puts it into force: " + p.Where,
+		Note: "not from this topology; this " + when + " puts it into effect: " + p.Where,
 	})
 }
 
