@@ -86,8 +86,10 @@ func (w *world) lowered(with func(more string) string) {
 	w.cascade(with("    max_connections = 80\n"), "")
 	w.says(w.must(1, "plan"), "pg2 has paused its replay", "pg_wal_replay_resume()", "main.hcl")
 	w.cascade(with("    max_connections = 110\n"), "")
+	w.says(w.must(1, "apply", "-auto-approve", "-allow=restart"), "Restart would end the pause of replay", "pg_wal_replay_resume()")
+	w.sql(2, "SELECT pg_wal_replay_resume()")
 	w.must(0, "apply", "-auto-approve", "-allow=restart")
-	w.expect(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "1") // the restart has resumed it
+	w.expect(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "1")
 	w.settled()
 	w.cascade(with("    max_connections = 110\n"), "apply_delay = \"8s\"")
 	w.must(0, "apply", "-auto-approve")
