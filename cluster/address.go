@@ -42,7 +42,7 @@ func (s *Cluster) ParametersAddress(n *topology.Node) topology.Address {
 	return s.NodeAddress(n).With(topology.PartParameters)
 }
 
-func (s *Cluster) HbaAddress(n *topology.Node) topology.Address {
+func (s *Cluster) HBAAddress(n *topology.Node) topology.Address {
 	return s.NodeAddress(n).With(topology.PartHBA)
 }
 

@@ -212,6 +212,6 @@ func (s *Cluster) ConfBlock(h *facts.Host) ConfBlock {
 	})
 }
 
-func (s *Cluster) HbaBlock(h *facts.Host) ConfBlock {
+func (s *Cluster) HBABlock(h *facts.Host) ConfBlock {
 	return compute(s, "hba", h, func() ConfBlock { return BlockOf(h.HBA.Text, s.Cluster) })
 }

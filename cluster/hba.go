@@ -66,7 +66,7 @@ func (s *Cluster) subscriberRules(n *topology.Node) []topology.HBARule {
 	for _, sub := range s.Subscribers() {
 		for _, address := range s.addressesOf(n, sub.Cluster.Members()) {
 			rule := s.rule(conftext.LiteralDatabase(sub.SourceDatabase()), sub.Role, address)
-			if !slices.ContainsFunc(rules, func(r topology.HBARule) bool { return HbaLine(r) == HbaLine(rule) }) {
+			if !slices.ContainsFunc(rules, func(r topology.HBARule) bool { return HBALine(r) == HBALine(rule) }) {
 				rules = append(rules, rule)
 			}
 		}
@@ -121,7 +121,7 @@ func (s *Cluster) rulesText(n *topology.Node) plan.Text {
 	var b plan.TextBuilder
 	for _, r := range s.wantedRules(n) {
 		r.Database, r.User = s.literalNames(r.Database), s.literalNames(r.User)
-		b.Write(HbaLine(r), "\n")
+		b.Write(HBALine(r), "\n")
 	}
 	return b.Done()
 }
@@ -141,8 +141,8 @@ func (s *Cluster) literalNames(words []string) []string {
 	return all
 }
 
-// HbaLine writes one rule as pg_hba.conf has it.
-func HbaLine(r topology.HBARule) string {
+// HBALine writes one rule as pg_hba.conf has it.
+func HBALine(r topology.HBARule) string {
 	line := conftext.HBARule{Type: r.Type, Database: r.Database, User: r.User, Address: r.Address, Method: r.Method}
 	for _, o := range r.Options {
 		line.Options = append(line.Options, conftext.HBAOption(o))
@@ -155,8 +155,8 @@ func (s *Cluster) wantedRules(n *topology.Node) []topology.HBARule {
 	return compute(s, "rules", n, func() []topology.HBARule { return slices.Clip(s.blockRules(n)) })
 }
 
-// HbaText is the body of the block in pg_hba.conf.
-func (s *Cluster) HbaText(n *topology.Node) plan.Text {
+// HBAText is the body of the block in pg_hba.conf.
+func (s *Cluster) HBAText(n *topology.Node) plan.Text {
 	return compute(s, "hbaText", n, func() plan.Text { return s.rulesText(n) })
 }
 
@@ -169,13 +169,13 @@ func (s *Cluster) OurRules(n *topology.Node) []PlacedRule {
 // keptRules answers the rules of n's block that are not wanted and that stay: a
 // subscription that remains logs in by them, or a machine that could not be read may.
 func (s *Cluster) keptRules(n *topology.Node, wanted []topology.HBARule, keep func(u User, rule string)) []topology.HBARule {
-	block := s.HbaBlock(s.Found(n).Host)
+	block := s.HBABlock(s.Found(n).Host)
 	if !block.Found() {
 		return nil
 	}
 	has := map[string]bool{}
 	for _, r := range wanted {
-		has[HbaLine(r)] = true
+		has[HBALine(r)] = true
 	}
 	var rules []topology.HBARule
 	for _, l := range conftext.ParseHBA(block.Body()) {

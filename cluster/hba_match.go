@@ -29,7 +29,7 @@ func (s *Cluster) rulesOutside(n *topology.Node) []PlacedRule {
 	if f.Server == nil || f.Host == nil {
 		return nil
 	}
-	block := s.HbaBlock(f.Host)
+	block := s.HBABlock(f.Host)
 	written := map[int]conftext.HBARule{}
 	for _, l := range conftext.ParseHBA(f.Host.HBA.Text) {
 		if r, err := l.Rule(); err == nil {

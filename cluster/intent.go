@@ -29,8 +29,8 @@ func (r LedgerRow) Text() string {
 	if r.Intent != "" {
 		return "intent at " + r.Intent + " " + r.Object.String()
 	}
-	if r.Oid != 0 {
-		return r.Object.String() + " oid " + strconv.FormatInt(r.Oid, 10)
+	if r.OID != 0 {
+		return r.Object.String() + " oid " + strconv.FormatInt(r.OID, 10)
 	}
 	return r.Object.String()
 }

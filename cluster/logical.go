@@ -85,11 +85,11 @@ func (s *Cluster) AddressOfRow(row topology.Address) topology.Address {
 
 // renamedByHand answers the name of the subscription that the ledger has under another one; "" for none.
 func renamedByHand(found *facts.Logical, r LedgerRow) string {
-	if found == nil || r.Oid == 0 || found.Subscription(r.Name) != nil {
+	if found == nil || r.OID == 0 || found.Subscription(r.Name) != nil {
 		return ""
 	}
 	for _, is := range found.Subscriptions {
-		if is.OID == r.Oid {
+		if is.OID == r.OID {
 			return is.Name
 		}
 	}

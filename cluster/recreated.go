@@ -33,7 +33,7 @@ func (s *Cluster) Recreated(r LedgerRow) bool {
 	case "slot":
 		return s.recreatedSlot(r)
 	}
-	return r.Oid != 0 && is != 0 && is != r.Oid
+	return r.OID != 0 && is != 0 && is != r.OID
 }
 
 // recreatedSlot is of logical slots of the primary, whose clock dated the row.

@@ -16,7 +16,7 @@ func (s *Cluster) RenamedTo(name string) (now, evidence string) {
 	}
 	for _, r := range s.Ledger().Rows {
 		for _, db := range s.Live().Databases {
-			if r.Kind == "database" && r.Name == name && r.Intent == "" && r.Oid != 0 && db.OID == r.Oid {
+			if r.Kind == "database" && r.Name == name && r.Intent == "" && r.OID != 0 && db.OID == r.OID {
 				return db.Name, "has the OID of the one that repltool created"
 			}
 		}

@@ -15,7 +15,7 @@ import (
 func (s *Cluster) UpstreamAddresses(sb *topology.Standby) []topology.Address {
 	up := sb.Upstream
 	all := []topology.Address{
-		s.NodeAddress(up), s.StandbyAddress(up), s.ParametersAddress(up), s.HbaAddress(up),
+		s.NodeAddress(up), s.StandbyAddress(up), s.ParametersAddress(up), s.HBAAddress(up),
 		s.NodeAddress(s.Cluster.Primary), s.ParametersAddress(s.Cluster.Primary),
 	}
 	if sb.Slot != "" {

@@ -23,7 +23,7 @@ type option struct {
 
 func (o option) Same() bool { return o.Wanted == o.Is }
 
-func (o option) Sql() string {
+func (o option) SQL() string {
 	if o.number {
 		return o.Name + " = " + o.Wanted
 	}

@@ -11,8 +11,8 @@ import (
 // files: a server does not start unless both are twice that size (PostgreSQL's
 // ReadControlFile). Files that initdb writes for a clone fit; older files may not.
 
-// WalSegment is the size of the primary's WAL segments in MB; 0 unknown.
-func (s *Cluster) WalSegment() int {
+// WALSegment is the size of the primary's WAL segments in MB; 0 unknown.
+func (s *Cluster) WALSegment() int {
 	const name = "wal_segment_size"
 	if s.Live() == nil {
 		return 0
@@ -24,7 +24,7 @@ func (s *Cluster) WalSegment() int {
 // walSizes gives a standby the primary's values where its own files have less than two
 // segments.
 func (s *Cluster) walSizes(n *topology.Node) []Line {
-	h, need := s.Found(n).Host, float64(2*s.WalSegment())
+	h, need := s.Found(n).Host, float64(2*s.WALSegment())
 	if need == 0 || s.NeedsConfig(n) || h == nil {
 		return nil // its files are made for it
 	}

@@ -18,7 +18,7 @@ import (
 func slotRecreated(s *cluster.Cluster, sub *topology.Subscription, is *facts.Subscription, out *draft.Findings) {
 	c := sub.Publisher()
 	created := slices.ContainsFunc(s.Ledger().Rows, func(r cluster.LedgerRow) bool {
-		return r.Object == cluster.Object{Kind: "subscription", Name: is.Name, In: sub.Database} && r.Intent == "" && r.Oid != 0 && r.Oid == is.OID
+		return r.Object == cluster.Object{Kind: "subscription", Name: is.Name, In: sub.Database} && r.Intent == "" && r.OID != 0 && r.OID == is.OID
 	})
 	if c == nil || !created || !s.Of(c).Running(c.Primary) {
 		return

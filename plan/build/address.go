@@ -25,7 +25,7 @@ func addresses(s *cluster.Cluster) []topology.Address {
 	c := s.Cluster
 	all := []topology.Address{c.Address(), s.SyncAddress(), s.LedgerAddress()}
 	for _, n := range c.Members() {
-		all = append(all, s.NodeAddress(n), s.ParametersAddress(n), s.HbaAddress(n))
+		all = append(all, s.NodeAddress(n), s.ParametersAddress(n), s.HBAAddress(n))
 	}
 	for _, sb := range c.Standbys {
 		all = append(all, s.StandbyAddress(sb.Node))

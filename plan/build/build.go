@@ -36,7 +36,7 @@ func kinds() []func(*cluster.Cluster, *draft.Findings) {
 		streaming.Instances,
 		streaming.Ledger,
 		config.Parameters,
-		config.HbaRules,
+		config.HBARules,
 		check.CheckRuleOrder,
 		objects.Roles,
 		objects.Databases,

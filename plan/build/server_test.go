@@ -15,7 +15,7 @@ import (
 // TestQueries runs every query that a plan may hold.
 func TestQueries(t *testing.T) {
 	s := pgtest.Start(t, pgtest.Options{})
-	for _, q := range []string{draft.Streaming("it's", 0), draft.Streaming("pg2", draft.SyncLag), draft.IsPrimary, draft.IsStandby, draft.ConfErrors, draft.HbaErrors} {
+	for _, q := range []string{draft.Streaming("it's", 0), draft.Streaming("pg2", draft.SyncLag), draft.IsPrimary, draft.IsStandby, draft.ConfErrors, draft.HBAErrors} {
 		s.Query(t, q)
 	}
 	for _, q := range strings.SplitAfter(streaming.LedgerDDL, ";") {

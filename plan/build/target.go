@@ -11,7 +11,7 @@ import (
 // one, so that an error of one is no error of another that is a target by itself: which
 // of them a target requires is found here, before they are planned.
 
-// widen gives every scope the publications and subscriptions that its targets require.
+// widen gives every cluster the publications and subscriptions that its targets require.
 func widen(scopes []*cluster.Cluster) {
 	if len(scopes) == 0 || len(scopes[0].Targets) == 0 {
 		return

@@ -148,7 +148,7 @@ func writeBlocks(t testing.TB, s *cluster.Cluster, n *topology.Node) {
 	}
 	h.Conf.Exists, h.HBA.Exists, h.Conf.Modified, h.HBA.Modified = true, true, 1000, 1000
 	h.Conf.Text = "# the user's own\n" + cluster.Marked(s.Cluster.Name, cluster.ConfRevealed(lines))
-	h.HBA.Text = cluster.Marked(s.Cluster.Name, s.HbaText(n).Text) + "local  all  all  peer\n"
+	h.HBA.Text = cluster.Marked(s.Cluster.Name, s.HBAText(n).Text) + "local  all  all  peer\n"
 	for i, l := range lines {
 		if setting, ok := node.Server.Settings[l.Name]; ok {
 			value, err := cluster.Normalise(setting, l.Reveal())

@@ -33,7 +33,7 @@ func checkFiles(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.
 				n.Name, settingError(fs))
 		}
 	}
-	block = s.HbaBlock(f.Host)
+	block = s.HBABlock(f.Host)
 	for _, r := range f.Server.HBA {
 		if r.Error != "" && !((r.File == "" || r.File == f.Host.HBA.Path) && block.Has(r.Line)) {
 			out.Finding(s.NodeAddress(n), s.RangeOf(n), "Error in the configuration files",
@@ -73,7 +73,7 @@ func checkLocked(s *cluster.Cluster, n *topology.Node, h *facts.Host, out *draft
 		same bool
 	}{
 		{h.Conf, broken != nil || conf.Is(cluster.ConfRevealed(lines), conftext.Last) && (n != s.Cluster.Primary || s.SyncCurrent() == s.SyncWanted())},
-		{h.HBA, s.HbaBlock(h).Is(s.HbaText(n).Text, conftext.First)},
+		{h.HBA, s.HBABlock(h).Is(s.HBAText(n).Text, conftext.First)},
 	} {
 		if file.Locked != "" && !file.same {
 			out.Fail(s.RangeOf(n), "File not replaceable",

@@ -25,7 +25,7 @@ func Foreign(s *cluster.Cluster, out *draft.Findings) {
 	for _, n := range s.Cluster.Members() {
 		if h := s.Found(n).Host; h != nil && !s.Recloned(n) {
 			foreignBlocks(s, n, h.Conf, s.ParametersAddress(n), settingsText, out)
-			foreignBlocks(s, n, h.HBA, s.HbaAddress(n), rulesText, out)
+			foreignBlocks(s, n, h.HBA, s.HBAAddress(n), rulesText, out)
 		}
 	}
 	foreignRows(s, out)
@@ -107,7 +107,7 @@ func foreignRows(s *cluster.Cluster, out *draft.Findings) {
 // what it created can no longer be told from what was there before.
 func warnLedgerMissing(s *cluster.Cluster, out *draft.Findings) {
 	h := s.FoundPrimary().Host
-	if s.Live() == nil || s.Live().Ledger != nil || h == nil || !s.ConfBlock(h).Found() && !s.HbaBlock(h).Found() {
+	if s.Live() == nil || s.Live().Ledger != nil || h == nil || !s.ConfBlock(h).Found() && !s.HBABlock(h).Found() {
 		return
 	}
 	if n := unprovable(s); n > 0 {

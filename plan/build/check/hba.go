@@ -39,7 +39,7 @@ func warnShadowed(s *cluster.Cluster, out *draft.Findings) {
 				faults = addFault(faults, n.Name, &paramFault{
 					at: ruleRange(s, *ours), summary: "Shadowed rule",
 					text: fmt.Sprintf("%s:%d\n  %s\nnever matches: this rule of repltool's block%s is above it and matches the same connections\n  %s",
-						theirs.Path, theirs.Line, cluster.HbaLine(shown(theirs)), rulePlace(*ours), cluster.HbaLine(shown(*ours))),
+						theirs.Path, theirs.Line, cluster.HBALine(shown(theirs)), rulePlace(*ours), cluster.HBALine(shown(*ours))),
 				})
 			}
 		}
@@ -47,7 +47,7 @@ func warnShadowed(s *cluster.Cluster, out *draft.Findings) {
 	for i, r := range s.Cluster.HBA {
 		if over := aboveOwn(s.OurRules(s.Cluster.Primary), i, len(s.Cluster.HBA)); over != nil {
 			out.Warn(r.Range, "Shadowed rule", "This rule\n  %s\nnever matches: the one above it%s matches the same connections\n  %s",
-				cluster.HbaLine(shown(cluster.PlacedRule{HBARule: r})), rulePlace(*over), cluster.HbaLine(shown(*over)))
+				cluster.HBALine(shown(cluster.PlacedRule{HBARule: r})), rulePlace(*over), cluster.HBALine(shown(*over)))
 		}
 	}
 	for _, f := range faults {
@@ -165,7 +165,7 @@ func refuseLockout(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *dra
 		out.Fail(rule.Range, "Rule locks repltool out", how+"This rule would be the first to match that, with method %s. "+mend, n.Name, us.User, rule.Method, us.User)
 	default:
 		out.Fail(s.RangeOf(n), "Rule locks repltool out", how+"%s:%d would be the first rule to match that, with method %s:\n  %s\n"+mend,
-			n.Name, us.User, rule.Path, rule.Line, rule.Method, cluster.HbaLine(shown(*rule)), us.User)
+			n.Name, us.User, rule.Path, rule.Line, rule.Method, cluster.HBALine(shown(*rule)), us.User)
 	}
 }
 

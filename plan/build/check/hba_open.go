@@ -35,7 +35,7 @@ func warnOpened(s *cluster.Cluster, out *draft.Findings) {
 						"  %s\n"+
 						"To accept them with TLS only, set sslmode = \"require\" in replication, or in the connection of the "+
 						"subscription: the rule then has type hostssl.",
-						theirs.Path, theirs.Line, cluster.HbaLine(shown(*theirs)), cluster.HbaLine(shown(ours))),
+						theirs.Path, theirs.Line, cluster.HBALine(shown(*theirs)), cluster.HBALine(shown(ours))),
 				})
 			}
 		}

@@ -86,10 +86,10 @@ func unmanagedDatabases(s *cluster.Cluster, out *draft.Findings) {
 // that lets clients of other machines in without a password.
 func unmanagedRules(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 	for _, r := range s.TheirRules(n) {
-		at := fmt.Sprintf("%s:%d: %s", r.Path, r.Line, cluster.HbaLine(shown(r)))
-		out.Unmanage(noticeRule, s.HbaAddress(n), n.Name, at)
+		at := fmt.Sprintf("%s:%d: %s", r.Path, r.Line, cluster.HBALine(shown(r)))
+		out.Unmanage(noticeRule, s.HBAAddress(n), n.Name, at)
 		if r.Method == "trust" && remote(r.HBARule) {
-			out.TellHealth(plan.Warning, s.HbaAddress(n), "Remove the rule, or change its method; repltool does not change rules outside its block.",
+			out.TellHealth(plan.Warning, s.HBAAddress(n), "Remove the rule, or change its method; repltool does not change rules outside its block.",
 				"%s accepts connections from other machines without a password: %s", n.Name, at)
 		}
 	}

@@ -42,7 +42,7 @@ func (c *paramChange) awaitReturned(d *draft.Draft) {
 	for _, sb := range s.Repoints(c.node) {
 		if !s.Repointed(sb) && !s.HoldsBack(sb.Node) && !s.Lost(sb.Node) {
 			if s.MayWake(sb.Node) {
-				d.Sql(sb.Node, "reconnect at once", "SELECT pg_reload_conf();")
+				d.SQL(sb.Node, "reconnect at once", "SELECT pg_reload_conf();")
 			}
 			draft.AwaitStream(s, d, c.node, sb.Node, s.ApplicationName(sb.Node))
 		}
@@ -59,7 +59,7 @@ func (c *paramChange) wake(d *draft.Draft, nodes []*topology.Node) {
 	set, _ := pg.ParseSync(c.scope.SyncCurrent())
 	for _, n := range nodes {
 		if set.Has(c.scope.ApplicationName(n)) && c.scope.MayWake(n) {
-			d.Sql(n, "commits wait for it: reconnect at once", "SELECT pg_reload_conf();")
+			d.SQL(n, "commits wait for it: reconnect at once", "SELECT pg_reload_conf();")
 		}
 	}
 }

@@ -20,9 +20,9 @@ import (
 // hbaLoaded is true once the server has read pg_hba.conf since it was written, and finds
 // no error in it: that a reload was asked for says neither. A file that a skewed clock
 // dates into the future counts as read.
-const hbaLoaded = "SELECT CASE WHEN EXISTS (" + draft.HbaErrors + `) THEN 'failed'
+const hbaLoaded = "SELECT CASE WHEN EXISTS (" + draft.HBAErrors + `) THEN 'failed'
   WHEN modification < pg_conf_load_time() OR modification > clock_timestamp() THEN 't' ELSE 'f' END,
-  (SELECT string_agg(concat_ws(' ', 'line', line_number, reason), '; ') FROM (` + draft.HbaErrors + `) e)
+  (SELECT string_agg(concat_ws(' ', 'line', line_number, reason), '; ') FROM (` + draft.HBAErrors + `) e)
 FROM pg_stat_file(current_setting('hba_file'))`
 
 // reloadRules makes the server read pg_hba.conf, and waits until it has.
@@ -31,21 +31,21 @@ func reloadRules(d *draft.Draft, n *topology.Node) {
 	d.Wait(n, "the rules are in effect", hbaLoaded, draft.SettleTimeout)
 }
 
-func HbaRules(s *cluster.Cluster, out *draft.Findings) {
+func HBARules(s *cluster.Cluster, out *draft.Findings) {
 	for _, n := range s.Cluster.Members() {
 		if !s.Running(n) || s.Recloned(n) {
 			continue
 		}
-		d := draft.NewDraft(plan.Update, s.HbaAddress(n), n)
+		d := draft.NewDraft(plan.Update, s.HBAAddress(n), n)
 		d.Worsen(plan.Reload)
 		d.After = s.LeavingSubscribers()
 		f := s.Found(n)
 		s.RulesKeeping(n, func(u cluster.User, rule string) { out.Keep(u, "rule %s", strings.Join(strings.Fields(rule), " ")) })
-		wanted, block := s.HbaText(n), s.HbaBlock(f.Host)
+		wanted, block := s.HBAText(n), s.HBABlock(f.Host)
 		switch {
 		case !block.Is(wanted.Text, conftext.First):
 			d.Reason = hbaReason(block, wanted.Text)
-			d.Step(n, "write the block", draft.HbaFile(s, n, f.Host.HBA.Text))
+			d.Step(n, "write the block", draft.HBAFile(s, n, f.Host.HBA.Text))
 			reloadRules(d, n)
 		case f.Host.HBA.Modified > f.Server.ConfLoaded:
 			d.Reason = "the server has not read the file since it was last written"

@@ -164,7 +164,7 @@ func (f force) refuse(summary, format string, args ...any) {
 // rules brings the block of pg_hba.conf into its place first, where the file as it stands
 // would keep out a standby that streams, or repltool.
 func (f force) rules(out *draft.Findings) {
-	address := f.scope.HbaAddress(f.node)
+	address := f.scope.HBAAddress(f.node)
 	if f.draft.Address == address || !f.scope.PendingRulesLockOut(f.node) {
 		return
 	}

@@ -125,7 +125,7 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft.Dr
 		d.Step(n, "write the block", draft.ConfFile(s, n, c.lines, c.found.Host.Conf.Text))
 	}
 	for _, name := range c.reset {
-		d.Sql(n, "remove the override", "ALTER SYSTEM RESET "+pg.Ident(name)+";")
+		d.SQL(n, "remove the override", "ALTER SYSTEM RESET "+pg.Ident(name)+";")
 	}
 	if c.restart {
 		if s.PortMoves(n) {

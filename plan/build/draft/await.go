@@ -116,7 +116,7 @@ func Outdated(server *facts.Server) string {
 // AwaitReplay waits until standbys of a node have replayed all that it did before.
 func AwaitReplay(d *Draft, up *topology.Node, names []string, longest time.Duration) {
 	what, who := "standbys replayed the change", "WHERE application_name IN ("+pg.Literals(names)+")"
-	d.Sql(up, "a point in WAL behind the change", "CHECKPOINT;")
+	d.SQL(up, "a point in WAL behind the change", "CHECKPOINT;")
 	d.Step(up, what, plan.Wait{
 		Database: pg.Maintenance, What: what, Timeout: StreamTimeout + longest,
 		Query: "SELECT bool_and(replay_lsn > checkpoint_lsn) FROM pg_stat_replication, pg_control_checkpoint()\n" + who,

@@ -67,13 +67,13 @@ func (d *Draft) Step(node *topology.Node, why string, op plan.Op) {
 	d.Steps = append(d.Steps, plan.Step{Node: node.Name, Why: why, Op: op})
 }
 
-// Sql adds statements that belong to no database.
-func (d *Draft) Sql(node *topology.Node, why string, statements ...string) {
-	d.SqlIn(node, pg.Maintenance, why, statements...)
+// SQL adds statements that belong to no database.
+func (d *Draft) SQL(node *topology.Node, why string, statements ...string) {
+	d.SQLIn(node, pg.Maintenance, why, statements...)
 }
 
-// SqlIn adds statements that run in that database as one transaction.
-func (d *Draft) SqlIn(node *topology.Node, database, why string, statements ...string) {
+// SQLIn adds statements that run in that database as one transaction.
+func (d *Draft) SQLIn(node *topology.Node, database, why string, statements ...string) {
 	d.Step(node, why, plan.SQL{Database: database, SQL: plan.Text{Text: strings.Join(statements, "\n")}})
 }
 
@@ -143,7 +143,7 @@ func (d *Draft) Alter(n *topology.Node, t plan.Text) {
 }
 
 // Reload makes the server read its files.
-func (d *Draft) Reload(n *topology.Node) { d.Sql(n, "reload", "SELECT pg_reload_conf();") }
+func (d *Draft) Reload(n *topology.Node) { d.SQL(n, "reload", "SELECT pg_reload_conf();") }
 
 // MarkRecreated marks the creation of something that is gone.
 func (d *Draft) MarkRecreated(l cluster.Loss) {

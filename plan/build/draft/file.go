@@ -41,13 +41,13 @@ WHERE error IS NOT NULL AND error NOT LIKE 'parameter "%" cannot be changed with
 // an error, and a type; it stops nothing. A line that it cannot read has no type, and for
 // some errors (RADIUS servers) no error text either: success is a type, not the lack of
 // an error. A file without any rule is refused as well.
-const HbaErrors = `SELECT line_number, coalesce(error, 'the server does not accept this line; its log has the reason') AS reason FROM pg_hba_file_rules WHERE type IS NULL
+const HBAErrors = `SELECT line_number, coalesce(error, 'the server does not accept this line; its log has the reason') AS reason FROM pg_hba_file_rules WHERE type IS NULL
 UNION ALL SELECT NULL, 'the file has no rule' WHERE NOT EXISTS (SELECT FROM pg_hba_file_rules)`
 
-// HbaFile is the write of the block; was is the file as found, "" where it is
+// HBAFile is the write of the block; was is the file as found, "" where it is
 // made earlier in the plan.
-func HbaFile(s *cluster.Cluster, n *topology.Node, was string) plan.File {
-	return blockFile(s, n, plan.File{Path: s.Found(n).Host.HBA.Path, Block: &plan.Block{First: true}, Content: s.HbaText(n), Mode: 0o640, Check: HbaErrors}, was)
+func HBAFile(s *cluster.Cluster, n *topology.Node, was string) plan.File {
+	return blockFile(s, n, plan.File{Path: s.Found(n).Host.HBA.Path, Block: &plan.Block{First: true}, Content: s.HBAText(n), Mode: 0o640, Check: HBAErrors}, was)
 }
 
 // WritePassfile adds the write of the instance's block in a password file; of its lines

@@ -24,14 +24,14 @@ func Gone(s *cluster.Cluster, address topology.Address, on *topology.Node, there
 // same transaction where that runs in the ledger's database.
 func Created(s *cluster.Cluster, d *Draft, on *topology.Node, database, why string, r cluster.Row, statements ...string) {
 	if on == s.Cluster.Primary && database == pg.Maintenance {
-		d.SqlIn(on, database, why, append(statements, cluster.Record(r))...)
+		d.SQLIn(on, database, why, append(statements, cluster.Record(r))...)
 		return
 	}
-	d.SqlIn(on, database, why, statements...)
-	d.Sql(s.Cluster.Primary, "confirm", cluster.Record(r))
+	d.SQLIn(on, database, why, statements...)
+	d.SQL(s.Cluster.Primary, "confirm", cluster.Record(r))
 }
 
 // WriteName writes the object's name of today into its row.
 func WriteName(s *cluster.Cluster, d *Draft, kind string, of topology.Address, database, name string) {
-	d.Sql(s.Cluster.Primary, "record its name", cluster.Record(cluster.Row{Address: s.Row(of), Object: cluster.Object{Kind: kind, Name: name, In: database}}))
+	d.SQL(s.Cluster.Primary, "record its name", cluster.Record(cluster.Row{Address: s.Row(of), Object: cluster.Object{Kind: kind, Name: name, In: database}}))
 }

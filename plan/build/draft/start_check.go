@@ -21,8 +21,8 @@ import (
 var StartCheck string
 
 // filesInOrder is true while the running server reads both files without an error.
-var filesInOrder = "SELECT CASE WHEN EXISTS (" + HbaErrors + ")\n  OR EXISTS (" + ConfErrors + ")\nTHEN 'failed' ELSE 't' END,\n" +
-	"  concat_ws('; ', (SELECT string_agg(concat_ws(' ', 'pg_hba.conf line', line_number, reason), '; ') FROM (" + HbaErrors + ") h),\n" +
+var filesInOrder = "SELECT CASE WHEN EXISTS (" + HBAErrors + ")\n  OR EXISTS (" + ConfErrors + ")\nTHEN 'failed' ELSE 't' END,\n" +
+	"  concat_ws('; ', (SELECT string_agg(concat_ws(' ', 'pg_hba.conf line', line_number, reason), '; ') FROM (" + HBAErrors + ") h),\n" +
 	"  (SELECT string_agg(concat_ws(' ', sourcefile, 'line', sourceline, name, error), '; ') FROM (" + ConfErrors + ") c))"
 
 // CheckStart adds the steps that stop the change while the server still runs; options are

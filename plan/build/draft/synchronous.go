@@ -65,14 +65,14 @@ func Relax(s *cluster.Cluster, d *Draft, why, relaxed, full string) {
 	n := s.Cluster.Primary
 	if s.SyncForeign() && s.KeptAside() == nil {
 		d.After = append(d.After, s.LedgerAddress())
-		d.Sql(n, "record the value, in case this apply is interrupted", cluster.Record(cluster.Row{Address: s.AsideAddress(), Object: cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)}.Object()}))
+		d.SQL(n, "record the value, in case this apply is interrupted", cluster.Record(cluster.Row{Address: s.AsideAddress(), Object: cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)}.Object()}))
 	}
-	d.Sql(n, why, "ALTER SYSTEM SET "+cluster.SyncNames+" = "+pg.Literal(relaxed)+";")
+	d.SQL(n, why, "ALTER SYSTEM SET "+cluster.SyncNames+" = "+pg.Literal(relaxed)+";")
 	d.Reload(n)
 	if relaxed != "" {
 		// A commit that waits for the full set is let go when a standby of the smaller one
 		// answers next: with nothing new to answer that is wal_receiver_status_interval.
-		d.Sql(n, "release commits that are already waiting", "SELECT pg_current_xact_id();")
+		d.SQL(n, "release commits that are already waiting", "SELECT pg_current_xact_id();")
 	}
 }
 
@@ -83,7 +83,7 @@ func Unrelax(s *cluster.Cluster, d *Draft, full string) {
 	SetBack(s, d, "commits wait again", cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)})
 	d.Reload(n)
 	if s.SyncForeign() && s.KeptAside() == nil {
-		d.Sql(n, "the value is restored", cluster.Forget(s.AsideAddress()))
+		d.SQL(n, "the value is restored", cluster.Forget(s.AsideAddress()))
 	}
 }
 
@@ -92,5 +92,5 @@ func SetBack(s *cluster.Cluster, d *Draft, why string, was cluster.SetAside) {
 	if was.System {
 		set = "ALTER SYSTEM SET " + cluster.SyncNames + " = " + pg.Literal(was.Value) + ";"
 	}
-	d.Sql(s.Cluster.Primary, why, set)
+	d.SQL(s.Cluster.Primary, why, set)
 }

@@ -57,14 +57,14 @@ func grants(v *cluster.Subscription, out *draft.Findings) {
 	}
 	for i, some := range slices.Collect(slices.Chunk(tables, TablesAtATime)) {
 		if i > 0 { // each piece holds by itself, and the next plan goes on after it
-			d.SqlIn(p.Cluster.Primary, v.SourceDatabase(), "grant", grants...)
+			d.SQLIn(p.Cluster.Primary, v.SourceDatabase(), "grant", grants...)
 			grants = nil
 		}
 		grants = append(grants, "GRANT SELECT ON TABLE "+cluster.TableIdents(some)+" TO "+role+";")
 	}
 	if len(grants) > 0 {
 		d.Reason = "role " + role + " reads what it copies"
-		d.SqlIn(p.Cluster.Primary, v.SourceDatabase(), "grant", grants...)
+		d.SQLIn(p.Cluster.Primary, v.SourceDatabase(), "grant", grants...)
 	}
 	out.Put(d)
 }

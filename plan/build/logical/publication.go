@@ -91,7 +91,7 @@ func createPublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publicati
 			intent = append(intent, cluster.Record(cluster.Row{Address: here.Address.With(topology.PartEarlier), Object: m.Object}))
 		}
 	}
-	d.Sql(s.Cluster.Primary, "intent", append(intent, cluster.Intend(here))...)
+	d.SQL(s.Cluster.Primary, "intent", append(intent, cluster.Intend(here))...)
 	draft.Created(s, d, s.Cluster.Primary, p.Database, "create publication", here, createPublicationSQL(p)...)
 }
 
@@ -107,7 +107,7 @@ func remakePublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publicati
 	if is.Comment != "" {
 		statements = append(statements, "COMMENT ON PUBLICATION "+pg.Ident(p.Name)+" IS "+pg.Literal(is.Comment)+";")
 	}
-	d.SqlIn(s.Cluster.Primary, p.Database, "recreate publication", statements...)
+	d.SQLIn(s.Cluster.Primary, p.Database, "recreate publication", statements...)
 }
 
 func createPublicationSQL(p *topology.Publication) []string {
@@ -230,7 +230,7 @@ func alterPublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publicatio
 		sets = append(sets, name+" OWNER TO "+pg.Ident(p.Owner)+";")
 	}
 	if all := slices.Concat(gone, sets, come); len(all) > 0 {
-		d.SqlIn(s.Cluster.Primary, p.Database, "alter publication", all...)
+		d.SQLIn(s.Cluster.Primary, p.Database, "alter publication", all...)
 	}
 }
 
@@ -314,8 +314,8 @@ func gonePublication(s *cluster.Cluster, m cluster.Row, out *draft.Findings) {
 		}
 	}
 	if there {
-		d.SqlIn(n, m.In, "drop publication", "DROP PUBLICATION "+pg.Ident(m.Name)+";")
+		d.SQLIn(n, m.In, "drop publication", "DROP PUBLICATION "+pg.Ident(m.Name)+";")
 	}
-	d.Sql(n, "remove from the ledger", cluster.ForgetObject(m), cluster.ForgetObject(cluster.Row{Address: s.Row(d.Address), Object: m.Object}))
+	d.SQL(n, "remove from the ledger", cluster.ForgetObject(m), cluster.ForgetObject(cluster.Row{Address: s.Row(d.Address), Object: m.Object}))
 	out.Put(d)
 }

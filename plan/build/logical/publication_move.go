@@ -43,7 +43,7 @@ func moved(s *cluster.Cluster, p *topology.Publication, out *draft.Findings) {
 	name, rest, part := "ALTER PUBLICATION "+pg.Ident(p.Name), &topology.Publication{}, &facts.Publication{Publication: m.Publication}
 	tables, _ := alterTables(d, rest, part, nil, name)
 	schemas, _ := alterSchemas(d, rest, part, name)
-	d.SqlIn(s.Cluster.Primary, p.Database, "drop what moved", append(tables, schemas...)...)
+	d.SQLIn(s.Cluster.Primary, p.Database, "drop what moved", append(tables, schemas...)...)
 	out.Put(d)
 }
 

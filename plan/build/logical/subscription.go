@@ -83,7 +83,7 @@ func before(v *cluster.Subscription) []topology.Address {
 	p := v.Source
 	all = append(all, p.DatabaseAddresses(v.SourceDatabase())...)
 	all = append(append(all, v.TablesToCome()...), v.TablesBeyond()...)
-	all = append(all, p.LedgerAddress(), p.PortAddress(), p.HbaAddress(p.Cluster.Primary), p.Address("role", v.Role.Name), v.GrantsAddress())
+	all = append(all, p.LedgerAddress(), p.PortAddress(), p.HBAAddress(p.Cluster.Primary), p.Address("role", v.Role.Name), v.GrantsAddress())
 	all = append(all, p.Address("slot", v.Options.SlotName)) // its own, or a slot block's
 	for _, pub := range v.Publications {
 		all = append(all, pub.Address())
@@ -119,7 +119,7 @@ func createSteps(v *cluster.Subscription, d *draft.Draft) {
 	n := v.Scope.Cluster.Primary
 	here := cluster.Row{Address: v.Scope.Row(v.Address()), Object: cluster.Object{Kind: "subscription", Name: v.Name, In: v.Database}}
 	if owned(v) {
-		d.Sql(n, "intent", cluster.Intend(here))
+		d.SQL(n, "intent", cluster.Intend(here))
 	}
 	options := []string{fmt.Sprintf("create_slot = %t", makesSlot(v)), "slot_name = " + pg.Literal(v.Options.SlotName)}
 	if !v.CopyData {
@@ -130,7 +130,7 @@ func createSteps(v *cluster.Subscription, d *draft.Draft) {
 	}
 	for _, o := range v.WantedOptions() {
 		if o.Given {
-			options = append(options, o.Sql())
+			options = append(options, o.SQL())
 		}
 	}
 	var b plan.TextBuilder
@@ -144,7 +144,7 @@ func createSteps(v *cluster.Subscription, d *draft.Draft) {
 	}
 	d.Step(n, "create subscription", plan.SQL{Database: v.Database, SQL: b.Done()})
 	if owned(v) {
-		d.Sql(n, "confirm", cluster.Record(here))
+		d.SQL(n, "confirm", cluster.Record(here))
 	}
 	if v.Options.Enabled {
 		waitReady(v, d, v.CopyData)
@@ -171,7 +171,7 @@ func dropSyncSlots(s *cluster.Cluster, d *draft.Draft, on *topology.Node, is *fa
 	}
 	these := fmt.Sprintf("slot_name ~ '^pg_%d_sync_[0-9]+_%s$'", is.OID, s.Live().SystemIdentifier)
 	d.Wait(on, "slots of its table copies are free", "SELECT count(*) = 0 FROM pg_replication_slots WHERE active AND "+these, draft.StreamTimeout)
-	d.Sql(on, "drop slots of its table copies", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "+these+";")
+	d.SQL(on, "drop slots of its table copies", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE "+these+";")
 }
 
 // dropSlotSteps drop the slots that are its own: the one that it uses, and one that is there
@@ -188,7 +188,7 @@ func dropSlotSteps(v *cluster.Subscription, d *draft.Draft) {
 		}
 		slot := pg.Literal(name)
 		d.Wait(p, "slot "+name+" is free", "SELECT count(*) = 0 FROM pg_replication_slots WHERE active AND slot_name = "+slot, draft.StreamTimeout)
-		d.Sql(p, "drop slot", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = "+slot+";")
+		d.SQL(p, "drop slot", "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = "+slot+";")
 	}
 }
 
@@ -209,7 +209,7 @@ func makeTables(v *cluster.Subscription, out *draft.Findings) {
 			d.After = append(d.After, other.Address().With(topology.PartTables))
 		}
 	}
-	d.SqlIn(v.Scope.Cluster.Primary, v.Database, "create the missing tables", strings.TrimRight(sql, "\n"))
+	d.SQLIn(v.Scope.Cluster.Primary, v.Database, "create the missing tables", strings.TrimRight(sql, "\n"))
 	out.Put(d)
 }
 
@@ -286,11 +286,11 @@ func goneSubscription(s *cluster.Cluster, m cluster.Row, out *draft.Findings) {
 	d := draft.Gone(s, s.GoneAddress(m), n, is != nil)
 	if is != nil {
 		d.Reason += "; its tables and their rows are kept"
-		d.SqlIn(n, m.In, "detach and drop", detach(m.Name)...)
+		d.SQLIn(n, m.In, "detach and drop", detach(m.Name)...)
 		cleanPublisher(s, d, is)
 		refuseSynchronousDrop(s, is, out)
 	}
-	d.Sql(n, "remove from the ledger", cluster.ForgetObject(m))
+	d.SQL(n, "remove from the ledger", cluster.ForgetObject(m))
 	out.Put(d)
 }
 

@@ -49,7 +49,7 @@ func toAlter(v *cluster.Subscription, d *draft.Draft, out *draft.Findings) alter
 			continue
 		}
 		d.Differ(o.Name, plan.Ptr(o.Is), plan.Ptr(o.Wanted), "")
-		if set := name + " SET (" + o.Sql() + ");"; o.Offline {
+		if set := name + " SET (" + o.SQL() + ");"; o.Offline {
 			a.disabled = append(a.disabled, set)
 		} else {
 			a.sets = append(a.sets, plan.Text{Text: set})
@@ -79,14 +79,14 @@ func retain(v *cluster.Subscription, d *draft.Draft) {
 	s := v.Scope
 	if s.IsOurs(cluster.Object{Kind: "subscription", Name: v.Name, In: v.Database}) {
 		d.Differ("on_destroy", plan.Ptr(topology.OnDestroyDrop), plan.Ptr(topology.OnDestroyRetain), "")
-		d.Sql(s.Cluster.Primary, "repltool no longer manages it", cluster.Forget(s.Row(v.Address())))
+		d.SQL(s.Cluster.Primary, "repltool no longer manages it", cluster.Forget(s.Row(v.Address())))
 	}
 	if v.Source == nil || !v.CreateSlot {
 		return
 	}
 	n := v.Source.Cluster.Primary
 	if slot := v.Source.SlotRow(n, v.Options.SlotName); v.Is == nil || v.Source.IsOurs(slot.Object) {
-		d.Sql(n, "nor its slot", cluster.Forget(slot.Address))
+		d.SQL(n, "nor its slot", cluster.Forget(slot.Address))
 	}
 }
 
@@ -107,13 +107,13 @@ func relist(v *cluster.Subscription, d *draft.Draft, name string, out *draft.Fin
 	waitDecodable(v, d, come)
 	moves := keepsMoved(v) // a worker with the old list is not to see that
 	if moves {
-		d.SqlIn(n, v.Database, "no worker continues with the old list", name+" DISABLE;")
+		d.SQLIn(n, v.Database, "no worker continues with the old list", name+" DISABLE;")
 		stopWorker(v, d)
 	}
-	d.SqlIn(n, v.Database, "list the publications", name+" SET PUBLICATION "+pg.Idents(v.Names())+" WITH (refresh = false);")
+	d.SQLIn(n, v.Database, "list the publications", name+" SET PUBLICATION "+pg.Idents(v.Names())+" WITH (refresh = false);")
 	switch {
 	case moves:
-		d.SqlIn(n, v.Database, "enable", name+" ENABLE;")
+		d.SQLIn(n, v.Database, "enable", name+" ENABLE;")
 	case v.WantsEnabled():
 		stopWorker(v, d)
 	}
@@ -145,7 +145,7 @@ func rename(v *cluster.Subscription, d *draft.Draft) {
 	s := v.Scope
 	if v.Renamed != "" {
 		d.Differ("name", plan.Ptr(v.Renamed), plan.Ptr(v.Name), "")
-		d.SqlIn(s.Cluster.Primary, v.Database, "rename", "ALTER SUBSCRIPTION "+pg.Ident(v.Renamed)+" RENAME TO "+pg.Ident(v.Name)+";")
+		d.SQLIn(s.Cluster.Primary, v.Database, "rename", "ALTER SUBSCRIPTION "+pg.Ident(v.Renamed)+" RENAME TO "+pg.Ident(v.Name)+";")
 	}
 	if s.HasRow(s.Row(v.Address())) && s.Earlier("subscription", v.Address(), v.Database, v.Name) != "" {
 		draft.WriteName(s, d, "subscription", v.Address(), v.Database, v.Name) // after it: the old name leads here until then
@@ -168,10 +168,10 @@ func alterSteps(v *cluster.Subscription, d *draft.Draft, a alterations) {
 		stopWorker(v, d)
 	}
 	for _, set := range a.disabled {
-		d.SqlIn(n, v.Database, "alter while it is disabled", set)
+		d.SQLIn(n, v.Database, "alter while it is disabled", set)
 	}
 	if wanted && !enabled {
-		d.SqlIn(n, v.Database, "enable", name+" ENABLE;")
+		d.SQLIn(n, v.Database, "enable", name+" ENABLE;")
 	}
 	if wanted != v.Is.Options.Enabled {
 		d.Differ("enabled", plan.Ptr(fmt.Sprint(v.Is.Options.Enabled)), plan.Ptr(fmt.Sprint(wanted)), "")
@@ -184,7 +184,7 @@ func alterSteps(v *cluster.Subscription, d *draft.Draft, a alterations) {
 // goes on with the old connection for as long as that takes. One that is ended begins its
 // transaction again.
 func stopWorker(v *cluster.Subscription, d *draft.Draft) {
-	d.SqlIn(v.Scope.Cluster.Primary, v.Database, "end its worker, which used the previous definition",
+	d.SQLIn(v.Scope.Cluster.Primary, v.Database, "end its worker, which used the previous definition",
 		"DO $$DECLARE worker int;\nBEGIN\n"+
 			"  FOR worker IN SELECT pid FROM pg_stat_subscription WHERE pid IS NOT NULL AND relid IS NULL AND subid = (SELECT oid FROM pg_subscription\n"+
 			"    WHERE subname = "+pg.Literal(v.Name)+" AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())) LOOP\n"+
@@ -215,6 +215,6 @@ func refresh(v *cluster.Subscription, d *draft.Draft, relisted bool, out *draft.
 	if !v.CopyData {
 		option = " WITH (copy_data = false)"
 	}
-	d.SqlIn(v.Scope.Cluster.Primary, v.Database, "refresh the tables", "ALTER SUBSCRIPTION "+pg.Ident(v.Name)+" REFRESH PUBLICATION"+option+";")
+	d.SQLIn(v.Scope.Cluster.Primary, v.Database, "refresh the tables", "ALTER SUBSCRIPTION "+pg.Ident(v.Name)+" REFRESH PUBLICATION"+option+";")
 	return v.CopyData && len(come) > 0
 }

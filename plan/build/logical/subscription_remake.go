@@ -20,7 +20,7 @@ func remake(v *cluster.Subscription, d *draft.Draft) {
 	d.Worsen(plan.CopyData)
 	d.Differ("copied again", nil, plan.Ptr(strings.Join(v.Names(), ", ")), "")
 	copyNote(v, d, v.PublishedTables())
-	d.SqlIn(n, v.Database, "detach and drop", detach(v.Is.Name)...)
+	d.SQLIn(n, v.Database, "detach and drop", detach(v.Is.Name)...)
 	if v.Source != nil {
 		dropSyncSlots(v.Scope, d, v.Source.Cluster.Primary, v.Is)
 	}
@@ -37,13 +37,13 @@ func remakeSlot(v *cluster.Subscription, d *draft.Draft) {
 	was, now := p.SlotRow(n, v.Is.Options.SlotName), p.SlotRow(n, v.Options.SlotName)
 	create := draft.CreateSlotSQL(p.SlotFor(v.Subscription))
 	if v.OnDestroy != topology.OnDestroyDrop && !p.HasRow(was.Address) && !p.HasRow(now.Address) {
-		d.SqlIn(n, v.SourceDatabase(), "create slot", create)
+		d.SQLIn(n, v.SourceDatabase(), "create slot", create)
 		return
 	}
 	intent := []string{cluster.Intend(now)}
 	if was != now && p.HasRow(was.Address) && v.DropsSlot(was.Name) {
 		intent = []string{cluster.Forget(was.Address), cluster.Intend(now)}
 	}
-	d.Sql(n, "intent", intent...)
+	d.SQL(n, "intent", intent...)
 	draft.Created(p, d, n, v.SourceDatabase(), "create slot", now, create)
 }

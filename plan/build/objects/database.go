@@ -41,9 +41,9 @@ func goneDatabase(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 	d.After = append(d.After, usersOf(s, m.Name)...)
 	if found != nil {
 		d.Reason += ": " + words.BytesText(found.Bytes) + " of data is lost"
-		d.Sql(s.Cluster.Primary, "drop database", "DROP DATABASE "+pg.Ident(m.Name)+";")
+		d.SQL(s.Cluster.Primary, "drop database", "DROP DATABASE "+pg.Ident(m.Name)+";")
 	}
-	d.Sql(s.Cluster.Primary, "remove from the ledger", cluster.Forget(s.WithParameters(m)...))
+	d.SQL(s.Cluster.Primary, "remove from the ledger", cluster.Forget(s.WithParameters(m)...))
 	return d
 }
 
@@ -113,8 +113,8 @@ func createDatabase(s *cluster.Cluster, d *draft.Draft, db *topology.Database) {
 	}
 	params := databaseParameters(db)
 	rows := rowsOf(s, d.Address, params)
-	d.Sql(s.Cluster.Primary, "intent", cluster.Intend(rows[0]))
-	d.Sql(s.Cluster.Primary, "create database", create+";") // not in a transaction
+	d.SQL(s.Cluster.Primary, "intent", cluster.Intend(rows[0]))
+	d.SQL(s.Cluster.Primary, "create database", create+";") // not in a transaction
 	var b plan.TextBuilder
 	b.Statement(cluster.Record(rows...))
 	setParameters(s, d, &b, params)

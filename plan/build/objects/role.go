@@ -269,9 +269,9 @@ func goneRole(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 	}
 	if there {
 		dropPrivileges(s, d, m.Name)
-		d.Sql(s.Cluster.Primary, "drop role", "DROP ROLE "+pg.Ident(m.Name)+";", cluster.Forget(s.WithParameters(m)...))
+		d.SQL(s.Cluster.Primary, "drop role", "DROP ROLE "+pg.Ident(m.Name)+";", cluster.Forget(s.WithParameters(m)...))
 	} else {
-		d.Sql(s.Cluster.Primary, "remove from the ledger", cluster.Forget(s.WithParameters(m)...))
+		d.SQL(s.Cluster.Primary, "remove from the ledger", cluster.Forget(s.WithParameters(m)...))
 	}
 	return d
 }
@@ -315,6 +315,6 @@ func dropPrivileges(s *cluster.Cluster, d *draft.Draft, name string) {
 		case db == "":
 			db = pg.Maintenance // what all databases share goes with those of any
 		}
-		d.SqlIn(s.Cluster.Primary, db, "revoke its privileges", "REASSIGN OWNED BY "+pg.Ident(name)+" TO CURRENT_USER;", "DROP OWNED BY "+pg.Ident(name)+";")
+		d.SQLIn(s.Cluster.Primary, db, "revoke its privileges", "REASSIGN OWNED BY "+pg.Ident(name)+" TO CURRENT_USER;", "DROP OWNED BY "+pg.Ident(name)+";")
 	}
 }

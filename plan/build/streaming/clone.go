@@ -160,7 +160,7 @@ func configure(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	}
 	takeOwn(s, d, sb)
 	d.Step(n, "write the block", draft.ConfFile(s, n, s.Lines(n), h.Conf.Text))
-	d.Step(n, "write the block", draft.HbaFile(s, n, h.HBA.Text))
+	d.Step(n, "write the block", draft.HBAFile(s, n, h.HBA.Text))
 }
 
 // startClone starts the copy and waits for it.

@@ -36,8 +36,8 @@ func start(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 		d.After = append(d.After, s.UpstreamAddresses(sb)...)
 		passfileOfDown(s, d, sb)
 	}
-	if rules := s.HbaBlock(h); rules.Found() && !rules.Is(s.HbaText(n).Text, conftext.First) {
-		d.Step(n, "write the block", draft.HbaFile(s, n, h.HBA.Text))
+	if rules := s.HBABlock(h); rules.Found() && !rules.Is(s.HBAText(n).Text, conftext.First) {
+		d.Step(n, "write the block", draft.HBAFile(s, n, h.HBA.Text))
 	}
 	draft.CheckFirst(s, d, n)
 	d.Step(n, "start", draft.Control(n, h, "start"))
@@ -60,7 +60,7 @@ func start(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 func wakeFollowers(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
 	for _, sb := range s.Cluster.Standbys {
 		if m := sb.Node; s.UpstreamOf(s.Found(m)) == n && !s.Recloned(m) && s.MayWake(m) {
-			d.Sql(m, "reconnect at once", "SELECT pg_reload_conf();")
+			d.SQL(m, "reconnect at once", "SELECT pg_reload_conf();")
 		}
 	}
 }

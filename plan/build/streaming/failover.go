@@ -48,7 +48,7 @@ func SynchronizedSlots(s *cluster.Cluster, out *draft.Findings) {
 		if wanted == "" || theirs && !s.SetBySystem(cluster.SyncedSlots) {
 			set = "ALTER SYSTEM RESET " + cluster.SyncedSlots + ";"
 		}
-		d.Sql(n, "set", set)
+		d.SQL(n, "set", set)
 		d.Reload(n)
 	}
 	out.Put(d)
@@ -93,7 +93,7 @@ func leaveSlots(s *cluster.Cluster, current string, out *draft.Findings) (value 
 	d.After = []topology.Address{s.NodeAddress(n), s.ParametersAddress(n)}
 	value = strings.Join(stay, ", ")
 	d.Differ(cluster.SyncedSlots, plan.Ptr(pg.Literal(current)), plan.Ptr(pg.Literal(value)), "")
-	d.Sql(n, "remove from the list", "ALTER SYSTEM SET "+cluster.SyncedSlots+" = "+pg.Literal(value)+";")
+	d.SQL(n, "remove from the list", "ALTER SYSTEM SET "+cluster.SyncedSlots+" = "+pg.Literal(value)+";")
 	d.Reload(n)
 	d.Wait(n, "the value is in effect", "SELECT setting = "+pg.Literal(value)+" FROM pg_settings WHERE name = "+pg.Literal(cluster.SyncedSlots), draft.SettleTimeout)
 	for _, other := range disturbing {

@@ -59,7 +59,7 @@ func create(s *cluster.Cluster) *draft.Draft {
 	}
 	newClusterConf(s, d, n)
 	d.Step(n, "write the block", draft.ConfFile(s, n, s.Lines(n), ""))
-	d.Step(n, "write the block", draft.HbaFile(s, n, ""))
+	d.Step(n, "write the block", draft.HBAFile(s, n, ""))
 	draft.CheckFirst(s, d, n)
 	d.Step(n, "start", draft.Control(n, h, "start"))
 	d.Enable(n, h)
@@ -109,7 +109,7 @@ func initialConfig(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 		cluster.Binary(h, "initdb"), "--pgdata", cluster.InitialDir(h), "--locale", o.Locale, "--encoding", o.Encoding,
 		"--auth-local", "peer", "--auth-host", o.Auth, "--no-sync",
 	}
-	if size := s.WalSegment(); size > 0 && size != 16 { // min_wal_size and max_wal_size fit it then
+	if size := s.WALSegment(); size > 0 && size != 16 { // min_wal_size and max_wal_size fit it then
 		argv = append(argv, "--wal-segsize", strconv.Itoa(size))
 	}
 	d.Command(n, "create the files", argv...)

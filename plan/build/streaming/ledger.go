@@ -24,7 +24,7 @@ func settleIntents(s *cluster.Cluster, d *draft.Draft) {
 	}
 	if gone != nil {
 		d.Action, d.Reason = plan.Update, "an apply failed or was interrupted before it could confirm that it created an object"
-		d.Sql(s.Cluster.Primary, "remove from the ledger", cluster.Forget(gone...))
+		d.SQL(s.Cluster.Primary, "remove from the ledger", cluster.Forget(gone...))
 	}
 }
 
@@ -47,7 +47,7 @@ func Ledger(s *cluster.Cluster, out *draft.Findings) {
 	d := draft.NewDraft(plan.Create, s.LedgerAddress(), s.Cluster.Primary)
 	d.After = []topology.Address{s.NodeAddress(s.Cluster.Primary)}
 	if s.Live() == nil || s.Live().Ledger == nil {
-		d.Sql(s.Cluster.Primary, "record what repltool creates", LedgerDDL)
+		d.SQL(s.Cluster.Primary, "record what repltool creates", LedgerDDL)
 	} else {
 		settleIntents(s, d)
 		settleRecreated(s, d)
@@ -62,7 +62,7 @@ func renameRows(s *cluster.Cluster, d *draft.Draft) {
 	var twice []topology.Address
 	for _, m := range s.Live().Ledger.Managed {
 		r := s.Today(cluster.ParseRow(m))
-		r.Intent, r.Oid, r.Since = m.Intent, m.OID, m.Since
+		r.Intent, r.OID, r.Since = m.Intent, m.OID, m.Since
 		switch {
 		case r.Was.IsZero():
 		case s.InLedger(r.Address) && r.Address != r.Was:
@@ -81,7 +81,7 @@ func renameRows(s *cluster.Cluster, d *draft.Draft) {
 	}
 	if len(statements) > 0 {
 		d.Action, d.Reason = plan.Update, "the objects get the addresses that they have in the topology now"
-		d.Sql(s.Cluster.Primary, "rename in the ledger", statements...)
+		d.SQL(s.Cluster.Primary, "rename in the ledger", statements...)
 	}
 }
 
@@ -108,6 +108,6 @@ func settleRecreated(s *cluster.Cluster, d *draft.Draft) {
 	if gone != nil {
 		d.Action = plan.Update
 		d.Reason = pg.Join(d.Reason, "what has the name of an object that repltool created is another one")
-		d.Sql(s.Cluster.Primary, "remove from the ledger", cluster.Forget(gone...))
+		d.SQL(s.Cluster.Primary, "remove from the ledger", cluster.Forget(gone...))
 	}
 }

@@ -64,13 +64,13 @@ func slot(s *cluster.Cluster, w cluster.WantedSlot, out *draft.Findings) *draft.
 			d.Worsen(plan.Drop)
 		}
 		draft.FreeSlot(s, d, w.On, w.Name)
-		d.Sql(w.On, "drop slot", "SELECT pg_drop_replication_slot("+pg.Literal(w.Name)+");")
+		d.SQL(w.On, "drop slot", "SELECT pg_drop_replication_slot("+pg.Literal(w.Name)+");")
 	} else {
 		d.Differ("type", nil, plan.Ptr(w.Type), "")
 		d.MarkRecreated(s.LostSlot(w))
 	}
 	here := s.SlotRow(w.On, w.Name)
-	d.Sql(s.Cluster.Primary, "intent", cluster.Intend(here))
+	d.SQL(s.Cluster.Primary, "intent", cluster.Intend(here))
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose
 	// the segment it begins with to a checkpoint of another copy.
 	if w.Type == topology.SlotLogical {
@@ -178,8 +178,8 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 		if found.Active {
 			draft.FreeSlot(s, d, n, m.Name)
 		}
-		d.Sql(n, "drop slot", "SELECT pg_drop_replication_slot("+pg.Literal(m.Name)+");")
+		d.SQL(n, "drop slot", "SELECT pg_drop_replication_slot("+pg.Literal(m.Name)+");")
 	}
-	d.Sql(s.Cluster.Primary, "remove from the ledger", cluster.Forget(m.Address))
+	d.SQL(s.Cluster.Primary, "remove from the ledger", cluster.Forget(m.Address))
 	out.Put(d)
 }

@@ -132,7 +132,7 @@ func set(d *draft.Draft, n *topology.Node, sets []string) {
 		return
 	}
 	for _, set := range sets {
-		d.Sql(n, "set", set)
+		d.SQL(n, "set", set)
 	}
 	d.Worsen(plan.Reload)
 	d.Reload(n)
@@ -164,7 +164,7 @@ func reconnect(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, conn ma
 	d.Effect = "the WAL receiver reconnects"
 	if appliesLate(s, n) && sb.ApplyDelay > 0 {
 		d.Effect += " once it has replayed what it has received"
-		d.Sql(n, "a delayed standby would keep its connection as long as WAL arrives", "SELECT pg_terminate_backend(pid) FROM pg_stat_wal_receiver;")
+		d.SQL(n, "a delayed standby would keep its connection as long as WAL arrives", "SELECT pg_terminate_backend(pid) FROM pg_stat_wal_receiver;")
 		return false
 	}
 	if exchangesFirst(s, sb) {

@@ -39,7 +39,7 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 	if !leaves && pg.SameSync(current, wanted) && (s.Live() == nil || s.SyncForeign() || s.SyncInBlock(wanted)) {
 		if owed != nil {
 			d.Reason = "the ledger still has the value that an interrupted apply had overridden"
-			d.Sql(n, "remove from the ledger", cluster.Forget(s.AsideAddress()))
+			d.SQL(n, "remove from the ledger", cluster.Forget(s.AsideAddress()))
 		}
 		out.Put(d)
 		return
@@ -58,7 +58,7 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 	d.Reload(n)
 	d.Wait(n, "the value is in effect", syncInForce(wanted), draft.SettleTimeout)
 	if owed != nil || leaves && s.SyncForeign() {
-		d.Sql(n, "the value is restored", cluster.Forget(s.AsideAddress()))
+		d.SQL(n, "the value is restored", cluster.Forget(s.AsideAddress()))
 	}
 	out.Put(d)
 }
@@ -66,7 +66,7 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 // beforeSync is what is done before the set.
 func beforeSync(s *cluster.Cluster) []topology.Address {
 	n := s.Cluster.Primary
-	after := append(s.StandbyAddresses(), s.NodeAddress(n), s.ParametersAddress(n), s.HbaAddress(n), s.LeavingAddress())
+	after := append(s.StandbyAddresses(), s.NodeAddress(n), s.ParametersAddress(n), s.HBAAddress(n), s.LeavingAddress())
 	for _, sb := range s.Cluster.Standbys {
 		after = append(after, s.ParametersAddress(sb.Node), s.NodeAddress(sb.Node))
 	}
@@ -107,7 +107,7 @@ func writeSync(s *cluster.Cluster, d *draft.Draft, wanted string, leaves bool) {
 		d.Step(n, "write the block", syncFile(s, wanted))
 	}
 	if leaves || s.SetBySystem(cluster.SyncNames) {
-		d.Sql(n, "remove the override", "ALTER SYSTEM RESET "+cluster.SyncNames+";")
+		d.SQL(n, "remove the override", "ALTER SYSTEM RESET "+cluster.SyncNames+";")
 	}
 }
 
