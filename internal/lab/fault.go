@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Cut pulls the host's cable. Who has it in the ARP table hangs, others get
@@ -99,18 +100,33 @@ func (h *Host) Freeze(ctx context.Context) error {
 	if err == nil {
 		err = f.set(f.frozen)
 	}
-	// A process that enters a frozen group freezes. One that was forking while we
-	// looked is found by the next look.
-	for found := true; err == nil && found; {
-		found, err = h.gather(ctx, f)
-	}
-	if err == nil {
-		err = poll(ctx, f.still)
+	for done := false; err == nil && !done; {
+		done, err = h.settle(ctx, f)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: freeze: %w", h.Name, err)
 	}
 	return nil
+}
+
+// settle gathers all processes in the frozen group and waits until they stand still. One in
+// vfork never does while its child froze before exec: the group is let go for a moment, and
+// the answer is false.
+func (h *Host) settle(ctx context.Context, f freezer) (bool, error) {
+	// A process that enters a frozen group freezes. One that was forking while we
+	// looked is found by the next look.
+	for found := true; found; {
+		var err error
+		if found, err = h.gather(ctx, f); err != nil {
+			return false, err
+		}
+	}
+	limited, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if poll(limited, f.still) == nil {
+		return true, nil
+	}
+	return false, errors.Join(ctx.Err(), f.set(f.thawed), f.set(f.frozen))
 }
 
 // still tells whether the freezing is done: one in a system call takes a while.
