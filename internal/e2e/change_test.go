@@ -47,7 +47,7 @@ func TestChangeCascade(t *testing.T) {
 func (w *world) overrides() {
 	w.t.Helper()
 	w.cascade(limits(90, 8, 10), "parameters = { max_connections = 80 }")
-	w.says(w.must(1, "plan"), "pg3 would have max_connections = 80, and its primary pg1 has 90", "main.hcl")
+	w.says(w.must(1, "plan"), "pg3 would have max_connections = 80, but its primary pg1 has 90", "main.hcl")
 	w.cascade(limits(90, 8, 10), "parameters = { work_mem = \"5MB\", max_connections = 95 }")
 	w.must(0, "apply", "-auto-approve", "-allow=restart")
 
@@ -75,7 +75,7 @@ func (w *world) overrides() {
 	w.exec(3, "pg_ctlcluster", "15", "main", "restart", "-o", "-c work_mem=2MB")
 	w.expect(3, "SHOW work_mem", "2MB")
 	r := w.must(2, "plan", "-detailed-exitcode")
-	w.says(r, "work_mem is 2MB by the command line", "not 5MB", "pg_ctl_options in /etc/postgresql/15/main/pg_ctl.conf", "No changes, but 1 difference above")
+	w.says(r, "work_mem is 2MB because of the command line", "not 5MB", "pg_ctl_options in /etc/postgresql/15/main/pg_ctl.conf", "No changes, but repltool cannot fix the 1 difference")
 	w.must(2, "drift")
 	w.must(0, "apply", "-auto-approve")
 	w.exec(3, "pg_ctlcluster", "15", "main", "restart")

@@ -37,7 +37,7 @@ func TestPendingReload(t *testing.T) {
 	w.says(w.must(1, "apply", "-auto-approve"), "synchronous_standby_names", "0 of the 1 standbys")
 	w.expect(1, "SHOW synchronous_standby_names", "")
 	leave(1, "checkpoint_timeout = 6min")
-	w.says(w.must(2, "plan", "-detailed-exitcode"), "checkpoint_timeout", "this reload puts it into force", conf)
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "checkpoint_timeout", "this reload puts it into effect", conf)
 	w.must(0, "apply", "-auto-approve")
 	w.expect(1, "SHOW checkpoint_timeout", "6min")
 	w.settled()

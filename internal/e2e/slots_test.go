@@ -41,7 +41,7 @@ func TestSlots(t *testing.T) {
 	// It is started, since it may have an archive, and not waited for.
 	w.must(0, "apply", "-auto-approve")
 	r := w.must(2, "plan", "-detailed-exitcode")
-	w.says(r, append(told, "No changes, but 1 difference above")...)
+	w.says(r, append(told, "No changes, but repltool cannot fix the 1 difference")...)
 	w.must(2, "drift")
 	w.must(1, "apply", "-auto-approve", "-replace=cluster.main.standby.pg2")
 	w.must(0, "apply", "-auto-approve", "-allow=reclone", "-replace=cluster.main.standby.pg2")
