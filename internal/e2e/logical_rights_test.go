@@ -56,7 +56,7 @@ func (p *pair) slotOfAnother() {
 	p.in(1, "shop", "INSERT INTO customers SELECT n, 'while they are away' FROM generate_series(1, 100) n")
 
 	p.declare(publishCustomers)
-	p.says(p.must(1, "plan"), "Replication slot already exists", "create_slot = false")
+	p.says(p.must(1, "plan"), "Replication slot is used by another subscription", "slot_name = \"NAME\"")
 	p.must(1, "apply", "-auto-approve")
 	p.declare(p.ours(""))
 	p.must(0, "apply", "-auto-approve")
