@@ -46,7 +46,7 @@ func TestSetStaysWhole(t *testing.T) {
 
 	// One that nobody satisfies is a finding.
 	w.ownValue("FIRST 1 (nobody)")
-	w.says(w.must(2, "drift"), "Commits on pg1 wait", "standby_b")
+	w.says(w.must(2, "drift"), "Commits on pg1 are waiting", "standby_b")
 
 	// Whoever streams: a base backup is none of them.
 	w.ownValue("*")
@@ -112,7 +112,7 @@ func TestRestartWaits(t *testing.T) {
 	encrypted := slow + "  replication { sslmode = \"disable\" }\n"
 	buffers("17MB", encrypted)
 	w.must(0, "apply", "-auto-approve")
-	w.says(w.must(2, "plan", "-detailed-exitcode"), "still uses the connection from before sslmode was changed", "pg_wal_replay_resume()")
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "still has the connection from before sslmode was changed", "pg_wal_replay_resume()")
 	w.sql(2, "SELECT pg_wal_replay_resume()")
 	w.sql(1, "INSERT INTO big VALUES (0, '')")
 	w.expect(2, "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' AND conninfo LIKE '%sslmode=disable%'", "1")
