@@ -19,7 +19,7 @@ func TestGone(t *testing.T) {
 	w.sql(1, "SELECT pg_drop_replication_slot('archiver')")
 	w.says(w.must(2, "drift"), "database shop no longer exists (repltool created it on 2", "slot archiver no longer exists")
 	w.says(w.must(2, "status"), "database shop no longer exists")
-	w.says(w.must(1, "apply", "-auto-approve"), "cluster.main.database.shop", "cluster.main.slot.archiver", "-allow=recreate", "nothing was changed")
+	w.says(w.must(1, "apply", "-auto-approve"), "cluster.main.database.shop", "cluster.main.slot.archiver", "-allow=recreate", "Nothing was changed")
 	w.expect(1, "SELECT count(*) FROM pg_database WHERE datname = 'shop'", "0")
 	w.must(0, "apply", "-auto-approve", "-allow=recreate")
 	w.expect(1, "SELECT count(*) FROM pg_database WHERE datname = 'shop'", "1")

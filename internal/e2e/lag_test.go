@@ -62,7 +62,7 @@ func TestLag(t *testing.T) {
 		t.Errorf("pg3: %+v", l)
 	}
 	r := w.must(2, "drift")
-	w.says(r, "pg2 has paused its replay", "behind pg1; the threshold is 4.0 MB", "behind pg1; the threshold is 2s", "No changes.")
+	w.says(r, "replay on pg2 is paused", "behind pg1; the threshold is 4.0 MB", "behind pg1; the threshold is 2s", "No changes.")
 	if strings.Contains(r.stdout, "standby.pg3") {
 		t.Errorf("a delayed standby is called lagging:\n%s", r.stdout)
 	}
