@@ -53,9 +53,9 @@ type StepFailed struct {
 	At
 	Took time.Duration
 	Err  error // without secrets
-	// CutOff tells that the run was stopped under it: that is no failure of the step's.
+	// CutOff reports whether the run was stopped under it: that is no failure of the step's.
 	CutOff bool
-	// MayStillRun tells that it was cut off and may go on where it ran.
+	// MayStillRun reports whether it was cut off and may go on where it ran.
 	MayStillRun bool
 }
 

@@ -41,7 +41,7 @@ func (h Holder) String() string {
 type LockedError struct {
 	What   string // "host pg1", "cluster.orders on pg1"
 	Holder Holder
-	// Passed tells that the other one has held it since we lost it, and may have given
+	// Passed reports whether the other one has held it since we lost it, and may have given
 	// it back.
 	Passed bool
 }
@@ -225,7 +225,7 @@ func (l *Locks) insist(ctx context.Context, deadline time.Time, take func(contex
 	}
 }
 
-// Hold returns once every lock is known to be held: before each step. Its error tells that
+// Hold returns once every lock is known to be held: before each step. Its error reports that
 // one is lost, or that the caller's context is over. A nil *Locks holds nothing.
 func (l *Locks) Hold(ctx context.Context) error {
 	if l == nil {

@@ -58,7 +58,7 @@ func (h *hostLock) lost() <-chan struct{} {
 	return h.lock.Lost()
 }
 
-// fresh tells whether the lease is known to run.
+// fresh reports whether the lease is known to run.
 func (h *hostLock) fresh(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -39,7 +39,7 @@ type Report struct {
 	Ended       time.Time
 	// Refused says why nothing was begun.
 	Refused error
-	// Stopped tells that a signal or a lost lock ended the run early, and why.
+	// Stopped reports whether a signal or a lost lock ended the run early, and why.
 	Stopped error
 	Steps   []Result
 }
@@ -69,7 +69,7 @@ func goesOn(op plan.Op) bool {
 	return false
 }
 
-// OK tells whether every step is done.
+// OK reports whether every step is done.
 func (r Report) OK() bool {
 	return r.Refused == nil && len(r.With(Done)) == len(r.Steps)
 }

@@ -41,7 +41,7 @@ func runProgram(ctx context.Context, m Machine, op plan.Command) error {
 }
 
 // awaitStarted asks until the server was started at another time than before, or the
-// program has ended; left tells that the program runs on.
+// program has ended; left reports that the program runs on.
 func awaitStarted(ctx context.Context, m Machine, before string, ended <-chan error) (err error, left bool) {
 	for every := startedFirst; ; every = min(every*3/2, startedMost) {
 		timer := time.NewTimer(every)

@@ -101,7 +101,7 @@ func join(a, b string) string {
 	return a + ", " + b
 }
 
-// permanent tells whether asking again cannot help.
+// permanent reports whether asking again cannot help.
 func permanent(err error) bool {
 	var p interface{ Permanent() bool }
 	return errors.As(err, &p) && p.Permanent()

@@ -37,18 +37,18 @@ func BlockOf(text string, c *topology.Cluster) ConfBlock {
 
 func (b ConfBlock) Found() bool { return len(b.parts) > 0 }
 
-// Renamed tells whether a part of it stands under an earlier name of the cluster.
+// Renamed reports whether a part of it stands under an earlier name of the cluster.
 func (b ConfBlock) Renamed() bool {
 	return slices.ContainsFunc(b.parts, func(part namedBlock) bool { return part.name != b.cluster.Name })
 }
 
-// Is tells whether the block has that body and stands in its place, under its name.
+// Is reports whether the block has that body and stands in its place, under its name.
 func (b ConfBlock) Is(body string, place conftext.Place) bool {
 	after, err := conftext.RenameBlock(b.Text, b.cluster.Earlier, b.cluster.Name, body, place)
 	return err == nil && after == b.Text
 }
 
-// Has tells whether a line of the file is in the block.
+// Has reports whether a line of the file is in the block.
 func (b ConfBlock) Has(line int) bool {
 	return slices.ContainsFunc(b.parts, func(part namedBlock) bool { return part.FirstLine < line && line < part.LastLine })
 }
@@ -124,7 +124,7 @@ func ConfRevealed(lines []Line) string {
 	return b.String()
 }
 
-// WaitsForRestart tells whether what pg_file_settings calls an error is none, as confErrors has it.
+// WaitsForRestart reports whether what pg_file_settings calls an error is none, as confErrors has it.
 func WaitsForRestart(f *facts.Server, fs facts.FileSetting) bool {
 	return fs.Error == "setting could not be applied" && f.Settings[fs.Name].Context == "postmaster" ||
 		strings.HasPrefix(fs.Error, `parameter "`) && strings.HasSuffix(fs.Error, `" cannot be changed without restarting the server`)

@@ -8,7 +8,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// discards tells that a copy that an earlier apply left is removed.
+// discards reports whether a copy that an earlier apply left is removed.
 func (s *Cluster) discards(sb *topology.Standby) bool {
 	left, _ := s.LeftOf(sb)
 	return left == LeftPart || left == LeftCancelled

@@ -33,7 +33,7 @@ type Cluster struct {
 	memo           memo
 }
 
-// Targeted tells whether an object that stands beside the clusters is to be planned: it
+// Targeted reports whether an object that stands beside the clusters is to be planned: it
 // is a target, or one requires it (see widen).
 func (s *Cluster) Targeted(address topology.Address) bool {
 	return len(s.Targets) == 0 || s.Required[address] || slices.ContainsFunc(s.Targets, func(t topology.Address) bool { return t.Contains(address) || address.Contains(t) })
@@ -66,10 +66,10 @@ func (s *Cluster) FoundPrimary() *facts.Node { return s.Found(s.Cluster.Primary)
 // Live answers the primary's server, or nil when there is none yet.
 func (s *Cluster) Live() *facts.Server { return s.FoundPrimary().Server }
 
-// Running tells whether n has a server that was read.
+// Running reports whether n has a server that was read.
 func (s *Cluster) Running(n *topology.Node) bool { return s.Found(n).Server != nil }
 
-// IsNew tells that the cluster does not exist yet: its primary is to be made, or
+// IsNew reports whether the cluster does not exist yet: its primary is to be made, or
 // an earlier apply died over making it.
 func (s *Cluster) IsNew() bool {
 	p := s.FoundPrimary()
@@ -84,7 +84,7 @@ type Options struct {
 	Targets []string
 	// Replace are standbys to clone again: cluster.C.standby.N.
 	Replace []string
-	// InApply tells that an apply plans, which holds the locks: that one is at work is no
+	// InApply reports whether an apply plans, which holds the locks: that one is at work is no
 	// news to it.
 	InApply bool
 	// Variables are recorded, so that a saved plan can load its topology again.
@@ -106,7 +106,7 @@ func (s *Cluster) Of(c *topology.Cluster) *Cluster {
 	return compute(s, "others", c, func() *Cluster { return s.World.Of(c) })
 }
 
-// anyMoved tells whether the topology has moved blocks that lead to something.
+// anyMoved reports whether the topology has moved blocks that lead to something.
 func anyMoved(t *topology.Topology) bool {
 	return slices.ContainsFunc(t.Nodes, func(n *topology.Node) bool { return len(n.Earlier) > 0 }) ||
 		slices.ContainsFunc(t.Clusters, func(c *topology.Cluster) bool { return len(c.Earlier) > 0 }) ||

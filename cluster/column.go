@@ -26,7 +26,7 @@ func RelationKind(kind string) string {
 	return "relation of kind " + kind
 }
 
-// ChangesRows tells whether what needs a replica identity is published.
+// ChangesRows reports whether what needs a replica identity is published.
 func ChangesRows(p *topology.Publication) bool { return p.Publishes("update") || p.Publishes("delete") }
 
 func RangeOfTable(p *topology.Publication, name string) hcl.Range {

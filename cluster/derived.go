@@ -30,7 +30,7 @@ func (s *Cluster) derive(n *topology.Node) []Line {
 	return lines
 }
 
-// Feeds tells whether standbys or subscribers connect to n, or our block made it ready
+// Feeds reports whether standbys or subscribers connect to n, or our block made it ready
 // for that: a clone is, so that it can take the primary's place without a restart, and
 // who has fed others stays so, since ceasing would take one.
 func (s *Cluster) Feeds(n *topology.Node) bool {
@@ -38,7 +38,7 @@ func (s *Cluster) Feeds(n *topology.Node) bool {
 		slices.ContainsFunc(s.Cluster.Standbys, func(sb *topology.Standby) bool { return sb.Upstream == n })
 }
 
-// setsListen tells whether repltool's block on n opens listen_addresses already.
+// setsListen reports whether repltool's block on n opens listen_addresses already.
 func (s *Cluster) setsListen(n *topology.Node) bool {
 	h := s.Found(n).Host
 	if h == nil {

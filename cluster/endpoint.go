@@ -13,13 +13,13 @@ import (
 // are one machine, an address has several spellings, and a port may be on its way to
 // another: where servers tell who streams from whom, that counts.
 
-// leads tells whether a connection string of viewer leads to m at that port. A name and
+// leads reports whether a connection string of viewer leads to m at that port. A name and
 // the address that it resolves to are one.
 func (s *Cluster) leads(viewer, m *topology.Node, conn map[string]string, port int) bool {
 	return pg.PortOf(conn) == port && s.sameAddress(viewer, cmp.Or(conn["hostaddr"], conn["host"]), m.Address)
 }
 
-// sameAddress tells whether two names or addresses are one machine, as viewer sees it.
+// sameAddress reports whether two names or addresses are one machine, as viewer sees it.
 func (s *Cluster) sameAddress(viewer *topology.Node, a, b string) bool {
 	if pg.SameHost(a, b) {
 		return true
@@ -28,7 +28,7 @@ func (s *Cluster) sameAddress(viewer *topology.Node, a, b string) bool {
 	return slices.ContainsFunc(s.Resolve(viewer, b), func(x netip.Addr) bool { return slices.Contains(one, x) })
 }
 
-// ListensFor tells whether a server with these listen_addresses is reached by all who
+// ListensFor reports whether a server with these listen_addresses is reached by all who
 // connect to n, at the addresses that they see.
 func (s *Cluster) ListensFor(n *topology.Node, listen string) bool {
 	if pg.Covers(listen, n.Address) {

@@ -9,7 +9,7 @@ import (
 
 const SyncedSlots = "synchronized_standby_slots"
 
-// copiesSlots tells whether n keeps copies of the primary's slots, or would as its heir.
+// copiesSlots reports whether n keeps copies of the primary's slots, or would as its heir.
 func (s *Cluster) copiesSlots(n *topology.Node) bool {
 	sb := s.Cluster.Standby(n)
 	return s.FailsOver() && (sb == nil || sb.Upstream == s.Cluster.Primary)
@@ -49,7 +49,7 @@ func (s *Cluster) LeavingSlotsAddress() topology.Address {
 	return s.SyncedSlotsAddress().With(topology.PartLeaving)
 }
 
-// SetBySystem tells whether a value comes from ALTER SYSTEM.
+// SetBySystem reports whether a value comes from ALTER SYSTEM.
 func (s *Cluster) SetBySystem(name string) bool {
 	return s.Live() != nil && strings.HasSuffix(s.Live().Settings[name].SourceFile, AutoConf)
 }

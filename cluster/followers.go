@@ -62,13 +62,13 @@ func (s *Cluster) LockedOut(sb *topology.Standby) bool {
 	return slices.Contains(diffs, "passfile") || slices.Contains(diffs, "user")
 }
 
-// Decodes tells that a WAL sender serves a logical slot.
+// Decodes reports whether a WAL sender serves a logical slot.
 func Decodes(server *facts.Server, sender facts.Sender) bool {
 	slot := server.Slot(sender.SlotName)
 	return slot != nil && slot.Type == topology.SlotLogical
 }
 
-// SessionOwn tells that the value our sessions see is not the server's.
+// SessionOwn reports whether the value our sessions see is not the server's.
 func SessionOwn(setting facts.Setting) bool {
 	switch setting.Source {
 	case "client", "session", "database", "user", "database user":

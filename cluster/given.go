@@ -7,7 +7,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Given tells whether the topology itself sets a parameter of n.
+// Given reports whether the topology itself sets a parameter of n.
 func (s *Cluster) Given(n *topology.Node, name string) bool { return HasLine(s.GivenLines(n), name) }
 
 // GivenLines are those that the topology writes.
@@ -36,7 +36,7 @@ func (s *Cluster) ParametersOf(n *topology.Node) topology.Parameters {
 	return compute(s, "parameters", n, func() topology.Parameters { return s.Cluster.ParametersOf(n) })
 }
 
-// OwnsPort tells whether our block sets the port. On Debian the distribution's line does,
+// OwnsPort reports whether our block sets the port. On Debian the distribution's line does,
 // which pg_createcluster writes, until the topology has another; from then on the block does.
 func (s *Cluster) OwnsPort(n *topology.Node) bool {
 	h := s.Found(n).Host

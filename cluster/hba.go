@@ -195,7 +195,7 @@ func (s *Cluster) keptRules(n *topology.Node, wanted []topology.HBARule, keep fu
 	return rules
 }
 
-// letsIn tells whether a rule on n is, or may be, the one by which a subscription logs in.
+// letsIn reports whether a rule on n is, or may be, the one by which a subscription logs in.
 func (s *Cluster) letsIn(n *topology.Node, r topology.HBARule, u User) bool {
 	members := u.scope.Cluster.Members()
 	if !u.scope.anyUnread(members) && !slices.Contains(s.addressesOf(n, members), r.Address) {

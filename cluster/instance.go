@@ -9,12 +9,12 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// WillRun tells that n has no server yet and this plan makes one.
+// WillRun reports whether n has no server yet and this plan makes one.
 func (s *Cluster) WillRun(n *topology.Node) bool {
 	return n == s.Cluster.Primary && s.IsNew() || s.Recloned(n)
 }
 
-// InitUnclear tells that the command which made the primary's cluster ended badly, and that
+// InitUnclear reports whether the command which made the primary's cluster ended badly, and that
 // what it left may hold data: it has a pg_control, and the record of the job does not name
 // the directory, or a server was started in it.
 func (s *Cluster) InitUnclear() bool {
@@ -36,7 +36,7 @@ func (s *Cluster) ToMake(h *facts.Host) []string {
 // does not bring along. pg_createcluster makes it of the files that initdb writes:
 // they come from a cluster that is made for them beside, under StateDir, and goes.
 
-// NeedsConfig tells that n is a clone to be and has no configuration yet. Where it lies
+// NeedsConfig reports whether n is a clone to be and has no configuration yet. Where it lies
 // in the data directory it comes with the copy, but not from a Debian upstream.
 func (s *Cluster) NeedsConfig(n *topology.Node) bool {
 	h := s.Found(n).Host

@@ -50,7 +50,7 @@ func (s *Cluster) Intent(o Object) *LedgerRow {
 	return nil
 }
 
-// Intended tells whether an object exists and is in the topology.
+// Intended reports whether an object exists and is in the topology.
 func (s *Cluster) Intended(o Object) (there, wanted, unknown bool) {
 	switch o.Kind {
 	case "database":
@@ -72,7 +72,7 @@ func (s *Cluster) Intended(o Object) (there, wanted, unknown bool) {
 	return false, false, false
 }
 
-// CreatedByIntent tells whether a slot is the one that an apply created for a standby or
+// CreatedByIntent reports whether a slot is the one that an apply created for a standby or
 // a subscription and could not confirm. A logical slot begins where WAL ended when it
 // was created, so not before the intent; a physical one begins with the checkpoint
 // before, and is past the intent once a standby has used it.

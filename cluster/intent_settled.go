@@ -20,7 +20,7 @@ func (s *Cluster) Settled(o Object) string {
 	}
 }
 
-// awaitsSlot tells that the slot of an intent is there and is, or may have to become,
+// awaitsSlot reports whether the slot of an intent is there and is, or may have to become,
 // that of its standby or subscription: the plan confirms it or stops at it.
 func (s *Cluster) awaitsSlot(o Object) bool {
 	return slices.ContainsFunc(s.WantedSlots(), func(w WantedSlot) bool {

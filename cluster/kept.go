@@ -21,7 +21,7 @@ import (
 // read, therefore keeps all that it needs: its slot, its publications, its rule of
 // pg_hba.conf, the line of its password, the role it logs in as, and its database.
 
-// FailsOver tells whether some logical slot of the cluster is to survive a failover.
+// FailsOver reports whether some logical slot of the cluster is to survive a failover.
 func (s *Cluster) FailsOver() bool {
 	if !s.AtLeast(17) {
 		return false
@@ -29,7 +29,7 @@ func (s *Cluster) FailsOver() bool {
 	return slices.ContainsFunc(s.WantedSlots(), func(w WantedSlot) bool { return w.Failover }) || s.keepsFailover()
 }
 
-// keepsFailover tells whether a failover slot stays that is not wanted any more (kept.go).
+// keepsFailover reports whether a failover slot stays that is not wanted any more (kept.go).
 func (s *Cluster) keepsFailover() bool {
 	n := s.Cluster.Primary
 	return s.Running(n) && slices.ContainsFunc(s.Found(n).Server.Slots, func(slot facts.Slot) bool {
@@ -106,7 +106,7 @@ func (s *Cluster) dropByHand(is *facts.Subscription, database string) string {
 	return text
 }
 
-// remains tells whether a subscription is neither the topology's nor dropped by this plan.
+// remains reports whether a subscription is neither the topology's nor dropped by this plan.
 func (s *Cluster) remains(is *facts.Subscription, database string) bool {
 	if s.WantsSubscription(database, is.Name) {
 		return false
@@ -193,13 +193,13 @@ func (s *Cluster) DatabaseUser(name string) *User {
 	return s.userOf(func(u User) bool { return u.Is == nil && used || u.Is != nil && u.Conn["dbname"] == name })
 }
 
-// isHost tells whether an address of a rule is that of one machine.
+// isHost reports whether an address of a rule is that of one machine.
 func isHost(address string) bool {
 	p, err := netip.ParsePrefix(address)
 	return err == nil && p.IsSingleIP()
 }
 
-// letsInUnread tells whether a rule may be for a machine that is to be let in and that
+// letsInUnread reports whether a rule may be for a machine that is to be let in and that
 // could not be read: it may connect from another address than others reach it at.
 func (s *Cluster) letsInUnread(r topology.HBARule) bool {
 	same := func(database string, role *topology.Role) bool {
@@ -214,7 +214,7 @@ func (s *Cluster) letsInUnread(r topology.HBARule) bool {
 	})
 }
 
-// anyUnread tells whether the machine of one of the nodes could not be read.
+// anyUnread reports whether the machine of one of the nodes could not be read.
 func (s *Cluster) anyUnread(nodes []*topology.Node) bool {
 	return slices.ContainsFunc(nodes, func(n *topology.Node) bool { return s.Found(n).Host == nil })
 }

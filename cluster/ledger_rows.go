@@ -16,12 +16,12 @@ func (s *Cluster) Managed(kind string) []Row {
 	return s.Ledger().managed[kind]
 }
 
-// IsOurs tells that the ledger has the object.
+// IsOurs reports whether the ledger has the object.
 func (s *Cluster) IsOurs(o Object) bool {
 	return s.Ledger().ours[o]
 }
 
-// HasRow tells that the ledger has a row at that address, whatever it stands for.
+// HasRow reports whether the ledger has a row at that address, whatever it stands for.
 func (s *Cluster) HasRow(address topology.Address) bool {
 	return slices.ContainsFunc(s.Ledger().Rows, func(r LedgerRow) bool { return r.Address == address })
 }

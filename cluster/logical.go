@@ -31,7 +31,7 @@ func subscriptionBlocks(t *topology.Topology) []topology.Address {
 }
 
 // Logical answers what was read of a database of the primary; nil when the
-// database is not there yet, and unknown tells that it could not be read.
+// database is not there yet, and unknown reports that it could not be read.
 func (s *Cluster) Logical(database string) (found *facts.Logical, unknown bool) {
 	if s.Live() == nil {
 		return nil, !s.IsNew()
@@ -46,7 +46,7 @@ func (s *Cluster) Logical(database string) (found *facts.Logical, unknown bool) 
 	return found, false
 }
 
-// logicalUnknown tells whether some database of the cluster's publications or
+// logicalUnknown reports whether some database of the cluster's publications or
 // subscriptions could not be read.
 func (s *Cluster) logicalUnknown() bool {
 	if s.Live() != nil && len(s.Live().Logical) > len(s.ReadDatabases()) {
@@ -96,13 +96,13 @@ func renamedByHand(found *facts.Logical, r LedgerRow) string {
 	return ""
 }
 
-// Member tells whether a table belongs to the publication, by itself, by its
+// Member reports whether a table belongs to the publication, by itself, by its
 // schema, or by a partitioned table above it.
 func Member(p *topology.Publication, t *facts.Table) bool {
 	return p.Covers(t.Table) || slices.ContainsFunc(t.Parents, p.Covers)
 }
 
-// AtLeast tells whether the cluster's primary has, or will have, that version.
+// AtLeast reports whether the cluster's primary has, or will have, that version.
 func (s *Cluster) AtLeast(version int) bool { return s.Major() >= version }
 
 // Major is the version of the cluster's primary.

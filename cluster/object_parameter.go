@@ -24,7 +24,7 @@ type OwnParameters struct {
 	Wanted     topology.Parameters
 }
 
-// Ignores tells whether changes of an object's attribute are left alone: by its own
+// Ignores reports whether changes of an object's attribute are left alone: by its own
 // lifecycle, or by that of the cluster, which names kinds.
 func (s *Cluster) Ignores(l topology.Lifecycle, kind, attribute string) bool {
 	return l.Ignores(attribute) || s.Cluster.Lifecycle.Ignores(kind)

@@ -22,7 +22,7 @@ func (s *Cluster) wantedLines(n *topology.Node) []Line {
 	return SortLines(lines)
 }
 
-// Fixed tells that no file can change a setting: it was given to the server's start.
+// Fixed reports whether no file can change a setting: it was given to the server's start.
 func Fixed(setting facts.Setting) bool {
 	return setting.Source == "command line" || setting.Source == "environment variable"
 }

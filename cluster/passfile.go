@@ -164,7 +164,7 @@ func (s *Cluster) EarlierPassfileAddress(n *topology.Node) topology.Address {
 	return s.NodeAddress(n).With(topology.PartEarlierPassfile)
 }
 
-// StillUsed tells whether a subscription logs in by a password file and this plan neither
+// StillUsed reports whether a subscription logs in by a password file and this plan neither
 // gives it another one nor drops it, or whether that is not known.
 func (s *Cluster) StillUsed(file facts.SecretFile) bool {
 	return s.logicalUnknown() || slices.ContainsFunc(s.loginsBy(file.Path), func(o Object) bool {

@@ -59,7 +59,7 @@ func Rest(b plan.Block, file facts.SecretFile) string {
 	return rest
 }
 
-// OwnsPart tells whether a password file has lines of n's instance.
+// OwnsPart reports whether a password file has lines of n's instance.
 func (s *Cluster) OwnsPart(n *topology.Node, file facts.SecretFile) bool {
 	if !file.Exists {
 		return false
@@ -126,7 +126,7 @@ func (s *Cluster) FilledPassfile(wanted plan.Text) (string, error) {
 	})
 }
 
-// PassfileFits tells whether the instance's lines in a password file are as wanted, and
+// PassfileFits reports whether the instance's lines in a password file are as wanted, and
 // after them those that begin with one of keep.
 func (s *Cluster) PassfileFits(n *topology.Node, file facts.SecretFile, wanted plan.Text, keep []string) bool {
 	text, err := s.FilledPassfile(wanted)

@@ -68,7 +68,7 @@ func waits(server *facts.Server, fs facts.FileSetting, p Pending) bool {
 	return shownAsWritten(setting, p) || setting.SourceFile != fs.File || setting.SourceLine != fs.Line
 }
 
-// fromFiles tells that the value read is the one that a reload would change: not one of the
+// fromFiles reports whether the value read is the one that a reload would change: not one of the
 // session, of the command line or of the environment.
 func fromFiles(setting facts.Setting) bool {
 	return slices.Contains([]string{"default", "configuration file"}, setting.Source)
@@ -119,7 +119,7 @@ func (s *Cluster) PendingValue(n *topology.Node, name string) *Pending {
 	return nil
 }
 
-// PendingConnAsWanted tells that a pending primary_conninfo is the one that the topology wants,
+// PendingConnAsWanted reports whether a pending primary_conninfo is the one that the topology wants,
 // as after an apply that died before the reload.
 func (s *Cluster) PendingConnAsWanted(sb *topology.Standby) bool {
 	text := s.Found(sb.Node).Server.PendingConnInfo
@@ -136,7 +136,7 @@ func (s *Cluster) WouldBlock(value string) string {
 	return fmt.Sprintf("commits would wait, since %d of the %d standbys that it requires stream", len(Streaming(set, s.Live())), set.Number)
 }
 
-// PendingRulesLockOut tells that pg_hba.conf, which the server of n has not read since it was
+// PendingRulesLockOut reports whether pg_hba.conf, which the server of n has not read since it was
 // last written, would as it stands keep out a standby that streams from n now.
 func (s *Cluster) PendingRulesLockOut(n *topology.Node) bool {
 	f := s.Found(n)
@@ -162,11 +162,11 @@ func (s *Cluster) PendingRulesLockOut(n *topology.Node) bool {
 	return false
 }
 
-// MayWake tells whether a reload of n, by which it reconnects to its upstream at once, puts
+// MayWake reports whether a reload of n, by which it reconnects to its upstream at once, puts
 // nothing else into force. Without it, it does so within wal_retrieve_retry_interval.
 func (s *Cluster) MayWake(n *topology.Node) bool { return len(s.Pending(n)) == 0 }
 
-// PendingStandbyValue tells that something is pending of what n has in postgresql.auto.conf as
+// PendingStandbyValue reports whether something is pending of what n has in postgresql.auto.conf as
 // a standby.
 func (s *Cluster) PendingStandbyValue(n *topology.Node) bool {
 	return slices.ContainsFunc(s.Pending(n), func(p Pending) bool { return slices.Contains(StandbyOwn(), p.Name) })

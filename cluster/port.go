@@ -31,7 +31,7 @@ func (s *Cluster) PortInForce(n *topology.Node) int {
 	return n.Port
 }
 
-// PortMoves tells whether this plan restarts the server of n on another port.
+// PortMoves reports whether this plan restarts the server of n on another port.
 func (s *Cluster) PortMoves(n *topology.Node) bool {
 	return s.Running(n) && !s.Recloned(n) && s.PortInForce(n) != n.Port
 }

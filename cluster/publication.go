@@ -8,7 +8,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Remakes tells whether the publication must be dropped and created again.
+// Remakes reports whether the publication must be dropped and created again.
 func Remakes(p *topology.Publication, is *facts.Publication) bool {
 	return is.AllTables != p.AllTables && !p.Lifecycle.Ignores("all_tables")
 }
@@ -79,13 +79,13 @@ func (s *Cluster) Takers(p *topology.Publication, found *facts.Logical, part top
 	return all
 }
 
-// Keeps tells whether a subscription goes on with something that moves: it must list
+// Keeps reports whether a subscription goes on with something that moves: it must list
 // the other publication before this one lets go. One that does not lets go after it.
 func (m Move) Keeps(sub *topology.Subscription) bool {
 	return slices.ContainsFunc(m.To, func(q *topology.Publication) bool { return slices.Contains(sub.Publications, q) })
 }
 
-// InUse tells whether a publication is as wanted, and listed by all who are to list it.
+// InUse reports whether a publication is as wanted, and listed by all who are to list it.
 func (s *Cluster) InUse(q *topology.Publication, found *facts.Logical) bool {
 	is := found.Publication(q.Name)
 	if is == nil || !slices.Equal(found.Published(&is.Publication), found.Published(q)) {

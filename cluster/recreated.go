@@ -13,7 +13,7 @@ import (
 // not copied since. A row of an earlier version of repltool has no OID, and stands for the
 // name.
 
-// Recreated tells that the object of a row exists and is another one.
+// Recreated reports whether the object of a row exists and is another one.
 func (s *Cluster) Recreated(r LedgerRow) bool {
 	is := int64(0)
 	switch r.Kind {

@@ -24,7 +24,7 @@ func (s *Cluster) LetsGo(role, database string) int {
 	return n
 }
 
-// publicationLeaves tells whether a publication is dropped, or taken from its owner.
+// publicationLeaves reports whether a publication is dropped, or taken from its owner.
 func (s *Cluster) publicationLeaves(database, name, owner string) bool {
 	for _, p := range s.Publications() {
 		if p.Database == database && p.Name == name {
@@ -34,12 +34,12 @@ func (s *Cluster) publicationLeaves(database, name, owner string) bool {
 	return s.IsOurs(Object{"publication", name, database}) && s.PublicationUser(database, name) == nil
 }
 
-// Drops tells whether the plan drops a database.
+// Drops reports whether the plan drops a database.
 func (s *Cluster) Drops(database string) bool {
 	return s.IsOurs(Object{Kind: "database", Name: database}) && s.Cluster.Database(database) == nil && s.DatabaseUser(database) == nil
 }
 
-// changesOwner tells whether the plan takes a database from its owner. What else the
+// changesOwner reports whether the plan takes a database from its owner. What else the
 // role has there is then the server's to tell.
 func (s *Cluster) changesOwner(database, owner string) bool {
 	wanted, found := s.Cluster.Database(database), s.Live().Database(database)

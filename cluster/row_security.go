@@ -7,7 +7,7 @@ import (
 // noRowSecurity is what makes a copy that policies apply to fail instead of lacking rows.
 const noRowSecurity = "-crow_security=off"
 
-// BypassesRowSecurity tells whether the role, as this plan leaves it, is exempt from all
+// BypassesRowSecurity reports whether the role, as this plan leaves it, is exempt from all
 // row security.
 func (s *Cluster) BypassesRowSecurity(r *topology.Role) bool {
 	superuser, bypass := r.Superuser, r.BypassRLS

@@ -55,7 +55,7 @@ func (s *Cluster) WillBeSeenAs(sb *topology.Standby) string {
 	return SeenAs(s.StandbyName(sb), cluster)
 }
 
-// SetNames tells whether the set in force, or the one that an apply has set aside, names
+// SetNames reports whether the set in force, or the one that an apply has set aside, names
 // a standby; a set of whoever streams names nobody.
 func (s *Cluster) SetNames(name string) bool {
 	values := []string{s.SyncCurrent()}

@@ -74,7 +74,7 @@ func (s *Cluster) HeldBy(slot string) *topology.Node {
 	return nil
 }
 
-// Lost tells whether a standby's slot has lost WAL that it needs: it cannot go on, if
+// Lost reports whether a standby's slot has lost WAL that it needs: it cannot go on, if
 // no archive has it, and is not waited for.
 func (s *Cluster) Lost(n *topology.Node) bool {
 	sb := s.Cluster.Standby(n)

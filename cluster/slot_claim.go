@@ -21,7 +21,7 @@ import (
 // A name is no claim: any other slot is an error, active or not (PostgreSQL docs,
 // 27.2.6 "Replication Slots" and 49.2.2 "Replication Slots").
 
-// MayUse tells whether a slot that exists is the wanted one.
+// MayUse reports whether a slot that exists is the wanted one.
 func (s *Cluster) MayUse(w WantedSlot, found *facts.Slot) bool {
 	switch {
 	case s.IsOurs(Object{"slot", w.Name, w.On.Name}), s.CarriedOver(w, found) != nil, s.CreatedByIntent(w, found):
@@ -34,7 +34,7 @@ func (s *Cluster) MayUse(w WantedSlot, found *facts.Slot) bool {
 	return true // a slot block
 }
 
-// standbyUses tells whether a physical slot is that of the standby it is wanted for. A
+// standbyUses reports whether a physical slot is that of the standby it is wanted for. A
 // standby that is down, or was not read, is not judged: this plan gives it no slot.
 func (s *Cluster) standbyUses(w WantedSlot, found *facts.Slot) bool {
 	f := s.Found(w.Fed)
@@ -45,7 +45,7 @@ func (s *Cluster) standbyUses(w WantedSlot, found *facts.Slot) bool {
 	return f.Server.InRecovery && f.Server.InForce("primary_slot_name") == w.Name && (up == nil || up == w.On || found.Active)
 }
 
-// subscriptionUses tells whether a logical slot is that of the subscription as it is:
+// subscriptionUses reports whether a logical slot is that of the subscription as it is:
 // it names the slot, and connects to this cluster, or has a worker while the slot is
 // in use (its connection may name the host in another way).
 func (s *Cluster) subscriptionUses(w WantedSlot, found *facts.Slot) bool {
@@ -73,7 +73,7 @@ func SlotText(slot facts.Slot) string {
 	return text
 }
 
-// DeclaresSlot tells whether a slot block makes the slot.
+// DeclaresSlot reports whether a slot block makes the slot.
 func (s *Cluster) DeclaresSlot(name string) bool {
 	return slices.ContainsFunc(s.Cluster.PermanentSlots, func(slot *topology.Slot) bool { return slot.Name == name })
 }

@@ -68,7 +68,7 @@ func (w *World) slotUses() map[string][]slotUse {
 	})
 }
 
-// mayConnect tells whether a subscription of this cluster connects to another one, or may:
+// mayConnect reports whether a subscription of this cluster connects to another one, or may:
 // its host is then a name that could not be resolved.
 func (s *Cluster) mayConnect(is *facts.Subscription, to *Cluster, database string) (host string, may bool) {
 	conn := conninfo.Map(is.ConnInfo.Reveal())
@@ -86,7 +86,7 @@ func (s *Cluster) mayConnect(is *facts.Subscription, to *Cluster, database strin
 	return host, may
 }
 
-// isNode tells whether a name is the address of a node of the topology.
+// isNode reports whether a name is the address of a node of the topology.
 func (s *Cluster) isNode(name string) bool {
 	return slices.ContainsFunc(s.Topology.Nodes, func(n *topology.Node) bool { return pg.SameHost(n.Address, name) })
 }
@@ -155,7 +155,7 @@ func (v *Subscription) consumers(slot string) []Consumer {
 	return all
 }
 
-// wantedByOther tells whether another subscription of the topology, or a slot block, is to
+// wantedByOther reports whether another subscription of the topology, or a slot block, is to
 // use that slot of the publisher; one that uses another slot now does not count.
 func (v *Subscription) wantedByOther(slot string) bool {
 	if v.Source.DeclaresSlot(slot) {
@@ -172,7 +172,7 @@ func (v *Subscription) wantedByOther(slot string) bool {
 	})
 }
 
-// HasSlot tells whether the slot that it uses now, under another name than the topology has
+// HasSlot reports whether the slot that it uses now, under another name than the topology has
 // for it, is its own: repltool created it, for its database, and nothing else uses it or is
 // to use it.
 func (v *Subscription) HasSlot() bool {
@@ -184,7 +184,7 @@ func (v *Subscription) HasSlot() bool {
 	return (found == nil || found.Database == v.SourceDatabase()) && v.TakenBy(slot) == nil && !v.wantedByOther(slot)
 }
 
-// KeepsSlot tells whether it goes on with the slot that it has, which is not named as the
+// KeepsSlot reports whether it goes on with the slot that it has, which is not named as the
 // topology names it: a slot cannot be renamed. One that was given another slot by hand,
 // while its own is still there, does not.
 func (v *Subscription) KeepsSlot() bool {
@@ -201,7 +201,7 @@ func (v *Subscription) KeepsSlot() bool {
 	return !own || v.TakenBy(v.Options.SlotName) != nil
 }
 
-// Attaches tells that a subscription gets its slot back: its slot_name was set by hand to
+// Attaches reports whether a subscription gets its slot back: its slot_name was set by hand to
 // NONE, or to a slot of another database, by which it can have received nothing. Its own
 // slot has to be there, with all WAL, and used by nobody.
 func (v *Subscription) Attaches() bool {
@@ -219,7 +219,7 @@ func (v *Subscription) Attaches() bool {
 		(!v.CreateSlot || v.Source.IsOurs(Object{"slot", slot.Name, p.Name}))
 }
 
-// DropsSlot tells whether a subscription that is recreated drops that slot of its
+// DropsSlot reports whether a subscription that is recreated drops that slot of its
 // publisher with it: only its own, never one that something else uses or is to use.
 func (v *Subscription) DropsSlot(name string) bool {
 	if !v.Remade() || v.Source == nil || !v.CreateSlot || name == "" || v.TakenBy(name) != nil || v.wantedByOther(name) {
@@ -234,7 +234,7 @@ func (v *Subscription) DropsSlot(name string) bool {
 	return found == nil && v.Is.Options.SlotName == name || found != nil && found.Database == v.SourceDatabase() && v.Source.MayUse(w, found)
 }
 
-// DroppedWithRemake tells whether a subscription that is made anew, with a slot of
+// DroppedWithRemake reports whether a subscription that is made anew, with a slot of
 // another name, drops the slot itself.
 func (s *Cluster) DroppedWithRemake(slot string) bool {
 	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool {

@@ -34,7 +34,7 @@ func (s *Cluster) MayMake(w WantedSlot) bool {
 	return w.By.CreateSlot && !unknown && s.Targeted(w.By.Address()) && of.Subscription(w.By, local).Is == nil
 }
 
-// Spent tells that a slot is of no use and is to be made anew: it has lost its WAL, and
+// Spent reports whether a slot is of no use and is to be made anew: it has lost its WAL, and
 // its standby is cloned again; or the subscription that it was made for was never made,
 // and it lost its WAL or is older than a publication of it.
 func (s *Cluster) Spent(w WantedSlot, found *facts.Slot) bool {
@@ -45,7 +45,7 @@ func (s *Cluster) Spent(w WantedSlot, found *facts.Slot) bool {
 	return !found.Active && s.IsOurs(Object{"slot", w.Name, w.On.Name}) && s.MayMake(w) && (lost || s.PublicationsToCome(w.By))
 }
 
-// PublicationsToCome tells whether this plan makes a publication of the subscription.
+// PublicationsToCome reports whether this plan makes a publication of the subscription.
 func (s *Cluster) PublicationsToCome(sub *topology.Subscription) bool {
 	return slices.ContainsFunc(sub.Publications, func(p *topology.Publication) bool {
 		found, _ := s.Logical(p.Database)
@@ -87,7 +87,7 @@ func (s *Cluster) WantsSubscription(database, name string) bool {
 	})
 }
 
-// SubscribersSlot tells whether a subscription of the topology uses the slot.
+// SubscribersSlot reports whether a subscription of the topology uses the slot.
 func (s *Cluster) SubscribersSlot(name string) bool {
 	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool { return sub.Options.SlotName == name })
 }

@@ -4,7 +4,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// LeavesSlot tells whether whoever uses a slot leaves it in this plan: a standby that gets
+// LeavesSlot reports whether whoever uses a slot leaves it in this plan: a standby that gets
 // another upstream or another slot, or a subscription that is dropped.
 func (s *Cluster) LeavesSlot(n *topology.Node, slot string) bool {
 	for _, sb := range s.Cluster.Standbys {

@@ -42,7 +42,7 @@ func (s *Cluster) ConnDiffers(now, wanted map[string]string, sb *topology.Standb
 	})
 }
 
-// HasPassword tells that a conninfo leads to the right password without repltool's file:
+// HasPassword reports whether a conninfo leads to the right password without repltool's file:
 // it holds it, or a password file does that only its owner can read.
 func (s *Cluster) HasPassword(conn map[string]string, n *topology.Node) bool {
 	password := conn["password"]
@@ -52,7 +52,7 @@ func (s *Cluster) HasPassword(conn map[string]string, n *topology.Node) bool {
 	return password != "" && password == s.Cluster.Replication.Role.Password.Reveal()
 }
 
-// Recloned tells whether the node's data directory is (still) to be filled by a
+// Recloned reports whether the node's data directory is (still) to be filled by a
 // clone: it has none, ours is half made, or the user asked for a new one.
 func (s *Cluster) Recloned(n *topology.Node) bool {
 	f := s.Found(n)

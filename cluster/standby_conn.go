@@ -6,7 +6,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Repointed tells that a standby gets another address of its upstream.
+// Repointed reports whether a standby gets another address of its upstream.
 func (s *Cluster) Repointed(sb *topology.Standby) bool {
 	now, wanted := s.ConnNow(sb.Node), s.ConnInfo(sb)
 	return !pg.SameHost(now["host"], wanted["host"]) || pg.PortOf(now) != pg.PortOf(wanted)

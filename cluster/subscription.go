@@ -57,7 +57,7 @@ func (s *Cluster) Subscription(sub *topology.Subscription, local *facts.Logical)
 	return v
 }
 
-// Remade tells that the user asked to make it anew.
+// Remade reports whether the user asked to make it anew.
 func (v *Subscription) Remade() bool { return v.Scope.Replace[v.Address()] && v.Is != nil }
 
 func (v *Subscription) TablesAddress() topology.Address {
@@ -131,7 +131,7 @@ func (v *Subscription) GrantsAddress() topology.Address {
 	return v.Address().With(topology.PartGrants)
 }
 
-// MadeSlot tells whether the ledger has the slot that the subscription uses now.
+// MadeSlot reports whether the ledger has the slot that the subscription uses now.
 func (v *Subscription) MadeSlot() bool {
 	if v.Source == nil || v.Is.Options.SlotName == "" {
 		return false

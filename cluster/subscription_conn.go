@@ -80,7 +80,7 @@ func RedactedIf(text string) *string {
 	return plan.Ptr(topology.Redacted)
 }
 
-// RightPassword tells that a connection string holds the password itself, and the
+// RightPassword reports whether a connection string holds the password itself, and the
 // right one: a subscription made by hand is adopted as it is.
 func (v *Subscription) RightPassword(text string) bool {
 	want := v.Password()

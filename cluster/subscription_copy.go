@@ -6,7 +6,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Copying tells whether a subscription is to copy tables in this plan.
+// Copying reports whether a subscription is to copy tables in this plan.
 func (s *Cluster) Copying(sub *topology.Subscription) bool {
 	if !sub.CopyData || !sub.Options.Enabled {
 		return false
@@ -18,13 +18,13 @@ func (s *Cluster) Copying(sub *topology.Subscription) bool {
 	return !unknown && (v.Is == nil || v.Remade() || len(come) > 0)
 }
 
-// Exists tells whether a subscription is there.
+// Exists reports whether a subscription is there.
 func (s *Cluster) Exists(sub *topology.Subscription) bool {
 	local, unknown := s.Of(sub.Cluster).Logical(sub.Database)
 	return unknown || s.Of(sub.Cluster).Subscription(sub, local).Is != nil
 }
 
-// CopiesFrom tells whether the primary is to send initial table copies.
+// CopiesFrom reports whether the primary is to send initial table copies.
 func (s *Cluster) CopiesFrom() bool {
 	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool { return s.Targeted(sub.Address()) && s.Copying(sub) })
 }

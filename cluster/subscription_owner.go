@@ -9,7 +9,7 @@ func (v *Subscription) Owner() string {
 	return v.Is.Owner
 }
 
-// OwnedBySuperuser tells whether the owner is a superuser, or not known to be none.
+// OwnedBySuperuser reports whether the owner is a superuser, or not known to be none.
 func (v *Subscription) OwnedBySuperuser() bool {
 	return v.Owner() == "" || v.Scope.Live().Role(v.Owner()).Superuser
 }
@@ -26,7 +26,7 @@ func (v *Subscription) Option(name string) string {
 	return ""
 }
 
-// KeepsPassword tells whether PostgreSQL wants the password in the connection string
+// KeepsPassword reports whether PostgreSQL wants the password in the connection string
 // itself, where a password file does not do (docs, "CREATE SUBSCRIPTION",
 // password_required).
 func (v *Subscription) KeepsPassword() bool {

@@ -12,7 +12,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// WantsEnabled tells whether it is to be enabled, where that is not to be left as it is.
+// WantsEnabled reports whether it is to be enabled, where that is not to be left as it is.
 func (v *Subscription) WantsEnabled() bool {
 	if v.Is != nil && v.Lifecycle.Ignores("enabled") {
 		return v.Is.Options.Enabled
@@ -115,7 +115,7 @@ func (v *Subscription) publishesColumn(name topology.TableName, remote *facts.Ta
 	return false
 }
 
-// publishesGenerated tells whether a publication sends stored generated columns that no
+// publishesGenerated reports whether a publication sends stored generated columns that no
 // list of columns names.
 func (v *Subscription) publishesGenerated(p *topology.Publication) bool {
 	wanted := p.GeneratedColumns

@@ -14,7 +14,7 @@ import (
 // nothing of is somebody's own, and stands nowhere else once it is overridden: it is
 // written into the ledger first, and comes back from there if the apply dies.
 
-// WaitsFor tells whether commits on this cluster wait for a subscription of that name.
+// WaitsFor reports whether commits on this cluster wait for a subscription of that name.
 func (s *Cluster) WaitsFor(name string) bool {
 	set, _ := pg.ParseSync(s.SyncCurrent())
 	return slices.Contains(set.Names, name)
@@ -78,7 +78,7 @@ func (s *Cluster) InForce(name string) string {
 	return s.Live().InForce(name)
 }
 
-// SyncOurs tells whether our block sets it.
+// SyncOurs reports whether our block sets it.
 func (s *Cluster) SyncOurs() bool {
 	if s.Live() == nil {
 		return false
@@ -87,7 +87,7 @@ func (s *Cluster) SyncOurs() bool {
 	return ok
 }
 
-// SyncInBlock tells whether the block, and nothing after it, says the wanted value.
+// SyncInBlock reports whether the block, and nothing after it, says the wanted value.
 func (s *Cluster) SyncInBlock(wanted string) bool {
 	value, ok := s.ConfBlock(s.FoundPrimary().Host).Value(SyncNames)
 	return ok == (wanted != "") && pg.SameSync(value, wanted) && !s.SetBySystem(SyncNames)
@@ -122,10 +122,10 @@ func (s *Cluster) KeptAside() *SetAside {
 	return nil
 }
 
-// SyncForeign tells that synchronous_standby_names is somebody's own.
+// SyncForeign reports whether synchronous_standby_names is somebody's own.
 func (s *Cluster) SyncForeign() bool { return s.Cluster.Synchronous == nil && !s.SyncOurs() }
 
-// RelaxedFrom tells whether a value is what is left of a fuller one: else somebody has
+// RelaxedFrom reports whether a value is what is left of a fuller one: else somebody has
 // set it since, and that counts.
 func RelaxedFrom(value, full string) bool {
 	x, okX := pg.ParseSync(value)

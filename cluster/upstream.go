@@ -36,7 +36,7 @@ func (s *Cluster) UpstreamOf(f *facts.Node) *topology.Node {
 	return nil
 }
 
-// sendsTo tells whether the server of m has n's WAL receiver among its senders: of its
+// sendsTo reports whether the server of m has n's WAL receiver among its senders: of its
 // name, and from its address or by its slot.
 func (s *Cluster) sendsTo(m, n *topology.Node, standby *facts.Server) bool {
 	up := s.Found(m).Server

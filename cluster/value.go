@@ -57,7 +57,7 @@ func Normalise(s facts.Setting, value string) (string, error) {
 	}
 }
 
-// Same tells whether two values of one setting mean the same.
+// Same reports whether two values of one setting mean the same.
 func Same(s facts.Setting, a, b string) bool {
 	if a == b {
 		return true

@@ -138,7 +138,7 @@ func abandonedSlots(s *cluster.Cluster, out *draft.Findings) {
 	}
 }
 
-// subscriptionGone tells that the subscriber of that system identifier was read, and has no
+// subscriptionGone reports whether the subscriber of that system identifier was read, and has no
 // such subscription.
 func subscriptionGone(s *cluster.Cluster, subscription int64, system string) bool {
 	read := false

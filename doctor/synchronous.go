@@ -90,7 +90,7 @@ func otherNames(s *cluster.Cluster, set pg.SyncSet) string {
 	return " Connected, but not in it: " + strings.Join(names, ", ") + "."
 }
 
-// commitsWait tells that transactions wait for standbys unless they say otherwise.
+// commitsWait reports whether transactions wait for standbys unless they say otherwise.
 func commitsWait(s *cluster.Cluster) bool {
 	value := s.Live().InForce("synchronous_commit")
 	return value != "off" && value != "local"

@@ -29,7 +29,7 @@ type Node struct {
 	ServerError *ReadError `json:",omitempty"`
 }
 
-// Complete tells whether all that can be known of the node is known.
+// Complete reports whether all that can be known of the node is known.
 func (n *Node) Complete() bool {
 	return n != nil && n.Error == nil && n.ServerError == nil && n.Host != nil
 }

@@ -39,7 +39,7 @@ type Host struct {
 	// Unmounted are the file systems that belong on the way to a directory of the cluster
 	// and are not mounted; asked only when no server runs.
 	Unmounted []Mount `json:",omitempty"`
-	// Aside tells that the directory of an earlier clone waits beside the data
+	// Aside reports whether the directory of an earlier clone waits beside the data
 	// directory, under its name and ".repltool-old".
 	Aside bool `json:",omitempty"`
 	// AsideDirs are what its links lead to: its pg_wal, its tablespaces.
@@ -110,7 +110,7 @@ type Host struct {
 	ParameterError string `json:",omitempty"`
 	// Locales are those that the operating system has, as it writes them; none: unknown.
 	Locales []string `json:",omitempty"`
-	// Locale tells whether the wanted initdb locale exists; only asked when no
+	// Locale reports whether the wanted initdb locale exists; only asked when no
 	// cluster is there.
 	LocaleMissing bool `json:",omitempty"`
 }
@@ -151,7 +151,7 @@ type DataDir struct {
 	// Initdb tells of a cluster that is as initdb leaves it: neither backup_label nor
 	// postmaster.opts is there.
 	Initdb bool `json:",omitempty"`
-	// Manifest tells that backup_manifest is there: it gets its name last of all.
+	// Manifest reports whether backup_manifest is there: it gets its name last of all.
 	Manifest bool `json:",omitempty"`
 }
 
@@ -159,10 +159,10 @@ type DataDir struct {
 type Service struct {
 	Kind string // "systemd", "pg_ctlcluster", "pg_ctl"
 	Unit string // systemd only
-	// Outside tells that the server runs but is not the unit's process: systemd
+	// Outside reports whether the server runs but is not the unit's process: systemd
 	// neither stops nor restarts it.
 	Outside bool `json:",omitempty"`
-	// Disabled tells that nothing starts the unit at boot.
+	// Disabled reports whether nothing starts the unit at boot.
 	Disabled bool `json:",omitempty"`
 	// StartConf is what Debian's start.conf says: auto, manual or disabled; "" elsewhere.
 	StartConf string `json:",omitempty"`
@@ -184,9 +184,9 @@ type Dir struct {
 	State DataState // never DataCluster: what it holds is not looked at
 	// Link is the data directory's link that leads to it: "pg_wal", "pg_tblspc/16384".
 	Link string `json:",omitempty"`
-	// Locked tells that nothing can be made in it, or where it would be.
+	// Locked reports whether nothing can be made in it, or where it would be.
 	Locked bool `json:",omitempty"`
-	// Aside tells that its name with ".repltool-old" is there.
+	// Aside reports whether its name with ".repltool-old" is there.
 	Aside bool `json:",omitempty"`
 	// Pinned is why it cannot be moved aside; "" when it can.
 	Pinned string `json:",omitempty"`
@@ -232,19 +232,19 @@ func (h *Host) Job(id string) *Job {
 	return find(h.Jobs, func(j *Job) bool { return j.ID == id })
 }
 
-// Making tells that a detached command is at work on the data directory.
+// Making reports whether a detached command is at work on the data directory.
 func (h *Host) Making() bool {
 	return slices.ContainsFunc(h.Jobs, func(j Job) bool { return j.Running })
 }
 
-// WasAbsent tells whether a job recorded that the directory did not exist or was empty
+// WasAbsent reports whether a job recorded that the directory did not exist or was empty
 // when the job was begun.
 func (h *Host) WasAbsent(dir string) bool {
 	return slices.ContainsFunc(h.Jobs, func(j Job) bool { return slices.Contains(j.Absent, dir) })
 }
 
-// Done tells that it ended well.
+// Done reports whether it ended well.
 func (j *Job) Done() bool { return j != nil && j.ExitCode != nil && *j.ExitCode == 0 }
 
-// Failed tells that it ended otherwise, or was killed.
+// Failed reports whether it ended otherwise, or was killed.
 func (j *Job) Failed() bool { return j != nil && !j.Running && !j.Done() }

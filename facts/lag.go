@@ -17,7 +17,7 @@ func (s *Server) SeenAs() string {
 // BaseBackup is the application_name of a base backup's connections.
 const BaseBackup = "pg_basebackup"
 
-// Copies tells that the process serves a base backup: its files, or the WAL beside them.
+// Copies reports whether the process serves a base backup: its files, or the WAL beside them.
 // Neither is a standby, though the second one streams, and confirms what it has flushed.
 func (w *Sender) Copies() bool { return w.State == "backup" || w.ApplicationName == BaseBackup }
 

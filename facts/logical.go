@@ -57,7 +57,7 @@ type Filter struct {
 	Publication string // topology's ID
 	Table       topology.TableName
 	Where       string // as wanted
-	// Same tells that the filter that is there means the same.
+	// Same reports whether the filter that is there means the same.
 	Same  bool
 	Error string `json:",omitempty"` // of a filter that does not fit the table
 }
@@ -122,7 +122,7 @@ type Table struct {
 	// Fills tells of a BEFORE INSERT trigger that fires for rows that replication brings,
 	// and may give values to columns that are not published.
 	Fills bool `json:",omitempty"`
-	// Rows tells whether there may be any: of a table that is subscribed to, whether its
+	// Rows reports whether there may be any: of a table that is subscribed to, whether its
 	// file has room for some.
 	Rows bool `json:",omitempty"`
 }
@@ -218,7 +218,7 @@ func (l *Logical) Published(p *topology.Publication) []topology.TableName {
 	return tables
 }
 
-// sends tells whether a publication that covers these tables sends the changes of t.
+// sends reports whether a publication that covers these tables sends the changes of t.
 func sends(p *topology.Publication, t *Table, covers func(topology.TableName) bool) bool {
 	switch {
 	case !t.Persistent || t.Kind != "r" && t.Kind != "p":

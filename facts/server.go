@@ -139,7 +139,7 @@ type Role struct {
 	OID int64
 	// Verifier is pg_authid.rolpassword: SCRAM-SHA-256$…, md5…, or not set.
 	Verifier topology.Secret
-	// Expired tells whether valid_until has passed, by the server's clock.
+	// Expired reports whether valid_until has passed, by the server's clock.
 	Expired bool `json:",omitempty"`
 	// Bootstrap tells of the superuser that initdb made.
 	Bootstrap bool `json:",omitempty"`

@@ -82,7 +82,7 @@ type Change struct {
 	Action  Action `json:"action"`
 	Impact  Impact `json:"impact"`
 	Effect  string `json:"effect,omitempty"` // a few words more: "commits wait for 1 standby"
-	// Recreates tells that the object existed before and is gone: what is created has none
+	// Recreates reports whether the object existed before and is gone: what is created has none
 	// of the data, or of the position, that it had.
 	Recreates bool     `json:"recreates,omitempty"`
 	Wave      int      `json:"wave"` // from 1; changes of one wave may run side by side
@@ -157,7 +157,7 @@ type Diagnostic struct {
 	Address  string   `json:"address,omitempty"`
 	Range    *Range   `json:"range,omitempty"`
 	Snippet  *Snippet `json:"snippet,omitempty"`
-	// Finding tells that Health has it too: it is a state of the live clusters.
+	// Finding reports whether Health has it too: it is a state of the live clusters.
 	Finding bool `json:"finding,omitempty"`
 }
 
@@ -282,7 +282,7 @@ type Command struct {
 	Bytes   int64         // estimate of what it copies, for progress
 	Timeout time.Duration // 0: none
 	Remedy  string        // what to do when it fails, for people
-	// Starts tells that the program starts the node's server and may wait for longer than
+	// Starts reports whether the program starts the node's server and may wait for longer than
 	// until that answers, as pg_ctlcluster does: the step is done once a server answers
 	// that was started since, and the program is left to end by itself.
 	Starts bool

@@ -240,7 +240,7 @@ func (n *Node) readAgain(ctx context.Context, r reading, h *facts.Host) reading 
 	return second
 }
 
-// belongs tells whether the server that answered is the one whose files were found.
+// belongs reports whether the server that answered is the one whose files were found.
 // Servers of one cluster on one machine have the same system identifier, so that
 // the directory decides. What an sql block reaches may see its files under other
 // names.

@@ -104,7 +104,7 @@ func (n *Node) over(ctx context.Context, repeat func(error) bool, do func(host.C
 	}
 }
 
-// away tells whether a machine may answer again soon.
+// away reports whether a machine may answer again soon.
 func away(err error) bool {
 	var e *host.Error
 	return errors.As(err, &e) && (e.Kind == facts.Unreachable || e.Kind == facts.TimedOut)

@@ -146,7 +146,7 @@ func otherServer(dir string, h *facts.Host) error {
 	}
 }
 
-// sameDir tells whether two paths are one directory. Only where they are spelled
+// sameDir reports whether two paths are one directory. Only where they are spelled
 // otherwise is the machine asked.
 func (n *Node) sameDir(ctx context.Context, a, b string) bool {
 	if path.Clean(a) == path.Clean(b) {

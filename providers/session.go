@@ -185,7 +185,7 @@ func (n *Node) insist(ctx context.Context, database string) (*postgres.DB, error
 	}
 }
 
-// transient tells whether connecting again may help soon.
+// transient reports whether connecting again may help soon.
 func transient(err error) bool {
 	var e *postgres.Error
 	return errors.As(err, &e) && e.Kind == facts.Unreachable || away(err)

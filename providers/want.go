@@ -102,7 +102,7 @@ func routes(top *topology.Topology, t *topology.Node, c *topology.Cluster) []str
 	return all
 }
 
-// taken tells that an earlier node has the usual place of a new instance: it is on
+// taken reports whether an earlier node has the usual place of a new instance: it is on
 // the same machine and has the same version.
 func taken(top *topology.Topology, t *topology.Node, c *topology.Cluster) bool {
 	for _, n := range top.Nodes {

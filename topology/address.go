@@ -76,7 +76,7 @@ func (p *Publication) Address() Address { return ParseAddress(p.ID) }
 // Address is the subscription's.
 func (s *Subscription) Address() Address { return ParseAddress(s.ID) }
 
-// IsZero tells that a is no address.
+// IsZero reports whether a is no address.
 func (a Address) IsZero() bool { return a == Address{} }
 
 // Object is the address of an object of the cluster a.
@@ -119,7 +119,7 @@ func (a Address) label() string {
 	return fmt.Sprintf("%s[%q]", a.Name, a.Key)
 }
 
-// Contains tells whether b is a, or a part of it, or an object of the cluster a.
+// Contains reports whether b is a, or a part of it, or an object of the cluster a.
 func (a Address) Contains(b Address) bool {
 	switch {
 	case a.Kind == "cluster" && b.Kind != "cluster":

@@ -155,7 +155,7 @@ type Lifecycle struct {
 	Range          hcl.Range
 }
 
-// Ignores tells whether changes of that attribute are left alone.
+// Ignores reports whether changes of that attribute are left alone.
 func (l Lifecycle) Ignores(attribute string) bool {
 	for _, a := range l.IgnoreChanges {
 		if a == attribute || a == "all" {

@@ -40,7 +40,7 @@ func (b *block) hba() []HBARule {
 	return rules
 }
 
-// optionsDoubtful tells that options were given and could not be read: what is wrong
+// optionsDoubtful reports whether options were given and could not be read: what is wrong
 // with them is reported already.
 func (b *block) optionsDoubtful(r HBARule) bool { return b.has("options") && r.Options == nil }
 

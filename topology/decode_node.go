@@ -228,7 +228,7 @@ func passwordText(text string) string {
 	return ""
 }
 
-// isLiteral tells whether an expression's value stands in the text itself. The
+// isLiteral reports whether an expression's value stands in the text itself. The
 // scope is empty and not nil: without one, JSON does not look into its strings.
 func isLiteral(expr hcl.Expression) bool {
 	_, diags := expr.Value(&hcl.EvalContext{})

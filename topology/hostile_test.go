@@ -178,7 +178,7 @@ func loadSource(t *testing.T, dir, src string) (*Topology, hcl.Diagnostics) {
 	return Load(dir, Inputs{})
 }
 
-// errsHere tells whether an error points at the line of the attribute.
+// errsHere reports whether an error points at the line of the attribute.
 func errsHere(src string, diags hcl.Diagnostics) bool {
 	line := 1 + strings.Count(src[:strings.Index(src, "# HERE")], "\n")
 	return slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool {
@@ -186,7 +186,7 @@ func errsHere(src string, diags hcl.Diagnostics) bool {
 	})
 }
 
-// holds tells whether a text is somewhere within a value, whole or as a part of an
+// holds reports whether a text is somewhere within a value, whole or as a part of an
 // address.
 func holds(v reflect.Value, text string) bool {
 	return within(v, text, map[any]bool{})

@@ -89,7 +89,7 @@ func valueLiterals(tokens hclsyntax.Tokens, i int) ([]span, int) {
 	return spans, i
 }
 
-// bareWord tells whether the value is one word whose quotes were forgotten.
+// bareWord reports whether the value is one word whose quotes were forgotten.
 func bareWord(tokens hclsyntax.Tokens, i int) bool {
 	if i+1 >= len(tokens) || tokens[i].Type != hclsyntax.TokenIdent {
 		return false

@@ -144,7 +144,7 @@ func isValuesFile(name string) bool {
 	return strings.HasSuffix(name, ".vars.hcl") || strings.HasSuffix(name, ".vars.hcl.json")
 }
 
-// isAutomatic tells whether a values file is read without being named.
+// isAutomatic reports whether a values file is read without being named.
 func isAutomatic(name string) bool {
 	name = strings.TrimSuffix(name, ".json")
 	return name == "repltool.vars.hcl" || strings.HasSuffix(name, ".auto.vars.hcl")

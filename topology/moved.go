@@ -113,7 +113,7 @@ func (e *evaluator) checkMovedTargets() {
 	}
 }
 
-// leads tells whether an address is that of an object, by further blocks or by itself.
+// leads reports whether an address is that of an object, by further blocks or by itself.
 func (e *evaluator) leads(to string, ids []string) bool {
 	for range len(e.moves) + 1 {
 		if slices.ContainsFunc(ids, func(id string) bool { return id == to || withoutKey(id) == to }) {

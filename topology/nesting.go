@@ -105,7 +105,7 @@ func (n *nesting) control(tokens hclsyntax.Tokens, i int) {
 	}
 }
 
-// begins tells whether the next word is that one.
+// begins reports whether the next word is that one.
 func begins(tokens hclsyntax.Tokens, i int, word string) bool {
 	for i < len(tokens) && (tokens[i].Type == hclsyntax.TokenNewline || tokens[i].Type == hclsyntax.TokenComment) {
 		i++

@@ -56,7 +56,7 @@ func (p *Publication) Table(name TableName) *PublishedTable {
 	return nil
 }
 
-// Covers tells whether a table belongs to the publication by itself or its schema.
+// Covers reports whether a table belongs to the publication by itself or its schema.
 func (p *Publication) Covers(t TableName) bool {
 	return p.AllTables || slices.Contains(p.Schemas, t.Schema) || p.Table(t) != nil
 }
@@ -70,7 +70,7 @@ func (p *Publication) Covering() func(TableName) bool {
 	return func(t TableName) bool { return p.AllTables || slices.Contains(p.Schemas, t.Schema) || tables[t] }
 }
 
-// filters tells whether a table of the publication has a row filter.
+// filters reports whether a table of the publication has a row filter.
 func (p *Publication) filters() bool {
 	return slices.ContainsFunc(p.Tables, func(t PublishedTable) bool { return t.Where != "" })
 }
@@ -102,7 +102,7 @@ func (t TableName) Compare(o TableName) int {
 	return cmp.Or(strings.Compare(t.Schema, o.Schema), strings.Compare(t.Name, o.Name))
 }
 
-// Publishes tells whether an operation is among those published.
+// Publishes reports whether an operation is among those published.
 func (p *Publication) Publishes(operation string) bool { return slices.Contains(p.Publish, operation) }
 
 // Operations are what a publication can publish, in their order.
@@ -137,7 +137,7 @@ func ParseTableName(text string) (TableName, error) {
 	return TableName{Schema: parts[0], Name: parts[1]}, nil
 }
 
-// cutNamePart cuts the first part off; more tells whether a dot followed it.
+// cutNamePart cuts the first part off; more reports whether a dot followed it.
 func cutNamePart(text string) (part, rest string, more bool, err error) {
 	if !strings.HasPrefix(text, `"`) {
 		part, rest, more = strings.Cut(text, ".")

@@ -67,7 +67,7 @@ func filterText(filter string) string {
 	return ""
 }
 
-// enclosed tells whether one pair of parentheses holds the whole filter.
+// enclosed reports whether one pair of parentheses holds the whole filter.
 func enclosed(filter string) bool {
 	if !strings.HasPrefix(filter, "(") || !strings.HasSuffix(filter, ")") {
 		return false
@@ -111,7 +111,7 @@ func outside(filter string, see func(i, depth int) bool) int {
 	return depth
 }
 
-// escapes tells whether a backslash escapes within the quote at i: E'…'.
+// escapes reports whether a backslash escapes within the quote at i: E'…'.
 func escapes(filter string, i int) bool {
 	return i > 0 && (filter[i-1] == 'E' || filter[i-1] == 'e') && (i == 1 || !wordByte(filter[i-2]))
 }

@@ -22,7 +22,7 @@ type Secret struct {
 // NewSecret makes a secret that is set, be it to the empty text.
 func NewSecret(ref, text string) Secret { return Secret{Ref: ref, text: text, set: true} }
 
-// IsSet tells whether a value was given at all.
+// IsSet reports whether a value was given at all.
 func (s Secret) IsSet() bool { return s.set }
 
 // Reveal answers the text. Call it only where the text is about to be used.

@@ -43,12 +43,12 @@ type Subscription struct {
 	PublicationNames []string
 
 	Options SubscriptionOptions
-	// CopyData tells whether tables are copied when they are first subscribed to.
+	// CopyData reports whether tables are copied when they are first subscribed to.
 	CopyData bool
-	// CopyMerge tells that they are copied also into tables that have rows: those of
+	// CopyMerge reports whether they are copied also into tables that have rows: those of
 	// other publishers, or of the subscriber itself.
 	CopyMerge bool
-	// CreateSlot tells whether the slot is repltool's to make and to drop.
+	// CreateSlot reports whether the slot is repltool's to make and to drop.
 	CreateSlot bool
 	CopySchema string // CopySchemaNone or CopySchemaMissing
 	OnDestroy  string // OnDestroyDrop or OnDestroyRetain
@@ -59,7 +59,7 @@ type Subscription struct {
 	namesSlot bool
 }
 
-// NamesSlot tells whether slot_name is written, and not derived from the name.
+// NamesSlot reports whether slot_name is written, and not derived from the name.
 func (s *Subscription) NamesSlot() bool { return s.namesSlot }
 
 // SubscriptionOptions are what pg_subscription holds, wanted or found. A pointer

@@ -37,7 +37,7 @@ func (s tableSet) covers(t TableName) bool { return s.all || s.schemas[t.Schema]
 
 func (s tableSet) empty() bool { return !s.all && len(s.schemas)+len(s.tables) == 0 }
 
-// contains tells whether s has all that other has, by name.
+// contains reports whether s has all that other has, by name.
 func (s tableSet) contains(other tableSet) bool {
 	if other.all && !s.all {
 		return false

@@ -62,7 +62,7 @@ func FuzzCIDR(f *testing.F) {
 	})
 }
 
-// contains tells whether the address of a text is in the network of another.
+// contains reports whether the address of a text is in the network of another.
 func contains(t *testing.T, network, address string) bool {
 	t.Helper()
 	p, err := parsePrefix(network)

@@ -161,7 +161,7 @@ func (e *evaluator) checkSubscriptionSlots() {
 	}
 }
 
-// usesDeclared tells whether the subscription takes a slot that its publisher's
+// usesDeclared reports whether the subscription takes a slot that its publisher's
 // cluster declares: a logical one of its database, which it is not to make.
 func (e *evaluator) usesDeclared(s *Subscription) bool {
 	c := s.Publisher()

@@ -68,10 +68,10 @@ func (a *app) dumb() bool {
 	return kind == "dumb"
 }
 
-// live tells whether lines on stderr can be drawn again.
+// live reports whether lines on stderr can be drawn again.
 func (a *app) live() bool { return isTerminal(a.raw.err) && !a.dumb() }
 
-// asks tells whether there is somebody to ask.
+// asks reports whether there is somebody to ask.
 func (a *app) asks(o common) bool { return o.input && isTerminal(a.raw.in) && isTerminal(a.raw.err) }
 
 func isTerminal(stream any) bool {

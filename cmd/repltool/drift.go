@@ -43,7 +43,7 @@ func (a *app) drift(ctx context.Context, dir string, o *common) error {
 	return orExit(a.showPlan(o, r, next), driftCode(r))
 }
 
-// silent tells that all is in sync and -quiet wants no word of that: cron mails what is
+// silent reports whether all is in sync and -quiet wants no word of that: cron mails what is
 // printed.
 func (o *common) silent(r *reading) bool {
 	return o.quiet && driftCode(r) == nil && len(r.plan.Diagnostics) == 0
@@ -65,7 +65,7 @@ func driftCode(r *reading) error {
 	}
 }
 
-// ill tells whether there is a health error.
+// ill reports whether there is a health error.
 func ill(health []plan.Health) bool {
 	return slices.ContainsFunc(health, func(h plan.Health) bool { return h.Severity == plan.Error })
 }

@@ -73,7 +73,7 @@ func (s *signals) gentle(say func(string)) <-chan struct{} {
 	return s.stop
 }
 
-// caught tells whether a signal came.
+// caught reports whether a signal came.
 func (s *signals) caught() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

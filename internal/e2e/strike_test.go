@@ -32,7 +32,7 @@ type event struct{ Type, Node, Address, Step, Why string }
 // name is that of the step among those of all applies of a stage: numbers change.
 func (e event) name() string { return e.Node + " " + e.Address + " " + e.Why }
 
-// of tells whether the event is the gate of the moment.
+// of reports whether the event is the gate of the moment.
 func (m moment) of(e event) bool {
 	return e.Type == "step_done" && m == ends || e.Type == "step_start" && m != ends
 }

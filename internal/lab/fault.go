@@ -53,7 +53,7 @@ func (h *Host) Heal(ctx context.Context) error {
 	return nil
 }
 
-// linked tells whether both ends of the cable know that it is plugged in: the
+// linked reports whether both ends of the cable know that it is plugged in: the
 // kernel tells them up to a second late, and drops what is sent before.
 func (h *Host) linked() bool {
 	for _, link := range []string{
@@ -129,7 +129,7 @@ func (h *Host) settle(ctx context.Context, f freezer) (bool, error) {
 	return false, errors.Join(ctx.Err(), f.set(f.thawed), f.set(f.frozen))
 }
 
-// still tells whether the freezing is done: one in a system call takes a while.
+// still reports whether the freezing is done: one in a system call takes a while.
 func (f freezer) still() bool {
 	if f.file == "freezer.state" {
 		state, err := os.ReadFile(filepath.Join(f.dir, f.file))
@@ -139,7 +139,7 @@ func (f freezer) still() bool {
 	return err == nil && strings.Contains(string(events), "frozen 1")
 }
 
-// gather moves the host's processes into the group; it tells whether it found some outside.
+// gather moves the host's processes into the group; it reports whether it found some outside.
 func (h *Host) gather(ctx context.Context, f freezer) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -204,7 +204,7 @@ func (h *Host) thaw() error {
 	return f.set(f.thawed)
 }
 
-// Frozen tells whether the host is frozen.
+// Frozen reports whether the host is frozen.
 func (h *Host) Frozen() bool {
 	f := h.freezer()
 	state, err := os.ReadFile(filepath.Join(f.dir, f.file))

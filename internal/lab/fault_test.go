@@ -27,7 +27,7 @@ func banner(t *testing.T, h *Host) (string, time.Duration, error) {
 	return line, took, err
 }
 
-// reaches tells whether one host gets a TCP connection to another's sshd.
+// reaches reports whether one host gets a TCP connection to another's sshd.
 func reaches(t *testing.T, from, to *Host) bool {
 	t.Helper()
 	_, err := from.Exec(t.Context(), "timeout", "1", "bash", "-c", "exec 3<>/dev/tcp/"+to.Addr+"/22")

@@ -41,7 +41,7 @@ func (h *Host) file(name string) string { return filepath.Join(h.lab.Dir, h.Name
 // pid1 is the host's pid 1, seen from outside.
 func (h *Host) pid1() process { return readProcess(h.file("init.pid")) }
 
-// Up tells whether the host runs. A frozen host does.
+// Up reports whether the host runs. A frozen host does.
 func (h *Host) Up() bool { return h.pid1().alive() }
 
 // Command sets up a program inside the host as a user, with a clean environment;
@@ -169,7 +169,7 @@ func (h *Host) power(ctx context.Context) error {
 	return nil
 }
 
-// greets tells whether sshd answers.
+// greets reports whether sshd answers.
 func (h *Host) greets(ctx context.Context) bool {
 	d := net.Dialer{Timeout: time.Second}
 	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(h.Addr, "22"))

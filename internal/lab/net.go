@@ -24,7 +24,7 @@ func (h *Host) netns() string { return fmt.Sprintf("%s-%s", bridge(h.lab.number)
 // cable is the machine's end of the host's veth pair.
 func (h *Host) cable() string { return fmt.Sprintf("%sh%d", bridge(h.lab.number), h.index) }
 
-// inUse tells whether the machine has an address in the subnet: another lab's,
+// inUse reports whether the machine has an address in the subnet: another lab's,
 // perhaps of another directory, or somebody else's.
 func inUse(number int) (bool, error) {
 	addrs, err := net.InterfaceAddrs()

@@ -98,7 +98,7 @@ func self() process {
 	return process{PID: os.Getpid(), Start: startOf(os.Getpid())}
 }
 
-// alive tells whether the process runs. A zombie does not.
+// alive reports whether the process runs. A zombie does not.
 func (p process) alive() bool {
 	return p.PID > 0 && p.Start != "" && startOf(p.PID) == p.Start
 }

@@ -142,7 +142,7 @@ func open(name string) (*Lab, error) {
 	return l, nil
 }
 
-// Orphan tells whether nobody wants the lab any more: it is not kept, and the
+// Orphan reports whether nobody wants the lab any more: it is not kept, and the
 // process that made it is gone.
 func (l *Lab) Orphan() bool { return !l.Kept && !l.owner.alive() }
 

@@ -68,7 +68,7 @@ func LostSecrets(now map[string]string) []string {
 	return list.Kept(secretKeys(), func(key string) bool { return key != "password" && now[key] != "" })
 }
 
-// namesHost tells whether one of the hosts of a connection string, which may be several,
+// namesHost reports whether one of the hosts of a connection string, which may be several,
 // is the wanted one: by its name, or by its address in hostaddr.
 func namesHost(now, wanted map[string]string) bool {
 	if wanted["host"] == "" {
@@ -101,7 +101,7 @@ func ConnDiff(now, wanted map[string]string, keys []string) []string {
 	})
 }
 
-// respelled tells that two lead to one host that is written in two ways. libpq looks it up
+// respelled reports whether two lead to one host that is written in two ways. libpq looks it up
 // in a password file as it is written, so that where that is ours, ours counts.
 func respelled(now, wanted map[string]string) bool {
 	ours := wanted["passfile"] != "" && now["passfile"] == wanted["passfile"]

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// SameHost tells whether two texts are one name or one address: names have no case, and
+// SameHost reports whether two texts are one name or one address: names have no case, and
 // an IPv6 address may be written in several ways.
 func SameHost(a, b string) bool {
 	if strings.EqualFold(a, b) {
@@ -21,7 +21,7 @@ func IsAddress(text string) bool {
 	return err == nil
 }
 
-// Covers tells whether a server with these listen_addresses is reached at address.
+// Covers reports whether a server with these listen_addresses is reached at address.
 func Covers(listen, address string) bool {
 	for a := range strings.SplitSeq(listen, ",") {
 		switch a = strings.TrimSpace(a); {

@@ -22,7 +22,7 @@ func SameWords(a, b string) bool {
 	return slices.Equal(words(a), words(b))
 }
 
-// IsNameList tells whether the server quotes the parameter's elements (its
+// IsNameList reports whether the server quotes the parameter's elements (its
 // GUC_LIST_QUOTE).
 func IsNameList(name string) bool {
 	switch name {

@@ -15,7 +15,7 @@ func Ident(name string) string {
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 }
 
-// plainName tells whether a name has only small letters, digits and _, and does
+// plainName reports whether a name has only small letters, digits and _, and does
 // not begin with a digit.
 func plainName(name string) bool {
 	for i, c := range []byte(name) {

@@ -16,13 +16,13 @@ type SyncSet struct {
 	Names  []string
 }
 
-// Has tells whether the set names a standby, as the server compares: without regard to
+// Has reports whether the set names a standby, as the server compares: without regard to
 // case, and * is every one (SyncRepGetStandbyPriority).
 func (set SyncSet) Has(name string) bool {
 	return slices.ContainsFunc(set.Names, func(n string) bool { return n == "*" || strings.EqualFold(n, name) })
 }
 
-// Every tells that the set is whoever streams.
+// Every reports whether the set is whoever streams.
 func (set SyncSet) Every() bool { return slices.Contains(set.Names, "*") }
 
 // ParseSync reads synchronous_standby_names: "", "a, b", "2 (a, b)", "ANY 1 (a, b)",

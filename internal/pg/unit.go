@@ -149,7 +149,7 @@ func Join(parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ", ")
 }
 
-// IsOn tells that an option is on; nil is PostgreSQL's own default.
+// IsOn reports whether an option is on; nil is PostgreSQL's own default.
 func IsOn(flag *bool) bool { return flag != nil && *flag }
 
 // Milliseconds writes a delay in the unit of recovery_min_apply_delay.

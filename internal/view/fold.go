@@ -77,7 +77,7 @@ func withoutSecrets(op plan.Op) plan.Op {
 	return op
 }
 
-// folded tells whether a change is one of many that are alike, and not of the first; it
+// folded reports whether a change is one of many that are alike, and not of the first; it
 // writes what stands in its place.
 func (v *planView) folded(c plan.Change, groups map[string]*alike) bool {
 	group := groups[v.likenessIn(c, groups)]

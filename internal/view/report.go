@@ -65,7 +65,7 @@ func (p *printer) notTried(r apply.Report) {
 	}
 }
 
-// failedFirst tells that what kept a step from being tried is a failure, not the end of
+// failedFirst reports whether what kept a step from being tried is a failure, not the end of
 // the run.
 func failedFirst(r apply.Report, s apply.Result) bool {
 	return slices.ContainsFunc(r.With(apply.Failed), func(f apply.Result) bool { return f.Step.ID == s.Because })

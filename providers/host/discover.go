@@ -25,7 +25,7 @@ type Want struct {
 	// EarlierNames are names that the cluster had.
 	EarlierNames []string
 	// Instance names a new instance where the layout's usual place is taken; Taken
-	// tells that another node of the topology takes it.
+	// reports that another node of the topology takes it.
 	Instance string
 	Taken    bool
 	Port     int // 0: 5432

@@ -180,7 +180,7 @@ func TestDiscoverJob(t *testing.T) {
 	check(t, "another's job", m.discover(w).Jobs, nil)
 }
 
-// What tells that a cluster was there: a record without a command, the server's log.
+// What reports whether a cluster was there: a record without a command, the server's log.
 func TestDiscoverTraces(t *testing.T) {
 	m := newMachine(t)
 	w := m.want()

@@ -58,7 +58,7 @@ func (e notBegun) Unwrap() error { return e.error }
 // again over another connection.
 func MarkNotBegun(err error) error { return notBegun{err} }
 
-// NotBegun tells whether err is marked so.
+// NotBegun reports whether err is marked so.
 func NotBegun(err error) bool {
 	var mark notBegun
 	return errors.As(err, &mark)

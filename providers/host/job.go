@@ -21,7 +21,7 @@ import (
 //	jobs/ID/status  its exit status; not there while it runs or when it was killed.
 //	                Its room on the disk is taken before the command starts.
 //
-// The lock, not the pid, tells whether it runs: no reboot and no reused number can
+// The lock, not the pid, reports whether it runs: no reboot and no reused number can
 // make that lie.
 
 var (

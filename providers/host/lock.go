@@ -79,7 +79,7 @@ func AcquireLock(ctx context.Context, c Conn, stateDir, key, who string, timeout
 }
 
 // Again takes a lock again that was lost with its connection, over another one. A
-// *LockedError tells that somebody else has it or had it in between: then what was read
+// *LockedError reports that somebody else has it or had it in between: then what was read
 // under the lock may no longer be so.
 func (l *Lock) Again(ctx context.Context, c Conn) (*Lock, error) {
 	t := l.take

@@ -256,7 +256,7 @@ func words(text string) []string {
 	return strings.Split(strings.TrimSuffix(text, "\x00"), "\x00")
 }
 
-// names tells whether a command's words name the directory.
+// names reports whether a command's words name the directory.
 func names(argv []string, dir string) bool {
 	return slices.ContainsFunc(argv, func(word string) bool {
 		return word == dir || strings.HasSuffix(word, "="+dir) || word == "-D"+dir

@@ -39,7 +39,7 @@ func (f *fields) unmounted() []facts.Mount {
 	return slices.Compact(all)
 }
 
-// above tells whether the directory is the mount point or lies below it. The root is
+// above reports whether the directory is the mount point or lies below it. The root is
 // always mounted.
 func above(point, dir string) bool {
 	return path.IsAbs(point) && point != "/" && (dir == point || strings.HasPrefix(dir, point+"/"))

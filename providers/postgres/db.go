@@ -78,7 +78,7 @@ func (d *DB) value(ctx context.Context, sql string) (string, error) {
 // Ping asks the server for a sign of life.
 func (d *DB) Ping(ctx context.Context) error { return wrap("ping", d.conn.Ping(ctx)) }
 
-// Usable tells whether the session is open and in no transaction, as far as this
+// Usable reports whether the session is open and in no transaction, as far as this
 // side knows.
 func (d *DB) Usable() bool { return !d.conn.IsClosed() && d.conn.TxStatus() == 'I' }
 

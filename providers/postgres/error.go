@@ -38,7 +38,7 @@ func (e *Error) HintText() string {
 	return ""
 }
 
-// Permanent tells that doing the same again fails in the same way: the statement
+// Permanent reports whether doing the same again fails in the same way: the statement
 // itself is wrong, or is not allowed.
 func (e *Error) Permanent() bool {
 	pg := serverError(e.Err)

@@ -177,7 +177,7 @@ func decodeLogical(text string, major int) (*facts.Logical, error) {
 	return l, nil
 }
 
-// NoSuchDatabase tells that a login failed since the database is not there.
+// NoSuchDatabase reports whether a login failed since the database is not there.
 func NoSuchDatabase(err error) bool {
 	e := serverError(err)
 	return e != nil && e.Code == "3D000"

@@ -120,7 +120,7 @@ func each[Row any](answer json.RawMessage, take func(Row)) error {
 	return nil
 }
 
-// CutShort tells that the server ended a statement because of a time limit of the session.
+// CutShort reports whether the server ended a statement because of a time limit of the session.
 func CutShort(err error) bool {
 	pg := serverError(err)
 	return pg != nil && (pg.Code == "57014" || pg.Code == "55P03") // query_canceled, lock_not_available

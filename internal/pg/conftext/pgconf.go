@@ -24,7 +24,7 @@ type Setting struct {
 	Value     string // without quotes and escapes
 }
 
-// SameName tells whether two names are one parameter's: case does not count.
+// SameName reports whether two names are one parameter's: case does not count.
 func SameName(a, b string) bool { return foldASCII(a) == foldASCII(b) }
 
 func foldASCII(s string) string {

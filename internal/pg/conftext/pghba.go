@@ -88,7 +88,7 @@ func hbaFields(line string) [][]HBAToken {
 
 func isHBABlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
-// hbaWord reads one word as next_token of hba.c does. more tells that a comma
+// hbaWord reads one word as next_token of hba.c does. more reports that a comma
 // ended it, so that the field goes on.
 func hbaWord(s string) (t HBAToken, rest string, more, ok bool) {
 	i := run(s, 0, func(c byte) bool { return isHBABlank(c) || c == ',' })

@@ -51,7 +51,7 @@ func PassLines(text string) []PassLine {
 	return all
 }
 
-// Fits tells whether a connection logs in by the line.
+// Fits reports whether a connection logs in by the line.
 func (l PassLine) Fits(host, port, database, user string) bool {
 	for i, want := range []string{host, port, database, user} {
 		if l.fields[i].bare != "*" && l.fields[i].text != want {
@@ -71,7 +71,7 @@ func (l PassLine) Endpoint() (host, port string) {
 	return host, port
 }
 
-// Overlaps tells whether there are connections that both lines fit.
+// Overlaps reports whether there are connections that both lines fit.
 func (l PassLine) Overlaps(other PassLine) bool {
 	for i := range 4 {
 		a, b := l.fields[i], other.fields[i]

@@ -184,7 +184,7 @@ func (w *chooser) hangsOn(e *Entry) bool {
 	return false
 }
 
-// owned tells whether the tables that own the entry's sequences are made.
+// owned reports whether the tables that own the entry's sequences are made.
 func (w *chooser) owned(e *Entry) bool {
 	return !slices.ContainsFunc(e.DependsOn, func(id int) bool {
 		d := w.entries[id]

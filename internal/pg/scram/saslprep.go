@@ -57,7 +57,7 @@ func isASCII(s string) bool {
 	return !slices.ContainsFunc([]byte(s), func(b byte) bool { return b >= utf8.RuneSelf })
 }
 
-// among tells whether any rune of the text is in the ranges.
+// among reports whether any rune of the text is in the ranges.
 func among(text, ranges []rune) bool {
 	return slices.ContainsFunc(text, func(r rune) bool { return within(r, ranges) })
 }

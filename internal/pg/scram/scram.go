@@ -71,7 +71,7 @@ func usable(password string) error {
 	return nil
 }
 
-// Matches tells whether a stored verifier, SCRAM or md5, is that of the password.
+// Matches reports whether a stored verifier, SCRAM or md5, is that of the password.
 // A verifier of md5 hangs on the role's name, too.
 func Matches(verifier, role, password string) bool {
 	if password == "" {

@@ -113,7 +113,7 @@ func rulePlace(r cluster.PlacedRule) string {
 	return fmt.Sprintf(" (%s:%d)", path.Base(r.Range.Filename), r.Range.Start.Line)
 }
 
-// shadows tells whether every connection that rule b matches is matched by a.
+// shadows reports whether every connection that rule b matches is matched by a.
 func shadows(a, b topology.HBARule) bool {
 	return typeCovers(a.Type, b.Type) && nameCovers(a.Database, b.Database, true) &&
 		nameCovers(a.User, b.User, false) && addressCovers(a, b)
@@ -169,7 +169,7 @@ func refuseLockout(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *dra
 	}
 }
 
-// brokenRules tells that the file has lines that the server cannot read: that is
+// brokenRules reports whether the file has lines that the server cannot read: that is
 // told, and which rule comes first cannot be.
 func brokenRules(server *facts.Server) bool {
 	return server != nil && slices.ContainsFunc(server.HBA, func(r facts.HBARule) bool { return r.Error != "" })

@@ -60,7 +60,7 @@ func opened(ours cluster.PlacedRule, theirs []cluster.PlacedRule) *cluster.Place
 	return nil
 }
 
-// meets tells whether a takes, of some type of connection, what b does.
+// meets reports whether a takes, of some type of connection, what b does.
 func meets(a, b topology.HBARule) bool {
 	return (typeCovers(a.Type, b.Type) || typeCovers(b.Type, a.Type)) && a.Type != "local" && b.Type != "local" &&
 		nameCovers(a.Database, b.Database, true) && nameCovers(a.User, b.User, false) && addressCovers(a, b)

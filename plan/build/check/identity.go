@@ -157,7 +157,7 @@ func checkNoHeirs(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 	}
 }
 
-// sameSystem tells whether the data directories of two nodes are of one cluster.
+// sameSystem reports whether the data directories of two nodes are of one cluster.
 func sameSystem(a, b *facts.Node) bool {
 	return a.Host.Control != nil && b.Host != nil && b.Host.Control != nil && a.Host.Control.SystemIdentifier == b.Host.Control.SystemIdentifier
 }

@@ -134,7 +134,7 @@ func checkListens(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 		n.Name, p.Value, n.Address, words.Few(names))
 }
 
-// namesAHost tells whether listen_addresses has a name that only the server resolves.
+// namesAHost reports whether listen_addresses has a name that only the server resolves.
 func namesAHost(listen string) bool {
 	return slices.ContainsFunc(strings.Split(listen, ","), func(a string) bool {
 		a = strings.TrimSpace(a)

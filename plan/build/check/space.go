@@ -48,7 +48,7 @@ func checkSpace(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *dr
 	}
 }
 
-// fills tells whether a copy is made whose size is known. Of one that died, what is
+// fills reports whether a copy is made whose size is known. Of one that died, what is
 // there goes first.
 func fills(s *cluster.Cluster, sb *topology.Standby) bool {
 	return s.Recloned(sb.Node) && s.CloneBytes(sb) > 0 && len(s.Found(sb.Node).Host.Jobs) == 0

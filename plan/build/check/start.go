@@ -108,7 +108,7 @@ func numberOf(s *cluster.Cluster, n *topology.Node, name string) float64 {
 	return cluster.Number(s.Found(n).Server.Settings[name], s.WillHave(n, name))
 }
 
-// alters tells whether this plan changes a parameter of a server that runs.
+// alters reports whether this plan changes a parameter of a server that runs.
 func alters(s *cluster.Cluster, n *topology.Node, name string) bool {
 	server := s.Found(n).Server
 	setting, known := server.Settings[name]

@@ -134,7 +134,7 @@ func missingRights(v *cluster.Subscription, name topology.TableName, access fact
 	return nil
 }
 
-// isRestricted tells whether row security of a table applies to who applies its changes.
+// isRestricted reports whether row security of a table applies to who applies its changes.
 func isRestricted(v *cluster.Subscription, name topology.TableName, asOwner bool) bool {
 	t := v.Local.Table(name)
 	applier := t.Owner

@@ -95,7 +95,7 @@ func unmanagedRules(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 	}
 }
 
-// remote tells whether a rule is for other machines as well.
+// remote reports whether a rule is for other machines as well.
 func remote(r topology.HBARule) bool {
 	switch {
 	case r.Type == "local", r.Address == "samehost":

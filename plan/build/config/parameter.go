@@ -118,7 +118,7 @@ func (c *paramChange) waiting(l cluster.Line, setting facts.Setting) string {
 	return cluster.WithUnit(setting, c.found.Server.Outside(l.Name, "", nil)) + " at the next " + when
 }
 
-// inForce tells whether the wanted value is the one that the server uses. A
+// inForce reports whether the wanted value is the one that the server uses. A
 // string that the server rewrites (iso becomes ISO) is in force when it was taken
 // from its line of the block.
 func (c *paramChange) inForce(l cluster.Line, setting facts.Setting, current string, block cluster.ConfBlock) bool {

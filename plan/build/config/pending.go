@@ -89,7 +89,7 @@ func undo(s *cluster.Cluster, n *topology.Node, p cluster.Pending) string {
 	return "Remove that line on " + n.Name
 }
 
-// ownLine tells that the topology gives n the parameter: compareParameters looks at it.
+// ownLine reports whether the topology gives n the parameter: compareParameters looks at it.
 func ownLine(s *cluster.Cluster, n *topology.Node, name string) bool {
 	return cluster.HasLine(s.Lines(n), name)
 }
@@ -102,7 +102,7 @@ type force struct {
 	restarts bool
 }
 
-// settles tells that the draft, or the block, gives the parameter a value of its own.
+// settles reports whether the draft, or the block, gives the parameter a value of its own.
 func (f force) settles(p cluster.Pending) bool {
 	if ownLine(f.scope, f.node, p.Name) || p.Name == cluster.SyncNames && f.draft.Address == f.scope.SyncAddress() {
 		return true

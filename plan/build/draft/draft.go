@@ -58,7 +58,7 @@ func (d *Draft) Differ(name string, before, after *string, note string) {
 	d.Attributes = append(d.Attributes, plan.Attribute{Name: name, Before: before, After: after, Note: note})
 }
 
-// Changes tells whether an attribute differs whose name begins so.
+// Changes reports whether an attribute differs whose name begins so.
 func (d *Draft) Changes(prefix string) bool {
 	return slices.ContainsFunc(d.Attributes, func(a plan.Attribute) bool { return strings.HasPrefix(a.Name, prefix) })
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Gone begins the removal of an object that repltool made and nobody wants any more;
-// there tells whether it still is.
+// there reports whether it still is.
 func Gone(s *cluster.Cluster, address topology.Address, on *topology.Node, there bool) *Draft {
 	d := NewDraft(plan.Delete, address, on)
 	d.After = []topology.Address{s.LedgerAddress()}

@@ -35,7 +35,7 @@ func ConnDiffers(v *cluster.Subscription, d *Draft) bool {
 	return differs
 }
 
-// Astray tells that the publisher was not read, and that the topology has another address
+// Astray reports whether the publisher was not read, and that the topology has another address
 // or port of it than the subscription: where it listens is unknown.
 func Astray(v *cluster.Subscription, out *Findings) bool {
 	if v.Source == nil || v.Source.Running(v.Source.Cluster.Primary) {

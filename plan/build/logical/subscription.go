@@ -108,7 +108,7 @@ func create(v *cluster.Subscription, d *draft.Draft) {
 	retain(v, d)
 }
 
-// makesSlot tells whether CREATE SUBSCRIPTION makes the slot: on a publisher outside of
+// makesSlot reports whether CREATE SUBSCRIPTION makes the slot: on a publisher outside of
 // the topology nobody else can. One that is made anew under the same slot finds it there.
 func makesSlot(v *cluster.Subscription) bool {
 	return v.Source == nil && v.CreateSlot && (v.Is == nil || v.Is.Options.SlotName != v.Options.SlotName)
@@ -151,7 +151,7 @@ func createSteps(v *cluster.Subscription, d *draft.Draft) {
 	}
 }
 
-// owned tells that the subscription, once created, is repltool's to drop; one that it
+// owned reports whether the subscription, once created, is repltool's to drop; one that it
 // did not create becomes so when it is recreated.
 func owned(v *cluster.Subscription) bool {
 	return v.OnDestroy == topology.OnDestroyDrop || v.Renamed != "" || v.Is != nil && v.Scope.IsOurs(cluster.Object{Kind: "subscription", Name: v.Name, In: v.Database})

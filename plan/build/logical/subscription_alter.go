@@ -120,7 +120,7 @@ func relist(v *cluster.Subscription, d *draft.Draft, name string, out *draft.Fin
 	return true
 }
 
-// keepsMoved tells whether a table moves to a publication that it is to list.
+// keepsMoved reports whether a table moves to a publication that it is to list.
 func keepsMoved(v *cluster.Subscription) bool {
 	return v.Source != nil && slices.ContainsFunc(v.Source.Publications(), func(p *topology.Publication) bool {
 		return p.Database == v.SourceDatabase() && v.Source.Move(p).Keeps(v.Subscription)

@@ -156,7 +156,7 @@ func held(s *cluster.Cluster, n *topology.Node, lines []cluster.Line) []cluster.
 	return all
 }
 
-// hasLess tells whether a standby has less of a parameter, or is not known to have as much.
+// hasLess reports whether a standby has less of a parameter, or is not known to have as much.
 func hasLess(s *cluster.Cluster, n *topology.Node, name, value string) bool {
 	switch f := s.Found(n); {
 	case f.Server != nil:

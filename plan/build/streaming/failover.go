@@ -103,7 +103,7 @@ func leaveSlots(s *cluster.Cluster, current string, out *draft.Findings) (value 
 	return value, true
 }
 
-// disturbsSlot tells that a draft clones the slot's standby again, or makes the slot again.
+// disturbsSlot reports whether a draft clones the slot's standby again, or makes the slot again.
 func disturbsSlot(s *cluster.Cluster, d *draft.Draft, name string) bool {
 	if d.Address == s.Address("slot", name) {
 		return d.Action == plan.Replace

@@ -63,7 +63,7 @@ func staying(s *cluster.Cluster, set pg.SyncSet, out *draft.Findings) (stay []st
 	return stay, copied || gone && len(stay) < set.Number
 }
 
-// copiesPrimary tells that a draft is a base backup of the server that waits.
+// copiesPrimary reports whether a draft is a base backup of the server that waits.
 func copiesPrimary(s *cluster.Cluster, d *draft.Draft) bool {
 	return d.Impact == plan.CopyData && slices.ContainsFunc(s.Cluster.Standbys, func(sb *topology.Standby) bool {
 		return d.Address == s.StandbyAddress(sb.Node) && sb.Upstream == s.Cluster.Primary
@@ -89,7 +89,7 @@ func leavingDraft(s *cluster.Cluster, current, value string) *draft.Draft {
 	return d
 }
 
-// leaves tells whether a member is no longer wanted, or is disturbed by a change.
+// leaves reports whether a member is no longer wanted, or is disturbed by a change.
 func leaves(s *cluster.Cluster, name string, out *draft.Findings) bool {
 	n := s.MemberNamed(name)
 	if n == nil { // of a set that is somebody's own it may be a stranger, and none of our business
@@ -99,14 +99,14 @@ func leaves(s *cluster.Cluster, name string, out *draft.Findings) bool {
 	return s.Cluster.Synchronous != nil && !wanted.Has(n.Name) || disturbed(s, n, out)
 }
 
-// disturbed tells that a change of this plan interrupts a standby's stream.
+// disturbed reports whether a change of this plan interrupts a standby's stream.
 func disturbed(s *cluster.Cluster, n *topology.Node, out *draft.Findings) bool {
 	return slices.ContainsFunc(out.Drafts, func(d *draft.Draft) bool {
 		return d.Address == s.StandbyAddress(n) && (d.Impact == plan.CopyData || d.Changes("primary_"))
 	})
 }
 
-// isCopied tells whether a member is copied from the server that waits for it.
+// isCopied reports whether a member is copied from the server that waits for it.
 func isCopied(s *cluster.Cluster, name string, out *draft.Findings) bool {
 	n := s.MemberNamed(name)
 	return n != nil && slices.ContainsFunc(out.Drafts, func(d *draft.Draft) bool {
@@ -114,7 +114,7 @@ func isCopied(s *cluster.Cluster, name string, out *draft.Findings) bool {
 	})
 }
 
-// disturbs tells whether a change may keep a standby from streaming: its own, its
+// disturbs reports whether a change may keep a standby from streaming: its own, its
 // rules, its slot, its upstream's restart on another port. The password file of a standby is none: it stands before restarts.
 func disturbs(s *cluster.Cluster, d *draft.Draft) bool {
 	return d.Address == s.PortAddress() || slices.Contains(s.StandbyAddresses(), d.Address) || s.ClusterAddress.Contains(d.Address) &&

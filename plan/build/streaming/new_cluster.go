@@ -29,7 +29,7 @@ func newClusterTLS(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
 	d.Command(n, "give it the certificate of a new cluster, as its primary has TLS", append(argv, h.NewClusterTLS...)...)
 }
 
-// primaryHasTLS tells whether the primary has TLS, or will have it as a new cluster.
+// primaryHasTLS reports whether the primary has TLS, or will have it as a new cluster.
 func primaryHasTLS(s *cluster.Cluster) bool {
 	if s.Live() != nil {
 		return s.Live().InForce("ssl") == "on"

@@ -38,7 +38,7 @@ func exchanging(s *cluster.Cluster, sb *topology.Standby) []*topology.Standby {
 	return nil
 }
 
-// exchangesFirst tells whether sb is the one that leaves its slot first.
+// exchangesFirst reports whether sb is the one that leaves its slot first.
 func exchangesFirst(s *cluster.Cluster, sb *topology.Standby) bool {
 	all := exchanging(s, sb)
 	for _, other := range all {

@@ -138,7 +138,7 @@ func set(d *draft.Draft, n *topology.Node, sets []string) {
 	d.Reload(n)
 }
 
-// appliesLate tells that a standby delays its replay now.
+// appliesLate reports whether a standby delays its replay now.
 func appliesLate(s *cluster.Cluster, n *topology.Node) bool {
 	const name = "recovery_min_apply_delay"
 	server := s.Found(n).Server

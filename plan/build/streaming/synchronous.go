@@ -73,7 +73,7 @@ func beforeSync(s *cluster.Cluster) []topology.Address {
 	return after
 }
 
-// closes tells that the targets bring the change that relaxes, and not for itself the one
+// closes reports whether the targets bring the change that relaxes, and not for itself the one
 // that d is to be: d is there to restore, and brings no other value into force.
 func closes(s *cluster.Cluster, d *draft.Draft, relaxes topology.Address, out *draft.Findings) bool {
 	if len(s.Targets) == 0 {

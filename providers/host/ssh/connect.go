@@ -132,7 +132,7 @@ func (k connector) login(ctx context.Context, t *target, through *ssh.Client) (*
 	return client, classify(ctx, t, err)
 }
 
-// transient tells whether a try a moment later may go better: the server closed
+// transient reports whether a try a moment later may go better: the server closed
 // the connection before it said anything of keys, or refused it once.
 func transient(err error) bool {
 	var known *host.Error
