@@ -42,19 +42,23 @@ func TestStarts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld("n")
 			var asked atomic.Int64
+			third := make(chan struct{})
 			answers := startsAt(c.started...)
-			w.nodes["n"].started = func(ctx context.Context) (string, error) { asked.Add(1); return answers(ctx) }
+			w.nodes["n"].started = func(ctx context.Context) (string, error) {
+				if asked.Add(1) == 3 {
+					close(third)
+				}
+				return answers(ctx)
+			}
 			cancelled, over := make(chan struct{}), make(chan struct{})
 			defer close(over)
 			w.nodes["n"].run = func(ctx context.Context, argv []string) error {
 				if c.waits {
 					return nil
 				}
-				for c.ends != nil {
-					if asked.Load() >= 3 {
-						return c.ends
-					}
-					time.Sleep(time.Millisecond)
+				if c.ends != nil {
+					<-third
+					return c.ends
 				}
 				select {
 				case <-ctx.Done():

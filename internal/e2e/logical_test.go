@@ -26,6 +26,13 @@ func newPair(t *testing.T, suites ...string) *pair {
 // declare writes the topology: both clusters, and what else is given.
 func (p *pair) declare(extra string) {
 	p.t.Helper()
+	p.clusters("", "  database \"dw\" {}\n", extra)
+}
+
+// clusters writes the topology: cluster orders with what else is in it, cluster warehouse with
+// what is in it, and more blocks.
+func (p *pair) clusters(orders, warehouse, more string) {
+	p.t.Helper()
 	p.env = append(p.env, "REPLTOOL_VAR_password="+p.password)
 	one, two := p.host(1), p.host(2)
 	p.write("main.hcl", fmt.Sprintf(`variable "password" {
@@ -48,12 +55,11 @@ cluster "orders" {
     password    = var.password
   }
   database "shop" {}
-}
+%s}
 cluster "warehouse" {
   primary = node.dw1
-  database "dw" {}
-}
-`, one.Name, one.Addr, two.Name, two.Addr)+extra)
+%s}
+%s`, one.Name, one.Addr, two.Name, two.Addr, orders, warehouse, more))
 }
 
 const shopTables = `CREATE TABLE customers (id bigint PRIMARY KEY, name text);

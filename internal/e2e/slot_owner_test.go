@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"testing"
 )
 
@@ -28,44 +27,16 @@ func TestSlotOwner(t *testing.T) {
 	p.noSecrets()
 }
 
-// chain writes the topology.
-func (p *pair) chain(extra string) {
+// chain writes the topology: each cluster publishes, and has databases of its own to subscribe.
+func (p *pair) chain(more string) {
 	p.t.Helper()
-	p.env = append(p.env, "REPLTOOL_VAR_password="+p.password)
-	one, two := p.host(1), p.host(2)
-	p.write("main.hcl", fmt.Sprintf(`variable "password" {
-  type      = string
-  sensitive = true
-}
-node "pg1" {
-  host    = %q
-  address = %q
-}
-node "dw1" {
-  host    = %q
-  address = %q
-}
-cluster "orders" {
-  primary    = node.pg1
-  parameters = { wal_level = "logical", listen_addresses = "*" }
-  role "replicator" {
-    replication = true
-    password    = var.password
-  }
-  database "shop" {}
-  database "spare" {}
-  database "mart" {}
-}
-cluster "warehouse" {
-  primary    = node.dw1
-  parameters = { wal_level = "logical", listen_addresses = "*", max_logical_replication_workers = "8" }
+	p.clusters("  database \"spare\" {}\n  database \"mart\" {}\n", `  parameters = { wal_level = "logical", listen_addresses = "*", max_logical_replication_workers = "8" }
   role "feed" {
     replication = true
     password    = var.password
   }
   database "dw" {}
-}
-`, one.Name, one.Addr, two.Name, two.Addr)+extra)
+`, more)
 }
 
 const chained = `publication "first" {

@@ -15,24 +15,7 @@ import (
 // TestGrantInPieces: the privileges on many tables come in several transactions, and no
 // table is left out.
 func TestGrantInPieces(t *testing.T) {
-	top := loadText(t, `
-node "pg1" { host = "10.0.0.1" }
-node "dw1" { host = "10.0.1.2" }
-cluster "orders" {
-  primary    = node.pg1
-  parameters = { wal_level = "logical" }
-  role "replicator" {
-    replication = true
-    password    = env("PW")
-  }
-  database "shop" {}
-}
-cluster "warehouse" {
-  primary    = node.dw1
-  parameters = { max_locks_per_transaction = 1024 }
-  database "dw" {}
-}
-publication "all" {
+	top := loadText(t, twoClusters("  parameters = { max_locks_per_transaction = 1024 }\n")+`publication "all" {
   cluster    = cluster.orders
   database   = "shop"
   all_tables = true

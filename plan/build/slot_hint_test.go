@@ -10,23 +10,7 @@ import (
 // TestDropByHand: whoever drops a subscription as the finding says is told of its slot where
 // no plan drops that.
 func TestDropByHand(t *testing.T) {
-	const clusters = `
-node "pg1" { host = "10.0.0.1" }
-node "dw1" { host = "10.0.1.2" }
-cluster "orders" {
-  primary    = node.pg1
-  parameters = { wal_level = "logical" }
-  role "replicator" {
-    replication = true
-    password    = env("PW")
-  }
-  database "shop" {}
-}
-cluster "warehouse" {
-  primary = node.dw1
-  database "dw" {}
-}
-`
+	clusters := twoClusters("")
 	const logical = `
 publication "orders" {
   cluster  = cluster.orders

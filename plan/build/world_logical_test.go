@@ -218,3 +218,24 @@ func decodeInto(t testing.TB, directive, text string, to any) {
 		t.Fatalf("directive %q: %v", directive, err)
 	}
 }
+
+// twoClusters is a publisher and a subscriber, the latter with what else is in it.
+func twoClusters(warehouse string) string {
+	return `
+node "pg1" { host = "10.0.0.1" }
+node "dw1" { host = "10.0.1.2" }
+cluster "orders" {
+  primary    = node.pg1
+  parameters = { wal_level = "logical" }
+  role "replicator" {
+    replication = true
+    password    = env("PW")
+  }
+  database "shop" {}
+}
+cluster "warehouse" {
+  primary = node.dw1
+  database "dw" {}
+` + warehouse + `}
+`
+}
