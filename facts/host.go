@@ -95,6 +95,10 @@ type Host struct {
 	// block: the node, or its cluster, was named otherwise.
 	EarlierPassfiles []SecretFile `json:",omitempty"`
 	StandbySignal    bool
+	// WALTimeline is the newest timeline of which pg_wal has a segment; 0 is not known.
+	WALTimeline int `json:",omitempty"`
+	// History is the newest history file in pg_wal.
+	History History `json:",omitzero"`
 
 	// Jobs are the detached commands that name the data directory: a copy in the
 	// making, running or ended.
@@ -168,11 +172,26 @@ type Service struct {
 	StartConf string `json:",omitempty"`
 }
 
+// Branch is a place in the WAL: up to LSN on a timeline.
+type Branch struct {
+	Timeline int
+	LSN      string
+}
+
+// History is a timeline's history file: which timelines came before it, and where each was
+// left (PostgreSQL docs, 26.3.6 "Timelines").
+type History struct {
+	Timeline int
+	Left     []Branch
+}
+
 // Control is what pg_controldata says.
 type Control struct {
 	SystemIdentifier string
 	Timeline         int
 	State            string // "in production", "shut down", "in archive recovery", …
+	// Reached is how far a standby has replayed at least; its LSN is "" on a primary.
+	Reached Branch `json:",omitzero"`
 	// Limits are the parameters that a standby must not have lower than its primary: those
 	// of a primary's last start, on a standby those of its primary that it replayed last.
 	Limits map[string]int `json:",omitempty"`

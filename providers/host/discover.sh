@@ -381,6 +381,18 @@ put_control() {
   "$b/pg_controldata" "$DATA" 2>&1
 }
 
+# put_timelines answers the newest timeline of which there is WAL, and the newest history file.
+put_timelines() {
+  [ -d "$DATA/pg_wal" ] || return 0
+  w=$(ls "$DATA/pg_wal")
+  put wal.timeline "$(printf '%s\n' "$w" | LC_ALL=C grep -E '^[0-9A-F]{24}$' | cut -c1-8 | LC_ALL=C sort | tail -n 1)"
+  h=$(printf '%s\n' "$w" | LC_ALL=C grep -E '^[0-9A-F]{8}[.]history$' | LC_ALL=C sort | tail -n 1)
+  [ -n "$h" ] && regular "$DATA/pg_wal/$h" || return 0
+  put wal.history
+  printf '%s\n' "$h"
+  head -c 65536 "$DATA/pg_wal/$h"
+}
+
 main() {
   choose
   data_state
@@ -426,6 +438,7 @@ main() {
   put port_owner "$OWNER"
   [ ! -e "$DATA/standby.signal" ] || put standby_signal 1
   put_control
+  put_timelines
   put_files
   put_earlier
   put_locked conf "$CONF/postgresql.conf"

@@ -57,6 +57,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 		}
 	}
 	h.Machine = f.machine(h.DataDir)
+	h.WALTimeline, h.History = hexTimeline(f.line("wal.timeline")), parseHistory(f.text["wal.history"])
 	h.Version, _ = strconv.Atoi(f.line("version"))
 	h.Port, _ = strconv.Atoi(f.line("port"))
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))
@@ -186,6 +187,12 @@ func (f *fields) control(h *facts.Host) *Error {
 			c.State = value
 		case "Latest checkpoint's TimeLineID":
 			c.Timeline, _ = strconv.Atoi(value)
+		case "Minimum recovery ending location":
+			if value != "0/0" {
+				c.Reached.LSN = value
+			}
+		case "Min recovery ending loc's timeline":
+			c.Reached.Timeline, _ = strconv.Atoi(value)
 		}
 		if parameter := controlLimits()[name]; parameter != "" {
 			if c.Limits == nil {
@@ -202,6 +209,30 @@ func (f *fields) control(h *facts.Host) *Error {
 	}
 	h.Control = c
 	return nil
+}
+
+// parseHistory reads the name of a history file and what it has. A line that is none is
+// left out: of a timeline that is not there nothing is concluded.
+func parseHistory(text string) facts.History {
+	name, text, _ := strings.Cut(text, "\n")
+	h := facts.History{Timeline: hexTimeline(strings.TrimSuffix(name, ".history"))}
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) < 2 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		t, err := strconv.Atoi(words[0])
+		if _, known := facts.LSN(words[1]); err == nil && known {
+			h.Left = append(h.Left, facts.Branch{Timeline: t, LSN: words[1]})
+		}
+	}
+	return h
+}
+
+// hexTimeline reads a timeline as file names have it; 0 for none.
+func hexTimeline(text string) int {
+	t, _ := strconv.ParseUint(text, 16, 32)
+	return int(t)
 }
 
 // controlLimits are the names that pg_controldata has for parameters.

@@ -30,8 +30,8 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 		case p.Server == nil && p.Error == nil && p.ServerError == nil && !s.IsNew(), p.Server != nil && p.Server.InRecovery:
 			out.Finding(c.Address(), c.Range, "Another node is the primary",
 				"%s is a live primary, but the topology says %s. Nothing is changed. Either write primary = %s, as it is "+
-					"now, or move the primary back to %s with a switchover.",
-				n.Name, c.Primary.Name, n.ID, c.Primary.Name)
+					"now, or move the primary back to %s with a switchover.%s",
+				n.Name, c.Primary.Name, n.ID, c.Primary.Name, ahead(s, n))
 		case p.Server != nil && p.Server.SystemIdentifier == s.Found(n).Server.SystemIdentifier:
 			out.Finding(c.Address(), c.Range, "Two live primaries",
 				"%s and %s are both primaries of system %s: data written to one is missing on the other. Nothing is changed. "+
@@ -42,8 +42,8 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has taken "+
 					"its place, write that in the topology:\n"+
 					"  primary = %s\n"+
-					"and remove %s from standbys until its host is back; then add it again and clone it with -replace=%s.",
-				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, c.Primary.Name, why(s, p), n.Name, n.ID, c.Primary.Name, s.StandbyAddress(c.Primary))
+					"and remove %s from standbys until its host is back; then add it again and clone it with -replace=%s.%s",
+				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, c.Primary.Name, why(s, p), n.Name, n.ID, c.Primary.Name, s.StandbyAddress(c.Primary), ahead(s, n))
 		case p.Server == nil:
 			out.Finding(c.Address(), c.Range, "Another node is the primary",
 				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has the data "+
@@ -66,8 +66,34 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 			c.Primary.Name, strings.Join(unread, ", "))
 	} else if len(live) == 0 && p.Server != nil && p.Server.InRecovery {
 		out.Finding(c.Address(), c.Range, "Primary is a standby",
-			"%s is in recovery, and no node of the topology is a primary. Nothing is changed. Name the live primary in the topology, or promote %s.", c.Primary.Name, c.Primary.Name)
+			"%s is in recovery, and no node of the topology is a primary. Nothing is changed. Name the live primary in the topology%s.",
+			c.Primary.Name, promotable(s))
 	}
+}
+
+// promotable is which node to promote where none leads; "" where the one that should lead
+// follows another server, which may be the primary.
+func promotable(s *cluster.Cluster) string {
+	p := s.FoundPrimary()
+	if up := s.UpstreamOf(p); up != nil && s.Running(up) && p.Server.Receiver != nil && p.Server.Receiver.Status == "streaming" {
+		return ": " + s.Cluster.Primary.Name + " follows " + up.Name
+	}
+	n, has := s.MostWAL(s.Cluster.Primary)
+	if n == s.Cluster.Primary {
+		return ", or promote " + n.Name
+	}
+	return fmt.Sprintf("; or, if there is none, promote %s and write primary = %s: it has the most WAL, up to %s on timeline %d", n.Name, n.ID, has.LSN, has.Timeline)
+}
+
+// ahead names the standbys that have WAL which a live primary does not.
+func ahead(s *cluster.Cluster, primary *topology.Node) string {
+	text := ""
+	for _, n := range s.Cluster.Members() {
+		if d := s.Diverged(n, primary); d != nil {
+			text += "\nBefore anything is cloned again: " + d.String(n.Name, primary.Name) + "."
+		}
+	}
+	return text
 }
 
 // ofThisCluster tells of a live primary that it is of this cluster: it has the cluster's block,
@@ -148,16 +174,11 @@ func checkNoHeirs(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 					"primary before that is known, not even with -target. Make %s readable; or, if its host is new too, remove "+
 					"it from standbys until then.",
 				n.Name, sb.Node.Name, sb.Node.Name)
-		case f.Host.Data.State == facts.DataCluster && !sameSystem(s.FoundPrimary(), f):
+		case f.Host.Data.State == facts.DataCluster && !cluster.SameSystem(s.FoundPrimary(), f):
 			out.Finding(s.ClusterAddress, s.Cluster.Range, "Primary without data",
 				"%s has no cluster, but %s has one in %s. A new primary would have another system identifier, and would not "+
 					"contain the data of %s. If %s has the data to keep, name it as the primary.",
 				n.Name, sb.Node.Name, f.Host.DataDir, sb.Node.Name, sb.Node.Name)
 		}
 	}
-}
-
-// sameSystem reports whether the data directories of two nodes are of one cluster.
-func sameSystem(a, b *facts.Node) bool {
-	return a.Host.Control != nil && b.Host != nil && b.Host.Control != nil && a.Host.Control.SystemIdentifier == b.Host.Control.SystemIdentifier
 }

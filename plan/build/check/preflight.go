@@ -155,6 +155,11 @@ func checkStandby(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *
 			"%s is on timeline %d, and its primary %s on %d: it followed a promotion that the primary did not. Clone it "+
 				"again with -replace=%s, or name the right primary.",
 			n.Name, f.Server.Timeline, s.Cluster.Primary.Name, p.Server.Timeline, s.StandbyAddress(n))
+	case s.Diverged(n, s.Cluster.Primary) != nil:
+		out.Finding(s.NodeAddress(n), s.RangeOf(n), "Timeline divergence",
+			"%s. %s cannot follow %s. Decide which data to keep before anything is removed: name the node with the data to "+
+				"keep as the primary, or save what only %s has, then clone it again with -replace=%s.",
+			s.Diverged(n, s.Cluster.Primary).String(n.Name, s.Cluster.Primary.Name), n.Name, s.Cluster.Primary.Name, n.Name, s.StandbyAddress(n))
 	case s.KnowsConn(n) && s.Repointed(sb):
 		checkUpstreamReach(s, sb, f, out)
 	}
