@@ -78,11 +78,10 @@ func (s *Cluster) LostPublication(p *topology.Publication) Loss {
 		return Loss{}
 	}
 	for _, sub := range s.Subscribers() {
-		of := s.Of(sub.Cluster)
-		local, _ := of.Logical(sub.Database)
-		if is := of.Subscription(sub, local).Is; is != nil && sub.SourceDatabase() == p.Database && slices.Contains(is.Publications, p.Name) {
+		v, _ := s.SubscriptionOf(sub)
+		if is := v.Is; is != nil && sub.SourceDatabase() == p.Database && slices.Contains(is.Publications, p.Name) {
 			return Loss{
-				Was:  fmt.Sprintf("subscription %s on %s uses it", pg.Ident(is.Name), of.Cluster.Primary.Name),
+				Was:  fmt.Sprintf("subscription %s on %s uses it", pg.Ident(is.Name), sub.Cluster.Primary.Name),
 				Cost: "changes made since it was dropped are not published, and may stop the subscription for good",
 				Hint: "Recreate it: repltool apply -allow=recreate. If the subscription does not continue, recreate that too: " +
 					"-replace=" + sub.ID,
@@ -100,12 +99,11 @@ func (s *Cluster) LostMember(p *topology.Publication) Loss {
 	}
 	published := found.Published(p)
 	for _, sub := range s.Subscribers() {
-		of := s.Of(sub.Cluster)
-		local, unknown := of.Logical(sub.Database)
+		v, unknown := s.SubscriptionOf(sub)
 		if unknown || !slices.Contains(sub.Publications, p) {
 			continue
 		}
-		v, here := of.Subscription(sub, local), of.Cluster.Primary.Name
+		here := sub.Cluster.Primary.Name
 		for _, t := range v.ComeBack() {
 			if slices.Contains(published, t) {
 				return Loss{

@@ -49,9 +49,8 @@ func (s *Cluster) standbyUses(w WantedSlot, found *facts.Slot) bool {
 // it names the slot, and connects to this cluster, or has a worker while the slot is
 // in use (its connection may name the host in another way).
 func (s *Cluster) subscriptionUses(w WantedSlot, found *facts.Slot) bool {
-	of := s.Of(w.By.Cluster)
-	local, unknown := of.Logical(w.By.Database)
-	is := of.Subscription(w.By, local).Is
+	v, unknown := s.SubscriptionOf(w.By)
+	is := v.Is
 	if is == nil || is.Options.SlotName != w.Name {
 		return unknown // nothing is planned for it then
 	}

@@ -115,7 +115,7 @@ func (c Consumer) declared() *Subscription {
 		if sub.Database != c.Database {
 			continue
 		}
-		if v := c.Scope.Subscription(sub, c.Scope.Live().Logical[c.Database]); v.Is == c.Is {
+		if v := c.Scope.subscription(sub, c.Scope.Live().Logical[c.Database]); v.Is == c.Is {
 			return v
 		}
 	}
@@ -165,9 +165,8 @@ func (v *Subscription) wantedByOther(slot string) bool {
 		if other.ID == v.ID || other.Options.SlotName != slot {
 			return false
 		}
-		of := v.Source.Of(other.Cluster)
-		local, _ := of.Logical(other.Database)
-		is := of.Subscription(other, local).Is
+		theirs, _ := v.Source.SubscriptionOf(other)
+		is := theirs.Is
 		return is == nil || is.Options.SlotName == slot || is.Options.SlotName == ""
 	})
 }
@@ -238,9 +237,7 @@ func (v *Subscription) DropsSlot(name string) bool {
 // another name, drops the slot itself.
 func (s *Cluster) DroppedWithRemake(slot string) bool {
 	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool {
-		of := s.Of(sub.Cluster)
-		local, _ := of.Logical(sub.Database)
-		v := of.Subscription(sub, local)
+		v, _ := s.SubscriptionOf(sub)
 		return v.Remade() && v.Is.Options.SlotName == slot && v.DropsSlot(slot)
 	})
 }

@@ -29,9 +29,8 @@ func (s *Cluster) MayMake(w WantedSlot) bool {
 	if w.By == nil {
 		return w.Fed == nil || s.Found(w.Fed).Complete()
 	}
-	of := s.Of(w.By.Cluster)
-	local, unknown := of.Logical(w.By.Database)
-	return w.By.CreateSlot && !unknown && s.Targeted(w.By.Address()) && of.Subscription(w.By, local).Is == nil
+	v, unknown := s.SubscriptionOf(w.By)
+	return w.By.CreateSlot && !unknown && s.Targeted(w.By.Address()) && v.Is == nil
 }
 
 // Spent reports whether a slot is of no use and is to be made anew: it has lost its WAL, and

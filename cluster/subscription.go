@@ -43,7 +43,15 @@ type Subscription struct {
 	Blind   bool                // the publisher could not be read
 }
 
-func (s *Cluster) Subscription(sub *topology.Subscription, local *facts.Logical) *Subscription {
+// SubscriptionOf answers a subscription as it is and is to be, under whichever of its names
+// it is there; unknown if its database could not be read.
+func (s *Cluster) SubscriptionOf(sub *topology.Subscription) (v *Subscription, unknown bool) {
+	of := s.Of(sub.Cluster)
+	local, unknown := of.Logical(sub.Database)
+	return of.subscription(sub, local), unknown
+}
+
+func (s *Cluster) subscription(sub *topology.Subscription, local *facts.Logical) *Subscription {
 	v := &Subscription{Subscription: sub, Scope: s, Local: local}
 	if v.Is = local.Subscription(sub.Name); v.Is == nil {
 		if earlier := s.Earlier("subscription", sub.Address(), sub.Database, sub.Name); local.Subscription(earlier) != nil {

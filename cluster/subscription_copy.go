@@ -11,17 +11,15 @@ func (s *Cluster) Copying(sub *topology.Subscription) bool {
 	if !sub.CopyData || !sub.Options.Enabled {
 		return false
 	}
-	of := s.Of(sub.Cluster)
-	local, unknown := of.Logical(sub.Database)
-	v := of.Subscription(sub, local)
+	v, unknown := s.SubscriptionOf(sub)
 	come, _ := v.TableChanges()
 	return !unknown && (v.Is == nil || v.Remade() || len(come) > 0)
 }
 
 // Exists reports whether a subscription is there.
 func (s *Cluster) Exists(sub *topology.Subscription) bool {
-	local, unknown := s.Of(sub.Cluster).Logical(sub.Database)
-	return unknown || s.Of(sub.Cluster).Subscription(sub, local).Is != nil
+	v, unknown := s.SubscriptionOf(sub)
+	return unknown || v.Is != nil
 }
 
 // CopiesFrom reports whether the primary is to send initial table copies.

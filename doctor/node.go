@@ -109,7 +109,7 @@ func roleInDatabases(s *cluster.Cluster, n *topology.Node, found facts.Role, bad
 		for _, name := range list.SortedKeys(found.InDatabase[database]) {
 			wanted, is := r.Parameters[name]
 			value := found.InDatabase[database][name].Value
-			if !is || s.SameParameter(name, value, wanted) || s.Ignores(r.Lifecycle, "roles", "parameters") {
+			if !is || s.SameParameter(name, value, wanted) || s.Ignores(r.Lifecycle, "role", "parameters") {
 				continue
 			}
 			bad(plan.Error, fmt.Sprintf("To fix: ALTER ROLE %s IN DATABASE %s RESET %s;", pg.Ident(r.Name), pg.Ident(database), pg.ParameterName(name)),

@@ -18,14 +18,12 @@ import (
 // 29.10 "Monitoring").
 func subscriptionHealth(s *cluster.Cluster, out *draft.Findings) {
 	for _, sub := range s.Subscriptions() {
-		found, _ := s.Logical(sub.Database)
-		if is := found.Subscription(sub.Name); is != nil {
-			causes := mismatches(s.Subscription(sub, found), out)
-			oneSubscriptionHealth(s, sub.Address(), is, causes, out)
-			cutOffCopies(s, sub, is, out)
-			slotRecreated(s, sub, is, out)
-			slotShared(s.Subscription(sub, found), out)
-			subscriptionLag(s, sub, is, out)
+		if v, _ := s.SubscriptionOf(sub); v.Is != nil {
+			oneSubscriptionHealth(s, sub.Address(), v.Is, mismatches(v, out), out)
+			cutOffCopies(s, v, out)
+			slotRecreated(s, v, out)
+			slotShared(v, out)
+			subscriptionLag(s, sub, v.Is, out)
 		}
 	}
 	leftoverSlots(s, out)
@@ -36,7 +34,7 @@ func subscriptionHealth(s *cluster.Cluster, out *draft.Findings) {
 // one has received. One that connects to another database than the slot's receives nothing
 // by it.
 func slotShared(v *cluster.Subscription, out *draft.Findings) {
-	if v.Is == nil || v.Source == nil {
+	if v.Source == nil {
 		return
 	}
 	name := v.Is.Options.SlotName
@@ -84,19 +82,17 @@ func oneSubscriptionHealth(s *cluster.Cluster, address topology.Address, is *fac
 // cutOffCopies tells of tables whose copy ended and whose slot is gone: PostgreSQL drops
 // the slot before it notes that the table is done, and a publisher that is lost in
 // between leaves it behind for ever (process_syncing_tables_for_sync in its source).
-func cutOffCopies(s *cluster.Cluster, sub *topology.Subscription, is *facts.Subscription, out *draft.Findings) {
-	if sub.Publisher() == nil || is.Worker != nil && is.Worker.Syncing > 0 && is.SyncErrors == 0 {
+func cutOffCopies(s *cluster.Cluster, v *cluster.Subscription, out *draft.Findings) {
+	of, is := v.Source, v.Is
+	if of == nil || is.Worker != nil && is.Worker.Syncing > 0 && is.SyncErrors == 0 {
 		return
 	}
-	of := s.Of(sub.Publisher())
 	publisher := of.Cluster.Primary
-	local, _ := s.Logical(sub.Database)
-	v := s.Subscription(sub, local)
 	for _, t := range is.Tables {
 		if t.Slot == "" || !of.Running(publisher) || of.FoundSlot(publisher, t.Slot) != nil {
 			continue
 		}
-		out.TellHealth(plan.Error, sub.Address(), v.CopyOneAgain(t.Table),
+		out.TellHealth(plan.Error, v.Address(), v.CopyOneAgain(t.Table),
 			"%s: the initial copy of %s was interrupted at its very end: its slot on %s is gone, and PostgreSQL retries "+
 				"forever", is.Name, t.Table, publisher.Name)
 	}

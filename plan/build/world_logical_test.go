@@ -81,7 +81,7 @@ func fillSubscription(t testing.TB, top *topology.Topology, f facts.Facts, sub *
 		}
 		source.Access[sub.Role.Name] = access
 	}
-	v := s.Subscription(sub, db)
+	v, _ := s.SubscriptionOf(sub)
 	for _, name := range v.PublishedTables() {
 		found.Tables = append(found.Tables, facts.SubscribedTable{Table: name, State: "r"})
 	}

@@ -144,7 +144,7 @@ func unprovable(s *cluster.Cluster) int {
 		}
 	}
 	for _, sub := range s.Subscriptions() {
-		if found, _ := s.Logical(sub.Database); found.Subscription(sub.Name) != nil {
+		if v, _ := s.SubscriptionOf(sub); v.Is != nil {
 			n++
 		}
 	}

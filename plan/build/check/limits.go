@@ -221,14 +221,9 @@ func checkOptionLimits(s *cluster.Cluster, sub *topology.Subscription, out *draf
 // checkPrepared compares max_prepared_transactions with what two_phase needs: what the
 // publisher can hold prepared at one time is prepared on the subscriber too.
 func checkPrepared(s *cluster.Cluster, sub *topology.Subscription, out *draft.Findings) {
-	local, _ := s.Logical(sub.Database)
-	v := s.Subscription(sub, local)
-	wanted := pg.IsOn(sub.Options.TwoPhase)
+	v, _ := s.SubscriptionOf(sub)
 	has := v.Is != nil && pg.IsOn(v.Is.Options.TwoPhase)
-	if sub.Lifecycle.Ignores("two_phase") {
-		wanted = has
-	}
-	if !wanted || !s.AtLeast(15) {
+	if v.Option("two_phase") != "true" {
 		return
 	}
 	n, need := s.Cluster.Primary, 1

@@ -65,11 +65,11 @@ func checkSubscribersFollow(s *cluster.Cluster, n *topology.Node, out *draft.Fin
 	}
 	for _, sub := range s.Subscribers() {
 		why := ""
-		found, unknown := s.Of(sub.Cluster).Logical(sub.Database)
+		v, unknown := s.SubscriptionOf(sub)
 		switch {
 		case unknown:
 			why = sub.Cluster.Primary.Name + " could not be read"
-		case sub.Lifecycle.Ignores("connection") && found.Subscription(sub.Name) != nil:
+		case sub.Lifecycle.Ignores("connection") && v.Is != nil:
 			why = "it ignores changes of connection"
 		default:
 			continue

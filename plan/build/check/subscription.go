@@ -19,15 +19,15 @@ import (
 // CheckSubscriptions refuses, one by one, those that cannot be as wanted.
 func CheckSubscriptions(s *cluster.Cluster, out *draft.Findings) {
 	for _, sub := range s.Subscriptions() {
-		found, unknown := s.Logical(sub.Database)
-		if !unknown && s.Targeted(sub.Address()) && !check(s.Subscription(sub, found), out) {
+		v, unknown := s.SubscriptionOf(sub)
+		if !unknown && s.Targeted(sub.Address()) && !checkSubscription(v, out) {
 			out.Refuse(sub.Address())
 		}
 	}
 }
 
-// check is false, with an error or a notice, for a subscription that is not planned.
-func check(v *cluster.Subscription, out *draft.Findings) bool {
+// checkSubscription is false, with an error or a notice, for a subscription that is not planned.
+func checkSubscription(v *cluster.Subscription, out *draft.Findings) bool {
 	if v.Blind {
 		return false // told with the node that could not be read
 	}
@@ -207,15 +207,11 @@ func createFirst(v *cluster.Subscription) string {
 // checkTwoPhase refuses to take up a table whose rows could not be copied: PostgreSQL
 // copies none once two_phase is on (docs, "ALTER SUBSCRIPTION", REFRESH PUBLICATION).
 func checkTwoPhase(v *cluster.Subscription, out *draft.Findings) {
-	wanted := v.Options.TwoPhase
 	if v.Is == nil || v.Remade() || !v.CopyData {
 		return
 	}
-	if v.Lifecycle.Ignores("two_phase") {
-		wanted = v.Is.Options.TwoPhase
-	}
 	come, _ := v.TableChanges()
-	if len(come) == 0 || !pg.IsOn(wanted) {
+	if len(come) == 0 || v.Option("two_phase") != "true" {
 		return
 	}
 	out.Fail(v.Range, "Initial table copy with two_phase",

@@ -15,7 +15,7 @@ func FreeSlot(s *cluster.Cluster, d *Draft, n *topology.Node, name string) {
 	longest := time.Duration(0)
 	for _, sb := range s.Cluster.Standbys {
 		if sb.Slot == name || s.SlotInUse(sb, n) == name {
-			longest = s.Delay(sb.Node) // a delayed standby moves once it has replayed what it has
+			longest = max(longest, s.Delay(sb.Node)) // a delayed standby moves once it has replayed what it has
 		}
 	}
 	d.Wait(n, "slot "+name+" is free", "SELECT NOT EXISTS (SELECT FROM pg_replication_slots WHERE active AND slot_name = "+pg.Literal(name)+")", StreamTimeout+longest)

@@ -49,8 +49,8 @@ func moved(s *cluster.Cluster, p *topology.Publication, out *draft.Findings) {
 
 // notYet says what keeps a subscription from listing what takes over, or "".
 func notYet(s *cluster.Cluster, sub *topology.Subscription, m cluster.Move) string {
-	local, unknown := s.Of(sub.Cluster).Logical(sub.Database)
-	is := local.Subscription(sub.Name)
+	v, unknown := s.SubscriptionOf(sub)
+	is := v.Is
 	unlisted := func(q *topology.Publication) bool {
 		return slices.Contains(sub.Publications, q) && !slices.Contains(is.Publications, q.Name)
 	}

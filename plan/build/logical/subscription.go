@@ -23,11 +23,10 @@ import (
 
 func Subscriptions(s *cluster.Cluster, out *draft.Findings) {
 	for _, sub := range s.Subscriptions() {
-		found, unknown := s.Logical(sub.Database)
+		v, unknown := s.SubscriptionOf(sub)
 		if unknown {
 			continue
 		}
-		v := s.Subscription(sub, found)
 		if !s.Targeted(sub.Address()) {
 			makeTables(v, out) // one that is targeted may need them
 			continue

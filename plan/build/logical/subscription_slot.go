@@ -14,10 +14,9 @@ import (
 func KeepSlotNames(t *topology.Topology, f facts.Facts, o cluster.Options) *topology.Topology {
 	kept := *t
 	kept.Subscriptions = slices.Clone(t.Subscriptions)
+	world := cluster.New(t, f, o)
 	for i, sub := range t.Subscriptions {
-		s := cluster.New(t, f, o).Of(sub.Cluster)
-		local, _ := s.Logical(sub.Database)
-		v := s.Subscription(sub, local)
+		v, _ := world.Of(sub.Cluster).SubscriptionOf(sub)
 		if !v.KeepsSlot() {
 			continue
 		}
