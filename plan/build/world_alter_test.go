@@ -134,6 +134,12 @@ func alterObject(t testing.TB, server *facts.Server, words []string) bool {
 				r.ValidUntil, r.Expired = "2020-01-01 00:00:00+00", true
 			}
 		}
+	case "in-database": // NODE in-database ROLE DATABASE PARAMETER VALUE
+		for i := range server.Roles {
+			if r := &server.Roles[i]; r.Name == words[1] {
+				r.InDatabase = map[string]topology.Parameters{words[2]: {words[3]: {Value: words[4]}}}
+			}
+		}
 	case "no-role":
 		server.Roles = remove(server.Roles, func(r facts.Role) bool { return r.Name == words[1] })
 	case "no-database":
