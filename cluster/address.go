@@ -22,10 +22,7 @@ func blocks(t *topology.Topology) []topology.Address {
 	for _, p := range t.Publications {
 		all = append(all, p.Address())
 	}
-	for _, sub := range t.Subscriptions {
-		all = append(all, sub.Address())
-	}
-	return all
+	return append(all, subscriptionBlocks(t)...)
 }
 
 // Addresses of the cluster's objects.

@@ -124,10 +124,19 @@ func ConfRevealed(lines []Line) string {
 	return b.String()
 }
 
-// WaitsForRestart reports whether what pg_file_settings calls an error is none, as confErrors has it.
+// removedName answers the parameter of a row that pg_file_settings has for a line that is gone.
+func removedName(fs facts.FileSetting) (string, bool) {
+	const before, after = `parameter "`, `" cannot be changed without restarting the server`
+	if !strings.HasPrefix(fs.Error, before) || !strings.HasSuffix(fs.Error, after) {
+		return "", false
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(fs.Error, before), after), true
+}
+
+// WaitsForRestart reports whether what pg_file_settings calls an error is none, as draft.ConfErrors has it.
 func WaitsForRestart(f *facts.Server, fs facts.FileSetting) bool {
-	return fs.Error == "setting could not be applied" && f.Settings[fs.Name].Context == "postmaster" ||
-		strings.HasPrefix(fs.Error, `parameter "`) && strings.HasSuffix(fs.Error, `" cannot be changed without restarting the server`)
+	_, removed := removedName(fs)
+	return removed || fs.Error == "setting could not be applied" && f.Settings[fs.Name].Context == "postmaster"
 }
 
 // BlockDiff shows what becomes of a block, markers included.
@@ -203,7 +212,7 @@ func splitLines(text string) []string {
 	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }
 
-// ConfBlock is repltool's block in postgresql.conf as found, hbaBlock in pg_hba.conf.
+// ConfBlock is repltool's block in postgresql.conf as found, HBABlock in pg_hba.conf.
 func (s *Cluster) ConfBlock(h *facts.Host) ConfBlock {
 	return compute(s, "conf", h, func() ConfBlock {
 		b := BlockOf(h.Conf.Text, s.Cluster)

@@ -1,12 +1,14 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
-	"slices"
+	"maps"
 	"strconv"
 	"strings"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
@@ -86,28 +88,15 @@ func copyDiffers(job *facts.Job, wanted []string) []string {
 		return nil
 	}
 	was, is := copyOptions(job.Argv), copyOptions(wanted)
-	var names []string
-	for name := range was {
-		names = append(names, name)
-	}
-	for name := range is {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	either := maps.Clone(was)
+	maps.Copy(either, is)
 	var all []string
-	for _, name := range slices.Compact(names) {
+	for _, name := range list.SortedKeys(either) {
 		if was[name] != is[name] {
-			all = append(all, fmt.Sprintf("%s was %s, is %s", name, cmpOr(was[name], "not set"), cmpOr(is[name], "not set")))
+			all = append(all, fmt.Sprintf("%s was %s, is %s", name, cmp.Or(was[name], "not set"), cmp.Or(is[name], "not set")))
 		}
 	}
 	return all
-}
-
-func cmpOr(text, empty string) string {
-	if text == "" {
-		return empty
-	}
-	return text
 }
 
 // copyOptions answers the options of pg_basebackup that make what it copies.

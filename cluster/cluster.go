@@ -34,7 +34,7 @@ type Cluster struct {
 }
 
 // Targeted reports whether an object that stands beside the clusters is to be planned: it
-// is a target, or one requires it (see widen).
+// is a target, or one requires it (see build.widen).
 func (s *Cluster) Targeted(address topology.Address) bool {
 	return len(s.Targets) == 0 || s.Required[address] || slices.ContainsFunc(s.Targets, func(t topology.Address) bool { return t.Contains(address) || address.Contains(t) })
 }

@@ -116,7 +116,7 @@ func (s *Cluster) sources(m, n *topology.Node) []netip.Addr {
 	return all
 }
 
-// rulesText computes hbaText.
+// rulesText computes HBAText.
 func (s *Cluster) rulesText(n *topology.Node) plan.Text {
 	var b plan.TextBuilder
 	for _, r := range s.wantedRules(n) {
@@ -160,7 +160,7 @@ func (s *Cluster) HBAText(n *topology.Node) plan.Text {
 	return compute(s, "hbaText", n, func() plan.Text { return s.rulesText(n) })
 }
 
-// OurRules are the same as placed rules, theirRules those outside of the block, in the
+// OurRules are the same as placed rules, TheirRules those outside of the block, in the
 // server's order.
 func (s *Cluster) OurRules(n *topology.Node) []PlacedRule {
 	return compute(s, "ours", n, func() []PlacedRule { return placedFirst(s.wantedRules(n)) })

@@ -22,7 +22,7 @@ type PlacedRule struct {
 	Line int
 }
 
-// rulesOutside computes theirRules. The main file's words tell what the server's view
+// rulesOutside computes TheirRules. The main file's words tell what the server's view
 // does not: that a name was quoted.
 func (s *Cluster) rulesOutside(n *topology.Node) []PlacedRule {
 	f := s.Found(n)

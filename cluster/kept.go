@@ -39,7 +39,7 @@ func (s *Cluster) keepsFailover() bool {
 }
 
 // User is a subscription that the topology does not define and that this plan does not
-// drop; or, where is is nil, one that may exist in what could not be read.
+// drop; or, where Is is nil, one that may exist in what could not be read.
 type User struct {
 	scope    *Cluster // of the subscriber
 	database string   // of the subscriber; "" for any

@@ -9,6 +9,30 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
+// Held is what a server holds of something that a parameter limits.
+type Held struct {
+	Parameter, What string
+	N               int
+}
+
+// HeldLimits are the limits below which a server does not start, for what it holds: slots
+// that a restart keeps, replication origins, prepared transactions (PostgreSQL docs, 20.6).
+func HeldLimits(server *facts.Server) []Held {
+	return []Held{
+		{"max_replication_slots", "replication slot", len(Persistent(server.Slots, ""))},
+		{OriginsParameter(server.Major()), "replication origin", server.Origins},
+		{"max_prepared_transactions", "prepared transaction", server.Prepared},
+	}
+}
+
+// OriginsParameter limits the replication origins.
+func OriginsParameter(major int) string {
+	if major >= 18 {
+		return "max_active_replication_origins"
+	}
+	return "max_replication_slots"
+}
+
 // Limit answers such a parameter of n as it will be, and where it is set; -1 unknown.
 func (s *Cluster) Limit(n *topology.Node, name string) (int, hcl.Range) {
 	at, value := s.RangeOfParameter(n, name), ""

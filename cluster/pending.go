@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
@@ -44,15 +43,6 @@ func (s *Cluster) Pending(n *topology.Node) []Pending {
 		}
 	}
 	return append(append(all, removedFromFiles(server)...), pendingConnInfo(server)...)
-}
-
-// removedName answers the parameter of a row that pg_file_settings has for a line that is gone.
-func removedName(fs facts.FileSetting) (string, bool) {
-	const before, after = `parameter "`, `" cannot be changed without restarting the server`
-	if !strings.HasPrefix(fs.Error, before) || !strings.HasSuffix(fs.Error, after) {
-		return "", false
-	}
-	return strings.TrimSuffix(strings.TrimPrefix(fs.Error, before), after), true
 }
 
 func waits(server *facts.Server, fs facts.FileSetting, p Pending) bool {

@@ -14,11 +14,11 @@ type WantedSlot struct {
 	topology.Slot
 	On  *topology.Node
 	Fed *topology.Node // the standby that uses it; nil for a slot block
-	// by is the subscription that uses it, or nil.
+	// By is the subscription that uses it, or nil.
 	By *topology.Subscription
 }
 
-// slotsOfUsers computes wantedSlots.
+// slotsOfUsers computes WantedSlots.
 func (s *Cluster) slotsOfUsers() []WantedSlot {
 	var all []WantedSlot
 	for _, sb := range s.Cluster.Standbys {

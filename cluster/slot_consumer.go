@@ -238,6 +238,6 @@ func (v *Subscription) DropsSlot(name string) bool {
 func (s *Cluster) DroppedWithRemake(slot string) bool {
 	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool {
 		v, _ := s.SubscriptionOf(sub)
-		return v.Remade() && v.Is.Options.SlotName == slot && v.DropsSlot(slot)
+		return v.DropsSlot(slot) && v.Is.Options.SlotName == slot
 	})
 }

@@ -75,7 +75,7 @@ func (p *Plan) Bind() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// stepJSON is a Step with its Op spread out, as CLI.md names the fields.
+// stepJSON is a Step with its Op spread out, with the field names of the JSON format.
 type stepJSON struct {
 	ID       string      `json:"id"`
 	Kind     string      `json:"kind"`

@@ -190,9 +190,6 @@ func (s *Server) Stop(t testing.TB, how os.Signal) {
 	s.process = nil
 }
 
-// PID is the postmaster's process id.
-func (s *Server) PID() int { return s.process.Process.Pid }
-
 // Log is what the server said so far.
 func (s *Server) Log() string {
 	text, _ := os.ReadFile(s.SocketDir + "/log") // none is no text

@@ -52,11 +52,7 @@ func CheckLimits(s *cluster.Cluster, out *draft.Findings) {
 	processes.there++ // the launcher
 	checkLimit(s, n, "Not enough workers", "max_logical_replication_workers", "logical replication workers", workers, out)
 	checkLimit(s, n, "Not enough workers", "max_worker_processes", "background workers", processes, out)
-	name := "max_replication_slots"
-	if s.AtLeast(18) {
-		name = "max_active_replication_origins"
-	}
-	checkLimit(s, n, "Not enough replication origins", name, "replication origins", origins, out)
+	checkLimit(s, n, "Not enough replication origins", cluster.OriginsParameter(s.Major()), "replication origins", origins, out)
 	for _, sub := range plannedSubscriptions(s) {
 		checkOptionLimits(s, sub, out)
 	}

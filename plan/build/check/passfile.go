@@ -12,7 +12,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Of a password file that instances share (passfile_block.go), libpq takes the first line
+// Of a password file that instances share (cluster/passfile_block.go), libpq takes the first line
 // that fits: two passwords for one connection cannot both be in it.
 
 // checkPassfiles refuses to take another instance's password away, or to be given it.

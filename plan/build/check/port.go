@@ -88,8 +88,8 @@ func warnCutOff(s *cluster.Cluster, n *topology.Node, server *facts.Server, out 
 	var names, waited []string
 	for _, sender := range server.Senders {
 		name := sender.ApplicationName
-		if sender.State != "streaming" || name == "pg_basebackup" || s.MemberNamed(name) != nil || slices.Contains(names, name) ||
-			cluster.Decodes(server, sender) && slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool { return sub.Options.SlotName == sender.SlotName }) {
+		if sender.State != "streaming" || sender.Copies() || s.MemberNamed(name) != nil || slices.Contains(names, name) ||
+			cluster.Decodes(server, sender) && s.SubscribersSlot(sender.SlotName) {
 			continue
 		}
 		names = append(names, name)

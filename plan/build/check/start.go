@@ -41,24 +41,13 @@ func noStart(s *cluster.Cluster, n *topology.Node, name, format string, args ...
 // limitFaults compares limits with what the server holds.
 func limitFaults(s *cluster.Cluster, n *topology.Node, server *facts.Server) []*paramFault {
 	var faults []*paramFault
-	origins := "max_replication_slots"
-	if server.Major() >= 18 {
-		origins = "max_active_replication_origins"
-	}
-	for _, need := range []struct {
-		name, what string
-		n          int
-	}{
-		{"max_replication_slots", "replication slot", len(cluster.Persistent(server.Slots, ""))},
-		{origins, "replication origin", server.Origins},
-		{"max_prepared_transactions", "prepared transaction", server.Prepared},
-	} {
-		if !alters(s, n, need.name) {
+	for _, held := range cluster.HeldLimits(server) {
+		if !alters(s, n, held.Parameter) {
 			continue
 		}
-		if has := numberOf(s, n, need.name); has < float64(need.n) {
-			faults = append(faults, noStart(s, n, need.name, "it has %s, and would not start again with %s = %g. Keep it at %d or more, or remove some of them first.",
-				words.Counted(need.n, need.what), need.name, has, need.n)...)
+		if has := numberOf(s, n, held.Parameter); has < float64(held.N) {
+			faults = append(faults, noStart(s, n, held.Parameter, "it has %s, and would not start again with %s = %g. Keep it at %d or more, or remove some of them first.",
+				words.Counted(held.N, held.What), held.Parameter, has, held.N)...)
 		}
 	}
 	return faults

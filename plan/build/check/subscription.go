@@ -37,7 +37,7 @@ func checkSubscription(v *cluster.Subscription, out *draft.Findings) bool {
 	checkTaken(v, out)
 	checkSlot(v, out)
 	if v.Source != nil {
-		checkPublisher(v, out)
+		checkWALLevel(v.Source, v.Range, v.ID, out)
 		checkTables(v, out)
 		checkLocks(v, out)
 		checkRowSecurity(v, out)
@@ -137,11 +137,6 @@ func checkGap(v *cluster.Subscription, out *draft.Findings) {
 			"%s: %s was removed from its publications and is added again: what was written to it in between is missing "+
 				"on %s, and nothing copies it. Compare the rows, or copy all tables again with -replace=%s.", v.ID, words.Few(back), v.Scope.Cluster.Primary.Name, v.ID)
 	}
-}
-
-// checkPublisher looks at what the publisher needs to send changes at all.
-func checkPublisher(v *cluster.Subscription, out *draft.Findings) {
-	checkWALLevel(v.Source, v.Range, v.ID, out)
 }
 
 // checkWALLevel refuses what decodes WAL that has not enough in it.

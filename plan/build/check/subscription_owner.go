@@ -61,7 +61,7 @@ func applierProblems(v *cluster.Subscription, tables []topology.TableName) []app
 		case v.OwnedBySuperuser():
 		case asOwner:
 			lacks = append(lacks, missingRights(v, name, access)...)
-		case !asOwner && !slices.Contains(access.Becomes, t.Owner):
+		case !slices.Contains(access.Becomes, t.Owner):
 			foreign = append(foreign, name)
 			if !slices.Contains(owners, t.Owner) {
 				owners = append(owners, t.Owner)

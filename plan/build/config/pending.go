@@ -206,6 +206,11 @@ func refusesPending(s *cluster.Cluster, n *topology.Node, p cluster.Pending) str
 		}
 		return fmt.Sprintf("it holds %s, and a lower limit does not do for that", words.Counted(holds, what))
 	}
+	for _, held := range cluster.HeldLimits(server) {
+		if why := limit(held.N, held.What); held.Parameter == p.Name && why != "" {
+			return why
+		}
+	}
 	switch p.Name {
 	case "data_directory":
 		return "it would start on another data directory than the one in use"
@@ -215,10 +220,6 @@ func refusesPending(s *cluster.Cluster, n *topology.Node, p cluster.Pending) str
 		return "the user name maps of " + server.Settings[p.Name].Value + ", which it uses now, would no longer be in effect"
 	case "port", "unix_socket_directories":
 		return "repltool and the other nodes would no longer find it at its address"
-	case "max_replication_slots":
-		return limit(len(cluster.Persistent(server.Slots, "")), "replication slot")
-	case "max_prepared_transactions":
-		return limit(server.Prepared, "prepared transaction")
 	case "max_wal_senders":
 		return limit(len(server.Senders), "connection of standbys and other replication clients")
 	case "ssl":

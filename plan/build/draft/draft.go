@@ -23,12 +23,12 @@ type Draft struct {
 	requires []topology.Address // of after, what changes too
 	Steps    []plan.Step
 	After    []topology.Address // addresses that come first, where they change at all
-	// closedBy is the address of the change that ends what this one begins, such as a
+	// ClosedBy is the address of the change that ends what this one begins, such as a
 	// relaxed synchronous set: a target that brings this one brings that one too.
 	ClosedBy topology.Address
-	// brings are addresses that a target must not leave out where this is planned.
+	// Brings are addresses that a target must not leave out where this is planned.
 	Brings []topology.Address
-	// told are the diagnostics of the change: they count where it is planned.
+	// Told are the diagnostics of the change: they count where it is planned.
 	Told     hcl.Diagnostics
 	Restarts []string // nodes that go down and come back
 	Copies   []plan.Copy

@@ -17,7 +17,7 @@ type Findings struct {
 	Drift     []plan.Notice
 	Unmanaged []plan.Notice
 	Health    []plan.Health
-	kept      []keptObject // reported by reportKept
+	kept      []keptObject // reported by ReportKept
 	Diags     hcl.Diagnostics
 }
 
@@ -70,7 +70,7 @@ func (f *Findings) Fail(r hcl.Range, summary, format string, args ...any) {
 	f.diagnose(hcl.DiagError, r, summary, fmt.Sprintf(format, args...))
 }
 
-// Finding is fail for a state of the live clusters that nobody may change over: an error
+// Finding is Fail for a state of the live clusters that nobody may change over: an error
 // of plan and apply, and a finding of drift and status, which have done their work when
 // they report it.
 func (f *Findings) Finding(address topology.Address, r hcl.Range, summary, format string, args ...any) {

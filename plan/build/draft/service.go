@@ -45,7 +45,7 @@ func Control(n *topology.Node, h *facts.Host, verb string) plan.Command {
 			c.Argv = append(c.Argv, "--mode", "fast")
 		}
 	default:
-		c.Argv = []string{path.Join(h.BinDir, "pg_ctl"), "--pgdata", h.DataDir, "--wait"}
+		c.Argv = []string{cluster.Binary(h, "pg_ctl"), "--pgdata", h.DataDir, "--wait"}
 		if verb != "stop" {
 			c.Argv = append(c.Argv, "--log", serverLog(h))
 		}
@@ -61,7 +61,7 @@ func Control(n *topology.Node, h *facts.Host, verb string) plan.Command {
 func serverLog(h *facts.Host) string { return path.Join(h.StateDir, h.Key()+".log") }
 
 // remedy is what to do about a server that does not start: a topology that is mended
-// gets it up, since its files are written before it starts (filesOfDown).
+// gets it up, since its files are written before it starts (downParameters).
 func remedy(n *topology.Node, h *facts.Host, verb string) string {
 	log := "its log"
 	switch {

@@ -1,7 +1,6 @@
 package streaming
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -93,5 +92,5 @@ func asideJob(h *facts.Host) string {
 // removeAside removes what waits aside, and the record of it last.
 func removeAside(s *cluster.Cluster, d *draft.Draft, n *topology.Node, why string, dirs []string) {
 	h := s.Found(n).Host
-	d.Remove(n, why, append(slices.Clone(dirs), path.Join(h.StateDir, "jobs", asideJob(h)))...)
+	d.Remove(n, why, append(slices.Clone(dirs), cluster.JobDir(h, asideJob(h)))...)
 }

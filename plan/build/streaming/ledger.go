@@ -86,7 +86,7 @@ func renameRows(s *cluster.Cluster, d *draft.Draft) {
 }
 
 // settleRecreated removes the rows of such objects. That of a slot by which a subscription
-// goes on stays: it is the evidence that changes are missing (health_subscription.go).
+// goes on stays: it is the evidence that changes are missing (doctor/recreated.go).
 func settleRecreated(s *cluster.Cluster, d *draft.Draft) {
 	var gone []topology.Address
 	for _, r := range s.Ledger().Rows {

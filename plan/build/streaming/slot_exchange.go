@@ -42,7 +42,7 @@ func exchanging(s *cluster.Cluster, sb *topology.Standby) []*topology.Standby {
 func exchangesFirst(s *cluster.Cluster, sb *topology.Standby) bool {
 	all := exchanging(s, sb)
 	for _, other := range all {
-		if s.Found(other.Node).Name < s.Found(sb.Node).Name {
+		if other.Node.Name < sb.Node.Name {
 			return false
 		}
 	}
