@@ -50,3 +50,11 @@ func (s *Cluster) StandbyAddress(n *topology.Node) topology.Address {
 func (s *Cluster) SyncAddress() topology.Address { return s.Address("synchronous", "") }
 
 func (s *Cluster) LedgerAddress() topology.Address { return s.Address("ledger", "") }
+
+func subscriptionBlocks(t *topology.Topology) []topology.Address {
+	var all []topology.Address
+	for _, sub := range t.Subscriptions {
+		all = append(all, sub.Address())
+	}
+	return all
+}

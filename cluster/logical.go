@@ -22,14 +22,6 @@ func (s *Cluster) Subscriptions() []*topology.Subscription {
 	return list.Kept(s.Topology.Subscriptions, func(sub *topology.Subscription) bool { return sub.Cluster == s.Cluster })
 }
 
-func subscriptionBlocks(t *topology.Topology) []topology.Address {
-	var all []topology.Address
-	for _, sub := range t.Subscriptions {
-		all = append(all, sub.Address())
-	}
-	return all
-}
-
 // Logical answers what was read of a database of the primary; nil when the
 // database is not there yet, and unknown reports that it could not be read.
 func (s *Cluster) Logical(database string) (found *facts.Logical, unknown bool) {

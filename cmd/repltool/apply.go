@@ -166,7 +166,7 @@ func (x *application) decide(ctx context.Context, r *reading, locks *apply.Locks
 }
 
 func (x *application) show(r *reading) error {
-	if x.o.json {
+	if x.o.json || x.o.silent(r) {
 		return nil
 	}
 	write := view.Plan

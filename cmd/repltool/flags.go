@@ -39,9 +39,10 @@ func (o *common) register(f *pflag.FlagSet) {
 }
 
 // readsOnly is for verbs that run no steps and take no lock. They accept the flag of the
-// lock, so that a script can give it to all verbs alike, and do not show it.
+// lock, and that of the prompt, so that a script can give them to all verbs alike, and do not
+// show them.
 func readsOnly(f *pflag.FlagSet) {
-	f.Lookup("lock-timeout").Hidden = true
+	f.Lookup("lock-timeout").Hidden, f.Lookup("input").Hidden = true, true
 	f.Lookup("parallelism").Usage = "read `N` nodes at a time"
 }
 

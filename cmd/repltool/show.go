@@ -57,7 +57,7 @@ func (a *app) show(args []string, o showFlags) error {
 		common := common{quiet: o.quiet, verbose: o.verbose}
 		next := ""
 		if len(p.Changes) > 0 {
-			next = "Apply it: " + a.command("apply", args[0])
+			next = "Apply it: " + a.command("apply", args[0], "DIR") + " (DIR: the topology's directory)"
 		}
 		return view.Plan(a.out, a.outStyle(), p, view.PlanOptions{Detail: common.detail(), Next: next})
 	case "json":

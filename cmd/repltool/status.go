@@ -32,6 +32,8 @@ func (a *app) statusCommand() *cobra.Command {
 	}
 	o.register(c.Flags())
 	readsOnly(c.Flags())
+	c.Flags().Lookup("verbose").Hidden = true // there is nothing more to show
+	c.Flags().Lookup("quiet").Usage = "no progress"
 	c.Flags().BoolVar(&watch, "watch", false, "refresh every two seconds until interrupted")
 	return c
 }

@@ -65,7 +65,7 @@ say "Do exactly that."
 run 0 repltool apply -auto-approve "$topology"
 say "Who is who?"
 run 0 repltool status "$topology"
-say "A row written to the primary is on the standbys: the commit has waited for one."
+say "A row written to the primary is on the standbys: the commit waited for one."
 sql pg1 "CREATE TABLE greeting (text text); INSERT INTO greeting VALUES ('hello from pg1')"
 for node in pg2 pg3; do
   for _ in $(seq 50); do
@@ -77,6 +77,7 @@ done
 say "A second plan has nothing to do."
 run 0 repltool plan "$topology"
 say "Somebody changes a parameter and a password behind our back."
+printf '%s\n' "pg1: ALTER SYSTEM SET work_mem = '99MB';" "pg1: ALTER ROLE replicator PASSWORD 'not-what-the-topology-says';"
 sql pg1 "ALTER SYSTEM SET work_mem = '99MB'"
 sql pg1 "SELECT pg_reload_conf()" >/dev/null
 sql pg1 "ALTER ROLE replicator PASSWORD 'not-what-the-topology-says'"
@@ -89,9 +90,11 @@ run 0 repltool drift "$topology"
 cat <<END
 
 The three servers run on:
-  psql -h $dir/pg1 -p $port postgres    (the primary$([ "$(id -u)" = 0 ] && echo "; as the user postgres"))
-Go on: change $topology/main.hcl (a parameter, a role, the synchronous set), then
-  export ${variables}REPLTOOL_VAR_replicator_password=$REPLTOOL_VAR_replicator_password
+  psql -h $dir/pg1 -p $port postgres
+pg1 is the primary$([ "$(id -u)" = 0 ] && echo "; connect as the OS user postgres").
+Continue: change a parameter, a role or the synchronous set in
+$topology/main.hcl, then
+$(for v in $variables REPLTOOL_VAR_replicator_password="$REPLTOOL_VAR_replicator_password"; do echo "  export $v"; done)
   bin/repltool plan $topology
 Your own servers: bin/repltool init, and docs/language.md.
 Clean up: ${elsewhere}make demo-clean

@@ -17,8 +17,10 @@ func TestFindings(t *testing.T) {
 	w.topology("  parameters = { shared_buffers = \"16MB\" }\n" +
 		"  role \"app\" {\n    parameters = { statement_timeout = \"30s\" }\n  }\n  database \"shop\" {}\n")
 	w.must(0, "apply", "-auto-approve")
-	if r := w.must(0, "drift", "-quiet"); r.stdout+r.stderr != "" {
-		t.Errorf("in sync, and -quiet says\n%s%s", r.stdout, r.stderr)
+	for _, verb := range [][]string{{"plan"}, {"apply", "-auto-approve"}, {"drift"}} {
+		if r := w.must(0, append(verb, "-quiet")...); r.stdout+r.stderr != "" {
+			t.Errorf("in sync, and %s -quiet says\n%s%s", verb[0], r.stdout, r.stderr)
+		}
 	}
 	if code := w.run("drift", "-target=cluster.main.standby.pg9").code; code != 1 {
 		t.Errorf("a target that is not there: exit code %d", code)

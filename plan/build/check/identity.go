@@ -29,8 +29,8 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 		case n == c.Primary:
 		case p.Server == nil && p.Error == nil && p.ServerError == nil && !s.IsNew(), p.Server != nil && p.Server.InRecovery:
 			out.Finding(c.Address(), c.Range, "Another node is the primary",
-				"%s is a live primary, but the topology says %s. Nothing is changed. Either write primary = %s, as it is "+
-					"now, or move the primary back to %s with a switchover.%s",
+				"%s is a live primary, but the topology says %s. Nothing is changed. Write primary = %s, as it is "+
+					"now. repltool does not move a primary yet: if %s is to lead again, move it back by hand, then change the line back.%s",
 				n.Name, c.Primary.Name, n.ID, c.Primary.Name, ahead(s, n))
 		case p.Server != nil && p.Server.SystemIdentifier == s.Found(n).Server.SystemIdentifier:
 			out.Finding(c.Address(), c.Range, "Two live primaries",

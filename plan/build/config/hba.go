@@ -45,7 +45,7 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 		switch {
 		case !block.Is(wanted.Text, conftext.First):
 			d.Reason = hbaReason(block, wanted.Text)
-			d.Step(n, "write the block", draft.HBAFile(s, n, f.Host.HBA.Text))
+			d.Step(n, "write pg_hba.conf", draft.HBAFile(s, n, f.Host.HBA.Text))
 			reloadRules(d, n)
 		case f.Host.HBA.Modified > f.Server.ConfLoaded:
 			d.Reason = "the server has not read the file since it was last written"

@@ -122,7 +122,7 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft.Dr
 	c.awaitLowered(d, restarting)
 	c.checkSSL(d)
 	if c.write {
-		d.Step(n, "write the block", draft.ConfFile(s, n, c.lines, c.found.Host.Conf.Text))
+		d.Step(n, "write postgresql.conf", draft.ConfFile(s, n, c.lines, c.found.Host.Conf.Text))
 	}
 	for _, name := range c.reset {
 		d.SQL(n, "remove the override", "ALTER SYSTEM RESET "+pg.Ident(name)+";")

@@ -91,7 +91,7 @@ func createPublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publicati
 			intent = append(intent, cluster.Record(cluster.Row{Address: here.Address.With(topology.PartEarlier), Object: m.Object}))
 		}
 	}
-	d.SQL(s.Cluster.Primary, "intent", append(intent, cluster.Intend(here))...)
+	d.SQL(s.Cluster.Primary, "record the intent to create", append(intent, cluster.Intend(here))...)
 	draft.Created(s, d, s.Cluster.Primary, p.Database, "create publication", here, createPublicationSQL(p)...)
 }
 

@@ -118,7 +118,7 @@ func createSteps(v *cluster.Subscription, d *draft.Draft) {
 	n := v.Scope.Cluster.Primary
 	here := cluster.Row{Address: v.Scope.Row(v.Address()), Object: cluster.Object{Kind: "subscription", Name: v.Name, In: v.Database}}
 	if owned(v) {
-		d.SQL(n, "intent", cluster.Intend(here))
+		d.SQL(n, "record the intent to create", cluster.Intend(here))
 	}
 	options := []string{fmt.Sprintf("create_slot = %t", makesSlot(v)), "slot_name = " + pg.Literal(v.Options.SlotName)}
 	if !v.CopyData {

@@ -44,6 +44,6 @@ func remakeSlot(v *cluster.Subscription, d *draft.Draft) {
 	if was != now && p.HasRow(was.Address) && v.DropsSlot(was.Name) {
 		intent = []string{cluster.Forget(was.Address), cluster.Intend(now)}
 	}
-	d.SQL(n, "intent", intent...)
+	d.SQL(n, "record the intent to create", intent...)
 	draft.Created(p, d, n, v.SourceDatabase(), "create slot", now, create)
 }

@@ -113,7 +113,7 @@ func createDatabase(s *cluster.Cluster, d *draft.Draft, db *topology.Database) {
 	}
 	params := databaseParameters(db)
 	rows := rowsOf(s, d.Address, params)
-	d.SQL(s.Cluster.Primary, "intent", cluster.Intend(rows[0]))
+	d.SQL(s.Cluster.Primary, "record the intent to create", cluster.Intend(rows[0]))
 	d.SQL(s.Cluster.Primary, "create database", create+";") // not in a transaction
 	var b plan.TextBuilder
 	b.Statement(cluster.Record(rows...))

@@ -159,8 +159,8 @@ func configure(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 		takeConfig(s, d, n)
 	}
 	takeOwn(s, d, sb)
-	d.Step(n, "write the block", draft.ConfFile(s, n, s.Lines(n), h.Conf.Text))
-	d.Step(n, "write the block", draft.HBAFile(s, n, h.HBA.Text))
+	d.Step(n, "write postgresql.conf", draft.ConfFile(s, n, s.Lines(n), h.Conf.Text))
+	d.Step(n, "write pg_hba.conf", draft.HBAFile(s, n, h.HBA.Text))
 }
 
 // startClone starts the copy and waits for it.

@@ -37,7 +37,7 @@ func start(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 		passfileOfDown(s, d, sb)
 	}
 	if rules := s.HBABlock(h); rules.Found() && !rules.Is(s.HBAText(n).Text, conftext.First) {
-		d.Step(n, "write the block", draft.HBAFile(s, n, h.HBA.Text))
+		d.Step(n, "write pg_hba.conf", draft.HBAFile(s, n, h.HBA.Text))
 	}
 	draft.CheckFirst(s, d, n)
 	d.Step(n, "start", draft.Control(n, h, "start"))
@@ -78,7 +78,7 @@ func downParameters(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 	block := s.ConfBlock(h)
 	lines := linesOfDown(s, d, n, block)
 	if len(lines) > 0 && !block.Is(cluster.ConfRevealed(lines), conftext.Last) {
-		d.Step(n, "write the block", draft.ConfFile(s, n, lines, h.Conf.Text))
+		d.Step(n, "write postgresql.conf", draft.ConfFile(s, n, lines, h.Conf.Text))
 	}
 	var own []cluster.Line
 	if sb := s.Cluster.Standby(n); sb != nil {

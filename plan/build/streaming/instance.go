@@ -58,8 +58,8 @@ func create(s *cluster.Cluster) *draft.Draft {
 		d.Reason = "an earlier apply created the cluster, and was interrupted before it was started: this apply continues"
 	}
 	newClusterConf(s, d, n)
-	d.Step(n, "write the block", draft.ConfFile(s, n, s.Lines(n), ""))
-	d.Step(n, "write the block", draft.HBAFile(s, n, ""))
+	d.Step(n, "write postgresql.conf", draft.ConfFile(s, n, s.Lines(n), ""))
+	d.Step(n, "write pg_hba.conf", draft.HBAFile(s, n, ""))
 	draft.CheckFirst(s, d, n)
 	d.Step(n, "start", draft.Control(n, h, "start"))
 	d.Enable(n, h)

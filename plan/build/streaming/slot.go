@@ -70,7 +70,7 @@ func slot(s *cluster.Cluster, w cluster.WantedSlot, out *draft.Findings) *draft.
 		d.MarkRecreated(s.LostSlot(w))
 	}
 	here := s.SlotRow(w.On, w.Name)
-	d.SQL(s.Cluster.Primary, "intent", cluster.Intend(here))
+	d.SQL(s.Cluster.Primary, "record the intent to create", cluster.Intend(here))
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose
 	// the segment it begins with to a checkpoint of another copy.
 	if w.Type == topology.SlotLogical {

@@ -104,7 +104,7 @@ func writeSync(s *cluster.Cluster, d *draft.Draft, wanted string, leaves bool) {
 		return
 	}
 	if value, _ := s.ConfBlock(s.FoundPrimary().Host).Value(cluster.SyncNames); s.Live() == nil || !pg.SameSync(value, wanted) {
-		d.Step(n, "write the block", syncFile(s, wanted))
+		d.Step(n, "write postgresql.conf", syncFile(s, wanted))
 	}
 	if leaves || s.SetBySystem(cluster.SyncNames) {
 		d.SQL(n, "remove the override", "ALTER SYSTEM RESET "+cluster.SyncNames+";")
