@@ -5,15 +5,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/hcl/v2"
-
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/plan/build/check"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
@@ -29,21 +26,21 @@ func mismatches(v *cluster.Subscription, out *draft.Findings) []string {
 	if v.Is == nil || v.Source == nil || v.Blind || v.Remote == nil || v.Local == nil {
 		return nil
 	}
-	found := &draft.Findings{}
+	var found []cluster.Mismatch
 	published := v.PublishedTables()
 	for _, name := range v.Subscribed() {
 		if local := v.Local.Table(name); local != nil && slices.Contains(published, name) {
-			check.CheckShape(v, name, local, found)
+			found = append(found, v.TableMismatches(name, local)...)
 		}
 	}
 	var causes []string
-	for _, d := range found.Diags {
-		detail := strings.TrimPrefix(d.Detail, v.ID+": ")
+	for _, m := range found {
+		detail := strings.TrimPrefix(m.Detail, v.ID+": ")
 		severity := plan.Error
-		if d.Summary == "Column type mismatch" && d.Severity == hcl.DiagWarning {
+		if m.Summary == "Column type mismatch" && !m.Certain {
 			severity = plan.Warning // most values fit
 		}
-		out.TellHealth(severity, v.Address(), "", "%s: %s", strings.ToLower(d.Summary[:1])+d.Summary[1:], detail)
+		out.TellHealth(severity, v.Address(), "", "%s: %s", strings.ToLower(m.Summary[:1])+m.Summary[1:], detail)
 		causes = append(causes, detail)
 	}
 	return causes

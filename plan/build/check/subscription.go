@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan"
@@ -166,7 +167,7 @@ func checkTables(v *cluster.Subscription, out *draft.Findings) {
 		case local == nil:
 			missing = append(missing, name.String())
 		default:
-			CheckShape(v, name, local, out)
+			checkShape(v, name, local, out)
 			checkRows(v, name, local, out)
 		}
 	}
@@ -183,6 +184,18 @@ func checkTables(v *cluster.Subscription, out *draft.Findings) {
 		out.Fail(v.Range, "Missing tables on the subscriber",
 			"%s: database %q on %s lacks %s. PostgreSQL does not replicate table definitions: create them there, or set "+
 				"copy_schema = \"missing\".", v.ID, v.Database, v.Scope.Cluster.Primary.Name, words.Few(missing))
+	}
+}
+
+// checkShape compares a table on both sides. What PostgreSQL refuses at once is an error;
+// what stops replication only once certain rows come is a warning.
+func checkShape(v *cluster.Subscription, name topology.TableName, local *facts.Table, out *draft.Findings) {
+	for _, m := range v.TableMismatches(name, local) {
+		if m.Certain {
+			out.Fail(v.Range, m.Summary, "%s", m.Detail)
+		} else {
+			out.Warn(v.Range, m.Summary, "%s", m.Detail)
+		}
 	}
 }
 

@@ -1,12 +1,11 @@
-package check
+package cluster
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
-	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -14,17 +13,35 @@ import (
 // refuses at once is an error; what stops replication only once certain rows come is
 // a warning (PostgreSQL docs, 29.2 "Subscription" and 29.1.1 "Replica Identity").
 
-// CheckShape compares the columns of a table: those published must be there.
-func CheckShape(v *cluster.Subscription, name topology.TableName, local *facts.Table, out *draft.Findings) {
+// Mismatch is why changes to a published table are not, or may not be, applied on the
+// subscriber.
+type Mismatch struct {
+	Summary, Detail string
+	Certain         bool // else it stops replication only once certain rows come
+}
+
+type mismatches []Mismatch
+
+func (m *mismatches) problem(summary, format string, args ...any) {
+	*m = append(*m, Mismatch{summary, fmt.Sprintf(format, args...), true})
+}
+
+func (m *mismatches) caution(summary, format string, args ...any) {
+	*m = append(*m, Mismatch{summary, fmt.Sprintf(format, args...), false})
+}
+
+// TableMismatches compares the columns of a table on both sides: those published must be there.
+func (v *Subscription) TableMismatches(name topology.TableName, local *facts.Table) []Mismatch {
+	var out mismatches
 	here := v.Scope.Cluster.Primary.Name
 	if local.Kind != "r" && local.Kind != "p" {
-		out.Fail(v.Range, "Not a table", "%s: %s on %s is a %s: only tables can be replicated into.", v.ID, name, here, cluster.RelationKind(local.Kind))
-		return
+		out.problem("Not a table", "%s: %s on %s is a %s: only tables can be replicated into.", v.ID, name, here, RelationKind(local.Kind))
+		return out
 	}
 	published := v.PublishedColumns(name, v.Remote.Table(name))
 	var lacks, computed, differs []string
 	for _, c := range published {
-		mine := cluster.Column(local, c.Name)
+		mine := Column(local, c.Name)
 		switch {
 		case mine == nil:
 			lacks = append(lacks, c.Name)
@@ -35,29 +52,30 @@ func CheckShape(v *cluster.Subscription, name topology.TableName, local *facts.T
 		}
 	}
 	if len(lacks) > 0 {
-		out.Fail(v.Range, "Table definition mismatch", "%s: table %s on %s lacks %s, which is published. It has %s; the publication has %s.",
-			v.ID, name, here, strings.Join(lacks, ", "), cluster.Shape(local.Columns), cluster.Shape(published))
+		out.problem("Table definition mismatch", "%s: table %s on %s lacks %s, which is published. It has %s; the publication has %s.",
+			v.ID, name, here, strings.Join(lacks, ", "), Shape(local.Columns), Shape(published))
 	}
 	if len(computed) > 0 {
-		out.Fail(v.Range, "Table definition mismatch", "%s: %s of table %s is generated on %s and published: PostgreSQL writes no value into a generated column. "+
+		out.problem("Table definition mismatch", "%s: %s of table %s is generated on %s and published: PostgreSQL writes no value into a generated column. "+
 			"Exclude it with columns, or make it a regular column there.",
 			v.ID, strings.Join(computed, ", "), name, here)
 	}
-	checkFilled(v, name, local, published, out)
-	checkKey(v, name, local, out)
+	v.checkFilled(name, local, published, &out)
+	v.checkKey(name, local, &out)
 	if len(differs) == 0 {
-		return
+		return out
 	}
 	if v.Options.Binary != nil && *v.Options.Binary {
-		out.Fail(v.Range, "Table definition mismatch", "%s: table %s: column %s; with binary = true, the types must be identical.", v.ID, name, strings.Join(differs, ", "))
+		out.problem("Table definition mismatch", "%s: table %s: column %s; with binary = true, the types must be identical.", v.ID, name, strings.Join(differs, ", "))
 	} else {
-		out.Warn(v.Range, "Column type mismatch", "%s: table %s: column %s. A value that does not fit stops replication.", v.ID, name, strings.Join(differs, ", "))
+		out.caution("Column type mismatch", "%s: table %s: column %s. A value that does not fit stops replication.", v.ID, name, strings.Join(differs, ", "))
 	}
+	return out
 }
 
 // checkFilled warns of columns that must have a value and get none, unless a trigger of
 // the subscriber's may give it.
-func checkFilled(v *cluster.Subscription, name topology.TableName, local *facts.Table, published []facts.Column, out *draft.Findings) {
+func (v *Subscription) checkFilled(name topology.TableName, local *facts.Table, published []facts.Column, out *mismatches) {
 	if local.Fills {
 		return
 	}
@@ -69,7 +87,7 @@ func checkFilled(v *cluster.Subscription, name topology.TableName, local *facts.
 		}
 	}
 	if len(empty) > 0 {
-		out.Warn(v.Range, "Column without a value", "%s: %s of table %s on %s is NOT NULL, has no default and is not published: the first replicated row stops "+
+		out.caution("Column without a value", "%s: %s of table %s on %s is NOT NULL, has no default and is not published: the first replicated row stops "+
 			"replication. Add a default.",
 			v.ID, strings.Join(empty, ", "), name, v.Scope.Cluster.Primary.Name)
 	}
@@ -79,9 +97,9 @@ func checkFilled(v *cluster.Subscription, name topology.TableName, local *facts.
 // updated or deleted: it needs a key of columns that the publisher sends of the old row.
 // Partitions have keys of their own, and others than these are not looked for where
 // the identity is FULL or NOTHING.
-func checkKey(v *cluster.Subscription, name topology.TableName, local *facts.Table, out *draft.Findings) {
+func (v *Subscription) checkKey(name topology.TableName, local *facts.Table, out *mismatches) {
 	remote := v.Remote.Table(name)
-	changes := slices.ContainsFunc(v.Publications, func(p *topology.Publication) bool { return cluster.ChangesRows(p) && cluster.Member(p, remote) })
+	changes := slices.ContainsFunc(v.Publications, func(p *topology.Publication) bool { return ChangesRows(p) && Member(p, remote) })
 	if !changes || len(remote.IdentityColumns) == 0 || local.Kind == "p" || remote.Identity == "f" || local.Identity != "d" && local.Identity != "i" {
 		return
 	}
@@ -90,7 +108,7 @@ func checkKey(v *cluster.Subscription, name topology.TableName, local *facts.Tab
 		found = found && slices.Contains(remote.IdentityColumns, c)
 	}
 	if !found {
-		out.Warn(v.Range, "No usable replica identity on the subscriber",
+		out.caution("No usable replica identity on the subscriber",
 			"%s: table %s on %s has no primary key or replica identity within the columns by which %s identifies its "+
 				"rows (%s): the first UPDATE or DELETE stops replication. Create one there.",
 			v.ID, name, v.Scope.Cluster.Primary.Name, v.Source.Cluster.Primary.Name, strings.Join(remote.IdentityColumns, ", "))
