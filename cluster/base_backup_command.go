@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/repltool/repltool/facts"
@@ -37,7 +38,7 @@ func mapped(dir string) string { return strings.ReplaceAll(dir, "=", `\=`) }
 // copyConn is how pg_basebackup connects: under its own name, so that no synchronous set
 // takes it for the standby.
 func (s *Cluster) copyConn(sb *topology.Standby) map[string]string {
-	c := s.ConnInfo(sb)
+	c := maps.Clone(s.ConnInfo(sb))
 	c[ApplicationKey] = facts.BaseBackup
 	return c
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/facts"
-	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
 )
@@ -58,7 +57,7 @@ func (s *Cluster) LockedOut(sb *topology.Standby) bool {
 	if f.Server == nil || !f.Server.InRecovery {
 		return false
 	}
-	diffs := s.ConnDiffers(conninfo.Map(f.Server.ConnInfo.Reveal()), s.ConnInfo(sb), sb)
+	diffs := s.ConnDiffers(s.ConnNow(sb.Node), s.ConnInfo(sb), sb)
 	return slices.Contains(diffs, "passfile") || slices.Contains(diffs, "user")
 }
 

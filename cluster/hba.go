@@ -30,13 +30,19 @@ func (s *Cluster) LeavingSubscribers() []topology.Address {
 	return all
 }
 
-// blockRules computes wantedRules.
-func (s *Cluster) blockRules(n *topology.Node) []topology.HBARule {
-	return s.RulesKeeping(n, func(User, string) {})
+// blockRules are the rules of the block in pg_hba.conf, and those that stay in it for somebody.
+type blockRules struct {
+	all  []topology.HBARule
+	kept []KeptRule
 }
 
-// RulesKeeping does so, and says which of them stay for whom.
-func (s *Cluster) RulesKeeping(n *topology.Node, keep func(u User, rule string)) []topology.HBARule {
+// KeptRule is a rule that is not wanted, and who logs in by it.
+type KeptRule struct {
+	User User
+	Rule string
+}
+
+func (s *Cluster) blockRules(n *topology.Node) blockRules {
 	var rules []topology.HBARule
 	if role := s.Cluster.Replication.Role; role != nil {
 		for _, address := range s.peerAddresses(n) {
@@ -47,8 +53,8 @@ func (s *Cluster) RulesKeeping(n *topology.Node, keep func(u User, rule string))
 		}
 	}
 	rules = append(rules, s.subscriberRules(n)...)
-	rules = append(rules, s.keptRules(n, slices.Concat(rules, s.Cluster.HBA), keep)...)
-	return append(rules, s.Cluster.HBA...)
+	stay, kept := s.keptRules(n, slices.Concat(rules, s.Cluster.HBA))
+	return blockRules{slices.Concat(rules, stay, s.Cluster.HBA), kept}
 }
 
 // rule lets a role in from an address.
@@ -150,9 +156,14 @@ func HBALine(r topology.HBARule) string {
 	return line.String()
 }
 
-// wantedRules answers the rules of the block in pg_hba.conf for n.
-func (s *Cluster) wantedRules(n *topology.Node) []topology.HBARule {
-	return compute(s, "rules", n, func() []topology.HBARule { return slices.Clip(s.blockRules(n)) })
+// wantedRules answers the rules of the block in pg_hba.conf for n, KeptRules those of them
+// that stay for somebody.
+func (s *Cluster) wantedRules(n *topology.Node) []topology.HBARule { return s.rules(n).all }
+
+func (s *Cluster) KeptRules(n *topology.Node) []KeptRule { return s.rules(n).kept }
+
+func (s *Cluster) rules(n *topology.Node) blockRules {
+	return compute(s, "rules", n, func() blockRules { return s.blockRules(n) })
 }
 
 // HBAText is the body of the block in pg_hba.conf.
@@ -168,16 +179,15 @@ func (s *Cluster) OurRules(n *topology.Node) []PlacedRule {
 
 // keptRules answers the rules of n's block that are not wanted and that stay: a
 // subscription that remains logs in by them, or a machine that could not be read may.
-func (s *Cluster) keptRules(n *topology.Node, wanted []topology.HBARule, keep func(u User, rule string)) []topology.HBARule {
+func (s *Cluster) keptRules(n *topology.Node, wanted []topology.HBARule) (rules []topology.HBARule, kept []KeptRule) {
 	block := s.HBABlock(s.Found(n).Host)
 	if !block.Found() {
-		return nil
+		return nil, nil
 	}
 	has := map[string]bool{}
 	for _, r := range wanted {
 		has[HBALine(r)] = true
 	}
-	var rules []topology.HBARule
 	for _, l := range conftext.ParseHBA(block.Body()) {
 		found, err := l.Rule()
 		if err != nil || len(found.Options) > 0 || has[found.String()] || !isHost(found.Address) {
@@ -186,13 +196,13 @@ func (s *Cluster) keptRules(n *topology.Node, wanted []topology.HBARule, keep fu
 		r := topology.HBARule{Type: found.Type, Database: found.Database, User: found.User, Address: found.Address, Method: found.Method}
 		u := s.userOf(func(u User) bool { return s.letsIn(n, r, u) })
 		if u != nil {
-			keep(*u, found.String())
+			kept = append(kept, KeptRule{*u, found.String()})
 		}
 		if u != nil || s.letsInUnread(r) {
 			rules = append(rules, r)
 		}
 	}
-	return rules
+	return rules, kept
 }
 
 // letsIn reports whether a rule on n is, or may be, the one by which a subscription logs in.

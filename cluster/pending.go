@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/repltool/repltool/facts"
-	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
@@ -27,6 +27,10 @@ type Pending struct {
 
 // Pending answers what is pending on n; none where no server can be asked.
 func (s *Cluster) Pending(n *topology.Node) []Pending {
+	return compute(s, "pending", n, func() []Pending { return slices.Clip(s.findPending(n)) })
+}
+
+func (s *Cluster) findPending(n *topology.Node) []Pending {
 	server := s.Found(n).Server
 	if server == nil || s.Recloned(n) {
 		return nil
@@ -79,13 +83,13 @@ func shownAsWritten(setting facts.Setting, p Pending) bool {
 func removedFromFiles(server *facts.Server) []Pending {
 	last := LastLines(server)
 	var all []Pending
-	for _, name := range list.SortedKeys(server.Settings) {
-		setting := server.Settings[name]
+	for name, setting := range server.Settings {
 		if _, there := last[name]; there || setting.Source != "configuration file" || setting.Context == "postmaster" || Same(setting, setting.Value, setting.Boot) {
 			continue
 		}
 		all = append(all, Pending{Name: name, Value: setting.Boot, Where: "removed from the files"})
 	}
+	slices.SortFunc(all, func(a, b Pending) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
-	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -33,11 +32,10 @@ func (s *Cluster) ForeignSender(n *topology.Node, c facts.Sender) bool {
 // that is cloned again has the node's name unless the set knows it by another.
 func (s *Cluster) StandbyName(sb *topology.Standby) string {
 	n := sb.Node
-	conn, known := s.connText(n)
-	if !known || slices.Contains(s.SyncMembers(), n) {
+	if !s.KnowsConn(n) || slices.Contains(s.SyncMembers(), n) {
 		return n.Name
 	}
-	has := conninfo.Map(conn)[ApplicationKey]
+	has := s.ConnNow(n)[ApplicationKey]
 	if has == facts.BaseBackup || slices.Contains(n.Earlier, has) && !s.SetNames(has) || s.Recloned(n) && !s.SetNames(s.ApplicationName(n)) {
 		return n.Name
 	}

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"github.com/repltool/repltool/internal/pg"
-	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -15,6 +14,10 @@ func (s *Cluster) Repointed(sb *topology.Standby) bool {
 // ConnInfo answers the primary_conninfo of a standby: no password, it is in the
 // passfile. application_name is what synchronous_standby_names matches (sender.go).
 func (s *Cluster) ConnInfo(sb *topology.Standby) map[string]string {
+	return compute(s, "connInfo", sb, func() map[string]string { return s.wantedConn(sb) })
+}
+
+func (s *Cluster) wantedConn(sb *topology.Standby) map[string]string {
 	r := s.Cluster.Replication
 	c := connTo(sb.Upstream, r.Role.Name, r)
 	c[ApplicationKey] = s.StandbyName(sb)
@@ -24,11 +27,10 @@ func (s *Cluster) ConnInfo(sb *topology.Standby) map[string]string {
 	if s.copiesSlots(sb.Node) {
 		c["dbname"] = pg.Maintenance
 	}
-	text, known := s.connText(sb.Node)
-	if !known {
+	if !s.KnowsConn(sb.Node) {
 		return c
 	}
-	now := conninfo.Map(text)
+	now := s.ConnNow(sb.Node)
 	c = pg.KeepRest(now, c, pg.AlwaysSaid())
 	server := s.Found(sb.Node).Server
 	if server == nil {

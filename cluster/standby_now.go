@@ -58,8 +58,10 @@ func (s *Cluster) KnowsConn(n *topology.Node) bool {
 
 // ConnNow is the same, taken apart.
 func (s *Cluster) ConnNow(n *topology.Node) map[string]string {
-	text, _ := s.connText(n)
-	return conninfo.Map(text)
+	return compute(s, "connNow", n, func() map[string]string {
+		text, _ := s.connText(n)
+		return conninfo.Map(text)
+	})
 }
 
 // StandbyValue is what the files of a standby without a server give a parameter.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
-	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -18,11 +17,15 @@ func (s *Cluster) Followed(sb *topology.Standby) *topology.Node {
 
 // UpstreamOf answers the node of the topology that f follows now, or nil.
 func (s *Cluster) UpstreamOf(f *facts.Node) *topology.Node {
+	return compute(s, "upstream", f, func() *topology.Node { return s.findUpstream(f) })
+}
+
+func (s *Cluster) findUpstream(f *facts.Node) *topology.Node {
 	n := s.Topology.Node(f.Name)
 	if n == nil || f.Server == nil || !f.Server.InRecovery {
 		return nil
 	}
-	conn := conninfo.Map(f.Server.ConnInfo.Reveal())
+	conn := s.ConnNow(n)
 	members := list.Without(s.Cluster.Members(), []*topology.Node{n})
 	for _, is := range []func(m *topology.Node) bool{
 		func(m *topology.Node) bool { return s.leads(n, m, conn, s.PortInForce(m)) },
@@ -69,14 +72,13 @@ const ApplicationKey = "application_name"
 // down.
 func (s *Cluster) ApplicationName(n *topology.Node) string {
 	if f := s.Found(n); f.Server != nil {
-		return f.Server.SeenAs()
+		return SeenAs(s.ConnNow(n)[ApplicationKey], f.Server.InForce("cluster_name"))
 	}
-	conn, known := s.connText(n)
-	if !known {
+	if !s.KnowsConn(n) {
 		return n.Name
 	}
 	cluster, _ := s.StandbyValue(n, "cluster_name")
-	return SeenAs(conninfo.Map(conn)[ApplicationKey], cluster)
+	return SeenAs(s.ConnNow(n)[ApplicationKey], cluster)
 }
 
 // SeenAs is the name of a WAL receiver: what its connection string says, else

@@ -34,10 +34,25 @@ func (s *Cluster) WillHave(n *topology.Node, name string) string {
 
 // BootValue is PostgreSQL's default, for a server that is yet to be made.
 func BootValue(name string) string {
-	return map[string]string{
-		"wal_level": "replica", "max_replication_slots": "10", "max_wal_senders": "10",
-		"max_logical_replication_workers": "4", "max_worker_processes": "8", "max_sync_workers_per_subscription": "2",
-		"max_prepared_transactions": "0", "max_parallel_apply_workers_per_subscription": "2", "max_active_replication_origins": "10",
-		"max_locks_per_transaction": "64", "max_connections": "100", "autovacuum_max_workers": "3",
-	}[name]
+	switch name {
+	case "wal_level":
+		return "replica"
+	case "max_replication_slots", "max_wal_senders", "max_active_replication_origins":
+		return "10"
+	case "max_logical_replication_workers":
+		return "4"
+	case "max_worker_processes":
+		return "8"
+	case "max_sync_workers_per_subscription", "max_parallel_apply_workers_per_subscription":
+		return "2"
+	case "max_prepared_transactions":
+		return "0"
+	case "max_locks_per_transaction":
+		return "64"
+	case "max_connections":
+		return "100"
+	case "autovacuum_max_workers":
+		return "3"
+	}
+	return ""
 }

@@ -40,10 +40,8 @@ type Topology struct {
 // Cluster answers the cluster that n belongs to, or nil.
 func (t *Topology) Cluster(n *Node) *Cluster {
 	for _, c := range t.Clusters {
-		for _, m := range c.Members() {
-			if m == n {
-				return c
-			}
+		if c.Primary == n || c.Standby(n) != nil {
+			return c
 		}
 	}
 	return nil

@@ -101,6 +101,9 @@ func parseValue(text string) (value, rest string, err error) {
 	if quoted {
 		text, ends = text[1:], "'"
 	}
+	if i := strings.IndexAny(text, ends+`\`); i >= 0 && text[i] != '\\' { // nothing to take out
+		return text[:i], text[i+1:], nil
+	}
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
 		c := text[i]

@@ -62,6 +62,9 @@ func settingError(fs facts.FileSetting) string {
 // checkLocked refuses, before the first change anywhere, to write a file that cannot be
 // replaced; one that stays as it is may be locked.
 func checkLocked(s *cluster.Cluster, n *topology.Node, h *facts.Host, out *draft.Findings) {
+	if h.Conf.Locked == "" && h.HBA.Locked == "" {
+		return
+	}
 	lines := s.Lines(n)
 	conf := s.ConfBlock(h)
 	if v, ok := conf.Value(cluster.SyncNames); ok && n == s.Cluster.Primary {

@@ -40,7 +40,9 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 		d.Worsen(plan.Reload)
 		d.After = s.LeavingSubscribers()
 		f := s.Found(n)
-		s.RulesKeeping(n, func(u cluster.User, rule string) { out.Keep(u, "rule %s", strings.Join(strings.Fields(rule), " ")) })
+		for _, kept := range s.KeptRules(n) {
+			out.Keep(kept.User, "rule %s", strings.Join(strings.Fields(kept.Rule), " "))
+		}
 		wanted, block := s.HBAText(n), s.HBABlock(f.Host)
 		switch {
 		case !block.Is(wanted.Text, conftext.First):

@@ -36,7 +36,7 @@ func standbyPassfile(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	n, f, wanted := sb.Node, s.Found(sb.Node), s.StandbyPasswords(sb)
 	d := draft.NewDraft(plan.Update, s.StandbyPassfileAddress(n), n)
 	d.After = []topology.Address{s.Address("role", s.Cluster.Replication.Role.Name)}
-	now := conninfo.Map(f.Server.ConnInfo.Reveal())
+	now := s.ConnNow(n)
 	adopted := s.HasPassword(now, n) && len(s.ConnDiffers(now, s.ConnInfo(sb), sb)) == 0 // it has its password there, and needs no file
 	if adopted || s.PassfileFits(n, f.Host.Passfile, wanted, nil) {
 		return d

@@ -57,7 +57,7 @@ func follow(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 		d.Reason = "it runs: the marker of an earlier base backup is removed"
 		d.Remove(n, "it runs: remove the marker", cluster.Markers(f.Host)...)
 	}
-	now, wanted := conninfo.Map(f.Server.ConnInfo.Reveal()), s.ConnInfo(sb)
+	now, wanted := s.ConnNow(n), s.ConnInfo(sb)
 	diffs := s.ConnDiffers(now, wanted, sb)
 	if len(diffs) == 0 && setInForce(s, n, "primary_slot_name", sb.Slot) && s.PendingStandbyValue(n) {
 		d.After = nil // what is in force stays: the others that reload it come after
