@@ -16,8 +16,6 @@ import (
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/plan/build/draft"
-	"github.com/repltool/repltool/plan/build/streaming"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -69,19 +67,18 @@ func golden(t *testing.T, file string) {
 	}
 	o := cluster.Options{RepltoolVersion: "test", Replace: strings.Fields(parts["replace"]), Targets: strings.Fields(parts["target"])}
 	p, diags := Build(top, f, o)
-	got := compact(p, diags)
 	for _, d := range diags {
 		if plan.CodeOf(d.Summary) == plan.OtherCode {
 			t.Errorf("%q has no code", d.Summary)
 		}
 	}
 	always(t, top, f, o, p)
-	if *update {
-		writePart(t, file, archive, "plan", got)
-		return
-	}
-	if d := cmp.Diff(parts["plan"], got); d != "" {
-		t.Errorf("plan is not as the golden file has it (-want +got):\n%s", d)
+	for _, part := range []struct{ name, got string }{{"plan", compact(p, diags)}, {"steps", stepsText(p)}} {
+		if *update {
+			writePart(t, file, archive, part.name, part.got)
+		} else if d := cmp.Diff(parts[part.name], part.got); d != "" {
+			t.Errorf("%s is not as the golden file has it (-want +got):\n%s", part.name, d)
+		}
 	}
 }
 
@@ -161,6 +158,49 @@ func always(t *testing.T, top *topology.Topology, f facts.Facts, o cluster.Optio
 		}
 		done[s.ID] = true
 	}
+	requirements(t, p)
+	digests(t, f, p)
+}
+
+// requirements checks that every step waits for the one before it in its change, and the
+// first for the last of each change that the change requires.
+func requirements(t *testing.T, p *plan.Plan) {
+	t.Helper()
+	steps, last := map[string]plan.Step{}, map[string]string{}
+	for _, s := range p.Steps {
+		steps[s.ID], last[s.Address] = s, s.ID
+	}
+	for _, c := range p.Changes {
+		var before []string
+		for _, address := range c.Requires {
+			if id := last[address]; id != "" {
+				before = append(before, id)
+			}
+		}
+		for _, id := range c.Steps {
+			if d := cmp.Diff(before, steps[id].Requires); d != "" {
+				t.Errorf("step %s requires other steps (-want +got):\n%s", id, d)
+			}
+			before = []string{id}
+		}
+	}
+}
+
+// digests checks that a file which a step replaces is the one that was found.
+func digests(t *testing.T, f facts.Facts, p *plan.Plan) {
+	t.Helper()
+	for _, s := range p.Steps {
+		op, is := s.Op.(plan.File)
+		if !is || op.Replaces == "" || op.Replaces == plan.Absent {
+			continue
+		}
+		h := f.Nodes[s.Node].Host
+		text, found := map[string]string{h.Conf.Path: h.Conf.Text, h.HBA.Path: h.HBA.Text}[op.Path]
+		hash, err := plan.HashRest([]byte(text), *op.Block)
+		if !found || err != nil || hash != op.Replaces {
+			t.Errorf("step %s replaces a file %s that was not found (%v)", s.ID, op.Path, err)
+		}
+	}
 }
 
 // compact writes a plan in few lines: what a case is about.
@@ -222,7 +262,7 @@ func compactOp(op plan.Op) string {
 	case plan.File:
 		return op.Path + "\n" + strings.TrimSuffix(op.Diff, "\n")
 	case plan.Command:
-		return strings.NewReplacer(draft.StartCheck, "START_CHECK", streaming.EditSettings, "EDIT_SETTINGS").Replace(strings.Join(op.Argv, " "))
+		return asShell(op.Argv)
 	case plan.Wait:
 		kind := "wait: "
 		if op.Gate {

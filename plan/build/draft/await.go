@@ -27,11 +27,13 @@ func Streaming(name string, lag int64) string {
 // SyncLag is how far behind a standby may be when commits begin to wait for it.
 const SyncLag = 16 << 20
 
-// catchingUp is the progress of a standby, as it tells itself: what it received and
-// what it replayed. Its own WAL it replays before it asks for more.
+// CatchingUp is the query for the progress of a standby, as it tells itself: what it
+// received and what it replayed. Its own WAL it replays before it asks for more.
+const CatchingUp = "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') + coalesce(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0'), 0),\n" +
+	"  'received ' || coalesce(pg_last_wal_receive_lsn()::text, 'nothing yet') || ', replayed ' || pg_last_wal_replay_lsn()"
+
 func catchingUp(n *topology.Node) *plan.Progress {
-	return &plan.Progress{Node: n.Name, Query: "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') + coalesce(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0'), 0),\n" +
-		"  'received ' || coalesce(pg_last_wal_receive_lsn()::text, 'nothing yet') || ', replayed ' || pg_last_wal_replay_lsn()"}
+	return &plan.Progress{Node: n.Name, Query: CatchingUp}
 }
 
 // AwaitStream waits until a standby streams from up, under that name: where the server

@@ -8,14 +8,14 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// noteAbsent records directories that do not exist or are empty, and fails on one that
+// NoteAbsent records directories that do not exist or are empty, and fails on one that
 // holds something: what is found in them later is the job's.
-const noteAbsent = `umask 077; job=$1; shift; for dir; do [ ! -e "$dir" ] && [ ! -L "$dir" ] || { files=$(ls -A -- "$dir") && [ -z "$files" ]; } || ` +
+const NoteAbsent = `umask 077; job=$1; shift; for dir; do [ ! -e "$dir" ] && [ ! -L "$dir" ] || { files=$(ls -A -- "$dir") && [ -z "$files" ]; } || ` +
 	`{ echo "$dir is not empty" >&2; exit 1; }; done; mkdir -p -- "$job" && printf '%s\0' "$@" >"$job/absent.new" && mv -f -- "$job/absent.new" "$job/absent"`
 
 // Note adds the step that records what a job is going to fill.
 func (d *Draft) Note(n *topology.Node, h *facts.Host, job string, dirs ...string) {
-	d.Command(n, "record which directories do not exist yet", append([]string{"sh", "-c", noteAbsent, "sh", cluster.JobDir(h, job)}, dirs...)...)
+	d.Command(n, "record which directories do not exist yet", append([]string{"sh", "-c", NoteAbsent, "sh", cluster.JobDir(h, job)}, dirs...)...)
 }
 
 // What a program leaves that writes a data directory, as a test of its directory $1:
