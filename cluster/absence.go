@@ -24,7 +24,7 @@ func (s *Cluster) Traces(n *topology.Node) []string {
 		}
 	}
 	begun := len(h.Jobs) > 0 && len(traces) == 0
-	if h.ConfigDir != h.DataDir && !Empty(h.ConfigState) && !(begun && (n != s.Cluster.Primary || h.WasAbsent(h.ConfigDir))) {
+	if h.ConfigDir != h.DataDir && !Empty(h.ConfigState) && !(begun && (n != s.Goal.Primary || h.WasAbsent(h.ConfigDir))) {
 		traces = append(traces, h.ConfigDir+": configuration files"+s.blockNote(h))
 	}
 	if begun {

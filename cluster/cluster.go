@@ -22,14 +22,17 @@ type World struct {
 	Required map[topology.Address]bool // publications and subscriptions beside the targets
 	InApply  bool
 	renames  bool // the topology has moved blocks
+	clusters map[*topology.Cluster]*Cluster
 	memo     sharedMemo
 }
 
-// Cluster is one cluster and what was found of it: what every kind reads.
+// Cluster is one cluster and what was found of it: what every kind reads. Who should lead is
+// Goal.Primary, and nobody asks Cluster.Primary.
 type Cluster struct {
 	*World
 	Cluster        *topology.Cluster
 	ClusterAddress topology.Address
+	Goal           Goal
 	memo           memo
 }
 
@@ -39,18 +42,10 @@ func (s *Cluster) Targeted(address topology.Address) bool {
 	return len(s.Targets) == 0 || s.Required[address] || slices.ContainsFunc(s.Targets, func(t topology.Address) bool { return t.Contains(address) || address.Contains(t) })
 }
 
-// New answers what the clusters of a topology share.
-func New(t *topology.Topology, f facts.Facts, o Options) *World {
-	w := &World{Topology: t, Facts: f, Replace: map[topology.Address]bool{}, Targets: topology.ParseAddresses(o.Targets), InApply: o.InApply, renames: anyMoved(t)}
-	for _, address := range topology.ParseAddresses(o.Replace) {
-		w.Replace[address] = true
-	}
-	return w
-}
-
-// Of answers one of the clusters.
+// Of answers one of the clusters, for one goroutine.
 func (w *World) Of(c *topology.Cluster) *Cluster {
-	return &Cluster{World: w, Cluster: c, ClusterAddress: c.Address()}
+	own := *w.clusters[c]
+	return &own
 }
 
 // Found answers what was read of n; never nil.
@@ -61,7 +56,7 @@ func (s *Cluster) Found(n *topology.Node) *facts.Node {
 	return &facts.Node{Name: n.Name, Error: &facts.ReadError{Kind: facts.ReadFailed, Text: "was not read"}}
 }
 
-func (s *Cluster) FoundPrimary() *facts.Node { return s.Found(s.Cluster.Primary) }
+func (s *Cluster) FoundPrimary() *facts.Node { return s.Found(s.Goal.Primary) }
 
 // Live answers the primary's server, or nil when there is none yet.
 func (s *Cluster) Live() *facts.Server { return s.FoundPrimary().Server }
@@ -104,12 +99,4 @@ func (s *Cluster) Of(c *topology.Cluster) *Cluster {
 		return s
 	}
 	return compute(s, "others", c, func() *Cluster { return s.World.Of(c) })
-}
-
-// anyMoved reports whether the topology has moved blocks that lead to something.
-func anyMoved(t *topology.Topology) bool {
-	return slices.ContainsFunc(t.Nodes, func(n *topology.Node) bool { return len(n.Earlier) > 0 }) ||
-		slices.ContainsFunc(t.Clusters, func(c *topology.Cluster) bool { return len(c.Earlier) > 0 }) ||
-		slices.ContainsFunc(t.Publications, func(p *topology.Publication) bool { return len(p.Earlier) > 0 }) ||
-		slices.ContainsFunc(t.Subscriptions, func(sub *topology.Subscription) bool { return len(sub.Earlier) > 0 })
 }

@@ -34,7 +34,7 @@ func (s *Cluster) derive(n *topology.Node) []Line {
 // for that: a clone is, so that it can take the primary's place without a restart, and
 // who has fed others stays so, since ceasing would take one.
 func (s *Cluster) Feeds(n *topology.Node) bool {
-	return n == s.Cluster.Primary && len(s.Subscribers()) > 0 || s.Recloned(n) || s.setsListen(n) ||
+	return n == s.Goal.Primary && len(s.Subscribers()) > 0 || s.Recloned(n) || s.setsListen(n) ||
 		slices.ContainsFunc(s.Cluster.Standbys, func(sb *topology.Standby) bool { return sb.Upstream == n })
 }
 
@@ -67,7 +67,7 @@ func (s *Cluster) minimums(n *topology.Node) []Line {
 // OnPrimary answers what a hot-standby parameter of the primary, which runs or is to be
 // created, will be after this plan: one that leaves the block has the value of the other files then.
 func (s *Cluster) OnPrimary(name string) string {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	p, given := s.ParametersOf(n)[name]
 	if s.Live() == nil {
 		if given {

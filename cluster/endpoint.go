@@ -53,7 +53,7 @@ func (s *Cluster) Clients(n *topology.Node) []*topology.Node {
 			all = append(all, sb.Node)
 		}
 	}
-	if n == s.Cluster.Primary {
+	if n == s.Goal.Primary {
 		for _, sub := range s.Subscribers() {
 			all = append(all, sub.Cluster.Primary)
 		}

@@ -12,7 +12,7 @@ const SyncedSlots = "synchronized_standby_slots"
 // copiesSlots reports whether n keeps copies of the primary's slots, or would as its heir.
 func (s *Cluster) copiesSlots(n *topology.Node) bool {
 	sb := s.Cluster.Standby(n)
-	return s.FailsOver() && (sb == nil || sb.Upstream == s.Cluster.Primary)
+	return s.FailsOver() && (sb == nil || sb.Upstream == s.Goal.Primary)
 }
 
 // slotCopyLines are the parameters that follow.
@@ -38,7 +38,7 @@ func (s *Cluster) WantedSyncedSlots() string {
 	}
 	var names []string
 	for _, sb := range s.Cluster.Standbys {
-		if sb.Upstream == s.Cluster.Primary && sb.Slot != "" {
+		if sb.Upstream == s.Goal.Primary && sb.Slot != "" {
 			names = append(names, sb.Slot)
 		}
 	}

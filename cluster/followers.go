@@ -102,7 +102,7 @@ func (s *Cluster) ForeignStandbys() []string {
 // HotStandbyNeed is the most of a hot-standby parameter that the primary has or will have;
 // "" where nothing tells.
 func (s *Cluster) HotStandbyNeed(name string) string {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	if s.Live() == nil {
 		return s.Replayed(n, name)
 	}

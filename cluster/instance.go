@@ -11,7 +11,7 @@ import (
 
 // WillRun reports whether n has no server yet and this plan makes one.
 func (s *Cluster) WillRun(n *topology.Node) bool {
-	return n == s.Cluster.Primary && s.IsNew() || s.Recloned(n)
+	return n == s.Goal.Primary && s.IsNew() || s.Recloned(n)
 }
 
 // InitUnclear reports whether the command which made the primary's cluster ended badly, and that

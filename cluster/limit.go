@@ -37,7 +37,7 @@ func OriginsParameter(major int) string {
 func (s *Cluster) Limit(n *topology.Node, name string) (int, hcl.Range) {
 	at, value := s.RangeOfParameter(n, name), ""
 	_, given := s.ParametersOf(n)[name]
-	switch primary := s.Cluster.Primary; {
+	switch primary := s.Goal.Primary; {
 	case given || s.Running(n) && !s.Recloned(n):
 		value = s.WillHave(n, name)
 	case s.Running(primary): // a copy comes with its primary's

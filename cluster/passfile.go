@@ -114,7 +114,7 @@ func (s *Cluster) publisherPorts() map[string][]int {
 		}
 	}
 	if len(s.Users()) > 0 { // which may log in to another one at the same address
-		for _, l := range s.OwnLines(s.Cluster.Primary) {
+		for _, l := range s.OwnLines(s.Goal.Primary) {
 			host, port := l.Endpoint()
 			if number, err := strconv.Atoi(port); err == nil && !slices.Contains(ports[host], number) {
 				ports[host] = append(ports[host], number)

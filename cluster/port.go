@@ -51,7 +51,7 @@ func (s *Cluster) FollowThePort(n *topology.Node) []topology.Address {
 	for _, sb := range s.Repoints(n) {
 		all = append(all, s.StandbyAddress(sb.Node))
 	}
-	if n == s.Cluster.Primary {
+	if n == s.Goal.Primary {
 		for _, sub := range s.Subscribers() {
 			all = append(all, sub.Address())
 		}
@@ -61,8 +61,8 @@ func (s *Cluster) FollowThePort(n *topology.Node) []topology.Address {
 
 // PortAddress is the change that restarts the cluster's primary on another port; "" for none.
 func (s *Cluster) PortAddress() topology.Address {
-	if s.PortMoves(s.Cluster.Primary) {
-		return s.ParametersAddress(s.Cluster.Primary)
+	if s.PortMoves(s.Goal.Primary) {
+		return s.ParametersAddress(s.Goal.Primary)
 	}
 	return topology.Address{}
 }

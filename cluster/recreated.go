@@ -41,7 +41,7 @@ func (s *Cluster) recreatedSlot(r LedgerRow) bool {
 	const skew = 10 // seconds by which a clock may have been set between the two
 	h, found := s.FoundPrimary().Host, s.Live().Slot(r.Name)
 	since, err := time.Parse("2006-01-02 15:04:05.999999-07", r.Since)
-	if h == nil || found == nil || found.Type != topology.SlotLogical || r.In != s.Cluster.Primary.Name || err != nil || h.Created == 0 {
+	if h == nil || found == nil || found.Type != topology.SlotLogical || r.In != s.Goal.Primary.Name || err != nil || h.Created == 0 {
 		return false
 	}
 	return h.Created < since.Unix() && h.SlotsCreated[r.Name] > since.Unix()+skew

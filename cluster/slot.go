@@ -27,7 +27,7 @@ func (s *Cluster) slotsOfUsers() []WantedSlot {
 		}
 	}
 	for _, slot := range s.Cluster.PermanentSlots {
-		all = append(all, WantedSlot{Slot: *slot, On: s.Cluster.Primary})
+		all = append(all, WantedSlot{Slot: *slot, On: s.Goal.Primary})
 	}
 	for _, sub := range s.Subscribers() {
 		all = append(all, s.SlotFor(sub))
@@ -105,6 +105,6 @@ func (s *Cluster) SlotFor(sub *topology.Subscription) WantedSlot {
 			Name: sub.Options.SlotName, Type: topology.SlotLogical, Plugin: "pgoutput", Database: sub.SourceDatabase(),
 			Failover: pg.IsOn(sub.Options.Failover), Range: sub.Range,
 		},
-		On: s.Cluster.Primary, By: sub,
+		On: s.Goal.Primary, By: sub,
 	}
 }

@@ -13,7 +13,7 @@ import (
 func (s *Cluster) SlotPublications(w WantedSlot) []topology.Address {
 	var ids []topology.Address
 	for _, sub := range s.Subscribers() {
-		if w.On == s.Cluster.Primary && w.Fed == nil && w.Name == sub.Options.SlotName {
+		if w.On == s.Goal.Primary && w.Fed == nil && w.Name == sub.Options.SlotName {
 			for _, p := range sub.Publications {
 				ids = append(ids, p.Address())
 			}
@@ -55,7 +55,7 @@ func (s *Cluster) PublicationsToCome(sub *topology.Subscription) bool {
 // CarriedOver answers the ledger's row of a failover slot that repltool created on the
 // primary of before, or nil.
 func (s *Cluster) CarriedOver(w WantedSlot, found *facts.Slot) *Row {
-	if w.On != s.Cluster.Primary || !found.Failover {
+	if w.On != s.Goal.Primary || !found.Failover {
 		return nil
 	}
 	for _, m := range s.Managed("slot") {

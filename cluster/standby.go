@@ -16,7 +16,7 @@ func (s *Cluster) UpstreamAddresses(sb *topology.Standby) []topology.Address {
 	up := sb.Upstream
 	all := []topology.Address{
 		s.NodeAddress(up), s.StandbyAddress(up), s.ParametersAddress(up), s.HBAAddress(up),
-		s.NodeAddress(s.Cluster.Primary), s.ParametersAddress(s.Cluster.Primary),
+		s.NodeAddress(s.Goal.Primary), s.ParametersAddress(s.Goal.Primary),
 	}
 	if sb.Slot != "" {
 		all = append(all, s.Address("slot", sb.Slot))

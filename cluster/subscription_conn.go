@@ -25,7 +25,7 @@ func (s *Cluster) subscriptionPassfile(n *topology.Node) string {
 func (v *Subscription) Conn() map[string]string {
 	passfile := ""
 	if v.Password().IsSet() && !v.KeepsPassword() {
-		passfile = v.Scope.subscriptionPassfile(v.Scope.Cluster.Primary)
+		passfile = v.Scope.subscriptionPassfile(v.Scope.Goal.Primary)
 	}
 	var wanted map[string]string
 	said := pg.AlwaysSaid()
@@ -37,7 +37,7 @@ func (v *Subscription) Conn() map[string]string {
 		}
 		said = append(said, list.SortedKeys(wanted)...)
 	} else {
-		wanted = connTo(v.Source.Cluster.Primary, v.Role.Name, v.Source.Cluster.Replication)
+		wanted = connTo(v.Source.Goal.Primary, v.Role.Name, v.Source.Cluster.Replication)
 		wanted["dbname"], wanted["passfile"] = v.SourceDatabase(), passfile
 	}
 	now := v.ConnNow()

@@ -14,7 +14,7 @@ func (s *Cluster) WillListen(n *topology.Node) string {
 }
 
 // WillBe answers a parameter of the primary as this plan leaves it; "" unknown.
-func (s *Cluster) WillBe(name string) string { return s.WillHave(s.Cluster.Primary, name) }
+func (s *Cluster) WillBe(name string) string { return s.WillHave(s.Goal.Primary, name) }
 
 // WillHave answers a parameter of n as this plan leaves it; "" unknown.
 func (s *Cluster) WillHave(n *topology.Node, name string) string {

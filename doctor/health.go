@@ -39,7 +39,7 @@ func reportApplies(s *cluster.Cluster, out *draft.Findings) {
 	}
 	for _, a := range s.Live().Applies {
 		out.TellHealth(plan.Warning, s.ClusterAddress, "The differences may be its work in progress: check again when that apply has finished.",
-			"an apply by %s is running on %s since %s", a.Who, s.Cluster.Primary.Name, a.Since)
+			"an apply by %s is running on %s since %s", a.Who, s.Goal.Primary.Name, a.Since)
 	}
 }
 
@@ -68,7 +68,7 @@ func slotHealth(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 func recreateSlot(s *cluster.Cluster, n *topology.Node, name string) string {
 	drop := "SELECT pg_drop_replication_slot(" + pg.Literal(name) + ")"
 	for _, slot := range s.Cluster.PermanentSlots {
-		if slot.Name == name && n == s.Cluster.Primary {
+		if slot.Name == name && n == s.Goal.Primary {
 			return "The slot cannot be recovered. To fix: stop its client, recreate the slot with -replace=" + s.Address("slot", name).String() + ", and re-initialize the client."
 		}
 	}

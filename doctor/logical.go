@@ -73,7 +73,7 @@ func UnreadDatabases(s *cluster.Cluster, out *draft.Findings) {
 	}
 	for _, name := range list.SortedKeys(s.Live().Logical) {
 		if found := s.Live().Logical[name]; found != nil && found.Error != nil {
-			out.TellDrift(s.Address("database", name), s.Cluster.Primary.Name,
+			out.TellDrift(s.Address("database", name), s.Goal.Primary.Name,
 				"database %s could not be read, and its publications and subscriptions are not compared: %s", pg.Ident(name), found.Error.Text)
 		}
 	}

@@ -83,7 +83,7 @@ func serverHealth(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(
 // so: who is connected stays connected, and cannot log in again.
 func roleExpired(s *cluster.Cluster, n *topology.Node, found facts.Role, bad func(plan.Severity, string, string, ...any)) {
 	r := s.Cluster.Role(found.Name)
-	if r == nil || n != s.Cluster.Primary || !found.Expired || !r.Login || !r.Password.IsSet() {
+	if r == nil || n != s.Goal.Primary || !found.Expired || !r.Login || !r.Password.IsSet() {
 		return
 	}
 	replicates := r == s.Cluster.Replication.Role && len(s.Cluster.Standbys) > 0
@@ -102,7 +102,7 @@ func roleExpired(s *cluster.Cluster, n *topology.Node, found facts.Role, bad fun
 // the topology gives the role.
 func roleInDatabases(s *cluster.Cluster, n *topology.Node, found facts.Role, bad func(plan.Severity, string, string, ...any)) {
 	r := s.Cluster.Role(found.Name)
-	if r == nil || n != s.Cluster.Primary {
+	if r == nil || n != s.Goal.Primary {
 		return
 	}
 	for _, database := range list.SortedKeys(found.InDatabase) {
@@ -124,5 +124,5 @@ func checkTLSLikePrimary(s *cluster.Cluster, n *topology.Node, f *facts.Node, ba
 		return
 	}
 	bad(plan.Warning, "Give "+n.Name+" a certificate and set ssl_cert_file, ssl_key_file and ssl = on in its postgresql.conf, or in parameters of "+s.Cluster.ID+".",
-		"%s has ssl = off, and its primary %s has ssl = on: after a promotion of %s, clients that require TLS cannot connect to it", n.Name, s.Cluster.Primary.Name, n.Name)
+		"%s has ssl = off, and its primary %s has ssl = on: after a promotion of %s, clients that require TLS cannot connect to it", n.Name, s.Goal.Primary.Name, n.Name)
 }

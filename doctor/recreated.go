@@ -29,6 +29,6 @@ func slotRecreated(s *cluster.Cluster, v *cluster.Subscription, out *draft.Findi
 		out.TellHealth(plan.Error, v.Address(), v.CopyAgain()+
 			" If you have compared the tables and no rows are missing, run in database "+pg.Maintenance+" on "+c.Primary.Name+": UPDATE repltool.managed SET since = now() WHERE address = "+pg.Literal(cmp.Or(r.Was, r.Address).String()),
 			"slot %s on %s was dropped and created again by hand: it is not the one that repltool created at %s. Changes written in between are missing on %s",
-			pg.Ident(r.Name), c.Primary.Name, p.Since(r.Row), s.Cluster.Primary.Name)
+			pg.Ident(r.Name), c.Primary.Name, p.Since(r.Row), s.Goal.Primary.Name)
 	}
 }

@@ -38,7 +38,7 @@ func widenOne(s *cluster.Cluster) {
 			requireLetGo(s, m)
 		}
 	}
-	if s.PortMoves(s.Cluster.Primary) {
+	if s.PortMoves(s.Goal.Primary) {
 		for _, sub := range s.Subscribers() { // they come along where the restart does
 			s.Required[sub.Address()] = true
 		}

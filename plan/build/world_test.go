@@ -141,7 +141,7 @@ func writeBlocks(t testing.TB, s *cluster.Cluster, n *topology.Node) {
 	h := node.Host
 	h.Conf.Text = cluster.Marked(s.Cluster.Name, "listen_addresses = '*'\n") // as a clone has it
 	lines := s.Lines(n)
-	if n == s.Cluster.Primary {
+	if n == s.Goal.Primary {
 		lines = cluster.WithLine(lines, cluster.Line{Name: cluster.SyncNames, Value: s.SyncWanted()})
 	}
 	h.Conf.Exists, h.HBA.Exists, h.Conf.Modified, h.HBA.Modified = true, true, 1000, 1000

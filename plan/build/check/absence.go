@@ -66,7 +66,7 @@ func checkTraces(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft
 		return
 	}
 	way := fmt.Sprintf("If the data is lost, clone %s again with -replace=%s.", n.Name, s.StandbyAddress(n))
-	if n == s.Cluster.Primary {
+	if n == s.Goal.Primary {
 		way = "If the data is lost, restore a backup there, or name a standby that has the data as the primary. Move these " +
 			"files away only if an empty cluster is to be created instead."
 	}

@@ -11,8 +11,8 @@ func CheckFailover(s *cluster.Cluster, out *draft.Findings) {
 		return
 	}
 	for _, sb := range s.Cluster.Standbys {
-		if sb.Upstream == s.Cluster.Primary && sb.Slot == "" {
-			out.Fail(sb.Range, "Missing physical slot for failover slots", "%s has no slot on %s, but failover = true requires one: remove slots = false, or slot = false.", sb.Node.Name, s.Cluster.Primary.Name)
+		if sb.Upstream == s.Goal.Primary && sb.Slot == "" {
+			out.Fail(sb.Range, "Missing physical slot for failover slots", "%s has no slot on %s, but failover = true requires one: remove slots = false, or slot = false.", sb.Node.Name, s.Goal.Primary.Name)
 		}
 	}
 }

@@ -67,7 +67,7 @@ func checkLocked(s *cluster.Cluster, n *topology.Node, h *facts.Host, out *draft
 	}
 	lines := s.Lines(n)
 	conf := s.ConfBlock(h)
-	if v, ok := conf.Value(cluster.SyncNames); ok && n == s.Cluster.Primary {
+	if v, ok := conf.Value(cluster.SyncNames); ok && n == s.Goal.Primary {
 		lines = cluster.WithLine(lines, cluster.Line{Name: cluster.SyncNames, Value: v})
 	}
 	_, broken := conftext.FindBlock(h.Conf.Text, s.Cluster.Name)
@@ -75,7 +75,7 @@ func checkLocked(s *cluster.Cluster, n *topology.Node, h *facts.Host, out *draft
 		facts.File
 		same bool
 	}{
-		{h.Conf, broken != nil || conf.Is(cluster.ConfRevealed(lines), conftext.Last) && (n != s.Cluster.Primary || s.SyncCurrent() == s.SyncWanted())},
+		{h.Conf, broken != nil || conf.Is(cluster.ConfRevealed(lines), conftext.Last) && (n != s.Goal.Primary || s.SyncCurrent() == s.SyncWanted())},
 		{h.HBA, s.HBABlock(h).Is(s.HBAText(n).Text, conftext.First)},
 	} {
 		if file.Locked != "" && !file.same {

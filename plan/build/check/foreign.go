@@ -97,7 +97,7 @@ func foreignRows(s *cluster.Cluster, out *draft.Findings) {
 		}
 	}
 	for _, name := range list.SortedKeys(objects) {
-		out.TellDrift(s.LedgerAddress(), s.Cluster.Primary.Name,
+		out.TellDrift(s.LedgerAddress(), s.Goal.Primary.Name,
 			"the ledger has %s of cluster %s, which repltool created and no longer manages: %s. %sor, to keep them unmanaged, run in database %s: DELETE FROM repltool.managed WHERE starts_with(address, %s)",
 			words.Counted(len(objects[name]), "object"), name, words.Few(objects[name]), askMoved(s, name), pg.Maintenance, pg.Literal("cluster."+name+"."))
 	}
@@ -116,7 +116,7 @@ func warnLedgerMissing(s *cluster.Cluster, out *draft.Findings) {
 				"repltool can no longer prove that it created %s: %s not be dropped when %s the topology. To keep the proof, "+
 				"restore the schema from a backup before you apply. Otherwise, drop such objects by hand when they are "+
 				"removed from the topology.",
-			s.Cluster.Primary.Name, pg.Maintenance, words.Counted(n, "object"), words.Plural(n, "exists", "exist"), words.Plural(n, "it", "them"), words.Plural(n, "it will", "they will"), words.Plural(n, "it is removed from", "they are removed from"))
+			s.Goal.Primary.Name, pg.Maintenance, words.Counted(n, "object"), words.Plural(n, "exists", "exist"), words.Plural(n, "it", "them"), words.Plural(n, "it will", "they will"), words.Plural(n, "it is removed from", "they are removed from"))
 	}
 }
 

@@ -45,7 +45,7 @@ func warnShadowed(s *cluster.Cluster, out *draft.Findings) {
 		}
 	}
 	for i, r := range s.Cluster.HBA {
-		if over := aboveOwn(s.OurRules(s.Cluster.Primary), i, len(s.Cluster.HBA)); over != nil {
+		if over := aboveOwn(s.OurRules(s.Goal.Primary), i, len(s.Cluster.HBA)); over != nil {
 			out.Warn(r.Range, "Shadowed rule", "This rule\n  %s\nnever matches: the one above it%s matches the same connections\n  %s",
 				cluster.HBALine(shown(cluster.PlacedRule{HBARule: r})), rulePlace(*over), cluster.HBALine(shown(*over)))
 		}

@@ -23,7 +23,7 @@ func checkHotStandby(s *cluster.Cluster, out *draft.Findings) {
 				out.Fail(p.Range, "Parameter lower than on the primary",
 					"%s would have %s = %s, but its primary %s has %s. A standby with a lower value cannot replay the WAL of the "+
 						"primary: raise it, or lower the primary's.",
-					sb.Node.Name, name, p.Value, s.Cluster.Primary.Name, need)
+					sb.Node.Name, name, p.Value, s.Goal.Primary.Name, need)
 			}
 		}
 	}

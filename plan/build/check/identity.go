@@ -26,48 +26,48 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 	p := s.FoundPrimary()
 	for _, n := range live {
 		switch {
-		case n == c.Primary:
+		case n == s.Goal.Primary:
 		case p.Server == nil && p.Error == nil && p.ServerError == nil && !s.IsNew(), p.Server != nil && p.Server.InRecovery:
 			out.Finding(c.Address(), c.Range, "Another node is the primary",
 				"%s is a live primary, but the topology says %s. Nothing is changed. Write primary = %s, as it is "+
 					"now. repltool does not move a primary yet: if %s is to lead again, move it back by hand, then change the line back.%s",
-				n.Name, c.Primary.Name, n.ID, c.Primary.Name, ahead(s, n))
+				n.Name, s.Goal.Primary.Name, n.ID, s.Goal.Primary.Name, ahead(s, n))
 		case p.Server != nil && p.Server.SystemIdentifier == s.Found(n).Server.SystemIdentifier:
 			out.Finding(c.Address(), c.Range, "Two live primaries",
 				"%s and %s are both primaries of system %s: data written to one is missing on the other. Nothing is changed. "+
 					"Find out which one clients write to, stop the other, then clone it again with -replace=%s.standby.NODE.",
-				c.Primary.Name, n.Name, p.Server.SystemIdentifier, c.ID)
+				s.Goal.Primary.Name, n.Name, p.Server.SystemIdentifier, c.ID)
 		case p.Server == nil && ofThisCluster(s, n):
 			out.Finding(c.Address(), c.Range, "Another node is the primary",
 				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has taken "+
 					"its place, write that in the topology:\n"+
 					"  primary = %s\n"+
 					"and remove %s from standbys until its host is back; then add it again and clone it with -replace=%s.%s",
-				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, c.Primary.Name, why(s, p), n.Name, n.ID, c.Primary.Name, s.StandbyAddress(c.Primary), ahead(s, n))
+				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, s.Goal.Primary.Name, why(s, p), n.Name, n.ID, s.Goal.Primary.Name, s.StandbyAddress(s.Goal.Primary), ahead(s, n))
 		case p.Server == nil:
 			out.Finding(c.Address(), c.Range, "Another node is the primary",
 				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has the data "+
 					"of this cluster, write that in the topology:\n"+
 					"  primary = %s\nIf it is another cluster, leave it as it is, and give the node another data_dir and port.",
-				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, c.Primary.Name, why(s, p), n.Name, n.ID)
+				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, s.Goal.Primary.Name, why(s, p), n.Name, n.ID)
 		case s.Replace[s.StandbyAddress(n)]:
 		default:
 			out.Finding(s.NodeAddress(n), s.RangeOf(n), "System identifier mismatch",
 				"%s should be a standby of %s, but a primary with its own data runs there: %s, system identifier %s. "+
 					"repltool does not overwrite data. Stop it and move its data directory away, or use another node, data_dir "+
 					"or port.",
-				n.Name, c.Primary.Name, s.Found(n).Host.DataDir, s.Found(n).Server.SystemIdentifier)
+				n.Name, s.Goal.Primary.Name, s.Found(n).Host.DataDir, s.Found(n).Server.SystemIdentifier)
 		}
 	}
 	if unread := unread(s); len(live) == 0 && p.Server != nil && p.Server.InRecovery && len(unread) > 0 {
 		out.Finding(c.Address(), c.Range, "Primary is a standby",
 			"%s is in recovery, and %s could not be read: the primary may be there. Nothing is changed. Do not promote a "+
 				"node before you know. Make those nodes readable first, or name the live primary in the topology.",
-			c.Primary.Name, strings.Join(unread, ", "))
+			s.Goal.Primary.Name, strings.Join(unread, ", "))
 	} else if len(live) == 0 && p.Server != nil && p.Server.InRecovery {
 		out.Finding(c.Address(), c.Range, "Primary is a standby",
 			"%s is in recovery, and no node of the topology is a primary. Nothing is changed. Name the live primary in the topology%s.",
-			c.Primary.Name, promotable(s))
+			s.Goal.Primary.Name, promotable(s))
 	}
 }
 
@@ -76,10 +76,10 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 func promotable(s *cluster.Cluster) string {
 	p := s.FoundPrimary()
 	if up := s.UpstreamOf(p); up != nil && s.Running(up) && p.Server.Receiver != nil && p.Server.Receiver.Status == "streaming" {
-		return ": " + s.Cluster.Primary.Name + " follows " + up.Name
+		return ": " + s.Goal.Primary.Name + " follows " + up.Name
 	}
-	n, has := s.MostWAL(s.Cluster.Primary)
-	if n == s.Cluster.Primary {
+	n, has := s.MostWAL(s.Goal.Primary)
+	if n == s.Goal.Primary {
 		return ", or promote " + n.Name
 	}
 	return fmt.Sprintf("; or, if there is none, promote %s and write primary = %s: it has the most WAL, up to %s on timeline %d", n.Name, n.ID, has.LSN, has.Timeline)

@@ -44,7 +44,7 @@ func CheckLimits(s *cluster.Cluster, out *draft.Findings) {
 		checkLimit(s, n, "Not enough WAL senders", "max_wal_senders", "WAL senders", senderDemand(s, n), out)
 	}
 	checkMinimal(s, out)
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	if len(plannedSubscriptions(s)) == 0 {
 		return
 	}
@@ -63,7 +63,7 @@ func CheckLimits(s *cluster.Cluster, out *draft.Findings) {
 // of its publisher is compared with the subscription.
 func checkMinimal(s *cluster.Cluster, out *draft.Findings) {
 	const name = "wal_level"
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	if !s.Running(n) && !s.WillRun(n) || s.WillHave(n, name) != "minimal" {
 		return
 	}
@@ -118,7 +118,7 @@ func slotDemand(s *cluster.Cluster, n *topology.Node) demand {
 			d.come++
 		}
 	}
-	if n == s.Cluster.Primary && s.CopiesFrom() {
+	if n == s.Goal.Primary && s.CopiesFrom() {
 		d.reserve, d.now = 1, true
 	}
 	if d.come+d.reserve == 0 {
@@ -140,7 +140,7 @@ func senderDemand(s *cluster.Cluster, n *topology.Node) demand {
 			d.there++
 		}
 	}
-	if n == s.Cluster.Primary {
+	if n == s.Goal.Primary {
 		for _, sub := range s.Subscribers() {
 			switch {
 			case !sub.Options.Enabled || !s.Targeted(sub.Address()):
@@ -202,7 +202,7 @@ func originDemand(s *cluster.Cluster) demand {
 // checkOptionLimits compares what an option of a subscription asks of the subscriber.
 func checkOptionLimits(s *cluster.Cluster, sub *topology.Subscription, out *draft.Findings) {
 	checkPrepared(s, sub, out)
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	if limit, at := s.Limit(n, "max_sync_workers_per_subscription"); limit == 0 && s.Copying(sub) {
 		out.Fail(at, "Not enough workers", "%s copies tables, but %s has max_sync_workers_per_subscription = 0: no copy would start. Set in parameters "+
 			"of %s\n  max_sync_workers_per_subscription = 2", sub.ID, n.Name, s.Cluster.ID)
@@ -222,9 +222,9 @@ func checkPrepared(s *cluster.Cluster, sub *topology.Subscription, out *draft.Fi
 	if v.Option("two_phase") != "true" {
 		return
 	}
-	n, need := s.Cluster.Primary, 1
+	n, need := s.Goal.Primary, 1
 	if v.Source != nil {
-		if most, _ := v.Source.Limit(v.Source.Cluster.Primary, "max_prepared_transactions"); most > need {
+		if most, _ := v.Source.Limit(v.Source.Goal.Primary, "max_prepared_transactions"); most > need {
 			need = most
 		}
 	}

@@ -188,13 +188,13 @@ func checkDropDatabase(s *cluster.Cluster, name string, out *draft.Findings) {
 		}
 	}
 	for _, slot := range s.Live().Slots {
-		switch wanted := cluster.SlotWanted(s.WantedSlots(), s.Cluster.Primary, slot.Name); {
+		switch wanted := cluster.SlotWanted(s.WantedSlots(), s.Goal.Primary, slot.Name); {
 		case slot.Database != name:
 		case wanted:
 			users = append(users, "slot "+pg.Ident(slot.Name))
-		case !s.IsOurs(cluster.Object{Kind: "slot", Name: slot.Name, In: s.Cluster.Primary.Name}):
+		case !s.IsOurs(cluster.Object{Kind: "slot", Name: slot.Name, In: s.Goal.Primary.Name}):
 			users = append(users, "replication slot "+pg.Ident(slot.Name)+", which is not defined in the topology")
-		case slot.Active && !s.LeavesSlot(s.Cluster.Primary, slot.Name):
+		case slot.Active && !s.LeavesSlot(s.Goal.Primary, slot.Name):
 			users = append(users, fmt.Sprintf("replication slot %s, in use by process %d", pg.Ident(slot.Name), slot.ActivePID))
 		}
 	}

@@ -60,7 +60,7 @@ func checkRepoints(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 
 // checkSubscribersFollow refuses a new port while a subscription could not be given it.
 func checkSubscribersFollow(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
-	if n != s.Cluster.Primary {
+	if n != s.Goal.Primary {
 		return
 	}
 	for _, sub := range s.Subscribers() {

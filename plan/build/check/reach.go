@@ -61,7 +61,7 @@ func checkPublisherReach(v *cluster.Subscription, out *draft.Findings) {
 	}
 	host, port, name := "", "", "the publisher"
 	if p := v.Source; p != nil {
-		n := p.Cluster.Primary
+		n := p.Goal.Primary
 		host, port, name = n.Address, strconv.Itoa(n.Port), n.Name
 		if p.Live() == nil || p.PortMoves(n) || !p.ListensFor(n, p.Live().InForce("listen_addresses")) && p.ListensFor(n, p.WillListen(n)) {
 			return
@@ -73,6 +73,6 @@ func checkPublisherReach(v *cluster.Subscription, out *draft.Findings) {
 		out.Fail(v.Range, "Unreachable publisher",
 			"%s: %s cannot connect to %s on %s port %s: %s. Allow this TCP connection (firewall, routing), or set "+
 				"address on the node.",
-			v.ID, v.Scope.Cluster.Primary.Name, name, host, port, why)
+			v.ID, v.Scope.Goal.Primary.Name, name, host, port, why)
 	}
 }

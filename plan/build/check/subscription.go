@@ -80,7 +80,7 @@ func checkVersions(v *cluster.Subscription, out *draft.Findings) {
 	} {
 		if need.asked && !p.AtLeast(need.since) {
 			out.Fail(v.Range, "Option not supported by the publisher", "%s: %s requires a publisher with PostgreSQL %d or later, and %s has %d.",
-				v.ID, need.what, need.since, p.Cluster.Primary.Name, p.Major())
+				v.ID, need.what, need.since, p.Goal.Primary.Name, p.Major())
 		}
 	}
 }
@@ -108,15 +108,15 @@ func checkFixed(v *cluster.Subscription, out *draft.Findings) {
 // checkSlot looks at the slot on the publisher: one that is gone or has lost WAL is
 // never made anew in silence, since what was written in between would be missing.
 func checkSlot(v *cluster.Subscription, out *draft.Findings) {
-	if v.Source == nil || !v.Source.Running(v.Source.Cluster.Primary) {
+	if v.Source == nil || !v.Source.Running(v.Source.Goal.Primary) {
 		return
 	}
-	p := v.Source.Cluster.Primary
+	p := v.Source.Goal.Primary
 	slot := v.Source.FoundSlot(p, v.Options.SlotName)
 	switch what := v.Severed(); {
 	case what != "":
 		const message = "slot %s %s: changes since then are missing on %s"
-		here := v.Scope.Cluster.Primary.Name
+		here := v.Scope.Goal.Primary.Name
 		out.TellDrift(v.Address(), p.Name, message, pg.Ident(v.Options.SlotName), what, here)
 		out.TellHealth(plan.Error, v.Address(), v.CopyAgain(), message, pg.Ident(v.Options.SlotName), what, here)
 	case v.Is == nil && slot == nil && !v.CreateSlot && !v.Source.DeclaresSlot(v.Options.SlotName):
@@ -136,7 +136,7 @@ func checkGap(v *cluster.Subscription, out *draft.Findings) {
 	if len(back) > 0 {
 		out.Warn(v.Range, "Missing changes",
 			"%s: %s was removed from its publications and is added again: what was written to it in between is missing "+
-				"on %s, and nothing copies it. Compare the rows, or copy all tables again with -replace=%s.", v.ID, words.Few(back), v.Scope.Cluster.Primary.Name, v.ID)
+				"on %s, and nothing copies it. Compare the rows, or copy all tables again with -replace=%s.", v.ID, words.Few(back), v.Scope.Goal.Primary.Name, v.ID)
 	}
 }
 
@@ -145,7 +145,7 @@ func checkWALLevel(s *cluster.Cluster, at hcl.Range, who string, out *draft.Find
 	if level := s.WillBe("wal_level"); level != "logical" && level != "" {
 		out.Fail(at, "wal_level too low", "%s requires wal_level = logical, but %s has %s. Set in %s\n"+
 			"  parameters = { wal_level = \"logical\" }\nwhich requires a restart of %s.",
-			who, s.Cluster.Primary.Name, level, s.Cluster.ID, s.Cluster.Primary.Name)
+			who, s.Goal.Primary.Name, level, s.Cluster.ID, s.Goal.Primary.Name)
 	}
 }
 
@@ -176,14 +176,14 @@ func checkTables(v *cluster.Subscription, out *draft.Findings) {
 	}
 	switch definition := v.Definition(); {
 	case definition.Error != "":
-		out.Fail(v.Range, "Missing table definitions", "%s: %s lacks %s, and the definition could not be obtained: %s", v.ID, v.Scope.Cluster.Primary.Name, words.Few(missing), definition.Error)
+		out.Fail(v.Range, "Missing table definitions", "%s: %s lacks %s, and the definition could not be obtained: %s", v.ID, v.Scope.Goal.Primary.Name, words.Few(missing), definition.Error)
 	case definition.SQL == "" && v.CopySchema == topology.CopySchemaMissing && len(v.TablesToCome()) > 0:
 		out.Fail(v.Range, "Missing tables on the subscriber", "%s: %s lacks %s, and not all of these exist on %s yet: this plan creates some there, so that their definition cannot be read. %s",
-			v.ID, v.Scope.Cluster.Primary.Name, words.Few(missing), v.Source.Cluster.Primary.Name, createFirst(v))
+			v.ID, v.Scope.Goal.Primary.Name, words.Few(missing), v.Source.Goal.Primary.Name, createFirst(v))
 	case definition.SQL == "":
 		out.Fail(v.Range, "Missing tables on the subscriber",
 			"%s: database %q on %s lacks %s. PostgreSQL does not replicate table definitions: create them there, or set "+
-				"copy_schema = \"missing\".", v.ID, v.Database, v.Scope.Cluster.Primary.Name, words.Few(missing))
+				"copy_schema = \"missing\".", v.ID, v.Database, v.Scope.Goal.Primary.Name, words.Few(missing))
 	}
 }
 
@@ -209,7 +209,7 @@ func createFirst(v *cluster.Subscription) string {
 		}
 		return "Apply the subscriptions of its publisher first, with" + targets + ", then plan again."
 	}
-	return "Create them on " + v.Scope.Cluster.Primary.Name + " by hand first: without them, the subscription would stop."
+	return "Create them on " + v.Scope.Goal.Primary.Name + " by hand first: without them, the subscription would stop."
 }
 
 // checkTwoPhase refuses to take up a table whose rows could not be copied: PostgreSQL
@@ -231,7 +231,7 @@ func checkTwoPhase(v *cluster.Subscription, out *draft.Findings) {
 func refuseEmptyDatabase(v *cluster.Subscription, out *draft.Findings) {
 	s := v.Scope
 	if s.Cluster.Database(v.Database) == nil {
-		out.Fail(v.Range, "Unknown database", "%s has no database %q. Declare it in %s, or use another one.", s.Cluster.Primary.Name, v.Database, s.Cluster.ID)
+		out.Fail(v.Range, "Unknown database", "%s has no database %q. Declare it in %s, or use another one.", s.Goal.Primary.Name, v.Database, s.Cluster.ID)
 		return
 	}
 	if len(v.PublishedTables()) > 0 {

@@ -38,7 +38,7 @@ func checkPublicationLocks(s *cluster.Cluster, p *topology.Publication, is *fact
 
 // checkLockTable compares the locks of one transaction with the lock table of the primary.
 func checkLockTable(s *cluster.Cluster, who string, tables, need int, out *draft.Findings) {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	perTransaction, at := s.Limit(n, "max_locks_per_transaction")
 	holders := lockHolders(s, n)
 	if perTransaction < 0 || holders <= 0 || need <= perTransaction*holders {

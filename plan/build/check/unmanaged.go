@@ -50,7 +50,7 @@ func unmanagedRoles(s *cluster.Cluster, out *draft.Findings) {
 		if may := mighty(r.Role); may != "" {
 			text += " with " + may
 		}
-		out.Unmanage(noticeRole, s.Address("role", r.Name), s.Cluster.Primary.Name, text)
+		out.Unmanage(noticeRole, s.Address("role", r.Name), s.Goal.Primary.Name, text)
 	}
 }
 
@@ -78,7 +78,7 @@ func unmanagedDatabases(s *cluster.Cluster, out *draft.Findings) {
 		if slices.Contains(made, db.Name) || s.Cluster.Database(db.Name) != nil || s.IsOurs(cluster.Object{Kind: "database", Name: db.Name}) {
 			continue
 		}
-		out.Unmanage(noticeDatabase, s.Address("database", db.Name), s.Cluster.Primary.Name, fmt.Sprintf("database %s, %s", pg.Ident(db.Name), words.BytesText(db.Bytes)))
+		out.Unmanage(noticeDatabase, s.Address("database", db.Name), s.Goal.Primary.Name, fmt.Sprintf("database %s, %s", pg.Ident(db.Name), words.BytesText(db.Bytes)))
 	}
 }
 
@@ -110,7 +110,7 @@ func remote(r topology.HBARule) bool {
 func unmanagedParameters(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 	last := cluster.LastLines(s.Found(n).Server)
 	ours := append(cluster.StandbyOwn(), cluster.SyncNames)
-	if s.FailsOver() || n != s.Cluster.Primary {
+	if s.FailsOver() || n != s.Goal.Primary {
 		ours = append(ours, cluster.SyncedSlots)
 	}
 	for _, name := range list.SortedKeys(last) {

@@ -53,7 +53,7 @@ func (c *paramChange) awaitReturned(d *draft.Draft) {
 // themselves they try every wal_retrieve_retry_interval, and commits hang until then. A
 // reload ends that pause (PostgreSQL docs, 20.6.3 "Standby Servers").
 func (c *paramChange) wake(d *draft.Draft, nodes []*topology.Node) {
-	if c.node != c.scope.Cluster.Primary {
+	if c.node != c.scope.Goal.Primary {
 		return
 	}
 	set, _ := pg.ParseSync(c.scope.SyncCurrent())

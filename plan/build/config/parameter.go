@@ -49,7 +49,7 @@ func compareParameters(s *cluster.Cluster, n *topology.Node, out *draft.Findings
 	found := s.Found(n)
 	c := &paramChange{scope: s, node: n, found: found, lines: s.Lines(n)}
 	block := s.ConfBlock(found.Host)
-	if v, ok := block.Value(cluster.SyncNames); ok && n == s.Cluster.Primary {
+	if v, ok := block.Value(cluster.SyncNames); ok && n == s.Goal.Primary {
 		c.lines = cluster.WithLine(c.lines, cluster.Line{Name: cluster.SyncNames, Value: v})
 	}
 	c.write = !block.Is(cluster.ConfRevealed(c.lines), conftext.Last)
@@ -164,7 +164,7 @@ func (c *paramChange) differ(name, wanted, shown, note string) {
 	default:
 		c.lowers = append(c.lowers, name)
 		live := c.scope.Live()
-		c.behind = c.behind || c.node == c.scope.Cluster.Primary || live == nil || cluster.Number(setting, wanted) < cluster.Number(setting, live.InForce(name))
+		c.behind = c.behind || c.node == c.scope.Goal.Primary || live == nil || cluster.Number(setting, wanted) < cluster.Number(setting, live.InForce(name))
 	}
 	c.diffs = append(c.diffs, plan.Attribute{Name: name, Before: plan.Ptr(before), After: plan.Ptr(shown), Note: pg.Join(takes, note)})
 }

@@ -20,7 +20,7 @@ import (
 // raisePast completes the restart of a primary that raises.
 func (c *paramChange) raisePast(d *draft.Draft) {
 	s := c.scope
-	if c.node != s.Cluster.Primary || len(c.raises) == 0 {
+	if c.node != s.Goal.Primary || len(c.raises) == 0 {
 		return
 	}
 	for _, sb := range s.Cluster.Standbys {

@@ -23,15 +23,15 @@ func Gone(s *cluster.Cluster, address topology.Address, on *topology.Node, there
 // Created adds the step that creates an object, and what confirms its intent: in the
 // same transaction where that runs in the ledger's database.
 func Created(s *cluster.Cluster, d *Draft, on *topology.Node, database, why string, r cluster.Row, statements ...string) {
-	if on == s.Cluster.Primary && database == pg.Maintenance {
+	if on == s.Goal.Primary && database == pg.Maintenance {
 		d.SQLIn(on, database, why, append(statements, cluster.Record(r))...)
 		return
 	}
 	d.SQLIn(on, database, why, statements...)
-	d.SQL(s.Cluster.Primary, "confirm", cluster.Record(r))
+	d.SQL(s.Goal.Primary, "confirm", cluster.Record(r))
 }
 
 // WriteName writes the object's name of today into its row.
 func WriteName(s *cluster.Cluster, d *Draft, kind string, of topology.Address, database, name string) {
-	d.SQL(s.Cluster.Primary, "record its name", cluster.Record(cluster.Row{Address: s.Row(of), Object: cluster.Object{Kind: kind, Name: name, In: database}}))
+	d.SQL(s.Goal.Primary, "record its name", cluster.Record(cluster.Row{Address: s.Row(of), Object: cluster.Object{Kind: kind, Name: name, In: database}}))
 }

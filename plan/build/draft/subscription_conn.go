@@ -38,14 +38,14 @@ func ConnDiffers(v *cluster.Subscription, d *Draft) bool {
 // Astray reports whether the publisher was not read, and that the topology has another address
 // or port of it than the subscription: where it listens is unknown.
 func Astray(v *cluster.Subscription, out *Findings) bool {
-	if v.Source == nil || v.Source.Running(v.Source.Cluster.Primary) {
+	if v.Source == nil || v.Source.Running(v.Source.Goal.Primary) {
 		return false
 	}
 	now, wanted := v.ConnNow(), v.Conn()
 	if pg.SameHost(now["host"], wanted["host"]) && pg.PortOf(now) == pg.PortOf(wanted) {
 		return false
 	}
-	out.TellDrift(v.Address(), v.Scope.Cluster.Primary.Name, "connection not compared: %s, its publisher, could not be read, and whether it listens on port %s is unknown",
-		v.Source.Cluster.Primary.Name, wanted["port"])
+	out.TellDrift(v.Address(), v.Scope.Goal.Primary.Name, "connection not compared: %s, its publisher, could not be read, and whether it listens on port %s is unknown",
+		v.Source.Goal.Primary.Name, wanted["port"])
 	return true
 }

@@ -22,7 +22,7 @@ func AwaitSet(s *cluster.Cluster, d *Draft, n *topology.Node, full string) {
 	wait := SetGate(s, set, false)
 	wait.Timeout += s.Delay(n)
 	wait.Progress = catchingUp(n)
-	d.Step(s.Cluster.Primary, wait.What, wait)
+	d.Step(s.Goal.Primary, wait.What, wait)
 }
 
 // SetGate waits until as many of a set stream and have caught up as commits wait for.
@@ -62,7 +62,7 @@ func (d *Draft) Gate(primary, m *topology.Node, name string) {
 
 // Relax sets a smaller set in place of the full one.
 func Relax(s *cluster.Cluster, d *Draft, why, relaxed, full string) {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	if s.SyncForeign() && s.KeptAside() == nil {
 		d.After = append(d.After, s.LedgerAddress())
 		d.SQL(n, "record the value, in case this apply is interrupted", cluster.Record(cluster.Row{Address: s.AsideAddress(), Object: cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)}.Object()}))
@@ -79,7 +79,7 @@ func Relax(s *cluster.Cluster, d *Draft, why, relaxed, full string) {
 // Unrelax brings the set back that relax found. What an earlier apply set aside stays
 // so: synchronous brings that back, behind its gates.
 func Unrelax(s *cluster.Cluster, d *Draft, full string) {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	SetBack(s, d, "commits wait again", cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)})
 	d.Reload(n)
 	if s.SyncForeign() && s.KeptAside() == nil {
@@ -92,5 +92,5 @@ func SetBack(s *cluster.Cluster, d *Draft, why string, was cluster.SetAside) {
 	if was.System {
 		set = "ALTER SYSTEM SET " + cluster.SyncNames + " = " + pg.Literal(was.Value) + ";"
 	}
-	d.SQL(s.Cluster.Primary, why, set)
+	d.SQL(s.Goal.Primary, why, set)
 }

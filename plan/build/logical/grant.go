@@ -25,7 +25,7 @@ func grants(v *cluster.Subscription, out *draft.Findings) {
 		return
 	}
 	p := v.Source
-	d := draft.NewDraft(plan.Update, v.GrantsAddress(), p.Cluster.Primary)
+	d := draft.NewDraft(plan.Update, v.GrantsAddress(), p.Goal.Primary)
 	d.After = append(p.DatabaseAddresses(v.SourceDatabase()), p.Address("role", v.Role.Name))
 	d.After = append(d.After, v.TablesToCome()...)
 	for _, other := range p.Subscribers() {
@@ -57,14 +57,14 @@ func grants(v *cluster.Subscription, out *draft.Findings) {
 	}
 	for i, some := range slices.Collect(slices.Chunk(tables, TablesAtATime)) {
 		if i > 0 { // each piece holds by itself, and the next plan goes on after it
-			d.SQLIn(p.Cluster.Primary, v.SourceDatabase(), "grant", grants...)
+			d.SQLIn(p.Goal.Primary, v.SourceDatabase(), "grant", grants...)
 			grants = nil
 		}
 		grants = append(grants, "GRANT SELECT ON TABLE "+cluster.TableIdents(some)+" TO "+role+";")
 	}
 	if len(grants) > 0 {
 		d.Reason = "role " + role + " reads what it copies"
-		d.SQLIn(p.Cluster.Primary, v.SourceDatabase(), "grant", grants...)
+		d.SQLIn(p.Goal.Primary, v.SourceDatabase(), "grant", grants...)
 	}
 	out.Put(d)
 }

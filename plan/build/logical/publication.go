@@ -46,14 +46,14 @@ func strangePublications(s *cluster.Cluster, out *draft.Findings) {
 		for _, p := range s.Live().Logical[database].Publications {
 			wanted := slices.ContainsFunc(s.Publications(), func(w *topology.Publication) bool { return w.Database == database && w.Name == p.Name })
 			if !wanted && !s.IsOurs(cluster.Object{Kind: "publication", Name: p.Name, In: database}) {
-				out.TellUnmanaged(s.Address("publication", p.Name), s.Cluster.Primary.Name, "publication %s in database %s", pg.Ident(p.Name), pg.Ident(database))
+				out.TellUnmanaged(s.Address("publication", p.Name), s.Goal.Primary.Name, "publication %s in database %s", pg.Ident(p.Name), pg.Ident(database))
 			}
 		}
 	}
 }
 
 func publication(s *cluster.Cluster, p *topology.Publication, found *facts.Logical) *draft.Draft {
-	d := draft.NewDraft(plan.Update, p.Address(), s.Cluster.Primary)
+	d := draft.NewDraft(plan.Update, p.Address(), s.Goal.Primary)
 	d.After = append(s.DatabaseAddresses(p.Database), s.LedgerAddress())
 	if p.Owner != "" {
 		d.After = append(d.After, s.Address("role", p.Owner))
@@ -91,8 +91,8 @@ func createPublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publicati
 			intent = append(intent, cluster.Record(cluster.Row{Address: here.Address.With(topology.PartEarlier), Object: m.Object}))
 		}
 	}
-	d.SQL(s.Cluster.Primary, "record the intent to create", append(intent, cluster.Intend(here))...)
-	draft.Created(s, d, s.Cluster.Primary, p.Database, "create publication", here, createPublicationSQL(p)...)
+	d.SQL(s.Goal.Primary, "record the intent to create", append(intent, cluster.Intend(here))...)
+	draft.Created(s, d, s.Goal.Primary, p.Database, "create publication", here, createPublicationSQL(p)...)
 }
 
 func remakePublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publication, is *facts.Publication) {
@@ -107,7 +107,7 @@ func remakePublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publicati
 	if is.Comment != "" {
 		statements = append(statements, "COMMENT ON PUBLICATION "+pg.Ident(p.Name)+" IS "+pg.Literal(is.Comment)+";")
 	}
-	d.SQLIn(s.Cluster.Primary, p.Database, "recreate publication", statements...)
+	d.SQLIn(s.Goal.Primary, p.Database, "recreate publication", statements...)
 }
 
 func createPublicationSQL(p *topology.Publication) []string {
@@ -230,7 +230,7 @@ func alterPublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publicatio
 		sets = append(sets, name+" OWNER TO "+pg.Ident(p.Owner)+";")
 	}
 	if all := slices.Concat(gone, sets, come); len(all) > 0 {
-		d.SQLIn(s.Cluster.Primary, p.Database, "alter publication", all...)
+		d.SQLIn(s.Goal.Primary, p.Database, "alter publication", all...)
 	}
 }
 
@@ -300,7 +300,7 @@ func gonePublication(s *cluster.Cluster, m cluster.Row, out *draft.Findings) {
 	if wanted || unknown || !s.Targeted(s.AddressOfRow(m.Address)) {
 		return
 	}
-	n, there := s.Cluster.Primary, found.Publication(m.Name) != nil
+	n, there := s.Goal.Primary, found.Publication(m.Name) != nil
 	if u := s.PublicationUser(m.In, m.Name); there && u != nil {
 		out.Keep(*u, "publication %s", pg.Ident(m.Name))
 		out.Unchanged++

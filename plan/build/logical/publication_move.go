@@ -23,7 +23,7 @@ func moved(s *cluster.Cluster, p *topology.Publication, out *draft.Findings) {
 	if len(m.To) == 0 {
 		return
 	}
-	d := draft.NewDraft(plan.Update, cluster.MovedAddress(p), s.Cluster.Primary)
+	d := draft.NewDraft(plan.Update, cluster.MovedAddress(p), s.Goal.Primary)
 	d.Reason = "another publication publishes it now"
 	d.After = append(s.DatabaseAddresses(p.Database), p.Address())
 	for _, q := range m.To {
@@ -36,14 +36,14 @@ func moved(s *cluster.Cluster, p *topology.Publication, out *draft.Findings) {
 		}
 		d.After = append(d.After, sub.Address())
 		if until := notYet(s, sub, m); until != "" {
-			out.TellDrift(d.Address, s.Cluster.Primary.Name, "what moved to %s also stays here until %s", m.To[0].ID, until)
+			out.TellDrift(d.Address, s.Goal.Primary.Name, "what moved to %s also stays here until %s", m.To[0].ID, until)
 			return
 		}
 	}
 	name, rest, part := "ALTER PUBLICATION "+pg.Ident(p.Name), &topology.Publication{}, &facts.Publication{Publication: m.Publication}
 	tables, _ := alterTables(d, rest, part, nil, name)
 	schemas, _ := alterSchemas(d, rest, part, name)
-	d.SQLIn(s.Cluster.Primary, p.Database, "drop what moved", append(tables, schemas...)...)
+	d.SQLIn(s.Goal.Primary, p.Database, "drop what moved", append(tables, schemas...)...)
 	out.Put(d)
 }
 

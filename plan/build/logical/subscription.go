@@ -50,14 +50,14 @@ func strangeSubscriptions(s *cluster.Cluster, out *draft.Findings) {
 	for _, database := range s.ReadDatabases() {
 		for _, sub := range s.Live().Logical[database].Subscriptions {
 			if !s.WantsSubscription(database, sub.Name) && !s.IsOurs(cluster.Object{Kind: "subscription", Name: sub.Name, In: database}) {
-				out.TellUnmanaged(s.Address("subscription", sub.Name), s.Cluster.Primary.Name, "subscription %s in database %s", pg.Ident(sub.Name), pg.Ident(database))
+				out.TellUnmanaged(s.Address("subscription", sub.Name), s.Goal.Primary.Name, "subscription %s in database %s", pg.Ident(sub.Name), pg.Ident(database))
 			}
 		}
 	}
 }
 
 func change(v *cluster.Subscription, out *draft.Findings) *draft.Draft {
-	d := draft.NewDraft(plan.Update, v.Address(), v.Scope.Cluster.Primary)
+	d := draft.NewDraft(plan.Update, v.Address(), v.Scope.Goal.Primary)
 	d.After = before(v)
 	switch {
 	case v.Is == nil:
@@ -75,14 +75,14 @@ func change(v *cluster.Subscription, out *draft.Findings) *draft.Draft {
 
 // before are what must be in order before a subscription connects.
 func before(v *cluster.Subscription) []topology.Address {
-	all := append(v.Scope.DatabaseAddresses(v.Database), v.Scope.LedgerAddress(), v.Scope.PassfileAddress(v.Scope.Cluster.Primary), v.Address().With(topology.PartEarlier), v.TablesAddress())
+	all := append(v.Scope.DatabaseAddresses(v.Database), v.Scope.LedgerAddress(), v.Scope.PassfileAddress(v.Scope.Goal.Primary), v.Address().With(topology.PartEarlier), v.TablesAddress())
 	if v.Source == nil {
 		return all
 	}
 	p := v.Source
 	all = append(all, p.DatabaseAddresses(v.SourceDatabase())...)
 	all = append(append(all, v.TablesToCome()...), v.TablesBeyond()...)
-	all = append(all, p.LedgerAddress(), p.PortAddress(), p.HBAAddress(p.Cluster.Primary), p.Address("role", v.Role.Name), v.GrantsAddress())
+	all = append(all, p.LedgerAddress(), p.PortAddress(), p.HBAAddress(p.Goal.Primary), p.Address("role", v.Role.Name), v.GrantsAddress())
 	all = append(all, p.Address("slot", v.Options.SlotName)) // its own, or a slot block's
 	for _, pub := range v.Publications {
 		all = append(all, pub.Address())
@@ -115,7 +115,7 @@ func makesSlot(v *cluster.Subscription) bool {
 
 // createSteps make the subscription and wait for its copy.
 func createSteps(v *cluster.Subscription, d *draft.Draft) {
-	n := v.Scope.Cluster.Primary
+	n := v.Scope.Goal.Primary
 	here := cluster.Row{Address: v.Scope.Row(v.Address()), Object: cluster.Object{Kind: "subscription", Name: v.Name, In: v.Database}}
 	if owned(v) {
 		d.SQL(n, "record the intent to create", cluster.Intend(here))
@@ -176,7 +176,7 @@ func dropSyncSlots(s *cluster.Cluster, d *draft.Draft, on *topology.Node, is *fa
 // dropSlotSteps drop the slots that are its own: the one that it uses, and one that is there
 // under the name of the one to come.
 func dropSlotSteps(v *cluster.Subscription, d *draft.Draft) {
-	p := v.Source.Cluster.Primary
+	p := v.Source.Goal.Primary
 	names := []string{v.Is.Options.SlotName}
 	if w := v.Options.SlotName; w != names[0] && v.Source.FoundSlot(p, w) != nil {
 		names = append(names, w)
@@ -198,7 +198,7 @@ func makeTables(v *cluster.Subscription, out *draft.Findings) {
 	if sql == "" || v.Is != nil && !v.Remade() && !v.WantsEnabled() {
 		return
 	}
-	d := draft.NewDraft(plan.Create, v.TablesAddress(), v.Scope.Cluster.Primary)
+	d := draft.NewDraft(plan.Create, v.TablesAddress(), v.Scope.Goal.Primary)
 	d.After = v.Scope.DatabaseAddresses(v.Database)
 	for _, other := range v.Scope.Subscriptions() {
 		if other.ID == v.ID {
@@ -208,7 +208,7 @@ func makeTables(v *cluster.Subscription, out *draft.Findings) {
 			d.After = append(d.After, other.Address().With(topology.PartTables))
 		}
 	}
-	d.SQLIn(v.Scope.Cluster.Primary, v.Database, "create the missing tables", strings.TrimRight(sql, "\n"))
+	d.SQLIn(v.Scope.Goal.Primary, v.Database, "create the missing tables", strings.TrimRight(sql, "\n"))
 	out.Put(d)
 }
 
@@ -218,9 +218,9 @@ func waitReady(v *cluster.Subscription, d *draft.Draft, copies bool) {
 	w := plan.Wait{Database: v.Database, Query: readyQuery(v.Name), What: v.Name + " follows", Timeout: draft.StreamTimeout}
 	if copies {
 		w.What = v.Name + ": every table copied"
-		w.Progress = &plan.Progress{Node: v.Scope.Cluster.Primary.Name, Query: copyProgress(v)}
+		w.Progress = &plan.Progress{Node: v.Scope.Goal.Primary.Name, Query: copyProgress(v)}
 	}
-	d.Step(v.Scope.Cluster.Primary, w.What, w)
+	d.Step(v.Scope.Goal.Primary, w.What, w)
 }
 
 // copyProgress is the query for how far the copies of all tables have come: their
@@ -259,7 +259,7 @@ func copyNote(v *cluster.Subscription, d *draft.Draft, tables []topology.TableNa
 	}
 	d.Worsen(plan.CopyData)
 	d.Effect = pg.Join(d.Effect, fmt.Sprintf("copies %s, %s", words.Counted(len(tables), "table"), words.BytesText(bytes)))
-	d.Copies = append(d.Copies, plan.Copy{Node: v.Scope.Cluster.Primary.Name, Bytes: bytes})
+	d.Copies = append(d.Copies, plan.Copy{Node: v.Scope.Goal.Primary.Name, Bytes: bytes})
 }
 
 // tableBytes is the size of a table, or of all partitions below it.
@@ -281,7 +281,7 @@ func goneSubscription(s *cluster.Cluster, m cluster.Row, out *draft.Findings) {
 	if s.WantsSubscription(m.In, m.Name) || unknown || !s.Targeted(s.AddressOfRow(m.Address)) { // or renamed
 		return
 	}
-	n, is := s.Cluster.Primary, found.Subscription(m.Name)
+	n, is := s.Goal.Primary, found.Subscription(m.Name)
 	d := draft.Gone(s, s.GoneAddress(m), n, is != nil)
 	if is != nil {
 		d.Reason += "; its tables and their rows are kept"

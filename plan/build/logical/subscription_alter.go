@@ -79,12 +79,12 @@ func retain(v *cluster.Subscription, d *draft.Draft) {
 	s := v.Scope
 	if s.IsOurs(cluster.Object{Kind: "subscription", Name: v.Name, In: v.Database}) {
 		d.Differ("on_destroy", plan.Ptr(topology.OnDestroyDrop), plan.Ptr(topology.OnDestroyRetain), "")
-		d.SQL(s.Cluster.Primary, "repltool no longer manages it", cluster.Forget(s.Row(v.Address())))
+		d.SQL(s.Goal.Primary, "repltool no longer manages it", cluster.Forget(s.Row(v.Address())))
 	}
 	if v.Source == nil || !v.CreateSlot {
 		return
 	}
-	n := v.Source.Cluster.Primary
+	n := v.Source.Goal.Primary
 	if slot := v.Source.SlotRow(n, v.Options.SlotName); v.Is == nil || v.Source.IsOurs(slot.Object) {
 		d.SQL(n, "nor its slot", cluster.Forget(slot.Address))
 	}
@@ -98,7 +98,7 @@ func relist(v *cluster.Subscription, d *draft.Draft, name string, out *draft.Fin
 		return false
 	}
 	come := list.Without(v.Names(), v.Is.Publications)
-	n := v.Scope.Cluster.Primary
+	n := v.Scope.Goal.Primary
 	if !v.WantsEnabled() && len(come) > 0 {
 		out.TellDrift(v.Address(), n.Name, "it does not list %s yet; a disabled subscription cannot be refreshed: enable it first", words.Few(come))
 		return false
@@ -133,7 +133,7 @@ func waitDecodable(v *cluster.Subscription, d *draft.Draft, come []string) {
 		return // nobody can tell of somebody else's publisher; past one that is gone no slot moves
 	}
 	slot := v.Options.SlotName
-	d.Step(v.Source.Cluster.Primary, "the slot has passed the publication", plan.Wait{
+	d.Step(v.Source.Goal.Primary, "the slot has passed the publication", plan.Wait{
 		Database: v.SourceDatabase(), What: "slot " + slot + " has passed the creation of " + strings.Join(come, ", "), Timeout: draft.StreamTimeout,
 		Query: "SELECT coalesce(bool_and(age(s.catalog_xmin) < age(p.xmin)), false)\nFROM pg_replication_slots s, pg_publication p\n" +
 			"WHERE s.slot_name = " + pg.Literal(slot) + " AND p.pubname IN (" + pg.Literals(come) + ")",
@@ -145,7 +145,7 @@ func rename(v *cluster.Subscription, d *draft.Draft) {
 	s := v.Scope
 	if v.Renamed != "" {
 		d.Differ("name", plan.Ptr(v.Renamed), plan.Ptr(v.Name), "")
-		d.SQLIn(s.Cluster.Primary, v.Database, "rename", "ALTER SUBSCRIPTION "+pg.Ident(v.Renamed)+" RENAME TO "+pg.Ident(v.Name)+";")
+		d.SQLIn(s.Goal.Primary, v.Database, "rename", "ALTER SUBSCRIPTION "+pg.Ident(v.Renamed)+" RENAME TO "+pg.Ident(v.Name)+";")
 	}
 	if s.HasRow(s.Row(v.Address())) && s.Earlier("subscription", v.Address(), v.Database, v.Name) != "" {
 		draft.WriteName(s, d, "subscription", v.Address(), v.Database, v.Name) // after it: the old name leads here until then
@@ -155,7 +155,7 @@ func rename(v *cluster.Subscription, d *draft.Draft) {
 // alterSteps puts the statements around the pause that some of them need. Those on
 // failover and two_phase talk to the publisher, and run in no transaction.
 func alterSteps(v *cluster.Subscription, d *draft.Draft, a alterations) {
-	n, name, sets := v.Scope.Cluster.Primary, "ALTER SUBSCRIPTION "+pg.Ident(v.Name), a.sets
+	n, name, sets := v.Scope.Goal.Primary, "ALTER SUBSCRIPTION "+pg.Ident(v.Name), a.sets
 	enabled, wanted := v.Is.Options.Enabled, v.WantsEnabled()
 	if (len(a.disabled) > 0 || !wanted) && enabled {
 		sets = append([]plan.Text{{Text: name + " DISABLE;"}}, sets...)
@@ -184,7 +184,7 @@ func alterSteps(v *cluster.Subscription, d *draft.Draft, a alterations) {
 // goes on with the old connection for as long as that takes. One that is ended begins its
 // transaction again.
 func stopWorker(v *cluster.Subscription, d *draft.Draft) {
-	d.SQLIn(v.Scope.Cluster.Primary, v.Database, "end its worker, which used the previous definition",
+	d.SQLIn(v.Scope.Goal.Primary, v.Database, "end its worker, which used the previous definition",
 		"DO $$DECLARE worker int;\nBEGIN\n"+
 			"  FOR worker IN SELECT pid FROM pg_stat_subscription WHERE pid IS NOT NULL AND relid IS NULL AND subid = (SELECT oid FROM pg_subscription\n"+
 			"    WHERE subname = "+pg.Literal(v.Name)+" AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())) LOOP\n"+
@@ -203,7 +203,7 @@ func refresh(v *cluster.Subscription, d *draft.Draft, relisted bool, out *draft.
 		return false
 	case !v.WantsEnabled():
 		if changed {
-			out.TellDrift(v.Address(), v.Scope.Cluster.Primary.Name, "its publications changed: %s; a disabled subscription cannot be refreshed: enable it first", cluster.TableDelta(come, gone))
+			out.TellDrift(v.Address(), v.Scope.Goal.Primary.Name, "its publications changed: %s; a disabled subscription cannot be refreshed: enable it first", cluster.TableDelta(come, gone))
 		}
 		return false
 	}
@@ -215,6 +215,6 @@ func refresh(v *cluster.Subscription, d *draft.Draft, relisted bool, out *draft.
 	if !v.CopyData {
 		option = " WITH (copy_data = false)"
 	}
-	d.SQLIn(v.Scope.Cluster.Primary, v.Database, "refresh the tables", "ALTER SUBSCRIPTION "+pg.Ident(v.Name)+" REFRESH PUBLICATION"+option+";")
+	d.SQLIn(v.Scope.Goal.Primary, v.Database, "refresh the tables", "ALTER SUBSCRIPTION "+pg.Ident(v.Name)+" REFRESH PUBLICATION"+option+";")
 	return v.CopyData && len(come) > 0
 }

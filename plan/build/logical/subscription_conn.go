@@ -38,6 +38,6 @@ func checkSynchronous(v *cluster.Subscription, d *draft.Draft, out *draft.Findin
 		out.Warn(v.Range, "Subscription is a synchronous standby",
 			"%s: synchronous_standby_names on %s contains %s, the application_name of this subscription, and this plan "+
 				"changes the subscription: commits on %s wait until it is connected again.",
-			v.ID, v.Source.Cluster.Primary.Name, pg.Ident(name), v.Source.Cluster.Primary.Name)
+			v.ID, v.Source.Goal.Primary.Name, pg.Ident(name), v.Source.Goal.Primary.Name)
 	}
 }

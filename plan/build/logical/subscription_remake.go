@@ -15,14 +15,14 @@ import (
 
 // remake drops it and makes it again, with its slot: all tables are copied.
 func remake(v *cluster.Subscription, d *draft.Draft) {
-	n := v.Scope.Cluster.Primary
+	n := v.Scope.Goal.Primary
 	d.Reason = "recreated because of -replace"
 	d.Worsen(plan.CopyData)
 	d.Differ("copied again", nil, plan.Ptr(strings.Join(v.Names(), ", ")), "")
 	copyNote(v, d, v.PublishedTables())
 	d.SQLIn(n, v.Database, "detach and drop", detach(v.Is.Name)...)
 	if v.Source != nil {
-		dropSyncSlots(v.Scope, d, v.Source.Cluster.Primary, v.Is)
+		dropSyncSlots(v.Scope, d, v.Source.Goal.Primary, v.Is)
 	}
 	if v.Source != nil && v.CreateSlot {
 		dropSlotSteps(v, d)
@@ -33,7 +33,7 @@ func remake(v *cluster.Subscription, d *draft.Draft) {
 
 // remakeSlot creates the slot of a subscription that is recreated.
 func remakeSlot(v *cluster.Subscription, d *draft.Draft) {
-	p, n := v.Source, v.Source.Cluster.Primary
+	p, n := v.Source, v.Source.Goal.Primary
 	was, now := p.SlotRow(n, v.Is.Options.SlotName), p.SlotRow(n, v.Options.SlotName)
 	create := draft.CreateSlotSQL(p.SlotFor(v.Subscription))
 	if v.OnDestroy != topology.OnDestroyDrop && !p.HasRow(was.Address) && !p.HasRow(now.Address) {

@@ -37,13 +37,13 @@ func Databases(s *cluster.Cluster, out *draft.Findings) {
 // The ledger forgets it last: DROP DATABASE runs in no transaction.
 func goneDatabase(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 	found := s.Live().Database(m.Name)
-	d := draft.Gone(s, m.Address, s.Cluster.Primary, found != nil)
+	d := draft.Gone(s, m.Address, s.Goal.Primary, found != nil)
 	d.After = append(d.After, usersOf(s, m.Name)...)
 	if found != nil {
 		d.Reason += ": " + words.BytesText(found.Bytes) + " of data is lost"
-		d.SQL(s.Cluster.Primary, "drop database", "DROP DATABASE "+pg.Ident(m.Name)+";")
+		d.SQL(s.Goal.Primary, "drop database", "DROP DATABASE "+pg.Ident(m.Name)+";")
 	}
-	d.SQL(s.Cluster.Primary, "remove from the ledger", cluster.Forget(s.WithParameters(m)...))
+	d.SQL(s.Goal.Primary, "remove from the ledger", cluster.Forget(s.WithParameters(m)...))
 	return d
 }
 
@@ -70,8 +70,8 @@ func usersOf(s *cluster.Cluster, database string) []topology.Address {
 
 func database(s *cluster.Cluster, db *topology.Database, out *draft.Findings) *draft.Draft {
 	found := s.Live().Database(db.Name)
-	d := draft.NewDraft(plan.Update, s.Address("database", db.Name), s.Cluster.Primary)
-	d.After = []topology.Address{s.NodeAddress(s.Cluster.Primary), s.LedgerAddress()}
+	d := draft.NewDraft(plan.Update, s.Address("database", db.Name), s.Goal.Primary)
+	d.After = []topology.Address{s.NodeAddress(s.Goal.Primary), s.LedgerAddress()}
 	if db.Owner != "" {
 		d.After = append(d.After, s.Address("role", db.Owner))
 	}
@@ -113,12 +113,12 @@ func createDatabase(s *cluster.Cluster, d *draft.Draft, db *topology.Database) {
 	}
 	params := databaseParameters(db)
 	rows := rowsOf(s, d.Address, params)
-	d.SQL(s.Cluster.Primary, "record the intent to create", cluster.Intend(rows[0]))
-	d.SQL(s.Cluster.Primary, "create database", create+";") // not in a transaction
+	d.SQL(s.Goal.Primary, "record the intent to create", cluster.Intend(rows[0]))
+	d.SQL(s.Goal.Primary, "create database", create+";") // not in a transaction
 	var b plan.TextBuilder
 	b.Statement(cluster.Record(rows...))
 	setParameters(s, d, &b, params)
-	d.Step(s.Cluster.Primary, "confirm", plan.SQL{Database: pg.Maintenance, SQL: b.Done()})
+	d.Step(s.Goal.Primary, "confirm", plan.SQL{Database: pg.Maintenance, SQL: b.Done()})
 }
 
 // fixedFits is false, with an error, where what cannot change would have to.
@@ -147,5 +147,5 @@ func alterDatabase(s *cluster.Cluster, d *draft.Draft, db *topology.Database, fo
 	if !s.Ignores(db.Lifecycle, "database", "parameters") {
 		alterParameters(s, d, &b, databaseParameters(db), found.Parameters)
 	}
-	d.Alter(s.Cluster.Primary, b.Done())
+	d.Alter(s.Goal.Primary, b.Done())
 }

@@ -98,7 +98,7 @@ func leftParameters(s *cluster.Cluster, kind string, out *draft.Findings) {
 			continue
 		}
 		done[name] = true
-		d := draft.NewDraft(plan.Update, s.Address(kind, name), s.Cluster.Primary)
+		d := draft.NewDraft(plan.Update, s.Address(kind, name), s.Goal.Primary)
 		d.After = []topology.Address{s.LedgerAddress()}
 		d.Reason = "not in the topology any more; it existed before repltool, which resets what it set"
 		if parametersFound(s, kind, name) == nil {
@@ -106,7 +106,7 @@ func leftParameters(s *cluster.Cluster, kind string, out *draft.Findings) {
 		}
 		var b plan.TextBuilder
 		resetParameters(s, d, &b, cluster.OwnParameters{Kind: kind, Name: name}, parametersFound(s, kind, name))
-		d.Alter(s.Cluster.Primary, b.Done())
+		d.Alter(s.Goal.Primary, b.Done())
 		out.Put(d)
 	}
 }

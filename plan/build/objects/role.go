@@ -34,7 +34,7 @@ func Roles(s *cluster.Cluster, out *draft.Findings) {
 			continue
 		}
 		if n := unreadStandby(s, m.Name); n != nil {
-			out.TellDrift(s.AddressOfRow(m.Address), s.Cluster.Primary.Name,
+			out.TellDrift(s.AddressOfRow(m.Address), s.Goal.Primary.Name,
 				"role %s is not dropped: standby %s could not be read, and may connect with it. Apply again once %s can be read", pg.Ident(m.Name), n.Name, n.Name)
 			continue
 		}
@@ -45,8 +45,8 @@ func Roles(s *cluster.Cluster, out *draft.Findings) {
 
 func role(s *cluster.Cluster, r *topology.Role, out *draft.Findings) *draft.Draft {
 	found := s.Live().Role(r.Name)
-	d := draft.NewDraft(plan.Update, s.Address("role", r.Name), s.Cluster.Primary)
-	d.After = []topology.Address{s.NodeAddress(s.Cluster.Primary), s.LedgerAddress()}
+	d := draft.NewDraft(plan.Update, s.Address("role", r.Name), s.Goal.Primary)
+	d.After = []topology.Address{s.NodeAddress(s.Goal.Primary), s.LedgerAddress()}
 	for _, member := range r.MemberOf {
 		d.After = append(d.After, s.Address("role", member))
 	}
@@ -79,7 +79,7 @@ func createRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role) {
 		b.Statement("GRANT ", pg.Ident(m), " TO ", pg.Ident(r.Name), ";")
 	}
 	setParameters(s, d, &b, params)
-	d.Step(s.Cluster.Primary, "create role", plan.SQL{Database: pg.Maintenance, SQL: b.Done()})
+	d.Step(s.Goal.Primary, "create role", plan.SQL{Database: pg.Maintenance, SQL: b.Done()})
 }
 
 func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *facts.Role, out *draft.Findings) {
@@ -97,7 +97,7 @@ func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *fact
 		!scram.Matches(found.Verifier.Reveal(), r.Name, r.Password.Reveal())
 	if who := unreadLogin(s, r); password && found.Verifier.Reveal() != "" && who != "" {
 		password = false
-		out.TellDrift(d.Address, s.Cluster.Primary.Name,
+		out.TellDrift(d.Address, s.Goal.Primary.Name,
 			"password not changed: %s logs in as %s and could not be read, so that it cannot be given the new password. Apply again once it can be read, or change the password now by hand: ALTER ROLE %s PASSWORD", who, pg.Ident(r.Name), pg.Ident(r.Name))
 	}
 	if password {
@@ -118,7 +118,7 @@ func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *fact
 	if !s.Ignores(r.Lifecycle, "role", "parameters") {
 		alterParameters(s, d, &b, roleParameters(r), found.Parameters)
 	}
-	d.Alter(s.Cluster.Primary, b.Done())
+	d.Alter(s.Goal.Primary, b.Done())
 }
 
 // unreadLogin names who logs in as a role and cannot be given its new password, since it
@@ -245,7 +245,7 @@ func revoke(b *plan.TextBuilder, role, of string, found *facts.Role) {
 // goneRole removes a role that repltool made and that left the topology.
 func goneRole(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 	there := s.Live().Role(m.Name) != nil
-	d := draft.Gone(s, m.Address, s.Cluster.Primary, there)
+	d := draft.Gone(s, m.Address, s.Goal.Primary, there)
 	for _, db := range s.Cluster.Databases {
 		d.After = append(d.After, s.Address("database", db.Name)) // its owner may change first
 	}
@@ -269,9 +269,9 @@ func goneRole(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 	}
 	if there {
 		dropPrivileges(s, d, m.Name)
-		d.SQL(s.Cluster.Primary, "drop role", "DROP ROLE "+pg.Ident(m.Name)+";", cluster.Forget(s.WithParameters(m)...))
+		d.SQL(s.Goal.Primary, "drop role", "DROP ROLE "+pg.Ident(m.Name)+";", cluster.Forget(s.WithParameters(m)...))
 	} else {
-		d.SQL(s.Cluster.Primary, "remove from the ledger", cluster.Forget(s.WithParameters(m)...))
+		d.SQL(s.Goal.Primary, "remove from the ledger", cluster.Forget(s.WithParameters(m)...))
 	}
 	return d
 }
@@ -315,6 +315,6 @@ func dropPrivileges(s *cluster.Cluster, d *draft.Draft, name string) {
 		case db == "":
 			db = pg.Maintenance // what all databases share goes with those of any
 		}
-		d.SQLIn(s.Cluster.Primary, db, "revoke its privileges", "REASSIGN OWNED BY "+pg.Ident(name)+" TO CURRENT_USER;", "DROP OWNED BY "+pg.Ident(name)+";")
+		d.SQLIn(s.Goal.Primary, db, "revoke its privileges", "REASSIGN OWNED BY "+pg.Ident(name)+" TO CURRENT_USER;", "DROP OWNED BY "+pg.Ident(name)+";")
 	}
 }

@@ -144,7 +144,7 @@ func raiseDown(s *cluster.Cluster, d *draft.Draft, n *topology.Node, block clust
 // are raised once the primary is up, after its standbys.
 func held(s *cluster.Cluster, n *topology.Node, lines []cluster.Line) []cluster.Line {
 	var all []cluster.Line
-	if n != s.Cluster.Primary || !s.ConfBlock(s.Found(n).Host).Found() {
+	if n != s.Goal.Primary || !s.ConfBlock(s.Found(n).Host).Found() {
 		return nil
 	}
 	for _, name := range pg.HotStandby() {

@@ -24,7 +24,7 @@ import (
 // A slot leaves it before its standby is cloned again or it is made again: subscribers
 // would wait for the copy, or advance on what the copy has flushed.
 func SynchronizedSlots(s *cluster.Cluster, out *draft.Findings) {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	if !s.AtLeast(17) {
 		return
 	}
@@ -55,7 +55,7 @@ func SynchronizedSlots(s *cluster.Cluster, out *draft.Findings) {
 }
 
 func beforeSyncedSlots(s *cluster.Cluster) []topology.Address {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	after := append(s.StandbyAddresses(), s.NodeAddress(n), s.ParametersAddress(n), s.LeavingSlotsAddress())
 	for _, sb := range s.Cluster.Standbys {
 		after = append(after, s.Address("slot", sb.Slot))
@@ -85,7 +85,7 @@ func leaveSlots(s *cluster.Cluster, current string, out *draft.Findings) (value 
 	if len(disturbing) == 0 {
 		return current, false
 	}
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	d := draft.NewDraft(plan.Update, s.LeavingSlotsAddress(), n)
 	d.Worsen(plan.Reload)
 	d.ClosedBy = s.SyncedSlotsAddress()

@@ -18,7 +18,7 @@ func Instances(s *cluster.Cluster, out *draft.Findings) {
 	if s.IsNew() {
 		out.Put(create(s))
 	}
-	if p := s.Cluster.Primary; s.Running(p) && s.FoundPrimary().Host.Job(cluster.JobID(s.FoundPrimary().Host, "init")) != nil {
+	if p := s.Goal.Primary; s.Running(p) && s.FoundPrimary().Host.Job(cluster.JobID(s.FoundPrimary().Host, "init")) != nil {
 		d := draft.NewDraft(plan.Update, s.NodeAddress(p), p)
 		d.Reason = "an earlier apply created it, and was interrupted before it removed its marker"
 		removeInitMarker(s, d)
@@ -39,7 +39,7 @@ func Instances(s *cluster.Cluster, out *draft.Findings) {
 // before it starts for the first time. Until it has started, the job that made it
 // marks it: an apply that finds the marker goes on from there.
 func create(s *cluster.Cluster) *draft.Draft {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	h := s.Found(n).Host
 	d := draft.NewDraft(plan.Create, s.NodeAddress(n), n)
 	d.Differ("version", nil, plan.Ptr(strconv.Itoa(h.Version)), "")
@@ -69,7 +69,7 @@ func create(s *cluster.Cluster) *draft.Draft {
 }
 
 func removeInitMarker(s *cluster.Cluster, d *draft.Draft) {
-	n, h := s.Cluster.Primary, s.FoundPrimary().Host
+	n, h := s.Goal.Primary, s.FoundPrimary().Host
 	d.Remove(n, "it runs: remove the marker", cluster.JobDir(h, cluster.JobID(h, "init")))
 }
 

@@ -29,7 +29,7 @@ func leave(s *cluster.Cluster, out *draft.Findings) (value string, leaves bool) 
 		return current, false
 	}
 	stay, needed := staying(s, set, out)
-	if s.PortMoves(s.Cluster.Primary) {
+	if s.PortMoves(s.Goal.Primary) {
 		stay, needed = nil, true // nobody finds it at once
 	}
 	if !needed {
@@ -66,12 +66,12 @@ func staying(s *cluster.Cluster, set pg.SyncSet, out *draft.Findings) (stay []st
 // copiesPrimary reports whether a draft is a base backup of the server that waits.
 func copiesPrimary(s *cluster.Cluster, d *draft.Draft) bool {
 	return d.Impact == plan.CopyData && slices.ContainsFunc(s.Cluster.Standbys, func(sb *topology.Standby) bool {
-		return d.Address == s.StandbyAddress(sb.Node) && sb.Upstream == s.Cluster.Primary
+		return d.Address == s.StandbyAddress(sb.Node) && sb.Upstream == s.Goal.Primary
 	})
 }
 
 func leavingDraft(s *cluster.Cluster, current, value string) *draft.Draft {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	d := draft.NewDraft(plan.Update, s.LeavingAddress(), n)
 	d.Worsen(plan.Reload)
 	d.ClosedBy = s.SyncAddress()

@@ -24,7 +24,7 @@ func settleIntents(s *cluster.Cluster, d *draft.Draft) {
 	}
 	if gone != nil {
 		d.Action, d.Reason = plan.Update, "an apply failed or was interrupted before it could confirm that it created an object"
-		d.SQL(s.Cluster.Primary, "remove from the ledger", cluster.Forget(gone...))
+		d.SQL(s.Goal.Primary, "remove from the ledger", cluster.Forget(gone...))
 	}
 }
 
@@ -44,10 +44,10 @@ CREATE TABLE repltool.applies (
 );`
 
 func Ledger(s *cluster.Cluster, out *draft.Findings) {
-	d := draft.NewDraft(plan.Create, s.LedgerAddress(), s.Cluster.Primary)
-	d.After = []topology.Address{s.NodeAddress(s.Cluster.Primary)}
+	d := draft.NewDraft(plan.Create, s.LedgerAddress(), s.Goal.Primary)
+	d.After = []topology.Address{s.NodeAddress(s.Goal.Primary)}
 	if s.Live() == nil || s.Live().Ledger == nil {
-		d.SQL(s.Cluster.Primary, "record what repltool creates", LedgerDDL)
+		d.SQL(s.Goal.Primary, "record what repltool creates", LedgerDDL)
 	} else {
 		settleIntents(s, d)
 		settleRecreated(s, d)
@@ -81,7 +81,7 @@ func renameRows(s *cluster.Cluster, d *draft.Draft) {
 	}
 	if len(statements) > 0 {
 		d.Action, d.Reason = plan.Update, "the objects get the addresses that they have in the topology now"
-		d.SQL(s.Cluster.Primary, "rename in the ledger", statements...)
+		d.SQL(s.Goal.Primary, "rename in the ledger", statements...)
 	}
 }
 
@@ -108,6 +108,6 @@ func settleRecreated(s *cluster.Cluster, d *draft.Draft) {
 	if gone != nil {
 		d.Action = plan.Update
 		d.Reason = pg.Join(d.Reason, "what has the name of an object that repltool created is another one")
-		d.SQL(s.Cluster.Primary, "remove from the ledger", cluster.Forget(gone...))
+		d.SQL(s.Goal.Primary, "remove from the ledger", cluster.Forget(gone...))
 	}
 }

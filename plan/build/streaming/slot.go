@@ -70,7 +70,7 @@ func slot(s *cluster.Cluster, w cluster.WantedSlot, out *draft.Findings) *draft.
 		d.MarkRecreated(s.LostSlot(w))
 	}
 	here := s.SlotRow(w.On, w.Name)
-	d.SQL(s.Cluster.Primary, "record the intent to create", cluster.Intend(here))
+	d.SQL(s.Goal.Primary, "record the intent to create", cluster.Intend(here))
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose
 	// the segment it begins with to a checkpoint of another copy.
 	if w.Type == topology.SlotLogical {
@@ -180,6 +180,6 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 		}
 		d.SQL(n, "drop slot", "SELECT pg_drop_replication_slot("+pg.Literal(m.Name)+");")
 	}
-	d.SQL(s.Cluster.Primary, "remove from the ledger", cluster.Forget(m.Address))
+	d.SQL(s.Goal.Primary, "remove from the ledger", cluster.Forget(m.Address))
 	out.Put(d)
 }

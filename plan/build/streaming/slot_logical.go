@@ -20,11 +20,11 @@ func cameAlong(s *cluster.Cluster, d *draft.Draft, w cluster.WantedSlot, found *
 	}
 	if s.CreatedByIntent(w, found) {
 		d.Action, d.Reason = plan.Update, "an interrupted apply created it; the ledger does not have it yet"
-		d.SQL(s.Cluster.Primary, "confirm", cluster.Record(s.SlotRow(w.On, w.Name)))
+		d.SQL(s.Goal.Primary, "confirm", cluster.Record(s.SlotRow(w.On, w.Name)))
 		return
 	}
 	if m := s.CarriedOver(w, found); m != nil {
 		d.Action, d.Reason = plan.Update, "repltool created it on "+m.In+", and it was copied to "+w.On.Name
-		d.SQL(s.Cluster.Primary, "record where it is", cluster.Record(s.SlotRow(w.On, w.Name)))
+		d.SQL(s.Goal.Primary, "record where it is", cluster.Record(s.SlotRow(w.On, w.Name)))
 	}
 }

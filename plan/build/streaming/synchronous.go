@@ -16,7 +16,7 @@ import (
 // docs, 27.2.8 "Synchronous Replication").
 
 func Synchronous(s *cluster.Cluster, out *draft.Findings) {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	d := draft.NewDraft(plan.Update, s.SyncAddress(), n)
 	wanted, current := s.SyncWanted(), s.SyncCurrent()
 	shrunk, leaves := leave(s, out)
@@ -65,7 +65,7 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 
 // beforeSync is what is done before the set.
 func beforeSync(s *cluster.Cluster) []topology.Address {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	after := append(s.StandbyAddresses(), s.NodeAddress(n), s.ParametersAddress(n), s.HBAAddress(n), s.LeavingAddress())
 	for _, sb := range s.Cluster.Standbys {
 		after = append(after, s.ParametersAddress(sb.Node), s.NodeAddress(sb.Node))
@@ -94,7 +94,7 @@ func closes(s *cluster.Cluster, d *draft.Draft, relaxes topology.Address, out *d
 // writeSync brings the value into the block, and what overrides it away. What the
 // topology says nothing of is set back where it was.
 func writeSync(s *cluster.Cluster, d *draft.Draft, wanted string, leaves bool) {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	if s.SyncForeign() {
 		was := cluster.SetAside{Value: wanted, System: s.SetBySystem(cluster.SyncNames)}
 		if owed := s.KeptAside(); owed != nil && owed.Value == wanted {
@@ -122,12 +122,12 @@ func gates(s *cluster.Cluster, d *draft.Draft, before, shrunk, wanted string, ou
 	for _, sb := range s.Cluster.Standbys {
 		name := s.WillBeSeenAs(sb)
 		if !then.Every() && then.Has(name) && !now.Has(name) && (!was.Has(name) || disturbed(s, sb.Node, out)) {
-			d.Gate(s.Cluster.Primary, sb.Node, name)
+			d.Gate(s.Goal.Primary, sb.Node, name)
 			gated++
 		}
 	}
 	if gated < then.Number && len(then.Names) > 0 && !pg.SameSync(shrunk, wanted) {
-		d.Step(s.Cluster.Primary, "gate", draft.SetGate(s, then, true))
+		d.Step(s.Goal.Primary, "gate", draft.SetGate(s, then, true))
 	}
 }
 
@@ -159,7 +159,7 @@ func syncEffect(s *cluster.Cluster, back bool) string {
 
 // syncFile is the block with the wanted value in it.
 func syncFile(s *cluster.Cluster, wanted string) plan.File {
-	n := s.Cluster.Primary
+	n := s.Goal.Primary
 	lines := cluster.WithLine(s.Lines(n), cluster.Line{Name: cluster.SyncNames, Value: wanted})
 	before, was := s.Lines(n), ""
 	if s.Live() != nil {

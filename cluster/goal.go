@@ -1,0 +1,10 @@
+package cluster
+
+import (
+	"github.com/repltool/repltool/topology"
+)
+
+// Goal is what a cluster is to be.
+type Goal struct {
+	Primary *topology.Node // who should lead: the node that the topology names
+}
