@@ -5,6 +5,7 @@
 package cluster
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -27,11 +28,12 @@ type World struct {
 }
 
 // Cluster is one cluster and what was found of it: what every kind reads. Who should lead is
-// Goal.Primary, and nobody asks Cluster.Primary.
+// Goal.Primary, and who leads is Now.Leader; nobody asks Cluster.Primary.
 type Cluster struct {
 	*World
 	Cluster        *topology.Cluster
 	ClusterAddress topology.Address
+	Now            Now
 	Goal           Goal
 	memo           memo
 }
@@ -48,26 +50,31 @@ func (w *World) Of(c *topology.Cluster) *Cluster {
 	return &own
 }
 
-// Found answers what was read of n; never nil.
+// Found answers what was read of n; never nil, also of a leader where none leads.
 func (s *Cluster) Found(n *topology.Node) *facts.Node {
+	if n == nil {
+		return &facts.Node{Error: &facts.ReadError{Kind: facts.ReadFailed, Text: "no member leads"}}
+	}
 	if f := s.Facts.Nodes[n.Name]; f != nil {
 		return f
 	}
 	return &facts.Node{Name: n.Name, Error: &facts.ReadError{Kind: facts.ReadFailed, Text: "was not read"}}
 }
 
-func (s *Cluster) FoundPrimary() *facts.Node { return s.Found(s.Goal.Primary) }
+// Live answers the server of the member that leads, or nil where none does: the one that has
+// the roles, the databases, the ledger and all else that standbys copy.
+func (s *Cluster) Live() *facts.Server { return s.Found(s.Now.Leader).Server }
 
-// Live answers the primary's server, or nil when there is none yet.
-func (s *Cluster) Live() *facts.Server { return s.FoundPrimary().Server }
+// Leading answers the member that leads or, where none does, the one that should.
+func (s *Cluster) Leading() *topology.Node { return cmp.Or(s.Now.Leader, s.Goal.Primary) }
 
 // Running reports whether n has a server that was read.
 func (s *Cluster) Running(n *topology.Node) bool { return s.Found(n).Server != nil }
 
-// IsNew reports whether the cluster does not exist yet: its primary is to be made, or
+// IsNew reports whether the cluster does not exist yet: who should lead is to be made, or
 // an earlier apply died over making it.
 func (s *Cluster) IsNew() bool {
-	p := s.FoundPrimary()
+	p := s.Found(s.Goal.Primary)
 	return p.Complete() && p.Server == nil && (p.Host.Data.State != facts.DataCluster || p.Host.Job(JobID(p.Host, "init")) != nil)
 }
 

@@ -48,15 +48,15 @@ func (s *Cluster) setsListen(n *topology.Node) bool {
 	return ours && value == "*"
 }
 
-// minimums raises a standby's hot-standby parameters to those of its primary,
+// minimums raises a standby's hot-standby parameters to those of the member that should lead,
 // where neither the topology nor the standby's own files do.
 func (s *Cluster) minimums(n *topology.Node) []Line {
-	if s.Live() == nil && !s.IsNew() {
+	if !s.Running(s.Goal.Primary) && !s.IsNew() {
 		return nil
 	}
 	var lines []Line
 	for _, name := range pg.HotStandby() {
-		need := s.OnPrimary(name)
+		need := s.GoalLimit(name)
 		if LimitOf(need) > LimitOf(s.beside(n, name, BootValue(name))) {
 			lines = append(lines, Line{Name: name, Value: need, Note: "as on the primary"})
 		}
@@ -64,26 +64,27 @@ func (s *Cluster) minimums(n *topology.Node) []Line {
 	return lines
 }
 
-// OnPrimary answers what a hot-standby parameter of the primary, which runs or is to be
-// created, will be after this plan: one that leaves the block has the value of the other files then.
-func (s *Cluster) OnPrimary(name string) string {
+// GoalLimit answers what a hot-standby parameter of the member that should lead, which runs or is
+// to be created, will be after this plan: one that leaves the block has the value of the other files then.
+func (s *Cluster) GoalLimit(name string) string {
 	n := s.Goal.Primary
 	p, given := s.ParametersOf(n)[name]
-	if s.Live() == nil {
+	server := s.Found(n).Server
+	if server == nil {
 		if given {
 			return p.Value
 		}
 		return s.ownFile(n, name, BootValue(name))
 	}
-	switch _, ours := s.ConfBlock(s.FoundPrimary().Host).Value(name); {
-	case Fixed(s.Live().Settings[name]):
-		return s.Live().InForce(name)
+	switch _, ours := s.ConfBlock(s.Found(n).Host).Value(name); {
+	case Fixed(server.Settings[name]):
+		return server.InForce(name)
 	case given:
 		return p.Value
 	case ours:
-		return s.outside(n, name, s.Live().InForce(name))
+		return s.outside(n, name, server.InForce(name))
 	default:
-		return s.Live().InForce(name)
+		return server.InForce(name)
 	}
 }
 

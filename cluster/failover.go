@@ -9,7 +9,8 @@ import (
 
 const SyncedSlots = "synchronized_standby_slots"
 
-// copiesSlots reports whether n keeps copies of the primary's slots, or would as its heir.
+// copiesSlots reports whether n keeps copies of the slots of the member that should lead, or
+// would as its heir.
 func (s *Cluster) copiesSlots(n *topology.Node) bool {
 	sb := s.Cluster.Standby(n)
 	return s.FailsOver() && (sb == nil || sb.Upstream == s.Goal.Primary)
@@ -49,9 +50,10 @@ func (s *Cluster) LeavingSlotsAddress() topology.Address {
 	return s.SyncedSlotsAddress().With(topology.PartLeaving)
 }
 
-// SetBySystem reports whether a value comes from ALTER SYSTEM.
-func (s *Cluster) SetBySystem(name string) bool {
-	return s.Live() != nil && strings.HasSuffix(s.Live().Settings[name].SourceFile, AutoConf)
+// SetBySystem reports whether a value of n comes from ALTER SYSTEM.
+func (s *Cluster) SetBySystem(n *topology.Node, name string) bool {
+	server := s.Found(n).Server
+	return server != nil && strings.HasSuffix(server.Settings[name].SourceFile, AutoConf)
 }
 
 func SameNames(a, b string) bool {

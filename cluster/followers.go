@@ -10,7 +10,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Depth is 0 for the primary, 1 for what follows it, and so on.
+// Depth is 0 for the member that should lead, 1 for what follows it, and so on.
 func (s *Cluster) Depth(n *topology.Node) int {
 	d := 0
 	for sb := s.Cluster.Standby(n); sb != nil && d <= len(s.Cluster.Standbys); sb = s.Cluster.Standby(sb.Upstream) {
@@ -99,14 +99,13 @@ func (s *Cluster) ForeignStandbys() []string {
 	return slices.Compact(names)
 }
 
-// HotStandbyNeed is the most of a hot-standby parameter that the primary has or will have;
-// "" where nothing tells.
+// HotStandbyNeed is the most of a hot-standby parameter that the member which leads has and the
+// one that should lead will have; "" where nothing tells.
 func (s *Cluster) HotStandbyNeed(name string) string {
-	n := s.Goal.Primary
 	if s.Live() == nil {
-		return s.Replayed(n, name)
+		return s.Replayed(s.Goal.Primary, name)
 	}
-	now, then := s.Live().InForce(name), s.OnPrimary(name)
+	now, then := s.Live().InForce(name), s.GoalLimit(name)
 	if LimitOf(then) > LimitOf(now) {
 		return then
 	}

@@ -14,11 +14,11 @@ func (s *Cluster) WillRun(n *topology.Node) bool {
 	return n == s.Goal.Primary && s.IsNew() || s.Recloned(n)
 }
 
-// InitUnclear reports whether the command which made the primary's cluster ended badly, and that
+// InitUnclear reports whether the command which made the cluster ended badly, and that
 // what it left may hold data: it has a pg_control, and the record of the job does not name
 // the directory, or a server was started in it.
 func (s *Cluster) InitUnclear() bool {
-	f := s.FoundPrimary()
+	f := s.Found(s.Goal.Primary)
 	job := f.Host.Job(JobID(f.Host, "init"))
 	ours := f.Host.Data.Initdb && job != nil && slices.Contains(job.Absent, f.Host.DataDir)
 	return job.Failed() && f.Host.Data.State == facts.DataCluster && f.Server == nil && !ours

@@ -31,10 +31,10 @@ func (s *Cluster) FailsOver() bool {
 
 // keepsFailover reports whether a failover slot stays that is not wanted any more (kept.go).
 func (s *Cluster) keepsFailover() bool {
-	n := s.Goal.Primary
-	return s.Running(n) && slices.ContainsFunc(s.Found(n).Server.Slots, func(slot facts.Slot) bool {
+	n := s.Now.Leader
+	return s.Running(n) && slices.ContainsFunc(s.Live().Slots, func(slot facts.Slot) bool {
 		return slot.Failover && !slot.Synced && s.IsOurs(Object{"slot", slot.Name, n.Name}) &&
-			!SlotWanted(s.WantedSlots(), n, slot.Name) && s.SlotUser(n, slot.Name) != nil
+			!SlotWanted(s.WantedSlots(), s.Goal.Primary, slot.Name) && s.SlotUser(n, slot.Name) != nil
 	})
 }
 
@@ -52,8 +52,8 @@ type User struct {
 
 // Users answers all of them in this cluster.
 func (s *Cluster) Users() []User {
-	here := s.Goal.Primary.Name
-	if s.Live() == nil || s.Live().InRecovery {
+	here := s.Leading().Name
+	if s.Live() == nil {
 		if s.IsNew() {
 			return nil
 		}
@@ -88,7 +88,7 @@ func (s *Cluster) Users() []User {
 // where no plan drops that: nothing else would free the WAL that it holds back.
 func (s *Cluster) dropByHand(is *facts.Subscription, database string) string {
 	alter := "ALTER SUBSCRIPTION " + pg.Ident(is.Name)
-	text := "on " + s.Goal.Primary.Name + " in database " + pg.Ident(database) + ", run\n  " + alter + " DISABLE;\n"
+	text := "on " + s.Leading().Name + " in database " + pg.Ident(database) + ", run\n  " + alter + " DISABLE;\n"
 	slot, on := is.Options.SlotName, s.PublisherOf(is)
 	if slot != "" {
 		text += "  " + alter + " SET (slot_name = NONE);\n"

@@ -22,7 +22,7 @@ func (s *Cluster) Subscriptions() []*topology.Subscription {
 	return list.Kept(s.Topology.Subscriptions, func(sub *topology.Subscription) bool { return sub.Cluster == s.Cluster })
 }
 
-// Logical answers what was read of a database of the primary; nil when the
+// Logical answers what was read of a database of the member that leads; nil when the
 // database is not there yet, and unknown reports that it could not be read.
 func (s *Cluster) Logical(database string) (found *facts.Logical, unknown bool) {
 	if s.Live() == nil {
@@ -94,16 +94,16 @@ func Member(p *topology.Publication, t *facts.Table) bool {
 	return p.Covers(t.Table) || slices.ContainsFunc(t.Parents, p.Covers)
 }
 
-// AtLeast reports whether the cluster's primary has, or will have, that version.
+// AtLeast reports whether the cluster has, or will have, that version.
 func (s *Cluster) AtLeast(version int) bool { return s.Major() >= version }
 
-// Major is the version of the cluster's primary.
+// Major is the version of the member that leads or, where none does, of the one that should.
 func (s *Cluster) Major() int {
-	switch p := s.FoundPrimary(); {
-	case p.Server != nil:
-		return p.Server.Major()
-	case p.Host != nil:
-		return p.Host.Version
+	if s.Live() != nil {
+		return s.Live().Major()
+	}
+	if h := s.Found(s.Goal.Primary).Host; h != nil {
+		return h.Version
 	}
 	return s.Cluster.Version
 }

@@ -81,7 +81,7 @@ func (s *Cluster) LostPublication(p *topology.Publication) Loss {
 		v, _ := s.SubscriptionOf(sub)
 		if is := v.Is; is != nil && sub.SourceDatabase() == p.Database && slices.Contains(is.Publications, p.Name) {
 			return Loss{
-				Was:  fmt.Sprintf("subscription %s on %s uses it", pg.Ident(is.Name), sub.Cluster.Primary.Name),
+				Was:  fmt.Sprintf("subscription %s on %s uses it", pg.Ident(is.Name), s.Of(sub.Cluster).Leading().Name),
 				Cost: "changes made since it was dropped are not published, and may stop the subscription for good",
 				Hint: "Recreate it: repltool apply -allow=recreate. If the subscription does not continue, recreate that too: " +
 					"-replace=" + sub.ID,
@@ -103,7 +103,7 @@ func (s *Cluster) LostMember(p *topology.Publication) Loss {
 		if unknown || !slices.Contains(sub.Publications, p) {
 			continue
 		}
-		here := sub.Cluster.Primary.Name
+		here := s.Of(sub.Cluster).Leading().Name
 		for _, t := range v.ComeBack() {
 			if slices.Contains(published, t) {
 				return Loss{

@@ -17,9 +17,25 @@ func New(t *topology.Topology, f facts.Facts, o Options) *World {
 		w.Replace[address] = true
 	}
 	for _, c := range t.Clusters {
-		w.clusters[c] = &Cluster{World: w, Cluster: c, ClusterAddress: c.Address(), Goal: goalOf(c)}
+		w.clusters[c] = &Cluster{World: w, Cluster: c, ClusterAddress: c.Address(), Now: nowOf(c, f), Goal: goalOf(c)}
 	}
 	return w
+}
+
+// nowOf finds who leads. Where two do, the one that should counts, so that all else is
+// compared with it.
+func nowOf(c *topology.Cluster, f facts.Facts) Now {
+	leaders := slices.DeleteFunc(c.Members(), func(n *topology.Node) bool {
+		found := f.Nodes[n.Name]
+		return found == nil || found.Server == nil || found.Server.InRecovery
+	})
+	switch {
+	case slices.Contains(leaders, c.Primary):
+		return Now{Leader: c.Primary}
+	case len(leaders) == 1:
+		return Now{Leader: leaders[0]}
+	}
+	return Now{}
 }
 
 func goalOf(c *topology.Cluster) Goal { return Goal{Primary: c.Primary} }

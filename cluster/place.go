@@ -13,7 +13,7 @@ import (
 
 // CloneBytes is what the copy reads, as far as facts tell.
 func (s *Cluster) CloneBytes(sb *topology.Standby) int64 {
-	for _, n := range []*topology.Node{sb.Upstream, s.Goal.Primary} {
+	for _, n := range []*topology.Node{sb.Upstream, s.Now.Leader} {
 		if server := s.Found(n).Server; server != nil {
 			return server.DataBytes
 		}
@@ -64,9 +64,9 @@ func (s *Cluster) Places(sb *topology.Standby) []Place {
 }
 
 // source answers the server that a copy's size and tablespaces are known of: the
-// upstream, or, where that is to be copied itself, the primary.
+// upstream, or, where that is to be copied itself, the member that leads.
 func (s *Cluster) source(sb *topology.Standby) (*topology.Node, []facts.Tablespace) {
-	for _, n := range []*topology.Node{sb.Upstream, s.Goal.Primary} {
+	for _, n := range []*topology.Node{sb.Upstream, s.Now.Leader} {
 		if server := s.Found(n).Server; server != nil && !s.Recloned(n) {
 			return n, server.Tablespaces
 		}

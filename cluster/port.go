@@ -59,7 +59,7 @@ func (s *Cluster) FollowThePort(n *topology.Node) []topology.Address {
 	return all
 }
 
-// PortAddress is the change that restarts the cluster's primary on another port; "" for none.
+// PortAddress is the change that restarts the member that should lead on another port; "" for none.
 func (s *Cluster) PortAddress() topology.Address {
 	if s.PortMoves(s.Goal.Primary) {
 		return s.ParametersAddress(s.Goal.Primary)

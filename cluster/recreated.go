@@ -36,12 +36,12 @@ func (s *Cluster) Recreated(r LedgerRow) bool {
 	return r.OID != 0 && is != 0 && is != r.OID
 }
 
-// recreatedSlot is of logical slots of the primary, whose clock dated the row.
+// recreatedSlot is of logical slots of the member that leads, whose clock dated the row.
 func (s *Cluster) recreatedSlot(r LedgerRow) bool {
 	const skew = 10 // seconds by which a clock may have been set between the two
-	h, found := s.FoundPrimary().Host, s.Live().Slot(r.Name)
+	h, found := s.Found(s.Now.Leader).Host, s.Live().Slot(r.Name)
 	since, err := time.Parse("2006-01-02 15:04:05.999999-07", r.Since)
-	if h == nil || found == nil || found.Type != topology.SlotLogical || r.In != s.Goal.Primary.Name || err != nil || h.Created == 0 {
+	if h == nil || found == nil || found.Type != topology.SlotLogical || r.In != s.Now.Leader.Name || err != nil || h.Created == 0 {
 		return false
 	}
 	return h.Created < since.Unix() && h.SlotsCreated[r.Name] > since.Unix()+skew

@@ -23,7 +23,7 @@ func (s *Cluster) RenamedTo(name string) (now, evidence string) {
 	}
 	other := func(database string) bool { return database != name && s.Cluster.Database(database) == nil }
 	for _, sub := range s.Subscribers() {
-		slot := s.FoundSlot(s.Goal.Primary, sub.Options.SlotName)
+		slot := s.FoundSlot(s.Now.Leader, sub.Options.SlotName)
 		if sub.SourceDatabase() == name && slot != nil && slot.Database != "" && other(slot.Database) {
 			return slot.Database, "has replication slot " + pg.Ident(slot.Name) + ", by which " + sub.ID + " reads from it"
 		}

@@ -98,7 +98,7 @@ func (s *Cluster) WantedSlots() []WantedSlot {
 	return compute(s, "slots", s.Cluster, func() []WantedSlot { return slices.Clip(s.slotsOfUsers()) })
 }
 
-// SlotFor answers the slot of a subscription on this cluster's primary.
+// SlotFor answers the slot of a subscription on the member that should lead.
 func (s *Cluster) SlotFor(sub *topology.Subscription) WantedSlot {
 	return WantedSlot{
 		Slot: topology.Slot{

@@ -26,7 +26,7 @@ type Consumer struct {
 }
 
 func (c Consumer) String() string {
-	return "subscription " + pg.Ident(c.Is.Name) + " in database " + pg.Ident(c.Database) + " on " + c.Scope.Goal.Primary.Name
+	return "subscription " + pg.Ident(c.Is.Name) + " in database " + pg.Ident(c.Database) + " on " + c.Scope.Leading().Name
 }
 
 // Consumers answers the subscriptions that were read and that use a slot of this cluster.
@@ -74,12 +74,12 @@ func (s *Cluster) mayConnect(is *facts.Subscription, to *Cluster, database strin
 	conn := conninfo.Map(is.ConnInfo.Reveal())
 	for _, one := range hostsOf(conn) {
 		for _, n := range to.Cluster.Members() {
-			if s.leads(s.Goal.Primary, n, one, to.PortInForce(n)) || s.leads(s.Goal.Primary, n, one, n.Port) {
+			if s.leads(s.Now.Leader, n, one, to.PortInForce(n)) || s.leads(s.Now.Leader, n, one, n.Port) {
 				return "", true
 			}
 		}
 		name := one["host"]
-		if one["hostaddr"] == "" && conn["dbname"] == database && !pg.IsAddress(name) && len(s.Resolve(s.Goal.Primary, name)) == 0 && !s.isNode(name) {
+		if one["hostaddr"] == "" && conn["dbname"] == database && !pg.IsAddress(name) && len(s.Resolve(s.Now.Leader, name)) == 0 && !s.isNode(name) {
 			host, may = name, true
 		}
 	}
@@ -179,7 +179,7 @@ func (v *Subscription) HasSlot() bool {
 		return false
 	}
 	slot := v.Is.Options.SlotName
-	found := v.Source.FoundSlot(v.Source.Goal.Primary, slot)
+	found := v.Source.FoundSlot(v.Source.Now.Leader, slot)
 	return (found == nil || found.Database == v.SourceDatabase()) && v.TakenBy(slot) == nil && !v.wantedByOther(slot)
 }
 
@@ -195,7 +195,7 @@ func (v *Subscription) KeepsSlot() bool {
 	case v.NamesSlot() || !v.HasSlot():
 		return false
 	}
-	n := v.Source.Goal.Primary
+	n := v.Source.Now.Leader
 	own := v.Source.FoundSlot(n, v.Options.SlotName) != nil && v.Source.IsOurs(Object{"slot", v.Options.SlotName, n.Name})
 	return !own || v.TakenBy(v.Options.SlotName) != nil
 }
@@ -207,7 +207,7 @@ func (v *Subscription) Attaches() bool {
 	if v.Is == nil || v.Is.Options.SlotName == v.Options.SlotName || v.Source == nil || v.Remade() || v.Lifecycle.Ignores("slot_name") {
 		return false
 	}
-	p := v.Source.Goal.Primary
+	p := v.Source.Now.Leader
 	if has := v.Is.Options.SlotName; has != "" {
 		if now := v.Source.FoundSlot(p, has); now == nil || now.Type != topology.SlotLogical || now.Database == v.SourceDatabase() {
 			return false
@@ -225,7 +225,7 @@ func (v *Subscription) DropsSlot(name string) bool {
 		return false
 	}
 	w := v.Source.SlotFor(v.Subscription)
-	found := v.Source.FoundSlot(v.Source.Goal.Primary, name)
+	found := v.Source.FoundSlot(v.Source.Now.Leader, name)
 	if name == w.Name {
 		return found == nil || found.Database == v.SourceDatabase()
 	}

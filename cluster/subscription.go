@@ -98,7 +98,7 @@ func (v *Subscription) PublishedTables() []topology.TableName {
 func (s *Cluster) PublisherOf(is *facts.Subscription) *topology.Node {
 	conn := conninfo.Map(is.ConnInfo.Reveal())
 	for _, n := range s.Topology.Nodes {
-		if s.Running(n) && (s.leads(s.Goal.Primary, n, conn, s.PortInForce(n)) || s.leads(s.Goal.Primary, n, conn, n.Port)) {
+		if s.Running(n) && (s.leads(s.Now.Leader, n, conn, s.PortInForce(n)) || s.leads(s.Now.Leader, n, conn, n.Port)) {
 			return n
 		}
 	}
@@ -108,10 +108,10 @@ func (s *Cluster) PublisherOf(is *facts.Subscription) *topology.Node {
 // Severed says what became of a slot that the subscription cannot go on without, or "".
 // Nothing but -replace gets it going then.
 func (v *Subscription) Severed() string {
-	if v.Is == nil || v.Remade() || v.Source == nil || !v.Source.Running(v.Source.Goal.Primary) || v.Is.Options.SlotName != v.Options.SlotName {
+	if v.Is == nil || v.Remade() || v.Source == nil || v.Source.Live() == nil || v.Is.Options.SlotName != v.Options.SlotName {
 		return ""
 	}
-	p := v.Source.Goal.Primary
+	p := v.Source.Now.Leader
 	switch slot := v.Source.FoundSlot(p, v.Options.SlotName); {
 	case slot == nil:
 		return "no longer exists on " + p.Name

@@ -36,7 +36,7 @@ func (v *Subscription) KeepsPassword() bool {
 // KeptOwner is the owner that a subscription which is made anew had, where that is not
 // repltool's own role; up to PostgreSQL 15 only a superuser can own one.
 func (v *Subscription) KeptOwner() string {
-	h := v.Scope.FoundPrimary().Host
+	h := v.Scope.Found(v.Scope.Now.Leader).Host
 	if v.Owner() == "" || h != nil && h.OSUser == v.Owner() || !v.OwnedBySuperuser() && !v.Scope.AtLeast(16) {
 		return ""
 	}

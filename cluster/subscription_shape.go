@@ -33,7 +33,7 @@ func (m *mismatches) caution(summary, format string, args ...any) {
 // TableMismatches compares the columns of a table on both sides: those published must be there.
 func (v *Subscription) TableMismatches(name topology.TableName, local *facts.Table) []Mismatch {
 	var out mismatches
-	here := v.Scope.Goal.Primary.Name
+	here := v.Scope.Leading().Name
 	if local.Kind != "r" && local.Kind != "p" {
 		out.problem("Not a table", "%s: %s on %s is a %s: only tables can be replicated into.", v.ID, name, here, RelationKind(local.Kind))
 		return out
@@ -89,7 +89,7 @@ func (v *Subscription) checkFilled(name topology.TableName, local *facts.Table, 
 	if len(empty) > 0 {
 		out.caution("Column without a value", "%s: %s of table %s on %s is NOT NULL, has no default and is not published: the first replicated row stops "+
 			"replication. Add a default.",
-			v.ID, strings.Join(empty, ", "), name, v.Scope.Goal.Primary.Name)
+			v.ID, strings.Join(empty, ", "), name, v.Scope.Leading().Name)
 	}
 }
 
@@ -111,6 +111,6 @@ func (v *Subscription) checkKey(name topology.TableName, local *facts.Table, out
 		out.caution("No usable replica identity on the subscriber",
 			"%s: table %s on %s has no primary key or replica identity within the columns by which %s identifies its "+
 				"rows (%s): the first UPDATE or DELETE stops replication. Create one there.",
-			v.ID, name, v.Scope.Goal.Primary.Name, v.Source.Goal.Primary.Name, strings.Join(remote.IdentityColumns, ", "))
+			v.ID, name, v.Scope.Leading().Name, v.Source.Leading().Name, strings.Join(remote.IdentityColumns, ", "))
 	}
 }

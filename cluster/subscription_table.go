@@ -53,9 +53,9 @@ func (v *Subscription) CopyOneAgain(name topology.TableName) string {
 	if filter := v.Remote.RowFilter(v.Subscription, name); filter != "" {
 		rows = DeleteSQL(name, filter)
 	} else if len(v.Fillers(name)) > 0 {
-		rows = "delete the rows of " + v.Source.Goal.Primary.Name + " from " + name.String() + ", which other subscriptions fill too, and set copy_data = \"merge\""
+		rows = "delete the rows of " + v.Source.Leading().Name + " from " + name.String() + ", which other subscriptions fill too, and set copy_data = \"merge\""
 	}
-	return "To fix: remove it from the publication and apply. On " + v.Scope.Goal.Primary.Name + " " + rows + ". Add it again and apply: it is copied again."
+	return "To fix: remove it from the publication and apply. On " + v.Scope.Leading().Name + " " + rows + ". Add it again and apply: it is copied again."
 }
 
 // Subscribed answers the tables that it has.
@@ -168,13 +168,13 @@ func (v *Subscription) CopyAgain() string {
 			whole = append(whole, name.String())
 		}
 	}
-	here := v.Scope.Goal.Primary.Name
+	here := v.Scope.Leading().Name
 	text := "To fix: delete the rows that it copied from its tables on " + here + ", then copy them again with -replace=" + v.ID + "."
 	if len(whole) > 0 {
 		text += "\nTruncate " + words.Few(whole) + " if nothing else writes to them."
 	}
 	if len(shared) > 0 {
-		text += "\nOther subscriptions also write to " + words.Few(shared) + ": do not truncate them; delete only the rows of " + v.Source.Goal.Primary.Name + ", and set copy_data = \"merge\"."
+		text += "\nOther subscriptions also write to " + words.Few(shared) + ": do not truncate them; delete only the rows of " + v.Source.Leading().Name + ", and set copy_data = \"merge\"."
 	}
 	const most = 5
 	for i, sql := range deletes {

@@ -40,7 +40,7 @@ func (s *Cluster) Unrelaxed(current string) string {
 	if s.Live() == nil {
 		return current
 	}
-	if full, ours := s.ConfBlock(s.FoundPrimary().Host).Value(SyncNames); ours && s.SetBySystem(SyncNames) && RelaxedFrom(current, full) {
+	if full, ours := s.ConfBlock(s.Found(s.Now.Leader).Host).Value(SyncNames); ours && s.SetBySystem(s.Now.Leader, SyncNames) && RelaxedFrom(current, full) {
 		return full
 	}
 	return current
@@ -67,10 +67,10 @@ func (s *Cluster) SyncWanted() string {
 	return pg.SyncValue(y.Method, y.Number, pg.SyncIdents(names))
 }
 
-// SyncCurrent answers the value in force.
+// SyncCurrent answers the value in force where commits are made.
 func (s *Cluster) SyncCurrent() string { return s.InForce(SyncNames) }
 
-// InForce answers a parameter of the primary; "" where there is none yet.
+// InForce answers a parameter of the member that leads; "" where none does.
 func (s *Cluster) InForce(name string) string {
 	if s.Live() == nil {
 		return ""
@@ -78,19 +78,20 @@ func (s *Cluster) InForce(name string) string {
 	return s.Live().InForce(name)
 }
 
-// SyncOurs reports whether our block sets it.
+// SyncOurs reports whether our block sets the value in force.
 func (s *Cluster) SyncOurs() bool {
 	if s.Live() == nil {
 		return false
 	}
-	_, ok := s.ConfBlock(s.FoundPrimary().Host).Value(SyncNames)
+	_, ok := s.ConfBlock(s.Found(s.Now.Leader).Host).Value(SyncNames)
 	return ok
 }
 
-// SyncInBlock reports whether the block, and nothing after it, says the wanted value.
+// SyncInBlock reports whether the block of the member that should lead, and nothing after it,
+// says the wanted value.
 func (s *Cluster) SyncInBlock(wanted string) bool {
-	value, ok := s.ConfBlock(s.FoundPrimary().Host).Value(SyncNames)
-	return ok == (wanted != "") && pg.SameSync(value, wanted) && !s.SetBySystem(SyncNames)
+	value, ok := s.ConfBlock(s.Found(s.Goal.Primary).Host).Value(SyncNames)
+	return ok == (wanted != "") && pg.SameSync(value, wanted) && !s.SetBySystem(s.Goal.Primary, SyncNames)
 }
 
 // AsideAddress is the ledger's row of a value set aside.

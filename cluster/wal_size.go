@@ -11,7 +11,7 @@ import (
 // files: a server does not start unless both are twice that size (PostgreSQL's
 // ReadControlFile). Files that initdb writes for a clone fit; older files may not.
 
-// WALSegment is the size of the primary's WAL segments in MB; 0 unknown.
+// WALSegment is the size of the cluster's WAL segments in MB; 0 unknown.
 func (s *Cluster) WALSegment() int {
 	const name = "wal_segment_size"
 	if s.Live() == nil {

@@ -13,7 +13,7 @@ func (s *Cluster) WillListen(n *topology.Node) string {
 	return s.WillHave(n, name)
 }
 
-// WillBe answers a parameter of the primary as this plan leaves it; "" unknown.
+// WillBe answers a parameter of the member that should lead as this plan leaves it; "" unknown.
 func (s *Cluster) WillBe(name string) string { return s.WillHave(s.Goal.Primary, name) }
 
 // WillHave answers a parameter of n as this plan leaves it; "" unknown.

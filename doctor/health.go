@@ -39,7 +39,7 @@ func reportApplies(s *cluster.Cluster, out *draft.Findings) {
 	}
 	for _, a := range s.Live().Applies {
 		out.TellHealth(plan.Warning, s.ClusterAddress, "The differences may be its work in progress: check again when that apply has finished.",
-			"an apply by %s is running on %s since %s", a.Who, s.Goal.Primary.Name, a.Since)
+			"an apply by %s is running on %s since %s", a.Who, s.Leading().Name, a.Since)
 	}
 }
 

@@ -49,20 +49,21 @@ func mismatches(v *cluster.Subscription, out *draft.Findings) []string {
 // subscriptionLag judges how far a subscription is behind its publisher.
 func subscriptionLag(s *cluster.Cluster, sub *topology.Subscription, is *facts.Subscription, out *draft.Findings) {
 	c := sub.Publisher()
-	if c == nil || !s.Of(c).Running(c.Primary) {
+	if c == nil || s.Of(c).Live() == nil {
 		return
 	}
+	publisher := s.Of(c).Now.Leader.Name
 	const hint = "Check its worker on the subscriber (locks, long transactions, the server log) and the network between them."
-	sender := s.Found(c.Primary).Server.SenderTo(is.Options.SlotName, "")
+	sender := s.Of(c).Live().SenderTo(is.Options.SlotName, "")
 	if sender == nil || sender.SlotName != is.Options.SlotName || is.Copying() > 0 {
 		return // that nobody is connected is told with its worker
 	}
 	t := c.Thresholds
 	if t.LagBytes != nil && sender.LagBytes != nil && *sender.LagBytes > *t.LagBytes {
-		out.TellHealth(plan.Error, sub.Address(), hint, "%s is %s behind %s; the threshold is %s", is.Name, words.BytesText(*sender.LagBytes), c.Primary.Name, words.BytesText(*t.LagBytes))
+		out.TellHealth(plan.Error, sub.Address(), hint, "%s is %s behind %s; the threshold is %s", is.Name, words.BytesText(*sender.LagBytes), publisher, words.BytesText(*t.LagBytes))
 	}
 	if t.LagTime != nil && sender.ReplayLag != nil && *sender.ReplayLag > *t.LagTime && sender.LagBytes != nil && *sender.LagBytes > 0 {
-		out.TellHealth(plan.Error, sub.Address(), hint, "%s is %s behind %s; the threshold is %s", is.Name, sender.ReplayLag.Round(time.Millisecond), c.Primary.Name, *t.LagTime)
+		out.TellHealth(plan.Error, sub.Address(), hint, "%s is %s behind %s; the threshold is %s", is.Name, sender.ReplayLag.Round(time.Millisecond), publisher, *t.LagTime)
 	}
 }
 
@@ -73,7 +74,7 @@ func UnreadDatabases(s *cluster.Cluster, out *draft.Findings) {
 	}
 	for _, name := range list.SortedKeys(s.Live().Logical) {
 		if found := s.Live().Logical[name]; found != nil && found.Error != nil {
-			out.TellDrift(s.Address("database", name), s.Goal.Primary.Name,
+			out.TellDrift(s.Address("database", name), s.Leading().Name,
 				"database %s could not be read, and its publications and subscriptions are not compared: %s", pg.Ident(name), found.Error.Text)
 		}
 	}

@@ -66,7 +66,7 @@ func serverHealth(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(
 	if what, fix := cluster.OtherRole(n, f); what != "" {
 		bad(plan.Error, fix, "%s", what)
 	}
-	checkTLSLikePrimary(s, n, f, bad)
+	checkTLSLikeLeader(s, n, f, bad)
 	for _, name := range []string{"fsync", "full_page_writes"} {
 		if f.Server.InForce(name) == "off" && !s.Given(n, name) {
 			bad(plan.Error, fmt.Sprintf("To fix on %s: ALTER SYSTEM RESET %s; SELECT pg_reload_conf(); and remove it from the files.", n.Name, name),
@@ -83,7 +83,7 @@ func serverHealth(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(
 // so: who is connected stays connected, and cannot log in again.
 func roleExpired(s *cluster.Cluster, n *topology.Node, found facts.Role, bad func(plan.Severity, string, string, ...any)) {
 	r := s.Cluster.Role(found.Name)
-	if r == nil || n != s.Goal.Primary || !found.Expired || !r.Login || !r.Password.IsSet() {
+	if r == nil || n != s.Now.Leader || !found.Expired || !r.Login || !r.Password.IsSet() {
 		return
 	}
 	replicates := r == s.Cluster.Replication.Role && len(s.Cluster.Standbys) > 0
@@ -102,7 +102,7 @@ func roleExpired(s *cluster.Cluster, n *topology.Node, found facts.Role, bad fun
 // the topology gives the role.
 func roleInDatabases(s *cluster.Cluster, n *topology.Node, found facts.Role, bad func(plan.Severity, string, string, ...any)) {
 	r := s.Cluster.Role(found.Name)
-	if r == nil || n != s.Goal.Primary {
+	if r == nil || n != s.Now.Leader {
 		return
 	}
 	for _, database := range list.SortedKeys(found.InDatabase) {
@@ -118,11 +118,11 @@ func roleInDatabases(s *cluster.Cluster, n *topology.Node, found facts.Role, bad
 	}
 }
 
-// checkTLSLikePrimary reports a standby without TLS whose primary has it.
-func checkTLSLikePrimary(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(plan.Severity, string, string, ...any)) {
+// checkTLSLikeLeader reports a standby without TLS while the member that leads has it.
+func checkTLSLikeLeader(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(plan.Severity, string, string, ...any)) {
 	if s.Cluster.Standby(n) == nil || s.Live() == nil || f.Server.InForce("ssl") != "off" || s.Live().InForce("ssl") != "on" {
 		return
 	}
 	bad(plan.Warning, "Give "+n.Name+" a certificate and set ssl_cert_file, ssl_key_file and ssl = on in its postgresql.conf, or in parameters of "+s.Cluster.ID+".",
-		"%s has ssl = off, and its primary %s has ssl = on: after a promotion of %s, clients that require TLS cannot connect to it", n.Name, s.Goal.Primary.Name, n.Name)
+		"%s has ssl = off, and its primary %s has ssl = on: after a promotion of %s, clients that require TLS cannot connect to it", n.Name, s.Leading().Name, n.Name)
 }

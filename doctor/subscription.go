@@ -38,18 +38,18 @@ func slotShared(v *cluster.Subscription, out *draft.Findings) {
 		return
 	}
 	name := v.Is.Options.SlotName
-	c, slot := v.TakenBy(name), v.Source.FoundSlot(v.Source.Goal.Primary, name)
+	c, slot := v.TakenBy(name), v.Source.FoundSlot(v.Source.Now.Leader, name)
 	if c == nil || c.Host != "" || slot == nil || slot.Database != v.SourceDatabase() || slot.Database != conninfo.Map(c.Is.ConnInfo.Reveal())["dbname"] {
 		return
 	}
 	other := pg.Ident(c.Is.Name)
 	hint := fmt.Sprintf("Disable both. Give one of them a slot of its own, or drop it: on %s in database %s, run ALTER SUBSCRIPTION %s SET (slot_name = NONE); DROP SUBSCRIPTION %s. Then compare the rows of the other one with those of the publisher, or copy its tables again.",
-		c.Scope.Goal.Primary.Name, pg.Ident(c.Database), other, other)
+		c.Scope.Leading().Name, pg.Ident(c.Database), other, other)
 	out.TellHealth(plan.Error, v.Address(), hint, "%s uses slot %s, and so does %s: each lacks what the other one receives", v.Is.Name, pg.Ident(name), c)
 }
 
 func oneSubscriptionHealth(s *cluster.Cluster, address topology.Address, is *facts.Subscription, causes []string, out *draft.Findings) {
-	n := s.Goal.Primary.Name
+	n := s.Leading().Name
 	bad := func(severity plan.Severity, hint, format string, args ...any) {
 		out.TellHealth(severity, address, hint, format, args...)
 	}
@@ -87,7 +87,7 @@ func cutOffCopies(s *cluster.Cluster, v *cluster.Subscription, out *draft.Findin
 	if of == nil || is.Worker != nil && is.Worker.Syncing > 0 && is.SyncErrors == 0 {
 		return
 	}
-	publisher := of.Goal.Primary
+	publisher := of.Now.Leader
 	for _, t := range is.Tables {
 		if t.Slot == "" || !of.Running(publisher) || of.FoundSlot(publisher, t.Slot) != nil {
 			continue
@@ -103,7 +103,7 @@ func cutOffCopies(s *cluster.Cluster, v *cluster.Subscription, out *draft.Findin
 // of a system that is not defined in the topology, or of a subscription that exists, may
 // belong to a copy under way, though it is not active at the moment.
 func leftoverSlots(s *cluster.Cluster, out *draft.Findings) {
-	n := s.Goal.Primary
+	n := s.Now.Leader
 	if s.Live() == nil {
 		return
 	}
@@ -118,13 +118,13 @@ func leftoverSlots(s *cluster.Cluster, out *draft.Findings) {
 // abandonedSlots are those of subscriptions that were dropped by hand: not defined in the
 // topology, not repltool's to drop, and used by no subscription that was read.
 func abandonedSlots(s *cluster.Cluster, out *draft.Findings) {
-	n := s.Goal.Primary
+	n := s.Now.Leader
 	if s.Live() == nil {
 		return
 	}
 	for _, slot := range s.Live().Slots {
 		_, _, copies := pg.CopySlot(slot.Name)
-		known := slot.Active || slot.Temporary || slot.Synced || copies || cluster.SlotWanted(s.WantedSlots(), n, slot.Name) ||
+		known := slot.Active || slot.Temporary || slot.Synced || copies || cluster.SlotWanted(s.WantedSlots(), s.Goal.Primary, slot.Name) ||
 			s.IsOurs(cluster.Object{Kind: "slot", Name: slot.Name, In: n.Name})
 		if known || slot.Plugin != "pgoutput" || s.SlotUser(n, slot.Name) != nil || len(s.Consumers(slot.Name, slot.Database)) > 0 {
 			continue

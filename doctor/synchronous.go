@@ -41,8 +41,8 @@ func syncHealth(s *cluster.Cluster, out *draft.Findings) {
 	}
 	names := otherNames(s, set)
 	out.TellHealth(plan.Error, s.SyncAddress(),
-		fmt.Sprintf("Start the standbys that it names, or run on %s: ALTER SYSTEM SET %s = ''; SELECT pg_reload_conf();%s", s.Goal.Primary.Name, cluster.SyncNames, names),
-		"Commits on %s are waiting: %s is %s, which requires %s, and %s", s.Goal.Primary.Name, cluster.SyncNames, pg.Literal(value), words.Counted(set.Number, "standby"), there)
+		fmt.Sprintf("Start the standbys that it names, or run on %s: ALTER SYSTEM SET %s = ''; SELECT pg_reload_conf();%s", s.Leading().Name, cluster.SyncNames, names),
+		"Commits on %s are waiting: %s is %s, which requires %s, and %s", s.Leading().Name, cluster.SyncNames, pg.Literal(value), words.Counted(set.Number, "standby"), there)
 }
 
 // setAside answers the value that an apply which died has set aside; the one in force where
@@ -72,7 +72,7 @@ func slotsHealth(s *cluster.Cluster, out *draft.Findings) {
 			continue
 		}
 		out.TellHealth(plan.Error, s.SyncedSlotsAddress(), "Start the standby that uses the slot, or remove the slot from "+cluster.SyncedSlots+".",
-			"Subscribers that use failover slots on %s are waiting: slot %s of %s %s", s.Goal.Primary.Name, pg.Ident(name), cluster.SyncedSlots, state)
+			"Subscribers that use failover slots on %s are waiting: slot %s of %s %s", s.Leading().Name, pg.Ident(name), cluster.SyncedSlots, state)
 	}
 }
 

@@ -159,10 +159,10 @@ func buildCluster(s *cluster.Cluster) *draft.Findings {
 	check.Unmanaged(s, out)
 	check.Foreign(s, out)
 	if s.Live() == nil && !s.IsNew() {
-		if s.FoundPrimary().Complete() {
+		if s.Found(s.Goal.Primary).Complete() {
 			streaming.Instances(s, out) // it is down: what it holds is seen once it is up
 		}
-		return out // nothing can be said of a cluster whose primary is unknown
+		return out // nothing can be said of a cluster in which no known member leads
 	}
 	for _, kind := range kinds() {
 		kind(s, out)

@@ -25,5 +25,5 @@ func checkClusterNames(s *cluster.Cluster, sb *topology.Standby, out *draft.Find
 		"%s is a synchronous standby of %s under the name %s, which is its cluster_name. After its restart the name "+
 			"would be %s, and commits would wait for a standby that does not exist. Declare the set in the topology "+
 			"(synchronous { standbys = [%s] }), or leave cluster_name as it is.",
-		n.Name, s.Goal.Primary.Name, pg.Literal(now), pg.Literal(then), n.ID)
+		n.Name, s.Leading().Name, pg.Literal(now), pg.Literal(then), n.ID)
 }

@@ -97,7 +97,7 @@ func foreignRows(s *cluster.Cluster, out *draft.Findings) {
 		}
 	}
 	for _, name := range list.SortedKeys(objects) {
-		out.TellDrift(s.LedgerAddress(), s.Goal.Primary.Name,
+		out.TellDrift(s.LedgerAddress(), s.Leading().Name,
 			"the ledger has %s of cluster %s, which repltool created and no longer manages: %s. %sor, to keep them unmanaged, run in database %s: DELETE FROM repltool.managed WHERE starts_with(address, %s)",
 			words.Counted(len(objects[name]), "object"), name, words.Few(objects[name]), askMoved(s, name), pg.Maintenance, pg.Literal("cluster."+name+"."))
 	}
@@ -106,7 +106,7 @@ func foreignRows(s *cluster.Cluster, out *draft.Findings) {
 // warnLedgerMissing warns where repltool's block is on the primary and its ledger is not:
 // what it created can no longer be told from what was there before.
 func warnLedgerMissing(s *cluster.Cluster, out *draft.Findings) {
-	h := s.FoundPrimary().Host
+	h := s.Found(s.Now.Leader).Host
 	if s.Live() == nil || s.Live().Ledger != nil || h == nil || !s.ConfBlock(h).Found() && !s.HBABlock(h).Found() {
 		return
 	}
@@ -116,7 +116,7 @@ func warnLedgerMissing(s *cluster.Cluster, out *draft.Findings) {
 				"repltool can no longer prove that it created %s: %s not be dropped when %s the topology. To keep the proof, "+
 				"restore the schema from a backup before you apply. Otherwise, drop such objects by hand when they are "+
 				"removed from the topology.",
-			s.Goal.Primary.Name, pg.Maintenance, words.Counted(n, "object"), words.Plural(n, "exists", "exist"), words.Plural(n, "it", "them"), words.Plural(n, "it will", "they will"), words.Plural(n, "it is removed from", "they are removed from"))
+			s.Leading().Name, pg.Maintenance, words.Counted(n, "object"), words.Plural(n, "exists", "exist"), words.Plural(n, "it", "them"), words.Plural(n, "it will", "they will"), words.Plural(n, "it is removed from", "they are removed from"))
 	}
 }
 

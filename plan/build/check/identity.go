@@ -23,7 +23,7 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 			live = append(live, n)
 		}
 	}
-	p := s.FoundPrimary()
+	p := s.Found(s.Goal.Primary)
 	for _, n := range live {
 		switch {
 		case n == s.Goal.Primary:
@@ -74,7 +74,7 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 // promotable is which node to promote where none leads; "" where the one that should lead
 // follows another server, which may be the primary.
 func promotable(s *cluster.Cluster) string {
-	p := s.FoundPrimary()
+	p := s.Found(s.Goal.Primary)
 	if up := s.UpstreamOf(p); up != nil && s.Running(up) && p.Server.Receiver != nil && p.Server.Receiver.Status == "streaming" {
 		return ": " + s.Goal.Primary.Name + " follows " + up.Name
 	}
@@ -174,7 +174,7 @@ func checkNoHeirs(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 					"primary before that is known, not even with -target. Make %s readable; or, if its host is new too, remove "+
 					"it from standbys until then.",
 				n.Name, sb.Node.Name, sb.Node.Name)
-		case f.Host.Data.State == facts.DataCluster && !cluster.SameSystem(s.FoundPrimary(), f):
+		case f.Host.Data.State == facts.DataCluster && !cluster.SameSystem(s.Found(s.Goal.Primary), f):
 			out.Finding(s.ClusterAddress, s.Cluster.Range, "Primary without data",
 				"%s has no cluster, but %s has one in %s. A new primary would have another system identifier, and would not "+
 					"contain the data of %s. If %s has the data to keep, name it as the primary.",

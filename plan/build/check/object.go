@@ -64,7 +64,7 @@ func noRole(s *cluster.Cluster, name string) string {
 			"%q, or remove it here.", name)
 	case known, strings.HasPrefix(name, "pg_"), s.Cluster.Role(name) != nil, s.Live().Role(name) != nil:
 		return ""
-	case s.Live() == nil && s.FoundPrimary().Host != nil && name == s.FoundPrimary().Host.OSUser:
+	case s.Live() == nil && s.Found(s.Goal.Primary).Host != nil && name == s.Found(s.Goal.Primary).Host.OSUser:
 		return "" // initdb makes it
 	}
 	return fmt.Sprintf("there is no such role. Add a block role %q, or remove it here.", name)
@@ -192,9 +192,9 @@ func checkDropDatabase(s *cluster.Cluster, name string, out *draft.Findings) {
 		case slot.Database != name:
 		case wanted:
 			users = append(users, "slot "+pg.Ident(slot.Name))
-		case !s.IsOurs(cluster.Object{Kind: "slot", Name: slot.Name, In: s.Goal.Primary.Name}):
+		case !s.IsOurs(cluster.Object{Kind: "slot", Name: slot.Name, In: s.Leading().Name}):
 			users = append(users, "replication slot "+pg.Ident(slot.Name)+", which is not defined in the topology")
-		case slot.Active && !s.LeavesSlot(s.Goal.Primary, slot.Name):
+		case slot.Active && !s.LeavesSlot(s.Now.Leader, slot.Name):
 			users = append(users, fmt.Sprintf("replication slot %s, in use by process %d", pg.Ident(slot.Name), slot.ActivePID))
 		}
 	}

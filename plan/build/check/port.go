@@ -68,7 +68,7 @@ func checkSubscribersFollow(s *cluster.Cluster, n *topology.Node, out *draft.Fin
 		v, unknown := s.SubscriptionOf(sub)
 		switch {
 		case unknown:
-			why = sub.Cluster.Primary.Name + " could not be read"
+			why = s.Of(sub.Cluster).Leading().Name + " could not be read"
 		case sub.Lifecycle.Ignores("connection") && v.Is != nil:
 			why = "it ignores changes of connection"
 		default:

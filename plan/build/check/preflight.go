@@ -94,10 +94,10 @@ func checkVersion(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 	if running < 13 {
 		out.Fail(s.RangeOf(n), "Unsupported version", "%s has PostgreSQL %d; repltool supports 13 to 18.", n.Name, running)
 	}
-	if p := s.FoundPrimary(); p.Server != nil && n != s.Goal.Primary && running != p.Server.Major() {
+	if s.Live() != nil && n != s.Now.Leader && running != s.Live().Major() {
 		out.Fail(s.RangeOf(n), "Version mismatch",
 			"%s has PostgreSQL %d, and its primary %s has %d. A standby needs the same major version: install postgresql-%d there.",
-			n.Name, running, s.Goal.Primary.Name, p.Server.Major(), p.Server.Major())
+			n.Name, running, s.Now.Leader.Name, s.Live().Major(), s.Live().Major())
 	}
 }
 
@@ -126,7 +126,8 @@ func checkPrimary(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 }
 
 func checkStandby(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *draft.Findings) {
-	n, p := sb.Node, s.FoundPrimary()
+	n, leading := sb.Node, s.Leading()
+	p := s.Found(leading)
 	identifier := ""
 	if f.Host.Control != nil {
 		identifier = f.Host.Control.SystemIdentifier
@@ -146,7 +147,7 @@ func checkStandby(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *
 		out.Finding(s.NodeAddress(n), s.RangeOf(n), "System identifier mismatch",
 			"%s: %s contains a cluster with system identifier %s, but %s has %s: it cannot be its standby. Move that "+
 				"directory away, or, if its data may be lost, clone it with -replace=%s.",
-			n.Name, f.Host.DataDir, identifier, s.Goal.Primary.Name, p.Server.SystemIdentifier, s.StandbyAddress(n))
+			n.Name, f.Host.DataDir, identifier, leading.Name, p.Server.SystemIdentifier, s.StandbyAddress(n))
 	case f.Server == nil && !f.Host.StandbySignal:
 		out.Finding(s.NodeAddress(n), s.RangeOf(n), "Not a standby",
 			"%s is down, and its data directory %s contains no standby.signal: it would start as a primary. %s", n.Name, f.Host.DataDir, ifPrimary(s, sb))
@@ -154,12 +155,12 @@ func checkStandby(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *
 		out.Finding(s.NodeAddress(n), s.RangeOf(n), "Timeline divergence",
 			"%s is on timeline %d, and its primary %s on %d: it followed a promotion that the primary did not. Clone it "+
 				"again with -replace=%s, or name the right primary.",
-			n.Name, f.Server.Timeline, s.Goal.Primary.Name, p.Server.Timeline, s.StandbyAddress(n))
-	case s.Diverged(n, s.Goal.Primary) != nil:
+			n.Name, f.Server.Timeline, leading.Name, p.Server.Timeline, s.StandbyAddress(n))
+	case s.Diverged(n, leading) != nil:
 		out.Finding(s.NodeAddress(n), s.RangeOf(n), "Timeline divergence",
 			"%s. %s cannot follow %s. Decide which data to keep before anything is removed: name the node with the data to "+
 				"keep as the primary, or save what only %s has, then clone it again with -replace=%s.",
-			s.Diverged(n, s.Goal.Primary).String(n.Name, s.Goal.Primary.Name), n.Name, s.Goal.Primary.Name, n.Name, s.StandbyAddress(n))
+			s.Diverged(n, leading).String(n.Name, leading.Name), n.Name, leading.Name, n.Name, s.StandbyAddress(n))
 	case s.KnowsConn(n) && s.Repointed(sb):
 		checkUpstreamReach(s, sb, f, out)
 	}

@@ -56,7 +56,7 @@ func refuseNewDatabase(s *cluster.Cluster, p *topology.Publication, out *draft.F
 	declared := s.Cluster.Database(p.Database) != nil
 	switch {
 	case !declared:
-		out.Fail(p.Range, "Unknown database", "%s has no database %q. Declare it in %s, or use another one.", s.Goal.Primary.Name, p.Database, s.Cluster.ID)
+		out.Fail(p.Range, "Unknown database", "%s has no database %q. Declare it in %s, or use another one.", s.Leading().Name, p.Database, s.Cluster.ID)
 	case len(p.Tables) > 0:
 		out.Fail(p.Range, "Tables not created yet",
 			"Database %q is created by this plan, and %s names tables of it. First create the database with -target=%s, "+
@@ -86,20 +86,20 @@ func checkPublicationVersion(s *cluster.Cluster, p *topology.Publication, out *d
 
 // tooOld is the error for an option that the server's version lacks.
 func tooOld(s *cluster.Cluster, at hcl.Range, what string, since int, out *draft.Findings) {
-	out.Fail(at, "Option not supported by the server", "%s requires PostgreSQL %d, and %s has %d.", what, since, s.Goal.Primary.Name, s.Major())
+	out.Fail(at, "Option not supported by the server", "%s requires PostgreSQL %d, and %s has %d.", what, since, s.Leading().Name, s.Major())
 }
 
 func checkPublishedTable(s *cluster.Cluster, p *topology.Publication, want topology.PublishedTable, found *facts.Logical, out *draft.Findings) {
 	t := found.Table(want.Table)
 	switch {
 	case t == nil:
-		out.Fail(want.Range, "Unknown table", "%s: database %q has no table %s.", s.Goal.Primary.Name, p.Database, want.Table)
+		out.Fail(want.Range, "Unknown table", "%s: database %q has no table %s.", s.Leading().Name, p.Database, want.Table)
 		return
 	case t.Kind != "r" && t.Kind != "p":
-		out.Fail(want.Range, "Not a table", "%s: %s is a %s; only tables can be published.", s.Goal.Primary.Name, want.Table, cluster.RelationKind(t.Kind))
+		out.Fail(want.Range, "Not a table", "%s: %s is a %s; only tables can be published.", s.Leading().Name, want.Table, cluster.RelationKind(t.Kind))
 		return
 	case !t.Persistent:
-		out.Fail(want.Range, "Unlogged table", "%s: %s is temporary or unlogged: its changes are not written to the WAL, so they cannot be published.", s.Goal.Primary.Name, want.Table)
+		out.Fail(want.Range, "Unlogged table", "%s: %s is temporary or unlogged: its changes are not written to the WAL, so they cannot be published.", s.Leading().Name, want.Table)
 		return
 	}
 	if t.Kind == "p" && !p.ViaPartitionRoot && (len(want.Columns) > 0 || want.Where != "") {
@@ -119,9 +119,9 @@ func checkColumns(s *cluster.Cluster, want topology.PublishedTable, t *facts.Tab
 	for _, name := range want.Columns {
 		switch c := cluster.Column(t, name); {
 		case c == nil:
-			out.Fail(want.Range, "Unknown column", "%s: table %s has no column %q.%s", s.Goal.Primary.Name, want.Table, name, words.Near(name, cluster.ColumnNames(t)))
+			out.Fail(want.Range, "Unknown column", "%s: table %s has no column %q.%s", s.Leading().Name, want.Table, name, words.Near(name, cluster.ColumnNames(t)))
 		case c.Virtual:
-			out.Fail(want.Range, "Virtual generated column", "%s: column %q of %s is a virtual generated column: PostgreSQL publishes only stored ones.", s.Goal.Primary.Name, name, want.Table)
+			out.Fail(want.Range, "Virtual generated column", "%s: column %q of %s is a virtual generated column: PostgreSQL publishes only stored ones.", s.Leading().Name, name, want.Table)
 		case c.Generated && !s.AtLeast(18):
 			tooOld(s, want.Range, want.Table.String()+": generated column "+pg.Ident(name)+" in columns", 18, out)
 		}
@@ -228,7 +228,7 @@ func checkIdentities(s *cluster.Cluster, p *topology.Publication, is *facts.Publ
 			"%s: once it is published, the publisher would reject every UPDATE and DELETE of %s. %s", p.ID, words.Few(breaks), ways)
 	}
 	if len(bare) > 0 {
-		out.TellHealth(plan.Error, p.Address(), ways, "%s rejects every UPDATE and DELETE of %s, because it is published and has no replica identity", s.Goal.Primary.Name, words.Few(bare))
+		out.TellHealth(plan.Error, p.Address(), ways, "%s rejects every UPDATE and DELETE of %s, because it is published and has no replica identity", s.Leading().Name, words.Few(bare))
 	}
 }
 

@@ -55,7 +55,7 @@ func checkUpstreamReach(s *cluster.Cluster, sb *topology.Standby, f *facts.Node,
 // checkPublisherReach refuses a new subscription whose publisher the subscriber's machine cannot
 // reach; again, where nobody listens yet this plan may make it.
 func checkPublisherReach(v *cluster.Subscription, out *draft.Findings) {
-	h := v.Scope.FoundPrimary().Host
+	h := v.Scope.Found(v.Scope.Goal.Primary).Host
 	if h == nil || v.Is != nil && !v.Remade() {
 		return
 	}
@@ -63,7 +63,7 @@ func checkPublisherReach(v *cluster.Subscription, out *draft.Findings) {
 	if p := v.Source; p != nil {
 		n := p.Goal.Primary
 		host, port, name = n.Address, strconv.Itoa(n.Port), n.Name
-		if p.Live() == nil || p.PortMoves(n) || !p.ListensFor(n, p.Live().InForce("listen_addresses")) && p.ListensFor(n, p.WillListen(n)) {
+		if server := p.Found(n).Server; server == nil || p.PortMoves(n) || !p.ListensFor(n, server.InForce("listen_addresses")) && p.ListensFor(n, p.WillListen(n)) {
 			return
 		}
 	} else {

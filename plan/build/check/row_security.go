@@ -34,7 +34,7 @@ func checkRowSecurity(v *cluster.Subscription, out *draft.Findings) {
 		}
 	}
 	const fix = "\n  role %q {\n    bypassrls = true\n  }"
-	here, there, role := v.Scope.Goal.Primary.Name, v.Source.Goal.Primary.Name, pg.Ident(v.Role.Name)
+	here, there, role := v.Scope.Leading().Name, v.Source.Leading().Name, pg.Ident(v.Role.Name)
 	if len(copies) > 0 {
 		out.Fail(v.Range, "Row security on a published table",
 			"%s would copy %s from %s as role %s, and row security is enabled there: rows that its policies hide from %s would be missing on %s. Exempt the role in %s:"+fix,

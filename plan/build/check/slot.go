@@ -44,7 +44,7 @@ func checkClaim(v *cluster.Subscription, slot *facts.Slot, out *draft.Findings) 
 		return // of a slot that another one uses, and of one that it does not use, checkTaken and checkSlotName tell
 	}
 	p := v.Source
-	n, w := p.Goal.Primary, p.SlotFor(v.Subscription)
+	n, w := p.Now.Leader, p.SlotFor(v.Subscription)
 	refuse := func(summary, format string, args ...any) {
 		what := fmt.Sprintf("%s: replication slot %s on %s ", v.ID, pg.Ident(slot.Name), n.Name)
 		out.Fail(v.Range, summary, "%s", what+fmt.Sprintf(format, args...))

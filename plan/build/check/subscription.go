@@ -108,15 +108,15 @@ func checkFixed(v *cluster.Subscription, out *draft.Findings) {
 // checkSlot looks at the slot on the publisher: one that is gone or has lost WAL is
 // never made anew in silence, since what was written in between would be missing.
 func checkSlot(v *cluster.Subscription, out *draft.Findings) {
-	if v.Source == nil || !v.Source.Running(v.Source.Goal.Primary) {
+	if v.Source == nil || v.Source.Live() == nil {
 		return
 	}
-	p := v.Source.Goal.Primary
+	p := v.Source.Now.Leader
 	slot := v.Source.FoundSlot(p, v.Options.SlotName)
 	switch what := v.Severed(); {
 	case what != "":
 		const message = "slot %s %s: changes since then are missing on %s"
-		here := v.Scope.Goal.Primary.Name
+		here := v.Scope.Leading().Name
 		out.TellDrift(v.Address(), p.Name, message, pg.Ident(v.Options.SlotName), what, here)
 		out.TellHealth(plan.Error, v.Address(), v.CopyAgain(), message, pg.Ident(v.Options.SlotName), what, here)
 	case v.Is == nil && slot == nil && !v.CreateSlot && !v.Source.DeclaresSlot(v.Options.SlotName):

@@ -68,7 +68,7 @@ func applierProblems(v *cluster.Subscription, tables []topology.TableName) []app
 			}
 		}
 	}
-	here, role := v.Scope.Goal.Primary.Name, pg.Ident(v.Owner())
+	here, role := v.Scope.Leading().Name, pg.Ident(v.Owner())
 	in := " In database " + pg.Ident(v.Database) + " on " + here + ", run\n  "
 	var all []applierProblem
 	if len(restricted) > 0 {
@@ -150,7 +150,7 @@ func isRestricted(v *cluster.Subscription, name topology.TableName, asOwner bool
 }
 
 func restrictedProblem(v *cluster.Subscription, tables []topology.TableName, asOwner bool) applierProblem {
-	here, who := v.Scope.Goal.Primary.Name, "the owner of the subscription, "+pg.Ident(v.Owner())
+	here, who := v.Scope.Leading().Name, "the owner of the subscription, "+pg.Ident(v.Owner())
 	fix := "Exempt the role: on " + here + ", run\n  ALTER ROLE " + pg.Ident(v.Owner()) + " BYPASSRLS;"
 	if !asOwner {
 		who = "the owner of the table"

@@ -31,7 +31,7 @@ func checkRows(v *cluster.Subscription, name topology.TableName, local *facts.Ta
 		return
 	}
 	out.Fail(v.Range, "Table with existing rows", "%s would copy into %s on %s, which contains rows%s: a key that already exists stops the copy. %s",
-		v.ID, name, v.Scope.Goal.Primary.Name, whoseRows(v, name, filter, found), wayForRows(v, name, filter))
+		v.ID, name, v.Scope.Leading().Name, whoseRows(v, name, filter, found), wayForRows(v, name, filter))
 }
 
 // whoseRows says what is known of the rows of a table.
@@ -59,7 +59,7 @@ func wayForRows(v *cluster.Subscription, name topology.TableName, filter string)
 	const merge = "if no key exists on both sides, set copy_data = \"merge\""
 	switch {
 	case filter != "":
-		return first + "If they came from " + v.Source.Goal.Primary.Name + " and may be copied again, delete them:\n  " + cluster.DeleteSQL(name, filter) + "\nIf they are the publisher's and complete, set copy_data = false; " + merge + "."
+		return first + "If they came from " + v.Source.Leading().Name + " and may be copied again, delete them:\n  " + cluster.DeleteSQL(name, filter) + "\nIf they are the publisher's and complete, set copy_data = false; " + merge + "."
 	case len(v.Fillers(name)) > 0:
 		return first + "Do not truncate it: give the table a row filter (where) in " + v.Publications[0].ID + ", so that repltool can distinguish its rows from others; or, " + merge + "."
 	}
@@ -79,5 +79,5 @@ func checkMerge(v *cluster.Subscription, name topology.TableName, local *facts.T
 	out.Warn(v.Range, "Initial table copy into a table with rows",
 		"%s copies into %s on %s, in addition to the rows that are there, and %s: a key that already exists stops "+
 			"the copy. Compare the keys before you apply.",
-		v.ID, name, v.Scope.Goal.Primary.Name, why)
+		v.ID, name, v.Scope.Leading().Name, why)
 }

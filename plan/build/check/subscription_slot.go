@@ -23,10 +23,10 @@ func checkTaken(v *cluster.Subscription, out *draft.Findings) {
 	if c == nil {
 		return
 	}
-	slot, here := pg.Ident(v.Options.SlotName), v.Scope.Goal.Primary.Name
+	slot, here := pg.Ident(v.Options.SlotName), v.Scope.Leading().Name
 	text := fmt.Sprintf("%s is to use replication slot %s, which %s uses. Each of two subscriptions with one slot lacks what the other one receives. ", v.ID, slot, c)
 	if c.Host != "" {
-		text = fmt.Sprintf("%s is to use replication slot %s, and %s uses a slot of that name on host %s, which may be %s. ", v.ID, slot, c, c.Host, v.Source.Goal.Primary.Name)
+		text = fmt.Sprintf("%s is to use replication slot %s, and %s uses a slot of that name on host %s, which may be %s. ", v.ID, slot, c, c.Host, v.Source.Leading().Name)
 	}
 	unwanted := c.Scope.Cluster == v.Scope.Cluster && !c.Scope.WantsSubscription(c.Database, c.Is.Name)
 	switch {
@@ -44,7 +44,7 @@ func checkTaken(v *cluster.Subscription, out *draft.Findings) {
 
 // renameBack says how a database gets its name back.
 func renameBack(s *cluster.Cluster, name, now string) string {
-	on := s.Goal.Primary.Name
+	on := s.Leading().Name
 	if s.Live().Database(name) == nil {
 		return "rename it back: on " + on + ", run\n  ALTER DATABASE " + pg.Ident(now) + " RENAME TO " + pg.Ident(name) + ";"
 	}
@@ -60,7 +60,7 @@ func checkSlotDatabase(v *cluster.Subscription, slot *facts.Slot, out *draft.Fin
 	}
 	p := v.Source
 	text := fmt.Sprintf("%s: replication slot %s on %s belongs to database %s, and the subscription connects to %s: PostgreSQL lets it use no slot of another database. ",
-		v.ID, pg.Ident(slot.Name), p.Goal.Primary.Name, pg.Ident(slot.Database), pg.Ident(v.SourceDatabase()))
+		v.ID, pg.Ident(slot.Name), p.Leading().Name, pg.Ident(slot.Database), pg.Ident(v.SourceDatabase()))
 	if p.Cluster.Database(slot.Database) == nil {
 		text += fmt.Sprintf("If database %s was renamed to %s, %s\nElse drop",
 			pg.Ident(v.SourceDatabase()), pg.Ident(slot.Database), renameBack(p, v.SourceDatabase(), slot.Database))
@@ -79,13 +79,13 @@ func checkSlotName(v *cluster.Subscription, out *draft.Findings) {
 	if is == wanted || v.Lifecycle.Ignores("slot_name") || v.Attaches() {
 		return
 	}
-	on, name := v.Scope.Goal.Primary.Name, pg.Ident(v.Is.Name)
+	on, name := v.Scope.Leading().Name, pg.Ident(v.Is.Name)
 	attach := fmt.Sprintf("on %s in database %s, run\n  ALTER SUBSCRIPTION %s DISABLE;\n  ALTER SUBSCRIPTION %s SET (slot_name = %s);\nand apply",
 		on, pg.Ident(v.Database), name, name, pg.Literal(wanted))
 	again := "recreate it with -replace=" + v.ID + ", which copies its tables again."
 	var slot *facts.Slot
 	if v.Source != nil {
-		slot = v.Source.FoundSlot(v.Source.Goal.Primary, wanted)
+		slot = v.Source.FoundSlot(v.Source.Now.Leader, wanted)
 	}
 	usable := v.Source == nil || slot != nil && slot.WALStatus != "lost" && slot.Database == v.SourceDatabase() && v.TakenBy(wanted) == nil
 	switch {
@@ -122,5 +122,5 @@ func checkRenamedDatabase(s *cluster.Cluster, db *topology.Database, out *draft.
 	}
 	out.Finding(s.Address("database", db.Name), db.Range, "Renamed database",
 		"Database %s on %s does not exist, and database %s %s. A database created now would be empty, and replication would stop. To fix, %s\nIf the new name is right, rename the database in the topology.",
-		pg.Ident(db.Name), s.Goal.Primary.Name, pg.Ident(now), evidence, renameBack(s, db.Name, now))
+		pg.Ident(db.Name), s.Leading().Name, pg.Ident(now), evidence, renameBack(s, db.Name, now))
 }

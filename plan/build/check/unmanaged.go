@@ -50,7 +50,7 @@ func unmanagedRoles(s *cluster.Cluster, out *draft.Findings) {
 		if may := mighty(r.Role); may != "" {
 			text += " with " + may
 		}
-		out.Unmanage(noticeRole, s.Address("role", r.Name), s.Goal.Primary.Name, text)
+		out.Unmanage(noticeRole, s.Address("role", r.Name), s.Leading().Name, text)
 	}
 }
 
@@ -78,7 +78,7 @@ func unmanagedDatabases(s *cluster.Cluster, out *draft.Findings) {
 		if slices.Contains(made, db.Name) || s.Cluster.Database(db.Name) != nil || s.IsOurs(cluster.Object{Kind: "database", Name: db.Name}) {
 			continue
 		}
-		out.Unmanage(noticeDatabase, s.Address("database", db.Name), s.Goal.Primary.Name, fmt.Sprintf("database %s, %s", pg.Ident(db.Name), words.BytesText(db.Bytes)))
+		out.Unmanage(noticeDatabase, s.Address("database", db.Name), s.Leading().Name, fmt.Sprintf("database %s, %s", pg.Ident(db.Name), words.BytesText(db.Bytes)))
 	}
 }
 

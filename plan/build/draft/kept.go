@@ -35,6 +35,6 @@ func ReportKept(s *cluster.Cluster, out *Findings) {
 		delete(what, o.who)
 		n := len(list)
 		out.TellHealth(plan.Warning, s.Cluster.Address(), o.hint, "%s on %s, not defined in the topology any more, %s: %s %s",
-			pg.Join(list...), s.Goal.Primary.Name, words.Plural(n, "stays", "stay"), o.who, words.Plural(n, "it", "them"))
+			pg.Join(list...), s.Leading().Name, words.Plural(n, "stays", "stay"), o.who, words.Plural(n, "it", "them"))
 	}
 }

@@ -52,8 +52,8 @@ func lowered(names []string) []string {
 }
 
 // Gate adds the wait for one member of the set.
-func (d *Draft) Gate(primary, m *topology.Node, name string) {
-	d.Step(primary, "gate", plan.Wait{
+func (d *Draft) Gate(leader, m *topology.Node, name string) {
+	d.Step(leader, "gate", plan.Wait{
 		Database: pg.Maintenance, Query: Streaming(name, SyncLag), Gate: true, Timeout: StreamTimeout, Progress: catchingUp(m),
 		What: fmt.Sprintf("%s streaming, lag < %s", m.Name, strings.ReplaceAll(words.BytesText(SyncLag), " ", "")),
 		Else: "commits would wait for a standby that is not there",
@@ -65,7 +65,7 @@ func Relax(s *cluster.Cluster, d *Draft, why, relaxed, full string) {
 	n := s.Goal.Primary
 	if s.SyncForeign() && s.KeptAside() == nil {
 		d.After = append(d.After, s.LedgerAddress())
-		d.SQL(n, "record the value, in case this apply is interrupted", cluster.Record(cluster.Row{Address: s.AsideAddress(), Object: cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)}.Object()}))
+		d.SQL(n, "record the value, in case this apply is interrupted", cluster.Record(cluster.Row{Address: s.AsideAddress(), Object: cluster.SetAside{Value: full, System: s.SetBySystem(n, cluster.SyncNames)}.Object()}))
 	}
 	d.SQL(n, why, "ALTER SYSTEM SET "+cluster.SyncNames+" = "+pg.Literal(relaxed)+";")
 	d.Reload(n)
@@ -80,7 +80,7 @@ func Relax(s *cluster.Cluster, d *Draft, why, relaxed, full string) {
 // so: synchronous brings that back, behind its gates.
 func Unrelax(s *cluster.Cluster, d *Draft, full string) {
 	n := s.Goal.Primary
-	SetBack(s, d, "commits wait again", cluster.SetAside{Value: full, System: s.SetBySystem(cluster.SyncNames)})
+	SetBack(s, d, "commits wait again", cluster.SetAside{Value: full, System: s.SetBySystem(n, cluster.SyncNames)})
 	d.Reload(n)
 	if s.SyncForeign() && s.KeptAside() == nil {
 		d.SQL(n, "the value is restored", cluster.Forget(s.AsideAddress()))

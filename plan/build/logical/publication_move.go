@@ -56,7 +56,7 @@ func notYet(s *cluster.Cluster, sub *topology.Subscription, m cluster.Move) stri
 	}
 	switch {
 	case unknown:
-		return sub.Cluster.Primary.Name + " can be read"
+		return s.Of(sub.Cluster).Leading().Name + " can be read"
 	case is != nil && !sub.Options.Enabled && slices.ContainsFunc(m.To, unlisted):
 		return sub.ID + " is enabled and lists it"
 	}

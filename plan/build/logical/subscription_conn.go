@@ -19,11 +19,12 @@ func refuseSynchronousDrop(s *cluster.Cluster, is *facts.Subscription, out *draf
 	conn, name := conninfo.Map(is.ConnInfo.Reveal()), cluster.ApplicationName(is)
 	for _, c := range s.Topology.Clusters {
 		p := s.Of(c)
-		if conn["host"] == c.Primary.Address && pg.PortOf(conn) == c.Primary.Port && p.WaitsFor(name) {
+		on := p.Leading()
+		if conn["host"] == on.Address && pg.PortOf(conn) == on.Port && p.WaitsFor(name) {
 			out.Fail(c.Range, "Subscription is a synchronous standby",
 				"Subscription %s is removed from the topology, but synchronous_standby_names on %s contains %s, its "+
 					"application_name: commits on %s would wait for it. Remove the name from synchronous_standby_names first.",
-				pg.Ident(is.Name), c.Primary.Name, pg.Ident(name), c.Primary.Name)
+				pg.Ident(is.Name), on.Name, pg.Ident(name), on.Name)
 		}
 	}
 }

@@ -126,7 +126,7 @@ func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *fact
 func unreadLogin(s *cluster.Cluster, r *topology.Role) string {
 	for _, sub := range s.Subscribers() {
 		if _, unknown := s.Of(sub.Cluster).Logical(sub.Database); unknown && sub.Role == r {
-			return sub.ID + " on " + sub.Cluster.Primary.Name
+			return sub.ID + " on " + s.Of(sub.Cluster).Leading().Name
 		}
 	}
 	for _, sb := range s.Cluster.Standbys {

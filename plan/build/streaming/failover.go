@@ -30,7 +30,7 @@ func SynchronizedSlots(s *cluster.Cluster, out *draft.Findings) {
 	}
 	current, wanted := s.InForce(cluster.SyncedSlots), s.WantedSyncedSlots()
 	_, theirs := s.ParametersOf(n)[cluster.SyncedSlots]
-	theirs = theirs || wanted == "" && !s.FailsOver() && current != "" && !s.SetBySystem(cluster.SyncedSlots)
+	theirs = theirs || wanted == "" && !s.FailsOver() && current != "" && !s.SetBySystem(n, cluster.SyncedSlots)
 	d := draft.NewDraft(plan.Update, s.SyncedSlotsAddress(), n)
 	shrunk, leaves := leaveSlots(s, current, out)
 	d.After = beforeSyncedSlots(s)
@@ -45,7 +45,7 @@ func SynchronizedSlots(s *cluster.Cluster, out *draft.Findings) {
 		d.Worsen(plan.Reload)
 		d.Differ(cluster.SyncedSlots, plan.Ptr(pg.Literal(shrunk)), plan.Ptr(pg.Literal(wanted)), "")
 		set := "ALTER SYSTEM SET " + cluster.SyncedSlots + " = " + pg.Literal(wanted) + ";"
-		if wanted == "" || theirs && !s.SetBySystem(cluster.SyncedSlots) {
+		if wanted == "" || theirs && !s.SetBySystem(n, cluster.SyncedSlots) {
 			set = "ALTER SYSTEM RESET " + cluster.SyncedSlots + ";"
 		}
 		d.SQL(n, "set", set)

@@ -18,7 +18,7 @@ func Instances(s *cluster.Cluster, out *draft.Findings) {
 	if s.IsNew() {
 		out.Put(create(s))
 	}
-	if p := s.Goal.Primary; s.Running(p) && s.FoundPrimary().Host.Job(cluster.JobID(s.FoundPrimary().Host, "init")) != nil {
+	if p := s.Goal.Primary; s.Running(p) && s.Found(p).Host.Job(cluster.JobID(s.Found(p).Host, "init")) != nil {
 		d := draft.NewDraft(plan.Update, s.NodeAddress(p), p)
 		d.Reason = "an earlier apply created it, and was interrupted before it removed its marker"
 		removeInitMarker(s, d)
@@ -69,7 +69,8 @@ func create(s *cluster.Cluster) *draft.Draft {
 }
 
 func removeInitMarker(s *cluster.Cluster, d *draft.Draft) {
-	n, h := s.Goal.Primary, s.FoundPrimary().Host
+	n := s.Goal.Primary
+	h := s.Found(n).Host
 	d.Remove(n, "it runs: remove the marker", cluster.JobDir(h, cluster.JobID(h, "init")))
 }
 

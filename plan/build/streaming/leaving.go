@@ -49,7 +49,7 @@ func leave(s *cluster.Cluster, out *draft.Findings) (value string, leaves bool) 
 func staying(s *cluster.Cluster, set pg.SyncSet, out *draft.Findings) (stay []string, needed bool) {
 	names, copied := set.Names, false
 	if set.Every() {
-		names, copied = cluster.Streaming(set, s.Live()), slices.ContainsFunc(out.Drafts, func(d *draft.Draft) bool { return copiesPrimary(s, d) })
+		names, copied = cluster.Streaming(set, s.Live()), slices.ContainsFunc(out.Drafts, func(d *draft.Draft) bool { return copiesWaiting(s, d) })
 	}
 	gone := false
 	for _, name := range names {
@@ -63,8 +63,8 @@ func staying(s *cluster.Cluster, set pg.SyncSet, out *draft.Findings) (stay []st
 	return stay, copied || gone && len(stay) < set.Number
 }
 
-// copiesPrimary reports whether a draft is a base backup of the server that waits.
-func copiesPrimary(s *cluster.Cluster, d *draft.Draft) bool {
+// copiesWaiting reports whether a draft is a base backup of the server whose commits wait.
+func copiesWaiting(s *cluster.Cluster, d *draft.Draft) bool {
 	return d.Impact == plan.CopyData && slices.ContainsFunc(s.Cluster.Standbys, func(sb *topology.Standby) bool {
 		return d.Address == s.StandbyAddress(sb.Node) && sb.Upstream == s.Goal.Primary
 	})
@@ -110,7 +110,7 @@ func disturbed(s *cluster.Cluster, n *topology.Node, out *draft.Findings) bool {
 func isCopied(s *cluster.Cluster, name string, out *draft.Findings) bool {
 	n := s.MemberNamed(name)
 	return n != nil && slices.ContainsFunc(out.Drafts, func(d *draft.Draft) bool {
-		return d.Address == s.StandbyAddress(n) && copiesPrimary(s, d)
+		return d.Address == s.StandbyAddress(n) && copiesWaiting(s, d)
 	})
 }
 

@@ -22,19 +22,19 @@ import (
 // newClusterTLS turns TLS on in the first files of a standby whose primary has it.
 func newClusterTLS(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
 	h := s.Found(n).Host
-	if h.Layout != facts.LayoutDebian || len(h.NewClusterTLS) == 0 || !primaryHasTLS(s) {
+	if h.Layout != facts.LayoutDebian || len(h.NewClusterTLS) == 0 || !clusterHasTLS(s) {
 		return
 	}
 	argv := []string{"sh", "-c", `file=$1; shift; printf '%s\n' "$@" >>"$file"`, "sh", path.Join(cluster.InitialDir(h), "postgresql.conf")}
 	d.Command(n, "give it the certificate of a new cluster, as its primary has TLS", append(argv, h.NewClusterTLS...)...)
 }
 
-// primaryHasTLS reports whether the primary has TLS, or will have it as a new cluster.
-func primaryHasTLS(s *cluster.Cluster) bool {
+// clusterHasTLS reports whether the member that leads has TLS, or will have it as a new cluster.
+func clusterHasTLS(s *cluster.Cluster) bool {
 	if s.Live() != nil {
 		return s.Live().InForce("ssl") == "on"
 	}
-	h := s.FoundPrimary().Host
+	h := s.Found(s.Goal.Primary).Host
 	return h != nil && len(h.NewClusterTLS) > 0
 }
 

@@ -96,17 +96,17 @@ func closes(s *cluster.Cluster, d *draft.Draft, relaxes topology.Address, out *d
 func writeSync(s *cluster.Cluster, d *draft.Draft, wanted string, leaves bool) {
 	n := s.Goal.Primary
 	if s.SyncForeign() {
-		was := cluster.SetAside{Value: wanted, System: s.SetBySystem(cluster.SyncNames)}
+		was := cluster.SetAside{Value: wanted, System: s.SetBySystem(n, cluster.SyncNames)}
 		if owed := s.KeptAside(); owed != nil && owed.Value == wanted {
 			was.System = owed.System
 		}
 		draft.SetBack(s, d, "commits wait as before", was)
 		return
 	}
-	if value, _ := s.ConfBlock(s.FoundPrimary().Host).Value(cluster.SyncNames); s.Live() == nil || !pg.SameSync(value, wanted) {
+	if value, _ := s.ConfBlock(s.Found(n).Host).Value(cluster.SyncNames); !s.Running(n) || !pg.SameSync(value, wanted) {
 		d.Step(n, "write postgresql.conf", syncFile(s, wanted))
 	}
-	if leaves || s.SetBySystem(cluster.SyncNames) {
+	if leaves || s.SetBySystem(n, cluster.SyncNames) {
 		d.SQL(n, "remove the override", "ALTER SYSTEM RESET "+cluster.SyncNames+";")
 	}
 }
@@ -162,9 +162,9 @@ func syncFile(s *cluster.Cluster, wanted string) plan.File {
 	n := s.Goal.Primary
 	lines := cluster.WithLine(s.Lines(n), cluster.Line{Name: cluster.SyncNames, Value: wanted})
 	before, was := s.Lines(n), ""
-	if s.Live() != nil {
-		was = s.FoundPrimary().Host.Conf.Text
-		if v, ok := s.ConfBlock(s.FoundPrimary().Host).Value(cluster.SyncNames); ok {
+	if s.Running(n) {
+		was = s.Found(n).Host.Conf.Text
+		if v, ok := s.ConfBlock(s.Found(n).Host).Value(cluster.SyncNames); ok {
 			before = cluster.WithLine(before, cluster.Line{Name: cluster.SyncNames, Value: v})
 		}
 	}
