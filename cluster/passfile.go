@@ -145,6 +145,10 @@ func newPassfileLine(v *Subscription, ports map[string][]int) passfileLine {
 
 // StandbyPasswords is the text of the standby's password file.
 func (s *Cluster) StandbyPasswords(sb *topology.Standby) plan.Text {
+	return compute(s, "standbyPasswords", sb, func() plan.Text { return s.standbyPasswords(sb) })
+}
+
+func (s *Cluster) standbyPasswords(sb *topology.Standby) plan.Text {
 	role := s.Cluster.Replication.Role
 	var b plan.TextBuilder
 	b.Write("# repltool ", s.Cluster.Name, ": how ", sb.Node.Name, " logs in to its upstream\n")

@@ -47,6 +47,9 @@ func (w *canonicalWriter) add(path, value string) { w.lines = append(w.lines, pa
 
 func (w *canonicalWriter) fields(path string, v reflect.Value) {
 	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			continue
+		}
 		if field := v.Type().Field(i); field.IsExported() {
 			w.value(path+"."+field.Name, v.Field(i))
 		}

@@ -69,8 +69,7 @@ func (e *BlockError) Error() string {
 func FindBlock(text, name string) (Block, error) {
 	m := MarkersOf(name)
 	var b Block
-	var body strings.Builder
-	offset, number, open := 0, 0, false
+	offset, body, number, open := 0, 0, 0, false
 	for line := range strings.Lines(text) {
 		number++
 		switch strings.TrimSpace(line) {
@@ -79,24 +78,33 @@ func FindBlock(text, name string) (Block, error) {
 				return Block{}, &BlockError{fmt.Sprintf("%q appears twice", m.Begin), []int{b.FirstLine, number}}
 			}
 			open, b.FirstLine, b.start = true, number, offset
+			body = offset + len(line)
 		case m.End:
 			if !open {
 				return Block{}, &BlockError{fmt.Sprintf("%q has no begin line before it", m.End), []int{number}}
 			}
 			open, b.Found, b.LastLine, b.end = false, true, number, offset+len(line)
-		default:
-			if open {
-				body.WriteString(strings.TrimRight(line, "\r\n"))
-				body.WriteByte('\n')
-			}
+			b.Body = plainEnds(text[body:offset])
 		}
 		offset += len(line)
 	}
 	if open {
 		return Block{}, &BlockError{fmt.Sprintf("%q has no end line", m.Begin), []int{b.FirstLine}}
 	}
-	b.Body = body.String()
 	return b, nil
+}
+
+// plainEnds answers whole lines, each ended by "\n".
+func plainEnds(text string) string {
+	if !strings.Contains(text, "\r") {
+		return text
+	}
+	var plain strings.Builder
+	for line := range strings.Lines(text) {
+		plain.WriteString(strings.TrimRight(line, "\r\n"))
+		plain.WriteByte('\n')
+	}
+	return plain.String()
 }
 
 // ReplaceBlock answers the text with the block's body in its place; an empty body

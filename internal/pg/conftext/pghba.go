@@ -92,6 +92,9 @@ func isHBABlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 // ended it, so that the field goes on.
 func hbaWord(s string) (t HBAToken, rest string, more, ok bool) {
 	i := run(s, 0, func(c byte) bool { return isHBABlank(c) || c == ',' })
+	if end := strings.IndexAny(s[i:], "\",# \t\r"); end > 0 && isHBABlank(s[i+end]) { // a plain word
+		return HBAToken{Text: s[i : i+end]}, s[i+end:], false, true
+	}
 	var b strings.Builder
 	inQuote, wasQuote, sawQuote := false, false, false
 	for ; i < len(s) && (inQuote || !isHBABlank(s[i])); i++ {

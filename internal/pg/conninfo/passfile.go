@@ -92,25 +92,31 @@ type passField struct{ bare, text string }
 
 // passFields parts a line; what follows the fifth field is left out, as libpq does.
 func passFields(line string) []passField {
-	var fields []passField
-	var bare, text strings.Builder
-	end := func() {
-		fields = append(fields, passField{bare.String(), text.String()})
-		bare.Reset()
-		text.Reset()
-	}
+	fields := make([]passField, 0, 5)
+	begin := 0
 	for i := 0; i < len(line); i++ {
-		switch c := line[i]; {
-		case c == ':':
-			end()
-			continue
-		case c == '\\' && i+1 < len(line):
-			i++
-			bare.WriteByte('\\')
+		switch line[i] {
+		case '\\':
+			i++ // what follows is no end
+		case ':':
+			fields = append(fields, passFieldOf(line[begin:i]))
+			begin = i + 1
 		}
-		bare.WriteByte(line[i])
-		text.WriteByte(line[i])
 	}
-	end()
-	return fields
+	return append(fields, passFieldOf(line[begin:]))
+}
+
+// passFieldOf takes the backslashes out, but for one at the end.
+func passFieldOf(bare string) passField {
+	if !strings.Contains(bare, `\`) {
+		return passField{bare, bare}
+	}
+	var text strings.Builder
+	for i := 0; i < len(bare); i++ {
+		if bare[i] == '\\' && i+1 < len(bare) {
+			i++
+		}
+		text.WriteByte(bare[i])
+	}
+	return passField{bare, text.String()}
 }
