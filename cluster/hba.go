@@ -53,8 +53,9 @@ func (s *Cluster) blockRules(n *topology.Node) blockRules {
 		}
 	}
 	rules = append(rules, s.subscriberRules(n)...)
-	stay, kept := s.keptRules(n, slices.Concat(rules, s.Cluster.HBA))
-	return blockRules{slices.Concat(rules, stay, s.Cluster.HBA), kept}
+	needed, rules := len(rules), append(rules, s.Cluster.HBA...)
+	stay, kept := s.keptRules(n, rules)
+	return blockRules{slices.Insert(rules, needed, stay...), kept}
 }
 
 // rule lets a role in from an address.
@@ -185,8 +186,14 @@ func (s *Cluster) keptRules(n *topology.Node, wanted []topology.HBARule) (rules 
 		return nil, nil
 	}
 	has := map[string]bool{}
+	var text strings.Builder
 	for _, r := range wanted {
-		has[HBALine(r)] = true
+		line := HBALine(r)
+		has[line] = true
+		text.WriteString(line + "\n")
+	}
+	if text.String() == block.Body() {
+		return nil, nil
 	}
 	for _, l := range conftext.ParseHBA(block.Body()) {
 		found, err := l.Rule()

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"reflect"
 	"sort"
 	"strings"
@@ -16,8 +17,14 @@ import (
 // whether it is set). Values that are zero do not count, so that an attribute
 // that the language gains leaves the hash of older texts alone.
 func (t *Topology) Hash() string {
-	sum := sha256.Sum256([]byte(strings.Join(t.canonical(), "\n")))
-	return hex.EncodeToString(sum[:])
+	sum := sha256.New()
+	for i, line := range t.canonical() {
+		if i > 0 {
+			_, _ = io.WriteString(sum, "\n") // never an error, says hash.Hash
+		}
+		_, _ = io.WriteString(sum, line)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // canonical answers the topology as lines of "path = value".

@@ -42,11 +42,11 @@ func PassLines(text string) []PassLine {
 		if strings.HasPrefix(line, "#") || len(fields) < 5 {
 			continue
 		}
-		where := make([]string, 4)
-		for i := range where {
-			where[i] = fields[i].bare
+		end := 3 // colons
+		for _, f := range fields[:4] {
+			end += len(f.bare)
 		}
-		all = append(all, PassLine{strings.Join(where, ":"), fields[4].text, fields})
+		all = append(all, PassLine{line[:end], fields[4].text, fields})
 	}
 	return all
 }
