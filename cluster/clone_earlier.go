@@ -50,7 +50,7 @@ func (s *Cluster) LeftOf(sb *topology.Standby) (left earlier, why string) {
 	switch {
 	case len(h.Jobs) == 0:
 		return LeftNothing, ""
-	case h.Making() && s.Replace[s.StandbyAddress(n)]:
+	case h.Making() && s.Decision(n) == Reclone:
 		return LeftCancelled, "an earlier apply started a base backup that is still running: it is canceled, and what it left is removed " +
 			"first"
 	case h.Making() && len(differs) > 0:
@@ -65,7 +65,7 @@ func (s *Cluster) LeftOf(sb *topology.Standby) (left earlier, why string) {
 		return LeftPart, "an earlier apply left part of a base backup, in which no server was started: it is removed first"
 	case !h.Data.Unstarted:
 		return LeftStarted, ""
-	case s.Replace[s.StandbyAddress(n)]:
+	case s.Decision(n) == Reclone:
 		return LeftPart, "an earlier apply left a base backup in which no server was started: it is removed first, as -replace asks"
 	case len(differs) > 0:
 		return LeftPart, "an earlier apply left a base backup with other options, in which no server was started: it is removed first: " + strings.Join(differs, ", ")

@@ -35,6 +35,7 @@ type Cluster struct {
 	ClusterAddress topology.Address
 	Now            Now
 	Goal           Goal
+	decisions      map[*topology.Node]Decision
 	memo           memo
 }
 
@@ -71,12 +72,20 @@ func (s *Cluster) Leading() *topology.Node { return cmp.Or(s.Now.Leader, s.Goal.
 // Running reports whether n has a server that was read.
 func (s *Cluster) Running(n *topology.Node) bool { return s.Found(n).Server != nil }
 
-// IsNew reports whether the cluster does not exist yet: who should lead is to be made, or
-// an earlier apply died over making it.
-func (s *Cluster) IsNew() bool {
-	p := s.Found(s.Goal.Primary)
-	return p.Complete() && p.Server == nil && (p.Host.Data.State != facts.DataCluster || p.Host.Job(JobID(p.Host, "init")) != nil)
-}
+// Decision answers what becomes of the server of a member.
+func (s *Cluster) Decision(n *topology.Node) Decision { return s.decisions[n] }
+
+// IsNew reports whether the cluster does not exist yet, and is created.
+func (s *Cluster) IsNew() bool { return s.Decision(s.Goal.Primary) == Create }
+
+// Recloned reports whether the node's data directory is (still) to be filled by a copy.
+func (s *Cluster) Recloned(n *topology.Node) bool { return s.Decision(n).Copies() }
+
+// WillRun reports whether n has no server of its own yet and this plan makes one.
+func (s *Cluster) WillRun(n *topology.Node) bool { return s.Decision(n).Makes() }
+
+// IsDown reports whether n has a cluster, no server runs, and this plan starts it.
+func (s *Cluster) IsDown(n *topology.Node) bool { return s.Decision(n) == Start }
 
 // Options narrow or widen a plan.
 type Options struct {

@@ -9,11 +9,6 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// WillRun reports whether n has no server yet and this plan makes one.
-func (s *Cluster) WillRun(n *topology.Node) bool {
-	return n == s.Goal.Primary && s.IsNew() || s.Recloned(n)
-}
-
 // InitUnclear reports whether the command which made the cluster ended badly, and that
 // what it left may hold data: it has a pg_control, and the record of the job does not name
 // the directory, or a server was started in it.

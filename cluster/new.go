@@ -17,7 +17,11 @@ func New(t *topology.Topology, f facts.Facts, o Options) *World {
 		w.Replace[address] = true
 	}
 	for _, c := range t.Clusters {
-		w.clusters[c] = &Cluster{World: w, Cluster: c, ClusterAddress: c.Address(), Now: nowOf(c, f), Goal: goalOf(c)}
+		s := &Cluster{World: w, Cluster: c, ClusterAddress: c.Address(), Now: nowOf(c, f), Goal: goalOf(c), decisions: map[*topology.Node]Decision{}}
+		for _, n := range c.Members() {
+			s.decisions[n] = s.decide(n)
+		}
+		w.clusters[c] = s
 	}
 	return w
 }
@@ -39,6 +43,28 @@ func nowOf(c *topology.Cluster, f facts.Facts) Now {
 }
 
 func goalOf(c *topology.Cluster) Goal { return Goal{Primary: c.Primary} }
+
+// decide answers what becomes of a member.
+func (s *Cluster) decide(n *topology.Node) Decision {
+	f, sb := s.Found(n), s.Cluster.Standby(n)
+	switch {
+	case f.Host == nil:
+		return Unknown
+	case sb != nil && s.Replace[s.StandbyAddress(n)]:
+		return Reclone
+	case f.ServerError != nil || f.Error != nil:
+		return Unknown
+	case f.Server != nil:
+		return Keep
+	case sb != nil && (slices.Contains([]facts.DataState{facts.DataAbsent, facts.DataEmpty}, f.Host.Data.State) || len(f.Host.Jobs) > 0):
+		return Clone
+	case sb == nil && (f.Host.Data.State != facts.DataCluster || f.Host.Job(JobID(f.Host, "init")) != nil):
+		return Create
+	case f.Host.Data.State == facts.DataCluster:
+		return Start
+	}
+	return Unknown
+}
 
 // anyMoved reports whether the topology has moved blocks that lead to something.
 func anyMoved(t *topology.Topology) bool {

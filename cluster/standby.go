@@ -52,15 +52,4 @@ func (s *Cluster) HasPassword(conn map[string]string, n *topology.Node) bool {
 	return password != "" && password == s.Cluster.Replication.Role.Password.Reveal()
 }
 
-// Recloned reports whether the node's data directory is (still) to be filled by a
-// clone: it has none, ours is half made, or the user asked for a new one.
-func (s *Cluster) Recloned(n *topology.Node) bool {
-	f := s.Found(n)
-	if s.Cluster.Standby(n) == nil || f.Host == nil {
-		return false
-	}
-	return s.Replace[s.StandbyAddress(n)] || f.Server == nil && f.ServerError == nil &&
-		(slices.Contains([]facts.DataState{facts.DataAbsent, facts.DataEmpty}, f.Host.Data.State) || len(f.Host.Jobs) > 0)
-}
-
 func Binary(h *facts.Host, name string) string { return path.Join(h.BinDir, name) }

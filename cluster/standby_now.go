@@ -21,13 +21,7 @@ func connTo(n *topology.Node, user string, r topology.Replication) map[string]st
 func (s *Cluster) Moves(n *topology.Node) bool {
 	h := s.Found(n).Host
 	unstarted := h.Data.Unstarted && len(h.Jobs) > 0 // nothing in it is worth keeping
-	return s.Replace[s.StandbyAddress(n)] && h.Data.State == facts.DataCluster && !h.Making() && !unstarted
-}
-
-// IsDown reports whether n has a cluster, no server runs, and this plan starts it.
-func (s *Cluster) IsDown(n *topology.Node) bool {
-	f := s.Found(n)
-	return f.Complete() && f.Server == nil && f.Host.Data.State == facts.DataCluster && !s.Recloned(n) && !s.WillRun(n)
+	return s.Decision(n) == Reclone && h.Data.State == facts.DataCluster && !h.Making() && !unstarted
 }
 
 // LastValue is what the last line of a file that names a parameter gives it.

@@ -15,9 +15,6 @@ import (
 // one that is down (PostgreSQL docs, 19.2 "Creating a Database Cluster").
 
 func Instances(s *cluster.Cluster, out *draft.Findings) {
-	if s.IsNew() {
-		out.Put(create(s))
-	}
 	if p := s.Goal.Primary; s.Running(p) && s.Found(p).Host.Job(cluster.JobID(s.Found(p).Host, "init")) != nil {
 		d := draft.NewDraft(plan.Update, s.NodeAddress(p), p)
 		d.Reason = "an earlier apply created it, and was interrupted before it removed its marker"
@@ -28,9 +25,13 @@ func Instances(s *cluster.Cluster, out *draft.Findings) {
 		if s.NeedsConfig(n) {
 			out.Put(initialConfig(s, n))
 		}
-		if s.IsDown(n) {
+		switch s.Decision(n) {
+		case cluster.Create:
+			out.Put(create(s))
+		case cluster.Start:
 			out.Put(downParameters(s, n))
 			out.Put(start(s, n))
+		default: // it runs, is copied (clone.go), or nothing is done
 		}
 	}
 }
