@@ -6,30 +6,28 @@ import (
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/words"
-	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
 
-// Lag is told by the upstream (pg_stat_replication): also of a standby that cannot be
+// Lag is reported by the upstream (pg_stat_replication): also of a standby that cannot be
 // read itself. One that applies changes late on purpose is judged by what it has
 // flushed, never by what it has not replayed. PostgreSQL shows the last time measured for
 // some seconds after a standby has caught up: without a byte it is not behind
 // (PostgreSQL docs, 27.2.4 and 20.6.3).
 
-func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) {
+func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *Findings) {
 	n, f := sb.Node, s.Found(sb.Node)
 	upstream := s.Followed(sb)
 	if !s.Running(upstream) {
 		return
 	}
-	bad := func(hint, format string, args ...any) {
-		out.TellHealth(plan.Error, s.StandbyAddress(n), hint, format, args...)
+	at := func(code, hint string) Finding {
+		return Finding{Code: code, Severity: Error, Address: s.StandbyAddress(n), Node: n.Name, Evidence: view("pg_stat_replication", upstream.Name), Fix: hint}
 	}
 	sender := s.SenderOf(sb, upstream)
 	switch {
 	case f.Server == nil && sender == nil:
-		return // that it is down, or cannot be read, is told with the node
+		return // that it is down, or cannot be read, is reported with the node
 	case sender == nil:
 		behind := ""
 		if bytes := facts.Behind(s.Position(sb), s.Found(upstream).Server.LSN); bytes != nil {
@@ -39,19 +37,21 @@ func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings
 		if s.HoldsBack(n) {
 			hint += "; after a restart it connects once it has replayed what it had received"
 		}
-		bad(hint, "%s is not connected to its upstream %s%s", n.Name, upstream.Name, behind)
+		out.report(at("standby_not_connected", hint), "%s is not connected to its upstream %s%s", n.Name, upstream.Name, behind)
 		return
 	case sender.State != "streaming":
-		bad("check the log of "+n.Name, "%s is in state %s on its upstream %s", n.Name, sender.State, upstream.Name)
+		out.report(at("standby_not_streaming", "check the log of "+n.Name), "%s is in state %s on its upstream %s", n.Name, sender.State, upstream.Name)
 	}
 	if s.Paused(n) {
-		bad(s.ResumeHint(n), "replay on %s is paused", n.Name)
+		paused := at("replay_is_paused", s.ResumeHint(n))
+		paused.Evidence = view("pg_is_wal_replay_paused()", n.Name)
+		out.report(paused, "replay on %s is paused", n.Name)
 	}
 	t, lag := s.Cluster.Thresholds, s.LagOf(sb, sender)
 	if t.LagBytes != nil && lag.Bytes != nil && *lag.Bytes > *t.LagBytes {
-		bad(lag.Hint, "%s is %s behind %s; the threshold is %s", n.Name, words.BytesText(*lag.Bytes), upstream.Name, words.BytesText(*t.LagBytes))
+		out.report(at("standby_lagging", lag.Hint), "%s is %s behind %s; the threshold is %s", n.Name, words.BytesText(*lag.Bytes), upstream.Name, words.BytesText(*t.LagBytes))
 	}
 	if t.LagTime != nil && lag.Time != nil && *lag.Time > *t.LagTime && lag.Bytes != nil && *lag.Bytes > 0 {
-		bad(lag.Hint, "%s is %s behind %s; the threshold is %s", n.Name, lag.Time.Round(time.Millisecond), upstream.Name, *t.LagTime)
+		out.report(at("standby_lagging", lag.Hint), "%s is %s behind %s; the threshold is %s", n.Name, lag.Time.Round(time.Millisecond), upstream.Name, *t.LagTime)
 	}
 }

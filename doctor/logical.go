@@ -7,11 +7,7 @@ import (
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
-	"github.com/repltool/repltool/internal/list"
-	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
-	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -22,7 +18,7 @@ import (
 // mismatches compares the tables that a subscription follows, which was checked when they
 // were new in it and changes since. What stops replication is reported as an error, also
 // before it does; it answers these as causes.
-func mismatches(v *cluster.Subscription, out *draft.Findings) []string {
+func mismatches(v *cluster.Subscription, out *Findings) []string {
 	if v.Is == nil || v.Source == nil || v.Blind || v.Remote == nil || v.Local == nil {
 		return nil
 	}
@@ -36,46 +32,37 @@ func mismatches(v *cluster.Subscription, out *draft.Findings) []string {
 	var causes []string
 	for _, m := range found {
 		detail := strings.TrimPrefix(m.Detail, v.ID+": ")
-		severity := plan.Error
-		if m.Summary == "Column type mismatch" && !m.Certain {
-			severity = plan.Warning // most values fit
+		f := Finding{
+			Code: "published_table_mismatch", Severity: Error, Address: v.Address(), Node: v.Scope.Leading().Name,
+			Evidence: view("pg_attribute and pg_index", v.Source.Leading().Name) + " and on " + v.Scope.Leading().Name,
 		}
-		out.TellHealth(severity, v.Address(), "", "%s: %s", strings.ToLower(m.Summary[:1])+m.Summary[1:], detail)
+		if m.Summary == "Column type mismatch" && !m.Certain {
+			f.Code, f.Severity = "published_column_type_mismatch", Warning // most values fit
+		}
+		out.report(f, "%s: %s", strings.ToLower(m.Summary[:1])+m.Summary[1:], detail)
 		causes = append(causes, detail)
 	}
 	return causes
 }
 
 // subscriptionLag judges how far a subscription is behind its publisher.
-func subscriptionLag(s *cluster.Cluster, sub *topology.Subscription, is *facts.Subscription, out *draft.Findings) {
+func subscriptionLag(s *cluster.Cluster, sub *topology.Subscription, is *facts.Subscription, out *Findings) {
 	c := sub.Publisher()
 	if c == nil || s.Of(c).Live() == nil {
 		return
 	}
-	publisher := s.Of(c).Now.Leader.Name
 	const hint = "Check its worker on the subscriber (locks, long transactions, the server log) and the network between them."
+	publisher := s.Of(c).Now.Leader.Name
+	behind := Finding{Code: "subscription_lagging", Severity: Error, Address: sub.Address(), Node: s.Leading().Name, Evidence: view("pg_stat_replication", publisher), Fix: hint}
 	sender := s.Of(c).Live().SenderTo(is.Options.SlotName, "")
 	if sender == nil || sender.SlotName != is.Options.SlotName || is.Copying() > 0 {
-		return // that nobody is connected is told with its worker
+		return // that nobody is connected is reported with its worker
 	}
 	t := c.Thresholds
 	if t.LagBytes != nil && sender.LagBytes != nil && *sender.LagBytes > *t.LagBytes {
-		out.TellHealth(plan.Error, sub.Address(), hint, "%s is %s behind %s; the threshold is %s", is.Name, words.BytesText(*sender.LagBytes), publisher, words.BytesText(*t.LagBytes))
+		out.report(behind, "%s is %s behind %s; the threshold is %s", is.Name, words.BytesText(*sender.LagBytes), publisher, words.BytesText(*t.LagBytes))
 	}
 	if t.LagTime != nil && sender.ReplayLag != nil && *sender.ReplayLag > *t.LagTime && sender.LagBytes != nil && *sender.LagBytes > 0 {
-		out.TellHealth(plan.Error, sub.Address(), hint, "%s is %s behind %s; the threshold is %s", is.Name, sender.ReplayLag.Round(time.Millisecond), publisher, *t.LagTime)
-	}
-}
-
-// UnreadDatabases reports the databases that could not be read: nothing of them is compared.
-func UnreadDatabases(s *cluster.Cluster, out *draft.Findings) {
-	if s.Live() == nil {
-		return
-	}
-	for _, name := range list.SortedKeys(s.Live().Logical) {
-		if found := s.Live().Logical[name]; found != nil && found.Error != nil {
-			out.TellDrift(s.Address("database", name), s.Leading().Name,
-				"database %s could not be read, and its publications and subscriptions are not compared: %s", pg.Ident(name), found.Error.Text)
-		}
+		out.report(behind, "%s is %s behind %s; the threshold is %s", is.Name, sender.ReplayLag.Round(time.Millisecond), publisher, *t.LagTime)
 	}
 }

@@ -8,47 +8,49 @@ import (
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
-	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
 
 // What is wrong with a node by itself, today or at its next start.
 
-func nodeHealth(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
+func nodeHealth(s *cluster.Cluster, n *topology.Node, out *Findings) {
 	f := s.Found(n)
 	if f.Host == nil || s.Recloned(n) {
 		return
 	}
 	h := f.Host
-	bad := func(severity plan.Severity, hint, format string, args ...any) {
-		out.TellHealth(severity, s.NodeAddress(n), hint, format, args...)
+	at := func(code, evidence, hint string) Finding {
+		return Finding{Code: code, Severity: Warning, Address: s.NodeAddress(n), Node: n.Name, Evidence: view(evidence, n.Name), Fix: hint}
 	}
 	if s.IsDown(n) {
-		bad(plan.Error, "Its log says why it went down. The plan says whether repltool can start it, or what must be fixed first.", "%s is down", n.Name)
+		down := at("node_down", "the data directory, postmaster.pid and the socket", "Its log says why it went down. The plan says whether repltool can start it, or what must be fixed first.")
+		down.Severity = Error
+		out.report(down, "%s is down", n.Name)
 	}
 	if h.Service.Outside {
-		bad(plan.Warning, "the next restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl "+
-			"start "+h.Service.Unit,
+		out.report(at("outside_systemd_unit", "the processes of the unit "+h.Service.Unit, "the next restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl "+
+			"start "+h.Service.Unit),
 			"%s runs outside its systemd unit %s: systemd neither monitors nor stops it", n.Name, h.Service.Unit)
 	}
 	if h.Aside && h.AsideJob == nil {
-		bad(plan.Warning, "Check it and remove it: no record says that repltool created it.", "%s: %s%s exists beside the data directory", n.Name, h.DataDir, cluster.Aside)
+		out.report(at("old_data_directory_unknown", "the directory and the records of jobs", "Check it and remove it: no record says that repltool created it."), "%s: %s%s exists beside the data directory", n.Name, h.DataDir, cluster.Aside)
 	}
 	if c := h.Service.StartConf; c != "" && c != "auto" && h.Data.State == facts.DataCluster {
-		bad(plan.Warning, fmt.Sprintf("To fix: write auto to %s on %s.", path.Join(path.Dir(h.Conf.Path), "start.conf"), n.Name),
+		out.report(at("not_started_at_boot", "start.conf", fmt.Sprintf("To fix: write auto to %s on %s.", path.Join(path.Dir(h.Conf.Path), "start.conf"), n.Name)),
 			"%s does not start when its host boots: start.conf says %s", n.Name, c)
 	}
 	if secret := sensitiveLine(s, n); secret != "" && h.Conf.Exists && h.Conf.Mode&0o007 != 0 {
-		bad(plan.Warning, fmt.Sprintf("To fix: chmod o-rwx %s on %s.", h.Conf.Path, n.Name),
+		out.report(at("readable_secret", "the mode of "+h.Conf.Path, fmt.Sprintf("To fix: chmod o-rwx %s on %s.", h.Conf.Path, n.Name)),
 			"%s has the sensitive parameter %s in clear text in %s, which every user of its machine can read (mode %04o)", n.Name, secret, h.Conf.Path, h.Conf.Mode)
 	}
 	if mode := h.Data.Mode; mode&^0o750 != 0 && h.Data.State == facts.DataCluster {
-		bad(plan.Error, fmt.Sprintf("To fix: chmod 0700 %s on %s.", h.DataDir, n.Name),
+		open := at("data_directory_mode", "the mode of "+h.DataDir, fmt.Sprintf("To fix: chmod 0700 %s on %s.", h.DataDir, n.Name))
+		open.Severity = Error
+		out.report(open,
 			"%s would not start again: its data directory has mode %04o, and PostgreSQL accepts only 0700 and 0750", n.Name, mode)
 	}
 	if f.Server != nil {
-		serverHealth(s, n, f, bad)
+		serverHealth(s, n, f, out)
 	}
 }
 
@@ -62,26 +64,29 @@ func sensitiveLine(s *cluster.Cluster, n *topology.Node) string {
 	return ""
 }
 
-func serverHealth(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(plan.Severity, string, string, ...any)) {
-	if what, fix := cluster.OtherRole(n, f); what != "" {
-		bad(plan.Error, fix, "%s", what)
+func serverHealth(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *Findings) {
+	at := func(code, evidence, hint string) Finding {
+		return Finding{Code: code, Severity: Error, Address: s.NodeAddress(n), Node: n.Name, Evidence: view(evidence, n.Name), Fix: hint}
 	}
-	checkTLSLikeLeader(s, n, f, bad)
+	if what, fix := cluster.OtherRole(n, f); what != "" {
+		out.report(at("role_changes_at_restart", "standby.signal and pg_is_in_recovery()", fix), "%s", what)
+	}
+	checkTLSLikeLeader(s, n, f, out)
 	for _, name := range []string{"fsync", "full_page_writes"} {
 		if f.Server.InForce(name) == "off" && !s.Given(n, name) {
-			bad(plan.Error, fmt.Sprintf("To fix on %s: ALTER SYSTEM RESET %s; SELECT pg_reload_conf(); and remove it from the files.", n.Name, name),
+			out.report(at("unsafe_setting", "pg_settings", fmt.Sprintf("To fix on %s: ALTER SYSTEM RESET %s; SELECT pg_reload_conf(); and remove it from the files.", n.Name, name)),
 				"%s runs with %s = off: a crash of its host can corrupt its data beyond repair", n.Name, name)
 		}
 	}
 	for _, r := range f.Server.Roles {
-		roleInDatabases(s, n, r, bad)
-		roleExpired(s, n, r, bad)
+		roleInDatabases(s, n, r, out)
+		roleExpired(s, n, r, out)
 	}
 }
 
 // roleExpired reports a password that is no longer accepted, though the topology does not say
 // so: who is connected stays connected, and cannot log in again.
-func roleExpired(s *cluster.Cluster, n *topology.Node, found facts.Role, bad func(plan.Severity, string, string, ...any)) {
+func roleExpired(s *cluster.Cluster, n *topology.Node, found facts.Role, out *Findings) {
 	r := s.Cluster.Role(found.Name)
 	if r == nil || n != s.Now.Leader || !found.Expired || !r.Login || !r.Password.IsSet() {
 		return
@@ -94,13 +99,16 @@ func roleExpired(s *cluster.Cluster, n *topology.Node, found facts.Role, bad fun
 	if replicates {
 		who = "a standby that loses its connection cannot log in again"
 	}
-	bad(plan.Error, fmt.Sprintf("To fix, set valid_until = \"infinity\", or a later time, in role %q of %s.", r.Name, s.Cluster.ID),
+	out.report(Finding{
+		Code: "password_expired", Severity: Error, Address: s.NodeAddress(n), Node: n.Name, Evidence: view("rolvaliduntil in pg_authid", n.Name),
+		Fix: fmt.Sprintf("To fix, set valid_until = \"infinity\", or a later time, in role %q of %s.", r.Name, s.Cluster.ID),
+	},
 		"the password of role %s expired at %s: %s", pg.Ident(r.Name), found.ValidUntil, who)
 }
 
 // roleInDatabases reports parameters of a role in one database, which go before those that
 // the topology gives the role.
-func roleInDatabases(s *cluster.Cluster, n *topology.Node, found facts.Role, bad func(plan.Severity, string, string, ...any)) {
+func roleInDatabases(s *cluster.Cluster, n *topology.Node, found facts.Role, out *Findings) {
 	r := s.Cluster.Role(found.Name)
 	if r == nil || n != s.Now.Leader {
 		return
@@ -112,17 +120,23 @@ func roleInDatabases(s *cluster.Cluster, n *topology.Node, found facts.Role, bad
 			if !is || s.SameParameter(name, value, wanted) || s.Ignores(r.Lifecycle, "role", "parameters") {
 				continue
 			}
-			bad(plan.Error, fmt.Sprintf("To fix: ALTER ROLE %s IN DATABASE %s RESET %s;", pg.Ident(r.Name), pg.Ident(database), pg.ParameterName(name)),
+			out.report(Finding{
+				Code: "role_parameter_overridden", Severity: Error, Address: s.NodeAddress(n), Node: n.Name, Evidence: view("pg_db_role_setting", n.Name),
+				Fix: fmt.Sprintf("To fix: ALTER ROLE %s IN DATABASE %s RESET %s;", pg.Ident(r.Name), pg.Ident(database), pg.ParameterName(name)),
+			},
 				"role %s has %s = %s in database %s, which overrides the topology's", pg.Ident(r.Name), name, pg.Literal(value), pg.Ident(database))
 		}
 	}
 }
 
 // checkTLSLikeLeader reports a standby without TLS while the member that leads has it.
-func checkTLSLikeLeader(s *cluster.Cluster, n *topology.Node, f *facts.Node, bad func(plan.Severity, string, string, ...any)) {
+func checkTLSLikeLeader(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *Findings) {
 	if s.Cluster.Standby(n) == nil || s.Live() == nil || f.Server.InForce("ssl") != "off" || s.Live().InForce("ssl") != "on" {
 		return
 	}
-	bad(plan.Warning, "Give "+n.Name+" a certificate and set ssl_cert_file, ssl_key_file and ssl = on in its postgresql.conf, or in parameters of "+s.Cluster.ID+".",
+	out.report(Finding{
+		Code: "standby_without_tls", Severity: Warning, Address: s.NodeAddress(n), Node: n.Name, Evidence: view("pg_settings", n.Name) + " and on " + s.Leading().Name,
+		Fix: "Give " + n.Name + " a certificate and set ssl_cert_file, ssl_key_file and ssl = on in its postgresql.conf, or in parameters of " + s.Cluster.ID + ".",
+	},
 		"%s has ssl = off, and its primary %s has ssl = on: after a promotion of %s, clients that require TLS cannot connect to it", n.Name, s.Leading().Name, n.Name)
 }

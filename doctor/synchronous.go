@@ -9,18 +9,20 @@ import (
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
-	"github.com/repltool/repltool/plan"
-	"github.com/repltool/repltool/plan/build/draft"
 )
 
 // A synchronous set that fewer standbys than it asks for are connected to satisfy makes
 // every commit wait, whoever wrote it (PostgreSQL docs, 27.2.8.3 "Planning for High
 // Availability").
 
-func syncHealth(s *cluster.Cluster, out *draft.Findings) {
-	value := s.SyncCurrent()
+func syncHealth(s *cluster.Cluster, out *Findings) {
+	value, primary := s.SyncCurrent(), s.Leading().Name
 	if full := setAside(s, value); full != value && !s.InApply && len(s.Live().Applies) == 0 {
-		out.TellHealth(plan.Error, s.SyncAddress(), "Apply again: that writes the previous value back once enough standbys stream.",
+		out.report(Finding{
+			Code: "synchronous_set_overridden", Severity: Error, Address: s.SyncAddress(), Node: primary,
+			Evidence: view("pg_settings and repltool.managed", primary),
+			Fix:      "Apply again: that writes the previous value back once enough standbys stream.",
+		},
 			"an apply that did not complete has set %s aside: it is %s in place of %s, and commits wait for fewer standbys", cluster.SyncNames, pg.Literal(value), pg.Literal(full))
 	}
 	set, ok := pg.ParseSync(value)
@@ -40,9 +42,11 @@ func syncHealth(s *cluster.Cluster, out *draft.Findings) {
 		there = "only " + strings.Join(streaming, ", ") + " are streaming"
 	}
 	names := otherNames(s, set)
-	out.TellHealth(plan.Error, s.SyncAddress(),
-		fmt.Sprintf("Start the standbys that it names, or run on %s: ALTER SYSTEM SET %s = ''; SELECT pg_reload_conf();%s", s.Leading().Name, cluster.SyncNames, names),
-		"Commits on %s are waiting: %s is %s, which requires %s, and %s", s.Leading().Name, cluster.SyncNames, pg.Literal(value), words.Counted(set.Number, "standby"), there)
+	out.report(Finding{
+		Code: "commits_waiting", Severity: Error, Address: s.SyncAddress(), Node: primary,
+		Evidence: view("pg_settings and pg_stat_replication", primary),
+		Fix:      fmt.Sprintf("Start the standbys that it names, or run on %s: ALTER SYSTEM SET %s = ''; SELECT pg_reload_conf();%s", primary, cluster.SyncNames, names),
+	}, "Commits on %s are waiting: %s is %s, which requires %s, and %s", primary, cluster.SyncNames, pg.Literal(value), words.Counted(set.Number, "standby"), there)
 }
 
 // setAside answers the value that an apply which died has set aside; the one in force where
@@ -59,7 +63,7 @@ func setAside(s *cluster.Cluster, value string) string {
 
 // slotsHealth reports slots of synchronized_standby_slots without which the logical slots
 // that survive a failover stand still (PostgreSQL docs, 20.6.1).
-func slotsHealth(s *cluster.Cluster, out *draft.Findings) {
+func slotsHealth(s *cluster.Cluster, out *Findings) {
 	if s.Live() == nil || !slices.ContainsFunc(s.Live().Slots, func(slot facts.Slot) bool { return slot.Failover && !slot.Synced }) {
 		return
 	}
@@ -71,7 +75,11 @@ func slotsHealth(s *cluster.Cluster, out *draft.Findings) {
 		case slot.Active:
 			continue
 		}
-		out.TellHealth(plan.Error, s.SyncedSlotsAddress(), "Start the standby that uses the slot, or remove the slot from "+cluster.SyncedSlots+".",
+		out.report(Finding{
+			Code: "failover_slots_waiting", Severity: Error, Address: s.SyncedSlotsAddress(), Node: s.Leading().Name,
+			Evidence: view("pg_settings and pg_replication_slots", s.Leading().Name),
+			Fix:      "Start the standby that uses the slot, or remove the slot from " + cluster.SyncedSlots + ".",
+		},
 			"Subscribers that use failover slots on %s are waiting: slot %s of %s %s", s.Leading().Name, pg.Ident(name), cluster.SyncedSlots, state)
 	}
 }

@@ -11,12 +11,17 @@ import (
 )
 
 // Encode writes the plan as the JSON document that `plan -json` prints and that
-// a plan file holds.
+// a plan file holds. health is the list of findings under its earlier name, for programs
+// that read that one.
 func (p *Plan) Encode(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(p); err != nil {
+	document := struct {
+		*Plan
+		Health []Finding `json:"health"`
+	}{p, p.Findings}
+	if err := enc.Encode(document); err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}
 	return nil

@@ -24,13 +24,13 @@ type Plan struct {
 	Replace   []string          `json:"replace,omitempty"`
 	Variables map[string]string `json:"variables,omitempty"`
 
-	Nodes     []Node   `json:"nodes"`
-	Changes   []Change `json:"changes"`
-	Steps     []Step   `json:"steps"`
-	Drift     []Notice `json:"drift"`
-	Unmanaged []Notice `json:"unmanaged"`
-	Health    []Health `json:"health"`
-	Summary   Summary  `json:"summary"`
+	Nodes     []Node    `json:"nodes"`
+	Changes   []Change  `json:"changes"`
+	Steps     []Step    `json:"steps"`
+	Drift     []Notice  `json:"drift"`
+	Unmanaged []Notice  `json:"unmanaged"`
+	Findings  []Finding `json:"findings"`
+	Summary   Summary   `json:"summary"`
 
 	Diagnostics []Diagnostic `json:"diagnostics"`
 }
@@ -108,13 +108,14 @@ type Attribute struct {
 // Notice is something seen that no change answers.
 type Notice struct {
 	Address string `json:"address"`
+	Code    string `json:"code"` // one of Codes
 	// Kind is of what is usually many, so that people are shown a count; else "".
 	Kind   string `json:"kind,omitempty"`
 	Node   string `json:"node"`
 	Detail string `json:"detail"`
 }
 
-// Severity of health and diagnostics.
+// Severity of findings and diagnostics.
 type Severity string
 
 // The severities.
@@ -123,11 +124,14 @@ const (
 	Warning Severity = "warning"
 )
 
-// Health is a state of the live clusters that needs eyes.
-type Health struct {
+// Finding is a state of the live clusters that needs attention.
+type Finding struct {
 	Address  string   `json:"address"`
+	Node     string   `json:"node"` // where it was found; "" for a whole cluster
+	Code     string   `json:"code"` // one of Codes
 	Severity Severity `json:"severity"`
 	Message  string   `json:"message"`
+	Evidence string   `json:"evidence,omitempty"` // what was read to know it
 	Hint     string   `json:"hint"`
 }
 
@@ -157,12 +161,12 @@ type Diagnostic struct {
 	Address  string   `json:"address,omitempty"`
 	Range    *Range   `json:"range,omitempty"`
 	Snippet  *Snippet `json:"snippet,omitempty"`
-	// Finding reports whether Health has it too: it is a state of the live clusters.
+	// Finding reports whether Findings has it too: it is a state of the live clusters.
 	Finding bool `json:"finding,omitempty"`
 }
 
-// Finding marks, as Extra of an hcl.Diagnostic, a state of the live clusters.
-type Finding struct{}
+// LiveState marks, as Extra of an hcl.Diagnostic, a state of the live clusters.
+type LiveState struct{}
 
 // Range is a part of a file.
 type Range struct {

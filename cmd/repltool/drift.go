@@ -56,7 +56,7 @@ func driftCode(r *reading) error {
 	switch {
 	case r.failed():
 		return exitError
-	case len(p.Changes) > 0 || len(p.Drift) > 0 || ill(p.Health):
+	case len(p.Changes) > 0 || len(p.Drift) > 0 || ill(p.Findings):
 		return exitChanges
 	case !p.Complete:
 		return exitIncomplete
@@ -66,6 +66,6 @@ func driftCode(r *reading) error {
 }
 
 // ill reports whether there is a health error.
-func ill(health []plan.Health) bool {
-	return slices.ContainsFunc(health, func(h plan.Health) bool { return h.Severity == plan.Error })
+func ill(health []plan.Finding) bool {
+	return slices.ContainsFunc(health, func(h plan.Finding) bool { return h.Severity == plan.Error })
 }

@@ -63,7 +63,7 @@ func statusCode(r *reading) error {
 	switch {
 	case !slices.ContainsFunc(r.plan.Nodes, func(n plan.Node) bool { return n.Reachable && n.Error == "" }):
 		return exitError
-	case ill(r.plan.Health):
+	case ill(r.plan.Findings):
 		return exitChanges
 	case slices.ContainsFunc(r.plan.Nodes, func(n plan.Node) bool { return n.Error != "" }):
 		return exitIncomplete

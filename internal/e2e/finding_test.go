@@ -59,8 +59,8 @@ func TestFindings(t *testing.T) {
 	var s view.Status
 	decodeInto(t, w.must(2, "drift", "-json").stdout, &p)
 	decodeInto(t, w.must(2, "status", "-json").stdout, &s)
-	for _, health := range [][]plan.Health{p.Health, s.Health} {
-		if len(health) == 0 || health[0].Severity != plan.Error || !strings.Contains(health[0].Message, "Two live primaries") {
+	for _, health := range [][]plan.Finding{p.Findings, s.Findings} {
+		if len(health) == 0 || health[0].Severity != plan.Error || !strings.Contains(health[0].Message, "Two live primaries") || health[0].Code != "two_live_primaries" {
 			t.Errorf("health: %+v", health)
 		}
 	}

@@ -4,6 +4,7 @@ package imports
 import (
 	"encoding/json"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,6 +28,7 @@ func rules() []rule {
 		{under: "cluster", forbid: []string{"repltool/"}, except: []string{"topology", "facts", "internal/pg", "internal/list", "internal/words", "plan", "cluster"}, why: "a cluster is asked, and asks nobody"},
 		{under: "cluster", forbid: []string{"repltool/plan/"}, why: "a cluster plans nothing"},
 		{under: "doctor", forbid: []string{"repltool/"}, except: []string{"topology", "facts", "internal/pg", "internal/list", "internal/words", "cluster", "plan", "doctor"}, why: "the doctor reads the cluster"},
+		{under: "doctor", forbid: []string{"repltool/plan/"}, why: "findings are known before a plan is built"},
 		{under: "plan/build/draft", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/draft"}, why: "siblings do not import each other"},
 		{under: "plan/build/check", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/check"}, why: "siblings do not import each other"},
 		{under: "plan/build/config", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/config"}, why: "siblings do not import each other"},
@@ -52,6 +54,16 @@ func TestImportDirections(t *testing.T) {
 			if path == r.under || strings.HasPrefix(path, r.under+"/") {
 				check(t, p, r)
 			}
+		}
+	}
+}
+
+// TestDoctorPlansNothing looks at the doctor's own imports: the texts of a plan come with the
+// cluster that it reads.
+func TestDoctorPlansNothing(t *testing.T) {
+	for _, p := range load(t) {
+		if strings.TrimPrefix(p.ImportPath, module) == "doctor" && slices.Contains(p.Imports, module+"plan") {
+			t.Error("doctor imports plan: a finding is a value of its own")
 		}
 	}
 }

@@ -99,7 +99,7 @@ func TestCodes(t *testing.T) {
 	if len(lines) != len(all) || !slices.IsSorted(lines) {
 		t.Errorf("plan/codes.txt has %d lines and %d codes; each is listed once, in order", len(lines), len(all))
 	}
-	literals := map[string]bool{}
+	literals, found := map[string]bool{}, findingCodes(t)
 	for _, s := range sources(t) {
 		ast.Inspect(s.file, func(n ast.Node) bool {
 			if e, ok := n.(ast.Expr); ok {
@@ -114,7 +114,7 @@ func TestCodes(t *testing.T) {
 		if !regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`).MatchString(code) {
 			t.Errorf("%q is not a code", code)
 		}
-		if !literals[summary] && !slices.Contains(ofHCL(), summary) {
+		if !literals[summary] && found[code] == "" && !slices.Contains(ofHCL(), summary) {
 			t.Errorf("nothing says %q (%s) any more", summary, code)
 		}
 	}
@@ -146,7 +146,7 @@ func TestFindingsAreListed(t *testing.T) {
 }
 
 func document(t *testing.T) string {
-	details := map[string][]string{}
+	details, found, explained := map[string][]string{}, findingCodes(t), explanations(t)
 	for _, s := range summaries(t) {
 		if code := plan.CodeOf(s.summary); s.detail != "" && !slices.Contains(details[code], s.detail) {
 			details[code] = append(details[code], s.detail)
@@ -157,6 +157,10 @@ func document(t *testing.T) string {
 	all := plan.Codes()
 	for _, code := range slices.Sorted(maps.Keys(all)) {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n", code, all[code])
+		if found[code] != "" {
+			fmt.Fprintf(&b, "\n%s", explained[code])
+			continue
+		}
 		slices.Sort(details[code])
 		for _, d := range details[code] {
 			if line := template(d); len(line) > 12 {
@@ -167,14 +171,17 @@ func document(t *testing.T) string {
 	return b.String()
 }
 
-const head = `# Errors and warnings
+const head = `# Errors, warnings and findings
 
 Each error and warning of ` + "`validate`, `plan`, `apply`, `drift` and `status`" + ` has a code, which is the field ` + "`code`" + ` of a diagnostic
-in their JSON. The code never changes; the text that people read may. Below each code is its summary and, where it is
-fixed, what the detail says; "…" is a name or a figure. Errors of HCL's parser that are not listed have the code
+in their JSON. So has each finding: a state of the live clusters that needs attention, in ` + "`findings`, `drift` or `unmanaged`" + ` of
+the JSON. The code never changes; the text that people read may. Below each code is its summary. For a finding follow what
+it means, what was read to know it, and how to fix it. For an error or a warning follows, where it is fixed, what the
+detail says; "…" is a name or a figure. An error that plan and apply refuse to continue over, such as two live primaries,
+is a finding of ` + "`drift` and `status`" + ` too, with the same code. Errors of HCL's parser that are not listed have the code
 ` + "`invalid_hcl`" + `.
 
-This page is made of plan/codes.txt and the code: ` + "`go test ./internal/messages -update`" + `.
+This page is made of plan/codes.txt and the code by ` + "`go test ./internal/messages -update`" + `, which keeps the texts of the findings.
 `
 
 // template writes a format for people, in one line.

@@ -22,7 +22,7 @@ func Diagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) []plan.Diagn
 		if d.Severity == hcl.DiagWarning {
 			one.Severity = plan.Warning
 		}
-		_, one.Finding = d.Extra.(plan.Finding)
+		_, one.Finding = d.Extra.(plan.LiveState)
 		if d.Subject != nil {
 			one.Range = &plan.Range{Filename: d.Subject.Filename, Start: position(d.Subject.Start), End: position(d.Subject.End)}
 			one.Snippet = snippet(d, files[d.Subject.Filename])

@@ -153,14 +153,14 @@ func (v *planView) seen(title string, notices []plan.Notice) {
 	}
 }
 
-// health tells of states that need eyes.
+// health shows the findings.
 func (v *planView) health() {
-	for _, h := range v.plan.Health {
+	for _, h := range v.plan.Findings {
 		healthLine(&v.printer, h)
 	}
 }
 
-func healthLine(p *printer, h plan.Health) {
+func healthLine(p *printer, h plan.Finding) {
 	title := p.yellow("Health warning: ")
 	if h.Severity == plan.Error {
 		title = p.red("Health error: ")

@@ -13,7 +13,7 @@ func EmptyPlan(version string) *plan.Plan {
 	return &plan.Plan{
 		FormatVersion: plan.FormatVersion, RepltoolVersion: version,
 		Nodes: []plan.Node{}, Changes: []plan.Change{}, Steps: []plan.Step{},
-		Drift: []plan.Notice{}, Unmanaged: []plan.Notice{}, Health: []plan.Health{},
+		Drift: []plan.Notice{}, Unmanaged: []plan.Notice{}, Findings: []plan.Finding{},
 		Summary:     plan.Summary{Restarts: []string{}, Copies: []plan.Copy{}},
 		Diagnostics: []plan.Diagnostic{},
 	}

@@ -60,13 +60,14 @@ type Status struct {
 	FormatVersion string          `json:"format_version"`
 	Complete      bool            `json:"complete"`
 	Clusters      []ClusterStatus `json:"clusters"`
-	Health        []plan.Health   `json:"health"`
+	Findings      []plan.Finding  `json:"findings"`
+	Health        []plan.Finding  `json:"health"` // the same, under its earlier name
 }
 
 // NewStatus gathers the state from the facts, and from the plan what it says of
 // health and upstreams.
 func NewStatus(t *topology.Topology, f facts.Facts, p *plan.Plan) Status {
-	s := Status{FormatVersion: plan.FormatVersion, Complete: p.Complete, Clusters: []ClusterStatus{}, Health: p.Health}
+	s := Status{FormatVersion: plan.FormatVersion, Complete: p.Complete, Clusters: []ClusterStatus{}, Findings: p.Findings, Health: p.Findings}
 	for _, c := range t.Clusters {
 		one := ClusterStatus{Address: c.ID, Nodes: []Standing{}, Slots: []SlotStatus{}, standbys: len(c.Standbys)}
 		for _, n := range p.Nodes {
@@ -125,10 +126,10 @@ func (s Status) Write(w io.Writer, style Style) error {
 			p.subscriptions(c.Subscriptions)
 		}
 	}
-	if len(s.Health) > 0 {
+	if len(s.Findings) > 0 {
 		p.line("")
 	}
-	for _, h := range s.Health {
+	for _, h := range s.Findings {
 		healthLine(p, h)
 	}
 	p.line("")
@@ -234,7 +235,7 @@ func (s Status) summary() string {
 		}
 	}
 	text := fmt.Sprintf("%s, %s: %d of %s streaming", count(len(s.Clusters), "cluster"), count(nodes, "node"), streaming, count(standbys, "standby"))
-	if n := len(s.Health); n > 0 {
+	if n := len(s.Findings); n > 0 {
 		text += " · " + count(n, "health problem")
 	}
 	if !s.Complete {

@@ -111,7 +111,7 @@ func TestStatus(t *testing.T) {
 		{Name: "pg2", Cluster: "cluster.main", Role: "standby", Timeline: 2, Upstream: "pg1"},
 		{Name: "pg3", Cluster: "cluster.main", Role: "unknown", Error: "ssh: no route", Hint: "is it up?"},
 		{Name: "pg4", Cluster: "cluster.main", Role: "down"},
-	}, Health: []plan.Health{{Address: "cluster.main.standby.pg2", Severity: plan.Error, Message: "pg2 is 3 MB behind"}}}
+	}, Findings: []plan.Finding{{Address: "cluster.main.standby.pg2", Severity: plan.Error, Message: "pg2 is 3 MB behind"}}}
 	var out bytes.Buffer
 	if err := NewStatus(top, f, p).Write(&out, Style{}); err != nil {
 		t.Fatal(err)

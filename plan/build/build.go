@@ -84,7 +84,7 @@ func Build(t *topology.Topology, f facts.Facts, o cluster.Options) (*plan.Plan, 
 		diags = append(diags, d.Told...)
 	}
 	fill(p, drafts)
-	p.Drift, p.Unmanaged, p.Health = plan.NotNil(all.Drift), plan.NotNil(all.Unmanaged), plan.NotNil(all.Health)
+	p.Drift, p.Unmanaged, p.Findings = plan.NotNil(all.Drift), plan.NotNil(all.Unmanaged), plan.NotNil(all.Health)
 	p.Summary.Unchanged = all.Unchanged
 	p.Fingerprint = p.Bind()
 	return p, append(all.Diags, diags...)
@@ -154,8 +154,8 @@ func buildCluster(s *cluster.Cluster) *draft.Findings {
 	if refused {
 		return out
 	}
-	doctor.Health(s, out)
-	doctor.UnreadDatabases(s, out)
+	out.Found(doctor.Examine(s)...)
+	check.UnreadDatabases(s, out)
 	check.Unmanaged(s, out)
 	check.Foreign(s, out)
 	if s.Live() == nil && !s.IsNew() {

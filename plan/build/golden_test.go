@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -72,12 +73,30 @@ func golden(t *testing.T, file string) {
 			t.Errorf("%q has no code", d.Summary)
 		}
 	}
+	coded(t, p)
 	always(t, top, f, o, p)
 	for _, part := range []struct{ name, got string }{{"plan", compact(p, diags)}, {"steps", stepsText(p)}} {
 		if *update {
 			writePart(t, file, archive, part.name, part.got)
 		} else if d := cmp.Diff(parts[part.name], part.got); d != "" {
 			t.Errorf("%s is not as the golden file has it (-want +got):\n%s", part.name, d)
+		}
+	}
+}
+
+// coded checks that whatever is found has a code that is listed, and that it says what was
+// read; what plan and apply refuse as well says that in its hint.
+func coded(t *testing.T, p *plan.Plan) {
+	t.Helper()
+	for _, n := range slices.Concat(p.Drift, p.Unmanaged) {
+		if plan.Codes()[n.Code] == "" {
+			t.Errorf("%+v has no code", n)
+		}
+	}
+	for _, f := range p.Findings {
+		refused := f.Message == plan.Codes()[f.Code]
+		if plan.Codes()[f.Code] == "" || !refused && (f.Evidence == "" || f.Node == "") {
+			t.Errorf("a finding without a code, node or evidence: %+v", f)
 		}
 	}
 }
@@ -233,13 +252,13 @@ func compact(p *plan.Plan, diags hcl.Diagnostics) string {
 		}
 	}
 	for _, n := range p.Drift {
-		fmt.Fprintf(&b, "drift %s %s: %s\n", n.Node, n.Address, n.Detail)
+		fmt.Fprintf(&b, "drift %s %s %s: %s\n", n.Node, n.Code, n.Address, n.Detail)
 	}
 	for _, n := range p.Unmanaged {
-		fmt.Fprintf(&b, "unmanaged %s %s: %s\n", n.Node, n.Address, n.Detail)
+		fmt.Fprintf(&b, "unmanaged %s %s %s: %s\n", n.Node, n.Code, n.Address, n.Detail)
 	}
-	for _, h := range p.Health {
-		fmt.Fprintf(&b, "health %s %s: %s\n", h.Severity, h.Address, h.Message)
+	for _, h := range p.Findings {
+		fmt.Fprintf(&b, "health %s %s %s: %s\n", h.Severity, h.Code, h.Address, h.Message)
 	}
 	if !p.Complete {
 		b.WriteString("incomplete\n")

@@ -37,7 +37,7 @@ subscription "orders" {
 			alter(t, f, top, c.ledger)
 			p, _ := Build(top, f, cluster.Options{})
 			found := false
-			for _, h := range p.Health {
+			for _, h := range p.Findings {
 				if strings.Contains(h.Hint, "DROP SUBSCRIPTION orders;") {
 					found = true
 					if strings.Contains(h.Hint, drop) != c.want {
@@ -46,7 +46,7 @@ subscription "orders" {
 				}
 			}
 			if !found {
-				t.Errorf("no finding says how to drop the subscription: %+v", p.Health)
+				t.Errorf("no finding says how to drop the subscription: %+v", p.Findings)
 			}
 		})
 	}

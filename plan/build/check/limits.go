@@ -5,12 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/doctor"
+
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
-	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
@@ -95,8 +96,11 @@ func checkLimit(s *cluster.Cluster, n *topology.Node, summary, name, what string
 	case d.come > 0 || d.now:
 		say = out.Fail
 	case d.there > limit:
-		out.TellHealth(plan.Error, s.ParametersAddress(n), fmt.Sprintf("Set in parameters of %s\n  %s = %d", s.Cluster.ID, name, d.sum()),
-			"%s has %s = %d and needs %d %s (%s)", n.Name, name, limit, d.sum(), what, d)
+		out.Report(doctor.Finding{
+			Code: "limit_exceeded", Severity: doctor.Error, Address: s.ParametersAddress(n), Node: n.Name,
+			Evidence: "pg_settings and what uses the limit on " + n.Name,
+			Fix:      fmt.Sprintf("Set in parameters of %s\n  %s = %d", s.Cluster.ID, name, d.sum()),
+		}, "%s has %s = %d and needs %d %s (%s)", n.Name, name, limit, d.sum(), what, d)
 		return
 	}
 	say(at, summary, "%s has %s = %d and needs %d %s (%s). Set in parameters of %s\n  %s = %d", n.Name, name, limit, d.sum(), what, d, s.Cluster.ID, name, d.sum())
@@ -233,7 +237,10 @@ func checkPrepared(s *cluster.Cluster, sub *topology.Subscription, out *draft.Fi
 	switch {
 	case limit < 0 || limit >= need:
 	case limit == 0 && has:
-		out.TellHealth(plan.Error, sub.Address(), way, "%s has two_phase, and %s has max_prepared_transactions = 0: the first PREPARE TRANSACTION on its publisher stops replication", v.Is.Name, n.Name)
+		out.Report(doctor.Finding{
+			Code: "two_phase_without_prepared_transactions", Severity: doctor.Error, Address: sub.Address(), Node: n.Name,
+			Evidence: "pg_subscription and pg_settings on " + n.Name, Fix: way,
+		}, "%s has two_phase, and %s has max_prepared_transactions = 0: the first PREPARE TRANSACTION on its publisher stops replication", v.Is.Name, n.Name)
 	case limit == 0:
 		out.Fail(at, "Prepared transactions disabled on the subscriber", "%s has two_phase = true, and %s has max_prepared_transactions = 0: the first PREPARE TRANSACTION on its publisher would stop replication. %s", sub.ID, n.Name, way)
 	default:

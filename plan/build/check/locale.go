@@ -6,10 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/doctor"
+
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
-	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
@@ -39,8 +40,11 @@ func checkLocales(s *cluster.Cluster, out *draft.Findings) {
 				n.Name, strings.Join(come, ", "), s.Cluster.ID, localedef(come))
 		}
 		if len(now) > 0 && s.Running(n) {
-			out.TellHealth(plan.Error, s.NodeAddress(n), "Install it on that host (the package locales or a language pack, or as root\n"+localedef(now)+"\n), and restart the server by hand.",
-				"%s does not have the locale %s of databases of %s: nobody can connect to them there", n.Name, strings.Join(now, ", "), s.Cluster.ID)
+			out.Report(doctor.Finding{
+				Code: "locale_not_installed", Severity: doctor.Error, Address: s.NodeAddress(n), Node: n.Name,
+				Evidence: "locale -a on " + n.Name + ", and pg_database on " + s.Leading().Name,
+				Fix:      "Install it on that host (the package locales or a language pack, or as root\n" + localedef(now) + "\n), and restart the server by hand.",
+			}, "%s does not have the locale %s of databases of %s: nobody can connect to them there", n.Name, strings.Join(now, ", "), s.Cluster.ID)
 		}
 	}
 }

@@ -5,13 +5,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/doctor"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
-	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
@@ -228,7 +229,10 @@ func checkIdentities(s *cluster.Cluster, p *topology.Publication, is *facts.Publ
 			"%s: once it is published, the publisher would reject every UPDATE and DELETE of %s. %s", p.ID, words.Few(breaks), ways)
 	}
 	if len(bare) > 0 {
-		out.TellHealth(plan.Error, p.Address(), ways, "%s rejects every UPDATE and DELETE of %s, because it is published and has no replica identity", s.Leading().Name, words.Few(bare))
+		out.Report(doctor.Finding{
+			Code: "published_table_without_replica_identity", Severity: doctor.Error, Address: p.Address(), Node: s.Leading().Name,
+			Evidence: "pg_publication_tables and pg_index on " + s.Leading().Name, Fix: ways,
+		}, "%s rejects every UPDATE and DELETE of %s, because it is published and has no replica identity", s.Leading().Name, words.Few(bare))
 	}
 }
 

@@ -3,13 +3,14 @@ package check
 import (
 	"slices"
 
+	"github.com/repltool/repltool/doctor"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
-	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
@@ -117,8 +118,11 @@ func checkSlot(v *cluster.Subscription, out *draft.Findings) {
 	case what != "":
 		const message = "slot %s %s: changes since then are missing on %s"
 		here := v.Scope.Leading().Name
-		out.TellDrift(v.Address(), p.Name, message, pg.Ident(v.Options.SlotName), what, here)
-		out.TellHealth(plan.Error, v.Address(), v.CopyAgain(), message, pg.Ident(v.Options.SlotName), what, here)
+		out.TellDrift("subscription_lost_its_slot", v.Address(), p.Name, message, pg.Ident(v.Options.SlotName), what, here)
+		out.Report(doctor.Finding{
+			Code: "subscription_lost_its_slot", Severity: doctor.Error, Address: v.Address(), Node: p.Name,
+			Evidence: "pg_replication_slots on " + p.Name, Fix: v.CopyAgain(),
+		}, message, pg.Ident(v.Options.SlotName), what, here)
 	case v.Is == nil && slot == nil && !v.CreateSlot && !v.Source.DeclaresSlot(v.Options.SlotName):
 		out.Fail(v.Range, "Unknown slot", "%s has create_slot = false, but %s has no slot %s.", v.ID, p.Name, pg.Ident(v.Options.SlotName))
 	default:

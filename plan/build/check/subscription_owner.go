@@ -5,12 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/doctor"
+
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
-	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
@@ -39,7 +40,11 @@ func checkApplier(v *cluster.Subscription, out *draft.Findings) {
 		out.Fail(v.Range, p.summary, "%s: %s. %s", v.ID, p.what, p.fix)
 	}
 	for _, p := range applierProblems(v, has) {
-		out.TellHealth(plan.Error, v.Address(), p.fix, "%s", p.what)
+		here := v.Scope.Leading().Name
+		out.Report(doctor.Finding{
+			Code: "subscription_cannot_apply", Severity: doctor.Error, Address: v.Address(), Node: here,
+			Evidence: "pg_class, pg_auth_members and privileges on " + here, Fix: p.fix,
+		}, "%s", p.what)
 	}
 }
 

@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/doctor"
+
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
-	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
@@ -50,7 +51,7 @@ func unmanagedRoles(s *cluster.Cluster, out *draft.Findings) {
 		if may := mighty(r.Role); may != "" {
 			text += " with " + may
 		}
-		out.Unmanage(noticeRole, s.Address("role", r.Name), s.Leading().Name, text)
+		out.Unmanage("unmanaged_role", noticeRole, s.Address("role", r.Name), s.Leading().Name, text)
 	}
 }
 
@@ -78,7 +79,7 @@ func unmanagedDatabases(s *cluster.Cluster, out *draft.Findings) {
 		if slices.Contains(made, db.Name) || s.Cluster.Database(db.Name) != nil || s.IsOurs(cluster.Object{Kind: "database", Name: db.Name}) {
 			continue
 		}
-		out.Unmanage(noticeDatabase, s.Address("database", db.Name), s.Leading().Name, fmt.Sprintf("database %s, %s", pg.Ident(db.Name), words.BytesText(db.Bytes)))
+		out.Unmanage("unmanaged_database", noticeDatabase, s.Address("database", db.Name), s.Leading().Name, fmt.Sprintf("database %s, %s", pg.Ident(db.Name), words.BytesText(db.Bytes)))
 	}
 }
 
@@ -87,10 +88,13 @@ func unmanagedDatabases(s *cluster.Cluster, out *draft.Findings) {
 func unmanagedRules(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 	for _, r := range s.TheirRules(n) {
 		at := fmt.Sprintf("%s:%d: %s", r.Path, r.Line, cluster.HBALine(shown(r)))
-		out.Unmanage(noticeRule, s.HBAAddress(n), n.Name, at)
+		out.Unmanage("unmanaged_hba_rule", noticeRule, s.HBAAddress(n), n.Name, at)
 		if r.Method == "trust" && remote(r.HBARule) {
-			out.TellHealth(plan.Warning, s.HBAAddress(n), "Remove the rule, or change its method; repltool does not change rules outside its block.",
-				"%s accepts connections from other machines without a password: %s", n.Name, at)
+			out.Report(doctor.Finding{
+				Code: "trust_rule_for_other_machines", Severity: doctor.Warning, Address: s.HBAAddress(n), Node: n.Name,
+				Evidence: "pg_hba_file_rules on " + n.Name,
+				Fix:      "Remove the rule, or change its method; repltool does not change rules outside its block.",
+			}, "%s accepts connections from other machines without a password: %s", n.Name, at)
 		}
 	}
 }
@@ -117,6 +121,6 @@ func unmanagedParameters(s *cluster.Cluster, n *topology.Node, out *draft.Findin
 		if path.Base(last[name].File) != cluster.AutoConf || slices.Contains(ours, name) || cluster.HasLine(s.Lines(n), name) {
 			continue
 		}
-		out.Unmanage(noticeParameter, s.ParametersAddress(n), n.Name, name+", set by ALTER SYSTEM")
+		out.Unmanage("unmanaged_parameter", noticeParameter, s.ParametersAddress(n), n.Name, name+", set by ALTER SYSTEM")
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/doctor"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/cluster"
@@ -68,11 +70,14 @@ func reportPending(s *cluster.Cluster, n *topology.Node, p cluster.Pending, list
 	}
 	what := fmt.Sprintf("%s = '%s' (%s) waits for a %s of %s", p.Name, p.Value, p.Where, when, n.Name)
 	if why := refusesPending(s, n, p); why != "" {
-		out.TellHealth(plan.Error, address, undo(s, n, p)+".", "%s: %s", what, why)
+		out.Report(doctor.Finding{
+			Code: "pending_value_would_break_node", Severity: doctor.Error, Address: address, Node: n.Name,
+			Evidence: "pg_settings and pg_file_settings on " + n.Name, Fix: undo(s, n, p) + ".",
+		}, "%s: %s", what, why)
 		return
 	}
 	if !listed {
-		out.TellUnmanaged(address, n.Name, "%s", what)
+		out.TellUnmanaged("pending_value", address, n.Name, "%s", what)
 	}
 }
 
@@ -158,7 +163,7 @@ func (f force) put(p cluster.Pending) {
 // refuse is an error of plan and apply; drift and status report the state by its health.
 func (f force) refuse(summary, format string, args ...any) {
 	at := f.scope.RangeOf(f.node)
-	f.draft.Told = append(f.draft.Told, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Subject: &at, Detail: fmt.Sprintf(format, args...), Extra: plan.Finding{}})
+	f.draft.Told = append(f.draft.Told, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Subject: &at, Detail: fmt.Sprintf(format, args...), Extra: plan.LiveState{}})
 }
 
 // rules brings the block of pg_hba.conf into its place first, where the file as it stands

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/repltool/repltool/doctor"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
 )
@@ -16,7 +17,7 @@ type Findings struct {
 	Unchanged int
 	Drift     []plan.Notice
 	Unmanaged []plan.Notice
-	Health    []plan.Health
+	Health    []plan.Finding
 	kept      []keptObject // reported by ReportKept
 	Diags     hcl.Diagnostics
 }
@@ -48,22 +49,33 @@ func (f *Findings) Put(d *Draft) {
 }
 
 // TellDrift notes a difference that no change of this plan mends.
-func (f *Findings) TellDrift(address topology.Address, node, format string, args ...any) {
-	f.Drift = append(f.Drift, plan.Notice{Address: address.String(), Node: node, Detail: fmt.Sprintf(format, args...)})
+func (f *Findings) TellDrift(code string, address topology.Address, node, format string, args ...any) {
+	f.Drift = append(f.Drift, plan.Notice{Code: code, Address: address.String(), Node: node, Detail: fmt.Sprintf(format, args...)})
 }
 
 // TellUnmanaged notes an object that is neither in the topology nor repltool's.
-func (f *Findings) TellUnmanaged(address topology.Address, node, format string, args ...any) {
-	f.Unmanaged = append(f.Unmanaged, plan.Notice{Address: address.String(), Node: node, Detail: fmt.Sprintf(format, args...)})
+func (f *Findings) TellUnmanaged(code string, address topology.Address, node, format string, args ...any) {
+	f.Unmanaged = append(f.Unmanaged, plan.Notice{Code: code, Address: address.String(), Node: node, Detail: fmt.Sprintf(format, args...)})
 }
 
 // Unmanage notes one of a kind of which there are usually many.
-func (f *Findings) Unmanage(kind string, address topology.Address, node, detail string) {
-	f.Unmanaged = append(f.Unmanaged, plan.Notice{Address: address.String(), Node: node, Kind: kind, Detail: detail})
+func (f *Findings) Unmanage(code, kind string, address topology.Address, node, detail string) {
+	f.Unmanaged = append(f.Unmanaged, plan.Notice{Code: code, Address: address.String(), Node: node, Kind: kind, Detail: detail})
 }
 
-func (f *Findings) TellHealth(severity plan.Severity, address topology.Address, hint, format string, args ...any) {
-	f.Health = append(f.Health, plan.Health{Address: address.String(), Severity: severity, Message: fmt.Sprintf(format, args...), Hint: hint})
+// Report notes a finding of the doctor's kind: a state of the live clusters.
+func (f *Findings) Report(found doctor.Finding, format string, args ...any) {
+	f.Found(found.Saying(format, args...))
+}
+
+// Found notes findings as the plan has them.
+func (f *Findings) Found(all ...doctor.Finding) {
+	for _, d := range all {
+		f.Health = append(f.Health, plan.Finding{
+			Code: d.Code, Severity: plan.Severity(d.Severity), Address: d.Address.String(), Node: d.Node,
+			Message: d.Message, Evidence: d.Evidence, Hint: d.Fix,
+		})
+	}
 }
 
 func (f *Findings) Fail(r hcl.Range, summary, format string, args ...any) {
@@ -75,8 +87,16 @@ func (f *Findings) Fail(r hcl.Range, summary, format string, args ...any) {
 // they report it.
 func (f *Findings) Finding(address topology.Address, r hcl.Range, summary, format string, args ...any) {
 	detail := fmt.Sprintf(format, args...)
-	f.Health = append(f.Health, plan.Health{Address: address.String(), Severity: plan.Error, Message: summary, Hint: detail})
-	f.diagnose(hcl.DiagError, r, summary, detail).Extra = plan.Finding{}
+	f.Found(doctor.Finding{Code: plan.CodeOf(summary), Severity: doctor.Error, Address: address, Node: nodeOf(address), Message: summary, Fix: detail})
+	f.diagnose(hcl.DiagError, r, summary, detail).Extra = plan.LiveState{}
+}
+
+// nodeOf is the node that an address names.
+func nodeOf(a topology.Address) string {
+	if a.Kind == "node" || a.Kind == "standby" {
+		return a.Name
+	}
+	return ""
 }
 
 func (f *Findings) Warn(r hcl.Range, summary, format string, args ...any) {

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/repltool/repltool/doctor"
+
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
-	"github.com/repltool/repltool/plan"
 )
 
 // keptObject is something that left the topology and that stays.
@@ -34,7 +35,10 @@ func ReportKept(s *cluster.Cluster, out *Findings) {
 		}
 		delete(what, o.who)
 		n := len(list)
-		out.TellHealth(plan.Warning, s.Cluster.Address(), o.hint, "%s on %s, not defined in the topology any more, %s: %s %s",
+		out.Report(doctor.Finding{
+			Code: "undefined_object_in_use", Severity: doctor.Warning, Address: s.Cluster.Address(), Node: s.Leading().Name,
+			Evidence: "the ledger, the catalogs and connections on " + s.Leading().Name, Fix: o.hint,
+		}, "%s on %s, not defined in the topology any more, %s: %s %s",
 			pg.Join(list...), s.Leading().Name, words.Plural(n, "stays", "stay"), o.who, words.Plural(n, "it", "them"))
 	}
 }

@@ -2,8 +2,8 @@ package draft
 
 import (
 	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/doctor"
 	"github.com/repltool/repltool/internal/pg"
-	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -18,8 +18,10 @@ func TellUnreadUser(s *cluster.Cluster, n *topology.Node, slot string, out *Find
 		if s.Found(sb.Node).Complete() || sb.Slot != "" && s.Running(sb.Upstream) && s.FoundSlot(sb.Upstream, sb.Slot) != nil {
 			continue
 		}
-		out.TellHealth(plan.Warning, s.Address("slot", slot), "Apply again once "+sb.Node.Name+" can be read.",
-			"slot %s on %s is not defined in the topology any more, but %s could not be read and may use it: it stays", pg.Ident(slot), n.Name, sb.Node.Name)
+		out.Report(doctor.Finding{
+			Code: "undefined_slot_kept", Severity: doctor.Warning, Address: s.Address("slot", slot), Node: n.Name,
+			Evidence: "pg_replication_slots on " + n.Name, Fix: "Apply again once " + sb.Node.Name + " can be read.",
+		}, "slot %s on %s is not defined in the topology any more, but %s could not be read and may use it: it stays", pg.Ident(slot), n.Name, sb.Node.Name)
 		out.Unchanged++
 		return true
 	}

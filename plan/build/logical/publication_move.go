@@ -36,7 +36,7 @@ func moved(s *cluster.Cluster, p *topology.Publication, out *draft.Findings) {
 		}
 		d.After = append(d.After, sub.Address())
 		if until := notYet(s, sub, m); until != "" {
-			out.TellDrift(d.Address, s.Goal.Primary.Name, "what moved to %s also stays here until %s", m.To[0].ID, until)
+			out.TellDrift("moved_table_still_published", d.Address, s.Goal.Primary.Name, "what moved to %s also stays here until %s", m.To[0].ID, until)
 			return
 		}
 	}

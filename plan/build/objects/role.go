@@ -34,7 +34,7 @@ func Roles(s *cluster.Cluster, out *draft.Findings) {
 			continue
 		}
 		if n := unreadStandby(s, m.Name); n != nil {
-			out.TellDrift(s.AddressOfRow(m.Address), s.Goal.Primary.Name,
+			out.TellDrift("role_not_dropped", s.AddressOfRow(m.Address), s.Goal.Primary.Name,
 				"role %s is not dropped: standby %s could not be read, and may connect with it. Apply again once %s can be read", pg.Ident(m.Name), n.Name, n.Name)
 			continue
 		}
@@ -97,7 +97,7 @@ func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *fact
 		!scram.Matches(found.Verifier.Reveal(), r.Name, r.Password.Reveal())
 	if who := unreadLogin(s, r); password && found.Verifier.Reveal() != "" && who != "" {
 		password = false
-		out.TellDrift(d.Address, s.Goal.Primary.Name,
+		out.TellDrift("password_not_changed", d.Address, s.Goal.Primary.Name,
 			"password not changed: %s logs in as %s and could not be read, so that it cannot be given the new password. Apply again once it can be read, or change the password now by hand: ALTER ROLE %s PASSWORD", who, pg.Ident(r.Name), pg.Ident(r.Name))
 	}
 	if password {

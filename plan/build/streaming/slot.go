@@ -3,6 +3,8 @@ package streaming
 import (
 	"slices"
 
+	"github.com/repltool/repltool/doctor"
+
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
@@ -98,7 +100,7 @@ func strangeSlots(s *cluster.Cluster, n *topology.Node, wanted []cluster.WantedS
 			holds += "; an apply that failed or was interrupted was about to create it, and repltool cannot prove that it did. " +
 				"Once nothing needs it, drop it: SELECT pg_drop_replication_slot(" + pg.Literal(slot.Name) + ")"
 		}
-		out.TellUnmanaged(s.Address("slot", slot.Name), n.Name, "%s slot %s, %s%s", slot.Type, pg.Ident(slot.Name), cluster.Activity(slot), holds)
+		out.TellUnmanaged("unmanaged_slot", s.Address("slot", slot.Name), n.Name, "%s slot %s, %s%s", slot.Type, pg.Ident(slot.Name), cluster.Activity(slot), holds)
 	}
 }
 
@@ -110,7 +112,7 @@ func goneSlots(s *cluster.Cluster, wanted []cluster.WantedSlot, out *draft.Findi
 		switch {
 		case n != nil && (cluster.SlotWanted(wanted, n, m.Name) || s.DroppedWithRemake(m.Name)):
 		case n == nil || !s.Running(n) && !s.Recloned(n):
-			out.TellUnmanaged(m.Address, m.In, "slot %s, which repltool created on %s, is not defined in the topology any more, and %s could not be read", pg.Ident(m.Name), m.In, m.In)
+			out.TellUnmanaged("slot_on_unread_node", m.Address, m.In, "slot %s, which repltool created on %s, is not defined in the topology any more, and %s could not be read", pg.Ident(m.Name), m.In, m.In)
 		case draft.TellUnreadUser(s, n, m.Name, out):
 		default:
 			if u := s.SlotUser(n, m.Name); u != nil {
@@ -130,6 +132,12 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 	if moves {
 		address = m.Address
 	}
+	inUse := func(fix string) doctor.Finding {
+		return doctor.Finding{
+			Code: "undefined_slot_in_use", Severity: doctor.Warning, Address: address, Node: n.Name,
+			Evidence: "pg_replication_slots on " + n.Name, Fix: fix,
+		}
+	}
 	found := s.FoundSlot(n, m.Name)
 	if found != nil && found.Synced {
 		found = nil // its primary's, on a node that was the primary once
@@ -139,15 +147,13 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 		if found.Type == topology.SlotLogical {
 			hint = "Drop the subscription that uses it, or stop the client that does, then apply again."
 		}
-		out.TellHealth(plan.Warning, address, hint,
-			"slot %s on %s is not defined in the topology any more, but process %d uses it: it stays", pg.Ident(m.Name), n.Name, found.ActivePID)
+		out.Report(inUse(hint), "slot %s on %s is not defined in the topology any more, but process %d uses it: it stays", pg.Ident(m.Name), n.Name, found.ActivePID)
 		out.Unchanged++
 		return
 	}
 	if user := s.HeldBy(m.Name); found != nil && found.Active && user != nil {
-		out.TellHealth(plan.Warning, address, s.ResumeHint(user)+" Then apply again.",
-			"slot %s on %s is not defined in the topology any more, but %s, whose replay is paused, uses it until the "+
-				"replay is resumed: it stays", pg.Ident(m.Name), n.Name, user.Name)
+		out.Report(inUse(s.ResumeHint(user)+" Then apply again."), "slot %s on %s is not defined in the topology any more, but %s, whose replay is paused, uses it until the "+
+			"replay is resumed: it stays", pg.Ident(m.Name), n.Name, user.Name)
 		out.Unchanged++
 		return
 	}

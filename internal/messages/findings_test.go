@@ -1,0 +1,96 @@
+package messages
+
+import (
+	"go/ast"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/repltool/repltool/plan"
+)
+
+// findingCodes answers where the code of each finding is said: as Code of a Finding, or as
+// the first argument of what makes one.
+func findingCodes(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, s := range sources(t) {
+		if !strings.HasPrefix(s.name, "doctor/") && !strings.HasPrefix(s.name, "plan/build/") {
+			continue
+		}
+		note := func(e ast.Expr) {
+			if code, ok := text(e); ok {
+				all[code] = s.at(e)
+			}
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.KeyValueExpr:
+				if name(n.Key) == "Code" {
+					note(n.Value)
+				}
+			case *ast.CallExpr:
+				if slices.Contains([]string{"at", "lost", "TellDrift", "TellUnmanaged", "Unmanage"}, name(n.Fun)) && len(n.Args) > 0 {
+					note(n.Args[0])
+				}
+			case *ast.AssignStmt:
+				for i, left := range n.Lhs {
+					if name(left) == "Code" {
+						note(n.Rhs[i])
+					}
+				}
+			}
+			return true
+		})
+	}
+	return all
+}
+
+// TestEveryFindingHasACode: a code that is not in plan/codes.txt is listed nowhere.
+func TestEveryFindingHasACode(t *testing.T) {
+	found := findingCodes(t)
+	if len(found) < 60 {
+		t.Fatalf("only %d codes were found", len(found))
+	}
+	for code, at := range found {
+		if plan.Codes()[code] == "" {
+			t.Errorf("%s: the code %q is not in plan/codes.txt", at, code)
+		}
+	}
+}
+
+// parts are what docs/findings.md says of each finding.
+func parts() []string { return []string{"- Meaning: ", "- Evidence: ", "- Fix: "} }
+
+const unwritten = "TODO"
+
+// explanations answers what docs/findings.md says of each finding; of a new one, a skeleton.
+func explanations(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	page := strings.Split(read(t, findings), "\n## ")
+	for code := range findingCodes(t) {
+		for _, part := range parts() {
+			line := part + unwritten
+			for _, entry := range page {
+				if strings.HasPrefix(entry, code+"\n") {
+					if was := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(part) + `(.|\n  )+`).FindString(entry); was != "" {
+						line = strings.TrimRight(was, "\n ")
+					}
+				}
+			}
+			all[code] += line + "\n"
+		}
+	}
+	return all
+}
+
+// TestFindingsAreExplained: a person who looks up a code finds what it means.
+func TestFindingsAreExplained(t *testing.T) {
+	for code, says := range explanations(t) {
+		if strings.Contains(says, unwritten) {
+			t.Errorf("%s: write what %s means, what was read, and how to fix it:\n%s", findings, code, says)
+		}
+	}
+}
