@@ -42,7 +42,7 @@ func (e *evaluator) collect() {
 		if file == nil {
 			continue
 		}
-		content, diags := root.content(e.withoutReserved(file.Body), e.src.files)
+		content, diags := root.content(file.Body, e.src.files)
 		e.report(diags)
 		for _, block := range content.Blocks {
 			e.declareBlock(block)
@@ -91,42 +91,4 @@ func (e *evaluator) declare(d *declaration) {
 	}
 	e.decls.byAddress[d.address] = d
 	e.decls.order = append(e.decls.order, d.address)
-}
-
-func reservedWords() map[string]string {
-	return map[string]string{
-		"bidirectional": "Multi-primary replication is not supported yet.",
-		"policy":        "Data residency rules are not supported yet.",
-		"module":        "Modules are not supported yet: all files of one directory make one topology.",
-		"patroni":       "Clusters whose settings are managed by Patroni are not supported yet.",
-	}
-}
-
-// withoutReserved reports blocks whose type is reserved and answers the rest.
-// The two syntaxes differ: a native block tells its labels by itself, a JSON
-// property only by a schema.
-func (e *evaluator) withoutReserved(body hcl.Body) hcl.Body {
-	words := reservedWords()
-	native, ok := body.(*hclsyntax.Body)
-	if !ok {
-		wanted := &hcl.BodySchema{}
-		for word := range words {
-			wanted.Blocks = append(wanted.Blocks, hcl.BlockHeaderSchema{Type: word})
-		}
-		content, rest, _ := body.PartialContent(wanted)
-		for _, b := range content.Blocks {
-			e.report(hcl.Diagnostics{unsupported(b.DefRange, "The word %q is reserved. %s", b.Type, words[b.Type])})
-		}
-		return rest
-	}
-	rest := *native
-	rest.Blocks = nil
-	for _, b := range native.Blocks {
-		if why, reserved := words[b.Type]; reserved {
-			e.report(hcl.Diagnostics{unsupported(b.DefRange(), "The word %q is reserved. %s", b.Type, why)})
-		} else {
-			rest.Blocks = append(rest.Blocks, b)
-		}
-	}
-	return &rest
 }

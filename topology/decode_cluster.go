@@ -70,9 +70,6 @@ func (e *evaluator) decodeCluster(decl *declaration, name string, scope map[stri
 		c.HBA = append(c.HBA, inner.hba()...)
 	}
 	b.sections(c)
-	for _, inner := range b.blocks("patroni") {
-		e.add(unsupported(inner.at, "The word \"patroni\" is reserved. %s", reservedWords()["patroni"]))
-	}
 	e.doubtful[c] = e.unknowns > before || c.Primary == nil
 	e.top.Clusters = append(e.top.Clusters, c)
 	e.clusters[id] = c

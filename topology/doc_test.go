@@ -20,7 +20,9 @@ func TestReferenceNamesEverything(t *testing.T) {
 	e := newEvaluator("", Inputs{}, &sources{})
 	names := slices.Collect(maps.Keys(e.functions))
 	names = append(names, slices.Collect(maps.Keys(ownedParameters()))...)
-	names = append(names, slices.Collect(maps.Keys(reservedWords()))...)
+	for _, words := range []map[string]string{reservedAtTop(), reservedInCluster(), reservedInStandby()} {
+		names = append(names, slices.Collect(maps.Keys(words))...)
+	}
 	checkNamed(t, reference, string(text), names)
 	checkSections(t, sections(string(text)), "", rootSchema(), string(text))
 }
@@ -56,7 +58,7 @@ func checkSections(t *testing.T, all map[string]string, title string, s *schema,
 		checkNamed(t, reference+", section "+title+",", section, append(slices.Clone(s.required), s.optional...))
 	}
 	for _, b := range s.blocks {
-		if _, reserved := reservedWords()[b.name]; title != "" && title != "defaults" && !reserved {
+		if title != "" && title != "defaults" {
 			checkNamed(t, reference+", section "+title+",", section, []string{b.name})
 		}
 		inner, name := section, title

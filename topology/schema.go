@@ -16,6 +16,7 @@ type schema struct {
 	required []string
 	optional []string
 	blocks   []nested
+	reserved map[string]string // words for what is not there yet, with what to say of each
 }
 
 type nested struct {
@@ -100,6 +101,9 @@ func (s *schema) withHint(d *hcl.Diagnostic, sources map[string]*hcl.File) (bett
 		return d, ""
 	}
 	name := strings.Trim(string(d.Subject.SliceBytes(file.Bytes)), "\"")
+	if why := s.reserved[name]; why != "" {
+		return unsupported(*d.Subject, "The word %q is reserved. %s", name, why), ""
+	}
 	names := append(slices.Clone(s.required), s.optional...)
 	for _, b := range s.blocks {
 		names = append(names, b.name)
@@ -142,7 +146,7 @@ func rootSchema() *schema {
 		{"publication", publicationSchema()},
 		{"subscription", subscriptionSchema()},
 		{"moved", movedSchema()},
-	}}
+	}, reserved: reservedAtTop()}
 }
 
 func variableSchema() *schema {
@@ -178,11 +182,12 @@ func sqlSchema() *schema {
 }
 
 func clusterSchema() *schema {
-	return labeled([]string{"primary"},
+	s := labeled([]string{"primary"},
 		[]string{"for_each", "version", "standbys", "slots", "parameters"},
 		nested{"standby", &schema{
 			required: []string{"node"},
 			optional: []string{"upstream", "apply_delay", "slot", "parameters"},
+			reserved: reservedInStandby(),
 		}},
 		nested{"replication", plain("role", "sslmode", "method", "sslrootcert", "sslcert", "sslkey")},
 		nested{"synchronous", plain("method", "number", "standbys")},
@@ -197,8 +202,9 @@ func clusterSchema() *schema {
 		nested{"slot", labeled(nil, slotAttributes(), lifecycleBlock())},
 		nested{"thresholds", plain("lag_bytes", "lag_time", "slot_retained")},
 		lifecycleBlock(),
-		nested{"patroni", plain()},
 	)
+	s.reserved = reservedInCluster()
+	return s
 }
 
 func roleSchema() *schema { return labeled(nil, roleAttributes(), lifecycleBlock()) }
