@@ -44,10 +44,10 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 			return nil
 		}
 		if permanent(err) {
-			return fmt.Errorf("waiting for %s: %w", op.What, err)
+			return fmt.Errorf("%s: %w", awaited(op), err)
 		}
 		if errors.Is(err, errHopeless) {
-			return fmt.Errorf("waiting for %s: %s", op.What, detail)
+			return fmt.Errorf("%s: %s", awaited(op), detail)
 		}
 		if op.Progress != nil && ctx.Err() == nil {
 			detail = join(detail, left.look(ctx, r.env.Machines[op.Progress.Node], op))
@@ -118,10 +118,19 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// unmet says what was waited for in vain, what was seen last, and what a gate
+// awaited says what a step waits for: of a gate What names a state, of another wait it is a
+// clause.
+func awaited(op plan.Wait) string {
+	if op.Gate {
+		return "waiting for " + op.What
+	}
+	return "waiting until " + op.What
+}
+
+// unmet says what was waited for without success, what was seen last, and what a gate
 // keeps from happening.
 func unmet(op plan.Wait, cause error, last string) error {
-	err := fmt.Errorf("waiting for %s: %w", op.What, cause)
+	err := fmt.Errorf("%s: %w", awaited(op), cause)
 	if last != "" {
 		err = fmt.Errorf("%w; last seen: %s", err, last)
 	}

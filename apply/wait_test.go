@@ -64,9 +64,9 @@ func TestWaitTimesOut(t *testing.T) {
 		want string
 	}{
 		"gate":     {plan.Wait{What: "pg2 streaming", Else: "wave 5 would block commits", Gate: true}, [][]string{{"f", "lag 1GB"}}, nil, "pg1: do w: waiting for pg2 streaming: not finished after 10m; last seen: lag 1GB; stopped here because wave 5 would block commits"},
-		"refused":  {plan.Wait{What: "pg1 accepts connections"}, nil, errors.New("connection refused"), "pg1: do w: waiting for pg1 accepts connections: not finished after 10m; last seen: connection refused"},
-		"false":    {plan.Wait{What: "x"}, [][]string{{"f"}}, nil, "pg1: do w: waiting for x: not finished after 10m"},
-		"two rows": {plan.Wait{What: "x"}, [][]string{{"t"}, {"t"}}, nil, "pg1: do w: waiting for x: not finished after 10m"},
+		"refused":  {plan.Wait{What: "pg1 accepts connections"}, nil, errors.New("connection refused"), "pg1: do w: waiting until pg1 accepts connections: not finished after 10m; last seen: connection refused"},
+		"false":    {plan.Wait{What: "x"}, [][]string{{"f"}}, nil, "pg1: do w: waiting until x: not finished after 10m"},
+		"two rows": {plan.Wait{What: "x"}, [][]string{{"t"}, {"t"}}, nil, "pg1: do w: waiting until x: not finished after 10m"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestWaitGivesUpOnAWrongQuery(t *testing.T) {
 	w.nodes["pg1"].query = func(context.Context, string) ([][]string, error) { return nil, wrongQuery{} }
 	r := Run(t.Context(), planOf(waitStep(plan.Wait{What: "x", Timeout: time.Hour})), w.Env, Options{})
 	wantStates(t, r, "w=failed")
-	if want := "pg1: do w: waiting for x: syntax error"; r.Err().Error() != want {
+	if want := "pg1: do w: waiting until x: syntax error"; r.Err().Error() != want {
 		t.Errorf("got %q", r.Err())
 	}
 }
@@ -134,8 +134,8 @@ func TestWaitWithProgress(t *testing.T) {
 		want     string
 	}{
 		"moves":         {moving(at(50)), at(55), 0, ""},
-		"stops moving":  {moving(at(50)), 0, at(60), "waiting for pg2 streaming: no progress for 10m; last seen: state catchup, replayed 3000"},
-		"never moves":   {moving(0), 0, at(10), "waiting for pg2 streaming: no progress for 10m; last seen: state catchup, replayed 0"},
+		"stops moving":  {moving(at(50)), 0, at(60), "waiting until pg2 is streaming: no progress for 10m; last seen: state catchup, replayed 3000"},
+		"never moves":   {moving(0), 0, at(10), "waiting until pg2 is streaming: no progress for 10m; last seen: state catchup, replayed 0"},
 		"falls":         {func(d time.Duration) ([][]string, error) { return [][]string{{"-" + seconds(d)}}, nil }, 0, at(10), "no progress for 10m; last seen: state catchup"},
 		"cannot be had": {func(time.Duration) ([][]string, error) { return nil, errors.New("refused") }, 0, at(10), "no progress for 10m; last seen: state catchup"},
 		"is no number":  {func(time.Duration) ([][]string, error) { return [][]string{{""}}, nil }, 0, at(10), "no progress for 10m; last seen: state catchup"},
@@ -157,7 +157,7 @@ func TestWaitWithProgress(t *testing.T) {
 					}
 					return c.progress(time.Since(began))
 				}
-				op := plan.Wait{What: "pg2 streaming", Timeout: limit, Progress: &plan.Progress{Node: "pg2", Query: "SELECT progress"}}
+				op := plan.Wait{What: "pg2 is streaming", Timeout: limit, Progress: &plan.Progress{Node: "pg2", Query: "SELECT progress"}}
 				r := Run(t.Context(), planOf(waitStep(op)), w.Env, Options{})
 				took := r.Ended.Sub(r.Started)
 				if c.want == "" {

@@ -297,7 +297,7 @@ type Command struct {
 type Wait struct {
 	Database string
 	Query    string
-	What     string // "pg2 streaming, lag < 16MB"
+	What     string // a clause, "pg2 is streaming"; of a gate a state, "pg2 streaming, lag < 16MB"
 	Else     string // of a gate: "wave 5 would block commits"
 	Gate     bool   // shown between waves
 	Timeout  time.Duration

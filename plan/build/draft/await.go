@@ -39,8 +39,8 @@ func catchingUp(n *topology.Node) *plan.Progress {
 // AwaitStream waits until a standby streams from up, under that name: where the server
 // of up is a new one, and nobody is connected to it from before.
 func AwaitStream(s *cluster.Cluster, d *Draft, up, n *topology.Node, name string) {
-	d.Step(up, n.Name+" streaming", plan.Wait{
-		Database: pg.Maintenance, Query: Streaming(name, 0), What: n.Name + " streaming",
+	d.Step(up, n.Name+" is streaming", plan.Wait{
+		Database: pg.Maintenance, Query: Streaming(name, 0), What: n.Name + " is streaming",
 		Timeout: StreamTimeout + s.Delay(n), Progress: catchingUp(n),
 	})
 }
@@ -48,8 +48,8 @@ func AwaitStream(s *cluster.Cluster, d *Draft, up, n *topology.Node, name string
 // AwaitReceiver waits until a standby streams by its own account: over a connection with
 // these parameters, and not over one that it had before.
 func AwaitReceiver(s *cluster.Cluster, d *Draft, n *topology.Node, conn map[string]string, slot string) {
-	d.Step(n, n.Name+" streaming", plan.Wait{
-		Database: pg.Maintenance, Query: receiving(conn, slot), What: n.Name + " streaming",
+	d.Step(n, n.Name+" is streaming", plan.Wait{
+		Database: pg.Maintenance, Query: receiving(conn, slot), What: n.Name + " is streaming",
 		Timeout: StreamTimeout + s.Delay(n), Progress: catchingUp(n),
 	})
 }
