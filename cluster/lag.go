@@ -20,16 +20,16 @@ type standbyLag struct {
 func (s *Cluster) LagOf(sb *topology.Standby, sender *facts.Sender) standbyLag {
 	lag := standbyLag{
 		Bytes: sender.LagBytes, Time: sender.ReplayLag,
-		Hint: "WAL is received but replay lags: check recovery conflicts, CPU and I/O",
+		Hint: "WAL is received but replay lags: check recovery conflicts, CPU and I/O.",
 	}
 	if s.Delay(sb.Node) > 0 {
 		lag = standbyLag{Bytes: sender.FlushBytes, Time: sender.FlushLag}
 	}
 	if flushed := sender.FlushBytes; flushed != nil && lag.Bytes != nil && *flushed > *lag.Bytes/2 {
-		lag.Hint = "WAL arrives late: check the network between them, and its disk"
+		lag.Hint = "WAL arrives late: check the network between them, and its disk."
 	}
 	if s.Paused(sb.Node) {
-		lag.Hint = "its replay is paused"
+		lag.Hint = "Its replay is paused."
 	}
 	return lag
 }

@@ -17,11 +17,11 @@ func OtherRole(n *topology.Node, f *facts.Node) (what, fix string) {
 	case f.Server.InRecovery && !f.Host.StandbySignal:
 		return n.Name + " is a standby without standby.signal in its data directory: after its next restart it would be a second " +
 				"primary",
-			fmt.Sprintf("To fix, as %s on %s: touch %s", f.Host.OSUser, n.Name, file)
+			fmt.Sprintf("As %s on %s, run touch %s.", f.Host.OSUser, n.Name, file)
 	case !f.Server.InRecovery && f.Host.StandbySignal:
 		return n.Name + " is a primary with standby.signal in its data directory: after its next restart it would be a read-only " +
 				"standby",
-			fmt.Sprintf("To fix, as %s on %s: rm %s", f.Host.OSUser, n.Name, file)
+			fmt.Sprintf("As %s on %s, run rm %s.", f.Host.OSUser, n.Name, file)
 	}
 	return "", ""
 }

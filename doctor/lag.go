@@ -33,14 +33,14 @@ func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *Findings) {
 		if bytes := facts.Behind(s.Position(sb), s.Found(upstream).Server.LSN); bytes != nil {
 			behind = ", " + words.BytesText(*bytes) + " behind"
 		}
-		hint := "check the log of " + n.Name
+		hint := "Check the log of " + n.Name + "."
 		if s.HoldsBack(n) {
-			hint += "; after a restart it connects once it has replayed what it had received"
+			hint += " After a restart it connects once it has replayed what it had received."
 		}
 		out.report(at("standby_not_connected", hint), "%s is not connected to its upstream %s%s", n.Name, upstream.Name, behind)
 		return
 	case sender.State != "streaming":
-		out.report(at("standby_not_streaming", "check the log of "+n.Name), "%s is in state %s on its upstream %s", n.Name, sender.State, upstream.Name)
+		out.report(at("standby_not_streaming", "Check the log of "+n.Name+"."), "%s is in state %s on its upstream %s", n.Name, sender.State, upstream.Name)
 	}
 	if s.Paused(n) {
 		paused := at("replay_is_paused", s.ResumeHint(n))

@@ -28,23 +28,22 @@ func nodeHealth(s *cluster.Cluster, n *topology.Node, out *Findings) {
 		out.report(down, "%s is down", n.Name)
 	}
 	if h.Service.Outside {
-		out.report(at("outside_systemd_unit", "the processes of the unit "+h.Service.Unit, "the next restart by repltool moves it into the unit; by hand: stop it as it was started, then systemctl "+
-			"start "+h.Service.Unit),
+		out.report(at("outside_systemd_unit", "the processes of the unit "+h.Service.Unit, "The next restart by repltool moves it into the unit. By hand: stop it as it was started, then run systemctl start "+h.Service.Unit+"."),
 			"%s runs outside its systemd unit %s: systemd neither monitors nor stops it", n.Name, h.Service.Unit)
 	}
 	if h.Aside && h.AsideJob == nil {
 		out.report(at("old_data_directory_unknown", "the directory and the records of jobs", "Check it and remove it: no record says that repltool created it."), "%s: %s%s exists beside the data directory", n.Name, h.DataDir, cluster.Aside)
 	}
 	if c := h.Service.StartConf; c != "" && c != "auto" && h.Data.State == facts.DataCluster {
-		out.report(at("not_started_at_boot", "start.conf", fmt.Sprintf("To fix: write auto to %s on %s.", path.Join(path.Dir(h.Conf.Path), "start.conf"), n.Name)),
+		out.report(at("not_started_at_boot", "start.conf", fmt.Sprintf("Write auto to %s on %s.", path.Join(path.Dir(h.Conf.Path), "start.conf"), n.Name)),
 			"%s does not start when its host boots: start.conf says %s", n.Name, c)
 	}
 	if secret := sensitiveLine(s, n); secret != "" && h.Conf.Exists && h.Conf.Mode&0o007 != 0 {
-		out.report(at("readable_secret", "the mode of "+h.Conf.Path, fmt.Sprintf("To fix: chmod o-rwx %s on %s.", h.Conf.Path, n.Name)),
+		out.report(at("readable_secret", "the mode of "+h.Conf.Path, fmt.Sprintf("Run chmod o-rwx %s on %s.", h.Conf.Path, n.Name)),
 			"%s has the sensitive parameter %s in clear text in %s, which every user of its machine can read (mode %04o)", n.Name, secret, h.Conf.Path, h.Conf.Mode)
 	}
 	if mode := h.Data.Mode; mode&^0o750 != 0 && h.Data.State == facts.DataCluster {
-		open := at("data_directory_mode", "the mode of "+h.DataDir, fmt.Sprintf("To fix: chmod 0700 %s on %s.", h.DataDir, n.Name))
+		open := at("data_directory_mode", "the mode of "+h.DataDir, fmt.Sprintf("Run chmod 0700 %s on %s.", h.DataDir, n.Name))
 		open.Severity = Error
 		out.report(open,
 			"%s would not start again: its data directory has mode %04o, and PostgreSQL accepts only 0700 and 0750", n.Name, mode)
@@ -74,7 +73,7 @@ func serverHealth(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *Find
 	checkTLSLikeLeader(s, n, f, out)
 	for _, name := range []string{"fsync", "full_page_writes"} {
 		if f.Server.InForce(name) == "off" && !s.Given(n, name) {
-			out.report(at("unsafe_setting", "pg_settings", fmt.Sprintf("To fix on %s: ALTER SYSTEM RESET %s; SELECT pg_reload_conf(); and remove it from the files.", n.Name, name)),
+			out.report(at("unsafe_setting", "pg_settings", fmt.Sprintf("On %s, run ALTER SYSTEM RESET %s; SELECT pg_reload_conf(); and remove %s from the configuration files.", n.Name, name, name)),
 				"%s runs with %s = off: a crash of its host can corrupt its data beyond repair", n.Name, name)
 		}
 	}
@@ -101,7 +100,7 @@ func roleExpired(s *cluster.Cluster, n *topology.Node, found facts.Role, out *Fi
 	}
 	out.report(Finding{
 		Code: "password_expired", Severity: Error, Address: s.NodeAddress(n), Node: n.Name, Evidence: view("rolvaliduntil in pg_authid", n.Name),
-		Fix: fmt.Sprintf("To fix, set valid_until = \"infinity\", or a later time, in role %q of %s.", r.Name, s.Cluster.ID),
+		Fix: fmt.Sprintf("Set valid_until = \"infinity\", or a later time, in role %q of %s.", r.Name, s.Cluster.ID),
 	},
 		"the password of role %s expired at %s: %s", pg.Ident(r.Name), found.ValidUntil, who)
 }
@@ -122,7 +121,7 @@ func roleInDatabases(s *cluster.Cluster, n *topology.Node, found facts.Role, out
 			}
 			out.report(Finding{
 				Code: "role_parameter_overridden", Severity: Error, Address: s.NodeAddress(n), Node: n.Name, Evidence: view("pg_db_role_setting", n.Name),
-				Fix: fmt.Sprintf("To fix: ALTER ROLE %s IN DATABASE %s RESET %s;", pg.Ident(r.Name), pg.Ident(database), pg.ParameterName(name)),
+				Fix: fmt.Sprintf("On %s, run ALTER ROLE %s IN DATABASE %s RESET %s;", n.Name, pg.Ident(r.Name), pg.Ident(database), pg.ParameterName(name)),
 			},
 				"role %s has %s = %s in database %s, which overrides the topology's", pg.Ident(r.Name), name, pg.Literal(value), pg.Ident(database))
 		}

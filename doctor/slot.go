@@ -28,7 +28,7 @@ func slotHealth(s *cluster.Cluster, n *topology.Node, out *Findings) {
 			f.Code, f.Fix, f.Evidence = "slot_retains_wal", slotHint(slot), view("restart_lsn in pg_replication_slots", n.Name)
 			out.report(f, "slot %s on %s holds back %s of WAL; the threshold is %s", pg.Ident(slot.Name), n.Name, words.BytesText(*slot.RetainedBytes), words.BytesText(*limit))
 		case slot.WALStatus == "unreserved":
-			f.Code, f.Severity, f.Fix = "slot_unreserved", Warning, "it is lost at the next checkpoint unless its client catches up: "+slotHint(slot)
+			f.Code, f.Severity, f.Fix = "slot_unreserved", Warning, "It is lost at the next checkpoint unless its client catches up. "+slotHint(slot)
 			out.report(f, "slot %s on %s is beyond max_slot_wal_keep_size", pg.Ident(slot.Name), n.Name)
 		}
 	}
@@ -41,10 +41,10 @@ func wayOut(s *cluster.Cluster, n *topology.Node, slot facts.Slot) string {
 	}
 	for _, sb := range s.Cluster.Standbys {
 		if sb.Upstream == n && sb.Slot == slot.Name {
-			return "clone the standby again: -replace=" + s.StandbyAddress(sb.Node).String()
+			return "Clone the standby again: apply with -replace=" + s.StandbyAddress(sb.Node).String() + "."
 		}
 	}
-	return "the slot cannot be recovered: drop it on " + n.Name + " (SELECT pg_drop_replication_slot(" + pg.Literal(slot.Name) + ")) and re-initialize its client; a slot that the topology defines is created again"
+	return "The slot cannot be recovered. Drop it on " + n.Name + " (SELECT pg_drop_replication_slot(" + pg.Literal(slot.Name) + ")) and re-initialize its client. A slot that the topology defines is created again."
 }
 
 // recreateSlot says how to recreate a logical slot that is no subscription's.
@@ -52,18 +52,18 @@ func recreateSlot(s *cluster.Cluster, n *topology.Node, name string) string {
 	drop := "SELECT pg_drop_replication_slot(" + pg.Literal(name) + ")"
 	for _, slot := range s.Cluster.PermanentSlots {
 		if slot.Name == name && n == s.Goal.Primary {
-			return "The slot cannot be recovered. To fix: stop its client, recreate the slot with -replace=" + s.Address("slot", name).String() + ", and re-initialize the client."
+			return "The slot cannot be recovered. Stop its client, recreate the slot with -replace=" + s.Address("slot", name).String() + ", and re-initialize the client."
 		}
 	}
-	return "The slot cannot be recovered. To fix: stop its client, drop the slot on " + n.Name + " (" + drop + "), and re-initialize the client with another."
+	return "The slot cannot be recovered. Stop its client, drop the slot on " + n.Name + " (" + drop + "), and re-initialize the client with another."
 }
 
 // slotHint says what to look at.
 func slotHint(slot facts.Slot) string {
 	if slot.Active {
-		return "its client is connected but lagging: check the client"
+		return "Its client is connected but lagging: check the client."
 	}
-	return "it is inactive: start its client, or drop the slot if it has none any more"
+	return "It is inactive: start its client, or drop the slot if it has none any more."
 }
 
 // leftoverSlots are those of initial table copies whose subscription is gone. Its name says
@@ -80,7 +80,7 @@ func leftoverSlots(s *cluster.Cluster, out *Findings) {
 			out.report(Finding{
 				Code: "copy_slot_left_over", Severity: Error, Address: s.Address("slot", slot.Name), Node: n.Name,
 				Evidence: view("its name and active = false in pg_replication_slots", n.Name) + ", and pg_subscription of the subscriber",
-				Fix:      "drop it: SELECT pg_drop_replication_slot(" + pg.Literal(slot.Name) + ");",
+				Fix:      "Drop it on " + n.Name + ": SELECT pg_drop_replication_slot(" + pg.Literal(slot.Name) + ");",
 			}, "slot %s on %s is left over from the copy of a table, and holds back WAL: its subscription no longer exists", pg.Ident(slot.Name), n.Name)
 		}
 	}

@@ -55,7 +55,7 @@ func oneSubscriptionHealth(s *cluster.Cluster, address topology.Address, is *fac
 	}
 	likely := ""
 	if len(causes) > 0 {
-		likely = ". Likely cause: " + words.Few(causes)
+		likely = " Likely cause: " + words.Few(causes)
 	}
 	failures := ""
 	if is.ApplyErrors+is.SyncErrors > 0 {
@@ -65,17 +65,17 @@ func oneSubscriptionHealth(s *cluster.Cluster, address topology.Address, is *fac
 	owner := s.Live().Role(is.Owner)
 	switch {
 	case is.Options.Enabled && owner != nil && !owner.Login:
-		out.report(at("subscription_owner_without_login", "pg_roles and pg_subscription", "On "+n+", run ALTER ROLE "+pg.Ident(is.Owner)+" LOGIN"), "%s: its owner %s has no LOGIN, and PostgreSQL starts no worker that runs as such a role", is.Name, pg.Ident(is.Owner))
+		out.report(at("subscription_owner_without_login", "pg_roles and pg_subscription", "On "+n+", run ALTER ROLE "+pg.Ident(is.Owner)+" LOGIN;"), "%s: its owner %s has no LOGIN, and PostgreSQL starts no worker that runs as such a role", is.Name, pg.Ident(is.Owner))
 	case !is.Options.Enabled && failures != "" && pg.IsOn(is.Options.DisableOnError):
-		out.report(at("subscription_disabled_by_error", "pg_subscription and pg_stat_subscription_stats", "the log of "+n+" has the error: fix its cause, then enable the subscription by apply"+likely), "%s was disabled by an error%s", is.Name, failures)
+		out.report(at("subscription_disabled_by_error", "pg_subscription and pg_stat_subscription_stats", "The log of "+n+" has the error: fix its cause, then apply, which enables the subscription."+likely), "%s was disabled by an error%s", is.Name, failures)
 	case !is.Options.Enabled:
-		disabled := at("subscription_disabled", "pg_subscription", "its slot holds back WAL on the publisher")
+		disabled := at("subscription_disabled", "pg_subscription", "Its slot holds back WAL on the publisher. Enable it, or drop it if it is not needed.")
 		disabled.Severity = Warning
 		out.report(disabled, "%s is disabled", is.Name)
 	case is.Worker == nil:
-		out.report(at("subscription_without_worker", "pg_stat_subscription", "the log of "+n+" has the reason: the publisher cannot be reached, or a change cannot be applied"+likely), "%s has no apply worker%s", is.Name, failures)
+		out.report(at("subscription_without_worker", "pg_stat_subscription", "The log of "+n+" has the reason: the publisher cannot be reached, or a change cannot be applied."+likely), "%s has no apply worker%s", is.Name, failures)
 	case copying > 0 && is.Worker.Syncing == 0 || copying > 0 && is.SyncErrors > 0:
-		out.report(at("table_copy_failing", "pg_subscription_rel and pg_stat_subscription", "the log of "+n+" has the reason"+likely), "%s: %d of %s are not copied%s", is.Name, copying, words.Counted(len(is.Tables), "table"), failures)
+		out.report(at("table_copy_failing", "pg_subscription_rel and pg_stat_subscription", "The log of "+n+" has the reason."+likely), "%s: %d of %s are not copied%s", is.Name, copying, words.Counted(len(is.Tables), "table"), failures)
 	case copying > 0:
 		copies := at("table_copy_in_progress", "pg_subscription_rel", "")
 		copies.Severity = Warning

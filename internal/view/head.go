@@ -157,7 +157,18 @@ func (v *planView) seen(title string, notices []plan.Notice) {
 func (v *planView) health() {
 	for _, h := range v.plan.Findings {
 		healthLine(&v.printer, h)
+		if v.opts.Detail == Verbose {
+			v.flow("    ", v.dim(Clean(knownBy(h))))
+		}
 	}
+}
+
+// knownBy is the code of a finding, and what was read to know it.
+func knownBy(f plan.Finding) string {
+	if f.Evidence == "" {
+		return f.Code
+	}
+	return f.Code + ", read from " + f.Evidence
 }
 
 func healthLine(p *printer, h plan.Finding) {

@@ -98,6 +98,9 @@ func coded(t *testing.T, p *plan.Plan) {
 		if plan.Codes()[f.Code] == "" || !refused && (f.Evidence == "" || f.Node == "") {
 			t.Errorf("a finding without a code, node or evidence: %+v", f)
 		}
+		if first := f.Hint[:min(1, len(f.Hint))]; !refused && first != strings.ToUpper(first) {
+			t.Errorf("a hint is a sentence: %q", f.Hint)
+		}
 	}
 }
 
