@@ -76,7 +76,7 @@ func (s *Cluster) Users() []User {
 				all = append(all, User{
 					scope: s, database: database, Is: is, Conn: conninfo.Map(is.ConnInfo.Reveal()), on: s.PublisherOf(is),
 					Who:  "subscription " + pg.Ident(is.Name) + " in database " + pg.Ident(database) + " on " + here + ", which is not dropped, uses",
-					Hint: "Write the subscription's block again, or drop it: " + s.dropByHand(is, database) + " Then apply again.",
+					Hint: "Write the subscription's block again, or drop it: " + s.dropByHand(is, database) + "Then apply again.",
 				})
 			}
 		}
