@@ -22,7 +22,7 @@ type At struct {
 	Step    string // its ID
 }
 
-// When answers when and where it happened.
+// When returns when and where it happened.
 func (a At) When() At { return a }
 
 // StepStart is a step that begins.
@@ -55,7 +55,7 @@ type StepFailed struct {
 	Err  error // without secrets
 	// CutOff reports whether the run was stopped under it: that is no failure of the step's.
 	CutOff bool
-	// MayStillRun reports whether it was cut off and may go on where it ran.
+	// MayStillRun reports whether it was cut off and may continue where it ran.
 	MayStillRun bool
 }
 
@@ -101,7 +101,7 @@ func (e *emitter) close() {
 }
 
 // meter turns counts of bytes into rate and time left. The rate is an average
-// that forgets: a copy that slows down is told soon.
+// that forgets: a copy that slows down is reported soon.
 type meter struct {
 	now    func() time.Time
 	total  int64 // the plan's estimate, until the command knows better

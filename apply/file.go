@@ -51,7 +51,7 @@ func (r *run) file(ctx context.Context, m Machine, op plan.File) error {
 	return explain(ctx, err)
 }
 
-// content answers what the whole file shall hold.
+// content returns what the whole file shall hold.
 func (r *run) content(old before, op plan.File) (string, error) {
 	text, err := r.secrets.fill(op.Content)
 	if err != nil || op.Block == nil {

@@ -59,7 +59,7 @@ type Lock interface {
 	Release() error
 	// Lost is closed when it is no longer held.
 	Lost() <-chan struct{}
-	// Renewed answers when the machine was last told that its holder lives, as far as it
+	// Renewed returns when the machine was last told that its holder lives, as far as it
 	// has answered.
 	Renewed() time.Time
 	// Again takes a lock again that was lost with its connection. A *LockedError tells
@@ -81,7 +81,7 @@ type Session interface {
 }
 
 // SessionOpener opens a session in the maintenance database, under an
-// application_name that tells who it is.
+// application_name that says who it is.
 type SessionOpener interface {
 	OpenSession(ctx context.Context, application string) (Session, error)
 }
@@ -153,7 +153,7 @@ func (l *Locks) wanted(p *plan.Plan) []func(context.Context) error {
 	return all
 }
 
-// touched answers the nodes that a step runs on.
+// touched returns the nodes that a step runs on.
 func touched(p *plan.Plan) []string {
 	seen := map[string]bool{}
 	for _, s := range p.Steps {
@@ -162,7 +162,7 @@ func touched(p *plan.Plan) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// locked answers the nodes whose machines are locked.
+// locked returns the nodes whose machines are locked.
 func locked(p *plan.Plan) []string {
 	names := touched(p)
 	for _, c := range clusters(p) {
@@ -174,7 +174,7 @@ func locked(p *plan.Plan) []string {
 	return slices.Compact(names)
 }
 
-// clusters answers the clusters that the plan changes, each with its nodes and
+// clusters returns the clusters that the plan changes, each with its nodes and
 // the primary that runs, by name.
 func clusters(p *plan.Plan) []*sqlLock {
 	byName := map[string]*sqlLock{}
@@ -254,7 +254,7 @@ func (l *Locks) Lost() <-chan struct{} {
 	return l.lost
 }
 
-// Err tells why Lost is closed.
+// Err says why Lost is closed.
 func (l *Locks) Err() error { return l.err }
 
 // keep looks after the locks, so that one which went with its connection is taken

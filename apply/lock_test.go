@@ -131,7 +131,7 @@ func TestLockIsTakenAgainAfterARestart(t *testing.T) {
 	})
 }
 
-// Somebody who took the lock while the primary was down has it; we stop.
+// Someone who took the lock while the primary was down has it; we stop.
 func TestLostLockStopsTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, nodes, servers, _ := lockWorld()

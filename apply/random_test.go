@@ -40,7 +40,7 @@ func TestRandomPlans(t *testing.T) {
 			if s.State == NotTried && !fails[s.Because] {
 				t.Errorf("seed %d: %s was not tried because of %q, which did not fail", seed, s.Step.ID, s.Because)
 			}
-			r.Steps[i].Because = "" // which of several failures is told is no matter
+			r.Steps[i].Because = "" // which of several failures is reported is no matter
 		}
 		if got, want := states(r), expected(p, fails); got != want {
 			t.Fatalf("seed %d:\n got %s\nwant %s", seed, got, want)

@@ -21,7 +21,7 @@ type filler struct {
 	forms map[string]bool // every form that was ever put in
 }
 
-// fill answers the text with its secrets in it.
+// fill returns the text with its secrets in it.
 func (f *filler) fill(t plan.Text) (string, error) {
 	return t.Fill(func(use plan.SecretUse) (string, error) {
 		text, err := form(use.Form, f.secrets[use.Ref], f.scram)
@@ -71,7 +71,7 @@ func (f *filler) strike(text string) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// clean answers a step's error: node, what was tried, and the cause with its text
+// clean returns a step's error: node, what was tried, and the cause with its text
 // struck. Only errors.Is sees what is under it: unwrapping it would give the text
 // away.
 func (f *filler) clean(s plan.Step, err error) error {

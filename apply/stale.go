@@ -163,7 +163,7 @@ func value(v *string) string {
 	return "'" + *v + "'"
 }
 
-// steps tells of the first step that differs: the ones after it tend to follow.
+// steps reports the first step that differs: the ones after it tend to follow.
 func (s *staleness) steps(address string, saved, fresh []plan.Step) {
 	for i := range min(len(saved), len(fresh)) {
 		was, is := saved[i], fresh[i]

@@ -11,7 +11,7 @@ import (
 	"github.com/repltool/repltool/plan"
 )
 
-// startsAt answers each of the times once, and the last for good.
+// startsAt returns each of the times once, and the last for good.
 func startsAt(times ...string) func(context.Context) (string, error) {
 	var asked atomic.Int64
 	return func(context.Context) (string, error) {

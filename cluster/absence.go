@@ -9,7 +9,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Traces answers what says that the missing data directory of n was a cluster; none
+// Traces returns what says that the missing data directory of n was a cluster; none
 // where the directory is there, or a job of repltool explains what is left.
 func (s *Cluster) Traces(n *topology.Node) []string {
 	f := s.Found(n)
@@ -38,7 +38,7 @@ func (s *Cluster) Traces(n *topology.Node) []string {
 	return traces
 }
 
-// mayBeOf answers the path of a password file that has a block of the data directory's
+// mayBeOf returns the path of a password file that has a block of the data directory's
 // instance, or lines without a block, which may be its own; "" where all that it has
 // belongs to other instances.
 func mayBeOf(dataDir string, f facts.SecretFile) string {

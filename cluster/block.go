@@ -124,7 +124,7 @@ func ConfRevealed(lines []Line) string {
 	return b.String()
 }
 
-// removedName answers the parameter of a row that pg_file_settings has for a line that is gone.
+// removedName returns the parameter of a row that pg_file_settings has for a line that is gone.
 func removedName(fs facts.FileSetting) (string, bool) {
 	const before, after = `parameter "`, `" cannot be changed without restarting the server`
 	if !strings.HasPrefix(fs.Error, before) || !strings.HasSuffix(fs.Error, after) {
@@ -148,7 +148,7 @@ func BlockDiff(name string, was ConfBlock, wanted plan.Text) string {
 	return LinesDiff(before, Marked(name, wanted.Text))
 }
 
-// Marked answers a body between its markers; no body is no block.
+// Marked returns a body between its markers; no body is no block.
 func Marked(name, body string) string {
 	if body == "" {
 		return ""

@@ -14,7 +14,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// CopyRuns tells of a standby whose base backup an earlier apply began and which runs.
+// CopyRuns recognizes a standby whose base backup an earlier apply began and which runs.
 func (s *Cluster) CopyRuns(sb *topology.Standby) bool {
 	if !s.Recloned(sb.Node) {
 		return false
@@ -35,14 +35,14 @@ const (
 	LeftAside             // the records of a clone whose directory goes aside
 	LeftRunning           // a base backup that runs, as wanted
 	LeftOther             // one that runs with other options
-	LeftCancelled         // one that runs, and is to be cancelled
+	LeftCancelled         // one that runs, and is to be canceled
 	LeftWhole             // a base backup that succeeded
 	LeftUnjudged          // one that came to its end, with its exit status unknown
 	LeftPart              // part of one, or one of another kind; it was never started
 	LeftStarted           // a directory in which a server was started
 )
 
-// LeftOf tells what an apply left for sb, and why that is not gone on with.
+// LeftOf says what an apply left for sb, and why that is not continued.
 func (s *Cluster) LeftOf(sb *topology.Standby) (left earlier, why string) {
 	n, h := sb.Node, s.Found(sb.Node).Host
 	clone, verify := h.Job(JobID(h, "clone")), h.Job(JobID(h, "verify"))
@@ -99,7 +99,7 @@ func copyDiffers(job *facts.Job, wanted []string) []string {
 	return all
 }
 
-// copyOptions answers the options of pg_basebackup that make what it copies.
+// copyOptions returns the options of pg_basebackup that make what it copies.
 func copyOptions(argv []string) map[string]string {
 	options := map[string]string{}
 	for i, word := range argv[:max(len(argv)-1, 0)] {

@@ -57,7 +57,7 @@ func ColumnNames(t *facts.Table) []string {
 	return names
 }
 
-// ColumnsIn answers the columns of t whose names stand in an SQL expression outside
+// ColumnsIn returns the columns of t whose names stand in an SQL expression outside
 // of strings: a superset of those it uses.
 func ColumnsIn(expression string, t *facts.Table) []string {
 	var names []string

@@ -64,7 +64,7 @@ func (s *Cluster) minimums(n *topology.Node) []Line {
 	return lines
 }
 
-// GoalLimit answers what a hot-standby parameter of the member that should lead, which runs or is
+// GoalLimit returns what a hot-standby parameter of the member that should lead, which runs or is
 // to be created, will be after this plan: one that leaves the block has the value of the other files then.
 func (s *Cluster) GoalLimit(name string) string {
 	n := s.Goal.Primary
@@ -88,7 +88,7 @@ func (s *Cluster) GoalLimit(name string) string {
 	}
 }
 
-// derived answers what replication needs and the topology need not say.
+// derived returns what replication needs and the topology need not say.
 func (s *Cluster) derived(n *topology.Node) []Line {
 	return compute(s, "derived", n, func() []Line { return slices.Clip(s.derive(n)) })
 }

@@ -27,7 +27,7 @@ func (d Divergence) String(n, primary string) string {
 		n, d.Has.Timeline, d.Has.LSN, primary, d.Left, *facts.Behind(d.Left, d.Has.LSN), primary)
 }
 
-// Diverged answers where n parted from a primary that runs; nil where it did not, or where
+// Diverged returns where n parted from a primary that runs; nil where it did not, or where
 // it is not known. It is proved by WAL segments, since what the server says of its timeline
 // may be minutes old.
 func (s *Cluster) Diverged(n, primary *topology.Node) *Divergence {
@@ -70,7 +70,7 @@ func reached(f *facts.Node) facts.Branch {
 	return has
 }
 
-// MostWAL answers the standby that has the most WAL; n where no other one has more.
+// MostWAL returns the standby that has the most WAL; n where no other one has more.
 func (s *Cluster) MostWAL(n *topology.Node) (*topology.Node, facts.Branch) {
 	best, has := n, reached(s.Found(n))
 	for _, m := range s.Cluster.Members() {

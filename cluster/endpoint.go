@@ -11,7 +11,7 @@ import (
 
 // Who is at the other end of a connection. A name and the addresses that it resolves to
 // are one machine, an address has several spellings, and a port may be on its way to
-// another: where servers tell who streams from whom, that counts.
+// another: where servers say who streams from whom, that counts.
 
 // leads reports whether a connection string of viewer leads to m at that port. A name and
 // the address that it resolves to are one.
@@ -61,7 +61,7 @@ func (s *Cluster) Clients(n *topology.Node) []*topology.Node {
 	return all
 }
 
-// Resolve answers the addresses of a name as n sees it.
+// Resolve returns the addresses of a name as n sees it.
 func (s *Cluster) Resolve(n *topology.Node, name string) []netip.Addr {
 	texts := []string{name}
 	if _, err := netip.ParseAddr(name); err != nil {

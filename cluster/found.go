@@ -15,7 +15,7 @@ func (s *Cluster) Complete() bool {
 	return (s.Live() != nil || s.IsNew()) && !s.logicalUnknown()
 }
 
-// Nodes tells what was found, for the plan's head.
+// Nodes says what was found, for the plan's head.
 func (s *Cluster) Nodes() []plan.Node {
 	var nodes []plan.Node
 	for _, n := range s.Cluster.Members() {

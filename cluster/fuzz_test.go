@@ -38,7 +38,7 @@ func says(t *testing.T, conn *pgconn.PgConn, sql string, parameters ...string) (
 	return string(r.Rows[0][0]), true
 }
 
-// sendable tells of text that a server takes as a parameter.
+// sendable recognizes text that a server takes as a parameter.
 func sendable(text string) bool {
 	return utf8.ValidString(text) && !strings.Contains(text, "\x00") && len(text) < 4000
 }
@@ -173,7 +173,7 @@ func FuzzLedgerRow(f *testing.F) {
 	})
 }
 
-// ledgerObject tells of objects that the ledger can have.
+// ledgerObject recognizes objects that the ledger can have.
 func ledgerObject(o Object) bool {
 	switch o.Kind {
 	case "role", "database":

@@ -20,7 +20,7 @@ func (s *Cluster) GivenLines(n *topology.Node) []Line {
 	return lines
 }
 
-// outside answers the value that n has without our block; fallback where there
+// outside returns the value that n has without our block; fallback where there
 // is no server to ask.
 func (s *Cluster) outside(n *topology.Node, name, fallback string) string {
 	f := s.Found(n)
@@ -31,7 +31,7 @@ func (s *Cluster) outside(n *topology.Node, name, fallback string) string {
 	return f.Server.Outside(name, f.Host.Conf.Path, block.Has)
 }
 
-// ParametersOf answers what the topology wants on n.
+// ParametersOf returns what the topology wants on n.
 func (s *Cluster) ParametersOf(n *topology.Node) topology.Parameters {
 	return compute(s, "parameters", n, func() topology.Parameters { return s.Cluster.ParametersOf(n) })
 }

@@ -22,7 +22,7 @@ type PlacedRule struct {
 	Line int
 }
 
-// rulesOutside computes TheirRules. The main file's words tell what the server's view
+// rulesOutside computes TheirRules. The main file's words say what the server's view
 // does not: that a name was quoted.
 func (s *Cluster) rulesOutside(n *topology.Node) []PlacedRule {
 	f := s.Found(n)
@@ -53,7 +53,7 @@ func (s *Cluster) rulesOutside(n *topology.Node) []PlacedRule {
 	return rules
 }
 
-// namesFile tells of a rule whose names are in another file, which the server read.
+// namesFile recognizes a rule whose names are in another file, which the server read.
 func namesFile(r conftext.HBARule) bool {
 	return slices.ContainsFunc(slices.Concat(r.Database, r.User), func(w string) bool { return strings.HasPrefix(w, "@") })
 }
@@ -67,7 +67,7 @@ func placedFirst(rules []topology.HBARule) []PlacedRule {
 	return placed
 }
 
-// Login is somebody who connects.
+// Login is someone who connects.
 type Login struct {
 	Address     netip.Addr // not valid: the Unix socket
 	Database    string
@@ -77,7 +77,7 @@ type Login struct {
 	Major       int
 }
 
-// answer is yes, no, or that it cannot be told from here.
+// answer is yes, no, or that it cannot be known from here.
 type answer int
 
 const (
@@ -86,7 +86,7 @@ const (
 	maybe
 )
 
-// First answers the first rule that takes the login; certain is false where an
+// First returns the first rule that takes the login; certain is false where an
 // earlier one might. nil: none does.
 func First(rules []PlacedRule, l Login) (r *PlacedRule, certain bool) {
 	for i := range rules {
@@ -200,7 +200,7 @@ func isName(word, name string, major int) answer {
 	return truth(unquoteHBA(word) == name)
 }
 
-// unquoteHBA answers the name that a word in quotes stands for.
+// unquoteHBA returns the name that a word in quotes stands for.
 func unquoteHBA(word string) string {
 	if len(word) >= 2 && strings.HasPrefix(word, `"`) && strings.HasSuffix(word, `"`) {
 		return strings.ReplaceAll(word[1:len(word)-1], `""`, `"`)
@@ -208,7 +208,7 @@ func unquoteHBA(word string) string {
 	return word
 }
 
-// RolesOf answers a role and all that it is a member of.
+// RolesOf returns a role and all that it is a member of.
 func RolesOf(server *facts.Server, name string) []string {
 	all := []string{name}
 	for i := 0; server != nil && i < len(all); i++ {

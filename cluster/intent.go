@@ -15,7 +15,7 @@ import (
 // moment, and the row is written once the object was created. An intent proves nothing:
 // the creation may have failed, and the object be another one, created by hand since. So
 // nothing is dropped for it. The next plan removes it and leaves an object that exists
-// to whoever created it. Only a slot is taken over, since it would hold WAL for nobody:
+// to whoever created it. Only a slot is taken over, since it would hold WAL for nothing:
 // that of a standby or subscription of the topology, if its position shows that it was
 // created after the intent and that nobody has used it.
 
@@ -35,12 +35,12 @@ func (r LedgerRow) Text() string {
 	return r.Object.String()
 }
 
-// Intents answers the unconfirmed rows of this cluster.
+// Intents returns the unconfirmed rows of this cluster.
 func (s *Cluster) Intents() []LedgerRow {
 	return s.Ledger().intents
 }
 
-// Intent answers that of an object, or nil.
+// Intent returns that of an object, or nil.
 func (s *Cluster) Intent(o Object) *LedgerRow {
 	for _, r := range s.Intents() {
 		if r.Object == o {

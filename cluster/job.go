@@ -21,7 +21,7 @@ func JobID(h *facts.Host, what string) string {
 	return h.Key() + "." + what
 }
 
-// JobDir is the directory of a job: the marker of a half-made data directory.
+// JobDir is the directory of a job: the marker of an incomplete data directory.
 func JobDir(h *facts.Host, id string) string { return path.Join(h.StateDir, "jobs", id) }
 
 // Markers are the directories of all jobs that make or made the data directory of n,

@@ -10,8 +10,8 @@ import (
 // another name. The rows of the ledger get the new name first, in one statement; every
 // kind reads them as if they had it already, and changes a row only after that.
 
-// Managed answers the ledger's rows of one kind in this cluster, without intents and
-// without those of objects that somebody has created again by hand.
+// Managed returns the ledger's rows of one kind in this cluster, without intents and
+// without those of objects that someone has created again by hand.
 func (s *Cluster) Managed(kind string) []Row {
 	return s.Ledger().managed[kind]
 }
@@ -34,7 +34,7 @@ type ledgerIndex struct {
 	intents []LedgerRow
 }
 
-// Ledger answers what was read of the ledger.
+// Ledger returns what was read of the ledger.
 func (s *Cluster) Ledger() *ledgerIndex {
 	return compute(s, "ledger", s.Cluster, s.indexLedger)
 }
@@ -54,9 +54,9 @@ func (s *Cluster) indexLedger() *ledgerIndex {
 	return l
 }
 
-// Earlier answers the name that the subscription at that address has now, where that is not
+// Earlier returns the name that the subscription at that address has now, where that is not
 // the one of the topology: the ledger has another name, or its OID under another name, which
-// somebody gave it by hand; or a moved block has the name, of one that was adopted.
+// someone gave it by hand; or a moved block has the name, of one that was adopted.
 func (s *Cluster) Earlier(kind string, of topology.Address, database, name string) string {
 	found, _ := s.Logical(database)
 	for _, r := range s.Ledger().Rows {
@@ -97,7 +97,7 @@ type LedgerRow struct {
 	Since  string
 }
 
-// ledgerRows answers all rows of the ledger. One that stands there under both names
+// ledgerRows returns all rows of the ledger. One that stands there under both names
 // counts once, under the new one.
 func (s *Cluster) ledgerRows() []LedgerRow {
 	if s.Live() == nil || s.Live().Ledger == nil {
@@ -126,7 +126,7 @@ func (s *Cluster) InLedger(address topology.Address) bool {
 	return false
 }
 
-// Today answers a row under the names of today.
+// Today returns a row under the names of today.
 func (s *Cluster) Today(r Row) LedgerRow {
 	now := LedgerRow{Row: r}
 	if !s.renames {
@@ -157,7 +157,7 @@ func (s *Cluster) Today(r Row) LedgerRow {
 	return now
 }
 
-// nodeOnce answers the node that had that name, or nil.
+// nodeOnce returns the node that had that name, or nil.
 func (s *Cluster) nodeOnce(name string) *topology.Node {
 	i := slices.IndexFunc(s.Topology.Nodes, func(n *topology.Node) bool { return slices.Contains(n.Earlier, name) })
 	if name == "" || i < 0 {

@@ -65,7 +65,7 @@ func Persistent(slots []facts.Slot, kind string) []string {
 	return names
 }
 
-// RangeOfParameter answers where a parameter is set: at the cluster, if nowhere.
+// RangeOfParameter returns where a parameter is set: at the cluster, if nowhere.
 func (s *Cluster) RangeOfParameter(n *topology.Node, name string) hcl.Range {
 	if p, given := s.ParametersOf(n)[name]; given {
 		return p.Range

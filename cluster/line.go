@@ -43,7 +43,7 @@ func HasLine(lines []Line, name string) bool {
 	return slices.ContainsFunc(lines, func(l Line) bool { return l.Name == name })
 }
 
-// WithLine answers the lines with l in its place; a line with no value leaves.
+// WithLine returns the lines with l in its place; a line with no value leaves.
 func WithLine(lines []Line, l Line) []Line {
 	all := slices.DeleteFunc(slices.Clone(lines), func(other Line) bool { return other.Name == l.Name })
 	if l.Value != "" || l.Secret.IsSet() {

@@ -12,17 +12,17 @@ import (
 // their cluster's primary, each in a database, and a subscription looks at two
 // clusters at once.
 
-// Publications answers those of this cluster.
+// Publications returns those of this cluster.
 func (s *Cluster) Publications() []*topology.Publication {
 	return list.Kept(s.Topology.Publications, func(p *topology.Publication) bool { return p.Cluster == s.Cluster })
 }
 
-// Subscriptions answers those of this cluster.
+// Subscriptions returns those of this cluster.
 func (s *Cluster) Subscriptions() []*topology.Subscription {
 	return list.Kept(s.Topology.Subscriptions, func(sub *topology.Subscription) bool { return sub.Cluster == s.Cluster })
 }
 
-// Logical answers what was read of a database of the member that leads; nil when the
+// Logical returns what was read of a database of the member that leads; nil when the
 // database is not there yet, and unknown reports that it could not be read.
 func (s *Cluster) Logical(database string) (found *facts.Logical, unknown bool) {
 	if s.Live() == nil {
@@ -75,7 +75,7 @@ func (s *Cluster) AddressOfRow(row topology.Address) topology.Address {
 	return row
 }
 
-// renamedByHand answers the name of the subscription that the ledger has under another one; "" for none.
+// renamedByHand returns the name of the subscription that the ledger has under another one; "" for none.
 func renamedByHand(found *facts.Logical, r LedgerRow) string {
 	if found == nil || r.OID == 0 || found.Subscription(r.Name) != nil {
 		return ""
@@ -108,7 +108,7 @@ func (s *Cluster) Major() int {
 	return s.Cluster.Version
 }
 
-// Subscribers answers the subscriptions that this cluster publishes to.
+// Subscribers returns the subscriptions that this cluster publishes to.
 func (s *Cluster) Subscribers() []*topology.Subscription {
 	return compute(s, "subscribers", s.Cluster, func() []*topology.Subscription {
 		of := list.Kept(s.Topology.Subscriptions, func(sub *topology.Subscription) bool { return sub.Publisher() == s.Cluster })

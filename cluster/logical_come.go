@@ -14,7 +14,7 @@ import (
 // compares, grants and copies these tables too, and c has them before b receives their
 // rows: a table that is published and does not exist on c would stop c for good.
 
-// comes answers what a database holds once this plan has created the tables that its
+// comes returns what a database holds once this plan has created the tables that its
 // subscriptions lack. seen are the databases that asked, from the end of the chain.
 func (s *Cluster) comes(database string, seen []*facts.Logical) (found *facts.Logical, unknown bool) {
 	found, unknown = s.Logical(database)
@@ -42,7 +42,7 @@ func (s *Cluster) comes(database string, seen []*facts.Logical) (found *facts.Lo
 	return &will, unknown
 }
 
-// CreatesTables answers the subscriptions of a database that create tables in this plan.
+// CreatesTables returns the subscriptions of a database that create tables in this plan.
 func (s *Cluster) CreatesTables(database string) []*topology.Subscription {
 	var all []*topology.Subscription
 	for _, sub := range s.Subscriptions() {
@@ -81,7 +81,7 @@ func (v *Subscription) TablesBeyond() []topology.Address {
 	return all
 }
 
-// definitionFrom answers the definition by which the publisher's own tables are created in
+// definitionFrom returns the definition by which the publisher's own tables are created in
 // this plan, where the subscriber is to have all of them and lacks no others.
 func (v *Subscription) definitionFrom() facts.Definition {
 	creates := v.Source.CreatesTables(v.SourceDatabase())

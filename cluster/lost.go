@@ -34,7 +34,7 @@ func (s *Cluster) made(kind, name, in string) string {
 	return ""
 }
 
-// Since answers when a row of the ledger was written, to the second.
+// Since returns when a row of the ledger was written, to the second.
 func (s *Cluster) Since(of Row) string {
 	for _, m := range s.Live().Ledger.Managed {
 		if s.Today(ParseRow(m)).Row == of {

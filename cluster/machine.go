@@ -13,7 +13,7 @@ type Twin struct {
 	DataDir bool // by its data directory; else by its port
 }
 
-// Twins answers the nodes that are the same instance as another, each with that one.
+// Twins returns the nodes that are the same instance as another, each with that one.
 func (w *World) Twins() map[*topology.Node]Twin {
 	return computeShared(w, "twins", w.findTwins)
 }

@@ -16,7 +16,7 @@ type memoKey struct {
 	of   any
 }
 
-// compute answers the value of a key, which the cluster keeps.
+// compute returns the value of a key, which the cluster keeps.
 func compute[K comparable, V any](s *Cluster, what string, of K, value func() V) V {
 	key := memoKey{what, of}
 	if v, known := s.memo[key]; known {

@@ -8,7 +8,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// TestLeader tells who leads from who should.
+// TestLeader says who leads from who should.
 func TestLeader(t *testing.T) {
 	pg1, pg2, pg3 := &topology.Node{Name: "pg1"}, &topology.Node{Name: "pg2"}, &topology.Node{Name: "pg3"}
 	c := &topology.Cluster{Name: "main", Primary: pg1, Standbys: []*topology.Standby{{Node: pg2, Upstream: pg1}, {Node: pg3, Upstream: pg1}}}

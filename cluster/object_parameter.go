@@ -7,7 +7,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// WithParameters answers the keys of the ledger's rows of an object and its parameters.
+// WithParameters returns the keys of the ledger's rows of an object and its parameters.
 func (s *Cluster) WithParameters(of Row) []topology.Address {
 	addresses := []topology.Address{of.Address}
 	for _, m := range s.Managed(of.Kind + "_parameter") {

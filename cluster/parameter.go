@@ -27,7 +27,7 @@ func Fixed(setting facts.Setting) bool {
 	return setting.Source == "command line" || setting.Source == "environment variable"
 }
 
-// Lines answers the wanted block of n in order of name, without
+// Lines returns the wanted block of n in order of name, without
 // synchronous_standby_names, which is written last, behind a gate.
 func (s *Cluster) Lines(n *topology.Node) []Line {
 	return compute(s, "lines", n, func() []Line { return slices.Clip(s.wantedLines(n)) })

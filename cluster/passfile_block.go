@@ -33,7 +33,7 @@ func (s *Cluster) PassfileBlock(n *topology.Node, file facts.SecretFile, wanted 
 	return plan.Block{Name: s.Found(n).Host.DataDir, First: true, Drop: drop}
 }
 
-// connectedBy answers the lines without a block of a password file by which the cluster's
+// connectedBy returns the lines without a block of a password file by which the cluster's
 // subscriptions log in.
 func (s *Cluster) connectedBy(file facts.SecretFile) []conninfo.PassLine {
 	var all []conninfo.PassLine
@@ -75,7 +75,7 @@ func (s *Cluster) OwnsPart(n *topology.Node, file facts.SecretFile) bool {
 const RemoveEmpty = `[ -s "$1" ] || rm -f -- "$1"`
 
 // PassfileBefore is the instance's part of a password file without passwords. A line whose
-// password changes is left out: it is written anew.
+// password changes is left out: it is written again.
 func (s *Cluster) PassfileBefore(b plan.Block, file facts.SecretFile, wanted plan.Text) string {
 	text := file.Text.Reveal()
 	own, _ := conftext.FindBlock(text, b.Name)

@@ -25,7 +25,7 @@ type Pending struct {
 	Restart bool   // a reload does not put it into force
 }
 
-// Pending answers what is pending on n; none where no server can be asked.
+// Pending returns what is pending on n; none where no server can be asked.
 func (s *Cluster) Pending(n *topology.Node) []Pending {
 	return compute(s, "pending", n, func() []Pending { return slices.Clip(s.findPending(n)) })
 }
@@ -104,7 +104,7 @@ func pendingConnInfo(server *facts.Server) []Pending {
 	return []Pending{p}
 }
 
-// PendingValue answers the pending value of that name, or nil.
+// PendingValue returns the pending value of that name, or nil.
 func (s *Cluster) PendingValue(n *topology.Node, name string) *Pending {
 	all := s.Pending(n)
 	if i := slices.IndexFunc(all, func(p Pending) bool { return p.Name == name }); i >= 0 {
@@ -120,7 +120,7 @@ func (s *Cluster) PendingConnAsWanted(sb *topology.Standby) bool {
 	return text == nil || len(s.ConnDiffers(conninfo.Map(text.Reveal()), s.ConnInfo(sb), sb)) == 0
 }
 
-// WouldBlock tells why commits on the primary would wait with that synchronous_standby_names;
+// WouldBlock says why commits on the primary would wait with that synchronous_standby_names;
 // "" where as many standbys stream as it requires.
 func (s *Cluster) WouldBlock(value string) string {
 	set, ok := pg.ParseSync(value)

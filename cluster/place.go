@@ -21,7 +21,7 @@ func (s *Cluster) CloneBytes(sb *topology.Standby) int64 {
 	return 0
 }
 
-// FreeSenders is how many WAL senders of n nobody uses, once its parameters are
+// FreeSenders is how many WAL senders of n nothing uses, once its parameters are
 // as wanted.
 func (s *Cluster) FreeSenders(n *topology.Node) int {
 	limit, _ := s.Limit(n, "max_wal_senders")
@@ -40,7 +40,7 @@ type Place struct {
 	space *facts.Tablespace // nil for the data directory and pg_wal
 }
 
-// Places answers what a copy for the standby fills; the data directory is first.
+// Places returns what a copy for the standby fills; the data directory is first.
 func (s *Cluster) Places(sb *topology.Standby) []Place {
 	h, b := s.Found(sb.Node).Host, s.Cluster.BaseBackup
 	source, spaces := s.source(sb)
@@ -63,7 +63,7 @@ func (s *Cluster) Places(sb *topology.Standby) []Place {
 	return append([]Place{data, {Dir: path.Clean(b.WALDir), What: "pg_wal", Bytes: wal, At: b.Range}}, others...)
 }
 
-// source answers the server that a copy's size and tablespaces are known of: the
+// source returns the server that a copy's size and tablespaces are known of: the
 // upstream, or, where that is to be copied itself, the member that leads.
 func (s *Cluster) source(sb *topology.Standby) (*topology.Node, []facts.Tablespace) {
 	for _, n := range []*topology.Node{sb.Upstream, s.Now.Leader} {

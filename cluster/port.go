@@ -14,7 +14,7 @@ import (
 // Order: commits stop waiting for the standbys that are about to lose their upstream;
 // the server restarts on its new port; each standby and each subscription is repointed
 // and streams again; the synchronous set comes back, behind its gates. An apply that
-// dies in between leaves commits that wait for nobody and standbys that the next plan
+// dies in between leaves commits that wait for no standby and standbys that the next plan
 // repoints.
 
 // PortInForce is the port on which n listens, or, while it is down, starts.

@@ -8,7 +8,7 @@ import (
 
 // An object that was dropped and created again by hand has the name that the ledger has, and
 // is not the one that repltool created: it is adopted, or unmanaged, and stays. A database, a
-// role and a subscription are told by their OID. A replication slot has none: the directory
+// role and a subscription are known by their OID. A replication slot has none: the directory
 // of the slot is younger than the ledger's row, where the data directory is older and so was
 // not copied since. A row of an earlier version of repltool has no OID, and stands for the
 // name.

@@ -8,7 +8,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Relaxed answers the value while n is down, and the one in force: with one
+// Relaxed returns the value while n is down, and the one in force: with one
 // member less, commits wait for as many as are left.
 func (s *Cluster) Relaxed(n *topology.Node) (without, full string) {
 	full = s.SyncCurrent()

@@ -7,7 +7,7 @@ import (
 	"github.com/repltool/repltool/internal/pg"
 )
 
-// RenamedTo answers the name that a database of the topology has now, where somebody renamed
+// RenamedTo returns the name that a database of the topology has now, where someone renamed
 // it, and what proves that: its OID, a slot of a subscription that reads from it, or a
 // subscription in it. "" where it exists, or nothing proves it.
 func (s *Cluster) RenamedTo(name string) (now, evidence string) {

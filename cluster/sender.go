@@ -13,7 +13,7 @@ import (
 // that synchronous_standby_names may have is not changed in passing: what a standby's
 // primary_conninfo is compared with is what would be written (PostgreSQL docs, 20.6.2).
 
-// ForeignSender tells of a WAL sender for somebody whom the topology does not define and
+// ForeignSender recognizes a WAL sender for someone whom the topology does not define and
 // that is there to stay.
 func (s *Cluster) ForeignSender(n *topology.Node, c facts.Sender) bool {
 	_, _, copies := pg.CopySlot(c.SlotName)
@@ -28,7 +28,7 @@ func (s *Cluster) ForeignSender(n *topology.Node, c facts.Sender) bool {
 
 // StandbyName is the application_name that a standby's connection string is to have; ""
 // for none. A member of the topology's set has the node's name. A standby that runs keeps
-// the one that it has: somebody's own set, or another program, may know it by that. One
+// the one that it has: someone's own set, or another program, may know it by that. One
 // that is cloned again has the node's name unless the set knows it by another.
 func (s *Cluster) StandbyName(sb *topology.Standby) string {
 	n := sb.Node
@@ -66,7 +66,7 @@ func (s *Cluster) SetNames(name string) bool {
 	})
 }
 
-// MemberNamed answers the standby that is seen under that application_name, or would be
+// MemberNamed returns the standby that is seen under that application_name, or would be
 // by its node's name; or nil.
 func (s *Cluster) MemberNamed(name string) *topology.Node {
 	for _, named := range []func(*topology.Node) string{s.ApplicationName, func(n *topology.Node) string { return n.Name }} {

@@ -35,7 +35,7 @@ func (s *Cluster) slotsOfUsers() []WantedSlot {
 	return all
 }
 
-// FoundSlot answers the slot on n, or nil.
+// FoundSlot returns the slot on n, or nil.
 func (s *Cluster) FoundSlot(n *topology.Node, name string) *facts.Slot {
 	if s.Recloned(n) {
 		return nil
@@ -64,7 +64,7 @@ func (s *Cluster) PerhapsRenamed(n *topology.Node, slot string) string {
 	return fmt.Sprintf("; if node %s was renamed, add to the topology: moved { from = node.%s, to = %s } (each on its own line)", slot, slot, n.ID)
 }
 
-// HeldBy answers the standby that uses a slot and keeps it while its replay is paused; or nil.
+// HeldBy returns the standby that uses a slot and keeps it while its replay is paused; or nil.
 func (s *Cluster) HeldBy(slot string) *topology.Node {
 	for _, sb := range s.Cluster.Standbys {
 		if sb.Slot == slot && !s.Recloned(sb.Node) && s.Paused(sb.Node) {
@@ -74,7 +74,7 @@ func (s *Cluster) HeldBy(slot string) *topology.Node {
 	return nil
 }
 
-// Lost reports whether a standby's slot has lost WAL that it needs: it cannot go on, if
+// Lost reports whether a standby's slot has lost WAL that it needs: it cannot continue, if
 // no archive has it, and is not waited for.
 func (s *Cluster) Lost(n *topology.Node) bool {
 	sb := s.Cluster.Standby(n)
@@ -93,12 +93,12 @@ func (s *Cluster) StandbyAddresses() []topology.Address {
 	return all
 }
 
-// WantedSlots answers every slot that the cluster is to have.
+// WantedSlots returns every slot that the cluster is to have.
 func (s *Cluster) WantedSlots() []WantedSlot {
 	return compute(s, "slots", s.Cluster, func() []WantedSlot { return slices.Clip(s.slotsOfUsers()) })
 }
 
-// SlotFor answers the slot of a subscription on the member that should lead.
+// SlotFor returns the slot of a subscription on the member that should lead.
 func (s *Cluster) SlotFor(sub *topology.Subscription) WantedSlot {
 	return WantedSlot{
 		Slot: topology.Slot{

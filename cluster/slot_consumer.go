@@ -29,7 +29,7 @@ func (c Consumer) String() string {
 	return "subscription " + pg.Ident(c.Is.Name) + " in database " + pg.Ident(c.Database) + " on " + c.Scope.Leading().Name
 }
 
-// Consumers answers the subscriptions that were read and that use a slot of this cluster.
+// Consumers returns the subscriptions that were read and that use a slot of this cluster.
 // One that connects to a host of which nobody can tell whether it is one of the cluster's
 // counts too, where it connects to the database of the slot.
 func (s *Cluster) Consumers(slot, database string) []Consumer {
@@ -50,7 +50,7 @@ type slotUse struct {
 	is       *facts.Subscription
 }
 
-// slotUses answers those of all clusters, by the name of the slot.
+// slotUses returns those of all clusters, by the name of the slot.
 func (w *World) slotUses() map[string][]slotUse {
 	return computeShared(w, "slot uses", func() map[string][]slotUse {
 		all := map[string][]slotUse{}
@@ -91,7 +91,7 @@ func (s *Cluster) isNode(name string) bool {
 	return slices.ContainsFunc(s.Topology.Nodes, func(n *topology.Node) bool { return pg.SameHost(n.Address, name) })
 }
 
-// hostsOf answers a connection for each of the hosts that a connection string names.
+// hostsOf returns a connection for each of the hosts that a connection string names.
 func hostsOf(conn map[string]string) []map[string]string {
 	hosts, addresses, ports := strings.Split(conn["host"], ","), strings.Split(conn["hostaddr"], ","), strings.Split(conn["port"], ",")
 	at := func(list []string, i int) string {
@@ -109,7 +109,7 @@ func hostsOf(conn map[string]string) []map[string]string {
 	return all
 }
 
-// declared answers the subscription of the topology that it is, or nil.
+// declared returns the subscription of the topology that it is, or nil.
 func (c Consumer) declared() *Subscription {
 	for _, sub := range c.Scope.Subscriptions() {
 		if sub.Database != c.Database {
@@ -183,7 +183,7 @@ func (v *Subscription) HasSlot() bool {
 	return (found == nil || found.Database == v.SourceDatabase()) && v.TakenBy(slot) == nil && !v.wantedByOther(slot)
 }
 
-// KeepsSlot reports whether it goes on with the slot that it has, which is not named as the
+// KeepsSlot reports whether it continues with the slot that it has, which is not named as the
 // topology names it: a slot cannot be renamed. One that was given another slot by hand,
 // while its own is still there, does not.
 func (v *Subscription) KeepsSlot() bool {
@@ -233,7 +233,7 @@ func (v *Subscription) DropsSlot(name string) bool {
 	return found == nil && v.Is.Options.SlotName == name || found != nil && found.Database == v.SourceDatabase() && v.Source.MayUse(w, found)
 }
 
-// DroppedWithRemake reports whether a subscription that is made anew, with a slot of
+// DroppedWithRemake reports whether a subscription that is recreated, with a slot of
 // another name, drops the slot itself.
 func (s *Cluster) DroppedWithRemake(slot string) bool {
 	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool {

@@ -33,7 +33,7 @@ func (s *Cluster) MayMake(w WantedSlot) bool {
 	return w.By.CreateSlot && !unknown && s.Targeted(w.By.Address()) && v.Is == nil
 }
 
-// Spent reports whether a slot is of no use and is to be made anew: it has lost its WAL, and
+// Spent reports whether a slot is of no use and is to be recreated: it has lost its WAL, and
 // its standby is cloned again; or the subscription that it was made for was never made,
 // and it lost its WAL or is older than a publication of it.
 func (s *Cluster) Spent(w WantedSlot, found *facts.Slot) bool {
@@ -52,7 +52,7 @@ func (s *Cluster) PublicationsToCome(sub *topology.Subscription) bool {
 	})
 }
 
-// CarriedOver answers the ledger's row of a failover slot that repltool created on the
+// CarriedOver returns the ledger's row of a failover slot that repltool created on the
 // primary of before, or nil.
 func (s *Cluster) CarriedOver(w WantedSlot, found *facts.Slot) *Row {
 	if w.On != s.Goal.Primary || !found.Failover {
@@ -66,7 +66,7 @@ func (s *Cluster) CarriedOver(w WantedSlot, found *facts.Slot) *Row {
 	return nil
 }
 
-// leavingSubscription answers the subscription that uses the slot now and that this
+// leavingSubscription returns the subscription that uses the slot now and that this
 // plan drops, or "".
 func (s *Cluster) leavingSubscription(slot string) string {
 	for _, m := range s.Ledgered() {

@@ -15,7 +15,7 @@ func (s *Cluster) LeavesSlot(n *topology.Node, slot string) bool {
 	return s.leavingSubscription(slot) != ""
 }
 
-// SlotInUse answers the slot of n that a standby uses now, or used before it went down, or "".
+// SlotInUse returns the slot of n that a standby uses now, or used before it went down, or "".
 func (s *Cluster) SlotInUse(sb *topology.Standby, n *topology.Node) string {
 	f := s.Found(sb.Node)
 	if s.IsDown(sb.Node) && s.sameAddress(sb.Node, s.ConnNow(sb.Node)["host"], n.Address) {

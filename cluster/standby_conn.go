@@ -11,7 +11,7 @@ func (s *Cluster) Repointed(sb *topology.Standby) bool {
 	return !pg.SameHost(now["host"], wanted["host"]) || pg.PortOf(now) != pg.PortOf(wanted)
 }
 
-// ConnInfo answers the primary_conninfo of a standby: no password, it is in the
+// ConnInfo returns the primary_conninfo of a standby: no password, it is in the
 // passfile. application_name is what synchronous_standby_names matches (sender.go).
 func (s *Cluster) ConnInfo(sb *topology.Standby) map[string]string {
 	return compute(s, "connInfo", sb, func() map[string]string { return s.wantedConn(sb) })

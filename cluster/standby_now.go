@@ -9,7 +9,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// connTo answers how to connect to a node of a cluster: no password, it is in the passfile.
+// connTo returns how to connect to a node of a cluster: no password, it is in the passfile.
 func connTo(n *topology.Node, user string, r topology.Replication) map[string]string {
 	return map[string]string{
 		"host": n.Address, "port": strconv.Itoa(n.Port), "user": user,

@@ -21,7 +21,7 @@ func (s *Cluster) subscriptionPassfile(n *topology.Node) string {
 	return ""
 }
 
-// Conn answers the wanted connection, without a password.
+// Conn returns the wanted connection, without a password.
 func (v *Subscription) Conn() map[string]string {
 	passfile := ""
 	if v.Password().IsSet() && !v.KeepsPassword() {
@@ -49,7 +49,7 @@ func (v *Subscription) Conn() map[string]string {
 	return wanted
 }
 
-// ConnNow answers the connection as it is.
+// ConnNow returns the connection as it is.
 func (v *Subscription) ConnNow() map[string]string {
 	if v.Is == nil {
 		return nil

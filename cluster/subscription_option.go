@@ -30,7 +30,7 @@ func (o option) SQL() string {
 	return o.Name + " = " + pg.Literal(o.Wanted)
 }
 
-// WantedOptions answers those of the subscriber's version, in order. Options of newer ones
+// WantedOptions returns those of the subscriber's version, in order. Options of newer ones
 // are errors of the check.
 func (v *Subscription) WantedOptions() []option {
 	return list.Kept(v.AllOptions(), func(o option) bool { return v.Scope.AtLeast(o.Since) })

@@ -14,7 +14,7 @@ func (v *Subscription) OwnedBySuperuser() bool {
 	return v.Owner() == "" || v.Scope.Live().Role(v.Owner()).Superuser
 }
 
-// Option answers an option as this plan leaves it: "true", "false", or a word.
+// Option returns an option as this plan leaves it: "true", "false", or a word.
 func (v *Subscription) Option(name string) string {
 	for _, o := range v.WantedOptions() {
 		if o.Name == name && v.Is != nil && v.Lifecycle.Ignores(name) {
@@ -33,7 +33,7 @@ func (v *Subscription) KeepsPassword() bool {
 	return v.Option("password_required") == "true" && !v.OwnedBySuperuser()
 }
 
-// KeptOwner is the owner that a subscription which is made anew had, where that is not
+// KeptOwner is the owner that a subscription which is recreated had, where that is not
 // repltool's own role; up to PostgreSQL 15 only a superuser can own one.
 func (v *Subscription) KeptOwner() string {
 	h := v.Scope.Found(v.Scope.Now.Leader).Host

@@ -20,7 +20,7 @@ func (v *Subscription) WantsEnabled() bool {
 	return v.Options.Enabled
 }
 
-// TableChanges answers the tables to take up and to let go.
+// TableChanges returns the tables to add and to remove.
 func (v *Subscription) TableChanges() (come, gone []topology.TableName) {
 	if v.Source == nil || v.Remote == nil {
 		return nil, nil // what is published outside of the topology only the server sees
@@ -29,7 +29,7 @@ func (v *Subscription) TableChanges() (come, gone []topology.TableName) {
 	return list.Without(wanted, has), list.Without(has, wanted)
 }
 
-// ComeBack answers the tables that left its publications and that this plan publishes again:
+// ComeBack returns the tables that left its publications and that this plan publishes again:
 // it is subscribed to them all along, so that nothing copies what was written meanwhile.
 func (v *Subscription) ComeBack() []topology.TableName {
 	if v.Is == nil || v.Remade() || v.Remote == nil {
@@ -58,7 +58,7 @@ func (v *Subscription) CopyOneAgain(name topology.TableName) string {
 	return "To fix: remove it from the publication and apply. On " + v.Scope.Leading().Name + " " + rows + ". Add it again and apply: it is copied again."
 }
 
-// Subscribed answers the tables that it has.
+// Subscribed returns the tables that it has.
 func (v *Subscription) Subscribed() []topology.TableName {
 	if v.Is == nil {
 		return nil
@@ -133,7 +133,7 @@ func Shape(columns []facts.Column) string {
 	return "(" + strings.Join(all, ", ") + ")"
 }
 
-// Fillers answers the other subscriptions of the database that fill a table.
+// Fillers returns the other subscriptions of the database that fill a table.
 func (v *Subscription) Fillers(name topology.TableName) []string {
 	if v.Local == nil {
 		return nil

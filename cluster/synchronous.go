@@ -11,7 +11,7 @@ import (
 
 // While a member of the synchronous set is down, commits do not wait for it: the set
 // is relaxed by ALTER SYSTEM (docs/decisions/0003). A value that the topology says
-// nothing of is somebody's own, and stands nowhere else once it is overridden: it is
+// nothing of is someone's own, and stands nowhere else once it is overridden: it is
 // written into the ledger first, and comes back from there if the apply dies.
 
 // WaitsFor reports whether commits on this cluster wait for a subscription of that name.
@@ -20,7 +20,7 @@ func (s *Cluster) WaitsFor(name string) bool {
 	return slices.Contains(set.Names, name)
 }
 
-// Streaming answers the names of the standbys that stream from a server and may count as
+// Streaming returns the names of the standbys that stream from a server and may count as
 // members of a synchronous set, one for each process, in order; of names only those that
 // the set has.
 func Streaming(set pg.SyncSet, server *facts.Server) []string {
@@ -35,7 +35,7 @@ func Streaming(set pg.SyncSet, server *facts.Server) []string {
 	return names
 }
 
-// Unrelaxed answers the value in force, or the one that an apply which died left relaxed.
+// Unrelaxed returns the value in force, or the one that an apply which died left relaxed.
 func (s *Cluster) Unrelaxed(current string) string {
 	if s.Live() == nil {
 		return current
@@ -46,7 +46,7 @@ func (s *Cluster) Unrelaxed(current string) string {
 	return current
 }
 
-// SyncMembers answers the wanted set, in order.
+// SyncMembers returns the wanted set, in order.
 func (s *Cluster) SyncMembers() []*topology.Node {
 	if s.Cluster.Synchronous == nil {
 		return nil
@@ -67,10 +67,10 @@ func (s *Cluster) SyncWanted() string {
 	return pg.SyncValue(y.Method, y.Number, pg.SyncIdents(names))
 }
 
-// SyncCurrent answers the value in force where commits are made.
+// SyncCurrent returns the value in force where commits are made.
 func (s *Cluster) SyncCurrent() string { return s.InForce(SyncNames) }
 
-// InForce answers a parameter of the member that leads; "" where none does.
+// InForce returns a parameter of the member that leads; "" where none does.
 func (s *Cluster) InForce(name string) string {
 	if s.Live() == nil {
 		return ""
@@ -112,7 +112,7 @@ func (a SetAside) Object() Object {
 	return Object{Kind: "setting", Name: "file " + a.Value}
 }
 
-// KeptAside answers what an earlier apply set aside and did not bring back, or nil.
+// KeptAside returns what an earlier apply set aside and did not bring back, or nil.
 func (s *Cluster) KeptAside() *SetAside {
 	for _, m := range s.Managed("setting") {
 		if m.Address == s.AsideAddress() {
@@ -123,10 +123,10 @@ func (s *Cluster) KeptAside() *SetAside {
 	return nil
 }
 
-// SyncForeign reports whether synchronous_standby_names is somebody's own.
+// SyncForeign reports whether synchronous_standby_names is someone's own.
 func (s *Cluster) SyncForeign() bool { return s.Cluster.Synchronous == nil && !s.SyncOurs() }
 
-// RelaxedFrom reports whether a value is what is left of a fuller one: else somebody has
+// RelaxedFrom reports whether a value is what is left of a fuller one: else someone has
 // set it since, and that counts.
 func RelaxedFrom(value, full string) bool {
 	x, okX := pg.ParseSync(value)

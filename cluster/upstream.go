@@ -9,13 +9,13 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Followed answers the upstream of a standby as it is, not as it is wanted; where
+// Followed returns the upstream of a standby as it is, not as it is wanted; where
 // nobody can tell, the one wanted.
 func (s *Cluster) Followed(sb *topology.Standby) *topology.Node {
 	return cmp.Or(s.UpstreamOf(s.Found(sb.Node)), sb.Upstream)
 }
 
-// UpstreamOf answers the node of the topology that f follows now, or nil.
+// UpstreamOf returns the node of the topology that f follows now, or nil.
 func (s *Cluster) UpstreamOf(f *facts.Node) *topology.Node {
 	return compute(s, "upstream", f, func() *topology.Node { return s.findUpstream(f) })
 }
@@ -53,7 +53,7 @@ func (s *Cluster) sendsTo(m, n *topology.Node, standby *facts.Server) bool {
 	})
 }
 
-// SenderOf answers the upstream's process that serves the standby, or nil.
+// SenderOf returns the upstream's process that serves the standby, or nil.
 func (s *Cluster) SenderOf(sb *topology.Standby, upstream *topology.Node) *facts.Sender {
 	slot := sb.Slot
 	if server := s.Found(sb.Node).Server; server != nil {

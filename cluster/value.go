@@ -11,7 +11,7 @@ import (
 	"github.com/repltool/repltool/internal/pg"
 )
 
-// Number answers a numeric setting in its base unit; 0 for what is no number.
+// Number returns a numeric setting in its base unit; 0 for what is no number.
 func Number(setting facts.Setting, value string) float64 {
 	x, err := inBase(setting, value)
 	if err != nil {
@@ -40,7 +40,7 @@ func WithUnit(setting facts.Setting, value string) string {
 	return fmt.Sprintf("%g%s", x*n, name)
 }
 
-// Normalise answers a value of postgresql.conf as pg_settings shows it: in the
+// Normalise returns a value of postgresql.conf as pg_settings shows it: in the
 // setting's base unit, so that 1GB and 1024MB are one. The rules are those of
 // the server's parse_int, parse_real, parse_bool and config_enum_lookup
 // (PostgreSQL docs, 20.1.1 "Parameter Names and Values").
@@ -116,7 +116,7 @@ func normaliseNumber(s facts.Setting, value string) (string, error) {
 	return strconv.FormatFloat(x, 'f', -1, 64), nil
 }
 
-// inBase answers a number in the setting's base unit.
+// inBase returns a number in the setting's base unit.
 func inBase(s facts.Setting, value string) (float64, error) {
 	x, unit, ok := pg.SplitNumber(value, s.VarType == "integer")
 	if !ok {

@@ -39,7 +39,7 @@ func (s *Cluster) walSizes(n *topology.Node) []Line {
 	return lines
 }
 
-// ownFile answers what the node's postgresql.conf sets outside of the block.
+// ownFile returns what the node's postgresql.conf sets outside of the block.
 func (s *Cluster) ownFile(n *topology.Node, name, fallback string) string {
 	h := s.Found(n).Host
 	block, value, text := s.ConfBlock(h), fallback, h.Conf.Text
@@ -54,7 +54,7 @@ func (s *Cluster) ownFile(n *topology.Node, name, fallback string) string {
 	return value
 }
 
-// beside answers the value that n starts with but for our block: of its server, else of its
+// beside returns the value that n starts with but for our block: of its server, else of its
 // postgresql.conf, which a clone keeps or gets from its upstream with the data.
 func (s *Cluster) beside(n *topology.Node, name, fallback string) string {
 	h := s.Found(n).Host

@@ -13,10 +13,10 @@ func (s *Cluster) WillListen(n *topology.Node) string {
 	return s.WillHave(n, name)
 }
 
-// WillBe answers a parameter of the member that should lead as this plan leaves it; "" unknown.
+// WillBe returns a parameter of the member that should lead as this plan leaves it; "" unknown.
 func (s *Cluster) WillBe(name string) string { return s.WillHave(s.Goal.Primary, name) }
 
-// WillHave answers a parameter of n as this plan leaves it; "" unknown.
+// WillHave returns a parameter of n as this plan leaves it; "" unknown.
 func (s *Cluster) WillHave(n *topology.Node, name string) string {
 	if p, given := s.ParametersOf(n)[name]; given {
 		return p.Value

@@ -68,7 +68,7 @@ const (
 	RoleUnknown NodeRole = "unknown"
 )
 
-// Role answers what the node is.
+// Role returns what the node is.
 func (n *Node) Role() NodeRole {
 	switch {
 	case n == nil || n.Host == nil:

@@ -142,17 +142,17 @@ const (
 )
 
 // DataDir is the data directory as found. With Host.Jobs, a directory that is
-// not empty may be a half-made clone of ours.
+// not empty may be an incomplete clone of ours.
 type DataDir struct {
 	State   DataState
 	Version int    // of PG_VERSION
 	Owner   string // OS user
 	Mode    uint32 `json:",omitempty"` // permission bits, of a cluster's
 	Bytes   int64  // what it holds, where cheaply known; 0 unknown
-	// Unstarted tells of a cluster that is as pg_basebackup leaves it: backup_label is
+	// Unstarted marks a cluster that is as pg_basebackup leaves it: backup_label is
 	// there, and postmaster.opts, which a server writes, is not.
 	Unstarted bool `json:",omitempty"`
-	// Initdb tells of a cluster that is as initdb leaves it: neither backup_label nor
+	// Initdb marks a cluster that is as initdb leaves it: neither backup_label nor
 	// postmaster.opts is there.
 	Initdb bool `json:",omitempty"`
 	// Manifest reports whether backup_manifest is there: it gets its name last of all.
@@ -226,13 +226,13 @@ type Mount struct {
 	Dir    string // the directory of the cluster that is below it
 }
 
-// Dir answers the directory of that path, or nil.
+// Dir returns the directory of that path, or nil.
 func (h *Host) Dir(path string) *Dir {
 	return find(h.Dirs, func(d *Dir) bool { return d.Path == path })
 }
 
 // Job is a detached command of an earlier apply: its directory under StateDir
-// is the marker of a half-made data directory.
+// is the marker of an incomplete data directory.
 type Job struct {
 	ID       string
 	Argv     []string
@@ -242,11 +242,11 @@ type Job struct {
 	// Absent are the directories that did not exist or were empty when the job was begun:
 	// what they hold is the job's.
 	Absent []string `json:",omitempty"`
-	// Refused tells of a copy that found a directory not empty: it wrote nothing.
+	// Refused marks a copy that found a directory not empty: it wrote nothing.
 	Refused bool `json:",omitempty"`
 }
 
-// Job answers the job of that ID, or nil.
+// Job returns the job of that ID, or nil.
 func (h *Host) Job(id string) *Job {
 	return find(h.Jobs, func(j *Job) bool { return j.ID == id })
 }

@@ -63,10 +63,10 @@ type Apply struct {
 // SubscriptionName is a subscription of one of a server's databases.
 type SubscriptionName struct{ Database, Name string }
 
-// Major answers the major version.
+// Major returns the major version.
 func (s *Server) Major() int { return s.VersionNum / 10000 }
 
-// Role answers the role of that name, or nil; s may be nil.
+// Role returns the role of that name, or nil; s may be nil.
 func (s *Server) Role(name string) *Role {
 	if s == nil {
 		return nil
@@ -74,7 +74,7 @@ func (s *Server) Role(name string) *Role {
 	return find(s.Roles, func(r *Role) bool { return r.Name == name })
 }
 
-// Database answers the database of that name, or nil; s may be nil.
+// Database returns the database of that name, or nil; s may be nil.
 func (s *Server) Database(name string) *Database {
 	if s == nil {
 		return nil
@@ -82,7 +82,7 @@ func (s *Server) Database(name string) *Database {
 	return find(s.Databases, func(d *Database) bool { return d.Name == name })
 }
 
-// Slot answers the slot of that name, or nil; s may be nil.
+// Slot returns the slot of that name, or nil; s may be nil.
 func (s *Server) Slot(name string) *Slot {
 	if s == nil {
 		return nil
@@ -141,7 +141,7 @@ type Role struct {
 	Verifier topology.Secret
 	// Expired reports whether valid_until has passed, by the server's clock.
 	Expired bool `json:",omitempty"`
-	// Bootstrap tells of the superuser that initdb made.
+	// Bootstrap marks the superuser that initdb made.
 	Bootstrap bool `json:",omitempty"`
 	// InDatabase are its parameters in one database (ALTER ROLE … IN DATABASE … SET), which
 	// go before its own and before the database's.

@@ -1,6 +1,6 @@
 package facts
 
-// InForce answers the value of a setting as the server's configuration has it,
+// InForce returns the value of a setting as the server's configuration has it,
 // in the setting's base unit or as a file writes it. Where the session that read
 // it has a value of its own (ALTER ROLE or DATABASE SET, or the session itself),
 // it is what the files say.
@@ -14,7 +14,7 @@ func (s *Server) InForce(name string) string {
 	}
 }
 
-// Outside answers the value that a setting would have without the lines of that file
+// Outside returns the value that a setting would have without the lines of that file
 // that leave answers true for; nil leaves nothing out.
 func (s *Server) Outside(name, file string, leave func(line int) bool) string {
 	return s.fromFiles(name, s.Settings[name], func(f FileSetting) bool {
@@ -22,7 +22,7 @@ func (s *Server) Outside(name, file string, leave func(line int) bool) string {
 	})
 }
 
-// fromFiles answers the last value that the files give, else the built-in one.
+// fromFiles returns the last value that the files give, else the built-in one.
 // A value from the command line or the environment comes before all files.
 func (s *Server) fromFiles(name string, setting Setting, counts func(FileSetting) bool) string {
 	if setting.Source == "command line" || setting.Source == "environment variable" {

@@ -16,7 +16,7 @@ var codesText string
 // OtherCode is the code of what HCL's own parser says and codes.txt does not list.
 const OtherCode = "invalid_hcl"
 
-// codes answers the code of each summary.
+// codes returns the code of each summary.
 var codes = sync.OnceValue(func() map[string]string {
 	all := map[string]string{}
 	for line := range strings.Lines(codesText) {
@@ -26,7 +26,7 @@ var codes = sync.OnceValue(func() map[string]string {
 	return all
 })
 
-// CodeOf answers the code of a diagnostic with that summary.
+// CodeOf returns the code of a diagnostic with that summary.
 func CodeOf(summary string) string {
 	if code := codes()[summary]; code != "" {
 		return code
@@ -34,7 +34,7 @@ func CodeOf(summary string) string {
 	return OtherCode
 }
 
-// Codes answers the summary of each code.
+// Codes returns the summary of each code.
 func Codes() map[string]string {
 	all := map[string]string{}
 	for summary, code := range codes() {

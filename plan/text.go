@@ -47,7 +47,7 @@ func (b *TextBuilder) Append(t Text) *TextBuilder {
 
 func (b *TextBuilder) Done() Text { return Text{Text: b.text.String(), Secrets: b.uses} }
 
-// Fill answers the text with each secret in its place, as reveal writes it. A
+// Fill returns the text with each secret in its place, as reveal writes it. A
 // place that does not hold topology.Redacted means that the plan was altered.
 func (t Text) Fill(reveal func(SecretUse) (string, error)) (string, error) {
 	uses := append([]SecretUse(nil), t.Secrets...)

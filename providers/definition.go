@@ -54,7 +54,7 @@ func (f *Fleet) define(ctx context.Context, o InspectOptions, all facts.Facts) {
 	}
 }
 
-// missingTables answers the tables that a subscription is to copy and that its
+// missingTables returns the tables that a subscription is to copy and that its
 // database lacks, with those of the published partitioned tables that hold them.
 func missingTables(sub *topology.Subscription, all facts.Facts) []topology.TableName {
 	local, remote := sides(sub, all)
@@ -88,7 +88,7 @@ func missingTables(sub *topology.Subscription, all facts.Facts) []topology.Table
 	return missing
 }
 
-// definition answers the SQL that makes tables, and the names of all that it makes.
+// definition returns the SQL that makes tables, and the names of all that it makes.
 func (f *Fleet) definition(ctx context.Context, o InspectOptions, sub *topology.Subscription, missing []topology.TableName, made map[topology.TableName]bool) (string, []topology.TableName, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
@@ -163,7 +163,7 @@ func namesOf(names []postgres.ObjectName, objects []pgdump.Object) []topology.Ta
 	return all
 }
 
-// dump answers the definitions of a database.
+// dump returns the definitions of a database.
 func (n *Node) dump(ctx context.Context, database string) ([]pgdump.Entry, error) {
 	h := n.Host()
 	if n.topology.Access == topology.AccessSQL || h == nil {

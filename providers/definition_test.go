@@ -10,7 +10,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// definition answers what makes the tables that the subscriber lacks.
+// definition returns what makes the tables that the subscriber lacks.
 func (s *shop) definition(t *testing.T) facts.Definition {
 	t.Helper()
 	_, target := s.read(t)

@@ -43,7 +43,7 @@ func Open(t *topology.Topology, dial Dialer) *Fleet {
 	return f
 }
 
-// Node answers the node of that name, or nil.
+// Node returns the node of that name, or nil.
 func (f *Fleet) Node(name string) *Node { return f.nodes[name] }
 
 // Close ends every connection, side by side.
@@ -83,17 +83,17 @@ type Node struct {
 	idle  *session
 }
 
-// Topology answers the node as the topology has it.
+// Topology returns the node as the topology has it.
 func (n *Node) Topology() *topology.Node { return n.topology }
 
-// Host answers the machine as last read, or nil.
+// Host returns the machine as last read, or nil.
 func (n *Node) Host() *facts.Host {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.host
 }
 
-// Conn answers the connection to the machine: opened on first use, and again when it was
+// Conn returns the connection to the machine: opened on first use, and again when it was
 // lost.
 func (n *Node) Conn(ctx context.Context) (host.Conn, error) {
 	select {

@@ -31,7 +31,7 @@ const (
 	maintenance = "postgres"
 )
 
-// Inspect reads the nodes of every cluster. A node that cannot be read is told in
+// Inspect reads the nodes of every cluster. A node that cannot be read is reported in
 // its facts; the others are read all the same.
 func (f *Fleet) Inspect(ctx context.Context, o InspectOptions) facts.Facts {
 	if o.Timeout <= 0 {
@@ -122,7 +122,7 @@ func (n *Node) readBoth(ctx context.Context, conn host.Conn, w host.Want) (*fact
 }
 
 // read reads the server at that place, in a session of its own: one that has been
-// open for a while tells when it itself took notice of the last reload, and one that
+// open for a while says when it itself took notice of the last reload, and one that
 // writes has settings of its own.
 func (n *Node) read(ctx context.Context, at place) reading {
 	ctx, cancel := context.WithCancel(ctx)
@@ -207,7 +207,7 @@ func (n *Node) forget(h *facts.Host) {
 	n.host, n.found = h, nil
 }
 
-// strayed tells of a server of these files that answers although the machine says
+// strayed reports a server of these files that answers although the machine says
 // that none runs: it runs elsewhere, or unseen. That the node is down would be the
 // wrong conclusion.
 func (n *Node) strayed(ctx context.Context, r reading, h *facts.Host) *facts.ReadError {

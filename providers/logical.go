@@ -13,7 +13,7 @@ import (
 
 // Logical replication is read in every database that the topology's publications and
 // subscriptions name, at the same time as the server itself: it takes no round trip
-// more in a row. What the topology has let go of is read after that, where the ledger
+// more in a row. What the topology no longer has is read after that, where the ledger
 // says that repltool made it.
 
 // mostDatabases are read side by side: an SSH connection has ten sessions.
@@ -138,7 +138,7 @@ func (n *Node) readLetGo(ctx context.Context, at place, server *facts.Server) {
 	}
 }
 
-// letGo answers the databases of the ledger's publications and subscriptions.
+// letGo returns the databases of the ledger's publications and subscriptions.
 func letGo(ledger *facts.Ledger) []string {
 	if ledger == nil {
 		return nil

@@ -202,7 +202,7 @@ func TestLogicalDatabases(t *testing.T) {
 	}
 }
 
-// What repltool made and the topology has let go of is read by the ledger.
+// What repltool made and the topology no longer has is read by the ledger.
 func TestLogicalLetGo(t *testing.T) {
 	s := logicalServer(t)
 	s.Query(t, "CREATE SCHEMA repltool; CREATE TABLE repltool.managed (address text PRIMARY KEY, object text NOT NULL, since timestamptz NOT NULL DEFAULT now())")

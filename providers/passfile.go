@@ -12,7 +12,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// readStandbyPassfile reads the password file of a standby that somebody else set up, to
+// readStandbyPassfile reads the password file of a standby that someone else set up, to
 // tell whether it can be left as it is. It costs a round trip there and nowhere else.
 func readStandbyPassfile(ctx context.Context, conn host.Conn, found *facts.Node) {
 	text := startConnInfo(found.Host)

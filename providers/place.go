@@ -74,7 +74,7 @@ func (n *Node) connectVerified(ctx context.Context, database, application string
 	if db := n.connectMoved(ctx, places, t); db != nil {
 		return db, nil
 	}
-	// Of two reasons the one is told that waiting may mend.
+	// Of two reasons the one is told that waiting may fix.
 	if len(errs) > 1 && transient(errs[1]) && !transient(errs[0]) {
 		return nil, errs[1]
 	}

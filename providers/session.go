@@ -66,7 +66,7 @@ func (n *Node) Rows(ctx context.Context, database, sql string) (rows [][]*string
 	return rows, err
 }
 
-// Started answers when the server that runs was started; "" where none does. It does not
+// Started returns when the server that runs was started; "" where none does. It does not
 // wait for one that is not there yet.
 func (n *Node) Started(ctx context.Context) (string, error) {
 	var rows [][]string
@@ -129,7 +129,7 @@ func (n *Node) lend(ctx context.Context, database string, connect connector, use
 	return n.named(err)
 }
 
-// take answers the idle session if it is in that database and lives, else a new
+// take returns the idle session if it is in that database and lives, else a new
 // one. The server may have been restarted since it was used: it is asked before
 // the statement is sent, since one that fails midway cannot be sent again.
 func (n *Node) take(ctx context.Context, database string, connect connector) (*session, error) {

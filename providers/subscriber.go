@@ -83,7 +83,7 @@ func (n *Node) readAgainWith(ctx context.Context, o InspectOptions, database str
 	return found
 }
 
-// toCome answers the tables that a subscription is to copy: those that it has not, or
+// toCome returns the tables that a subscription is to copy: those that it has not, or
 // all where it is replaced.
 func toCome(sub *topology.Subscription, all facts.Facts, replaced bool) []topology.TableName {
 	local, remote := sides(sub, all)
@@ -107,7 +107,7 @@ func toCome(sub *topology.Subscription, all facts.Facts, replaced bool) []topolo
 	return tables
 }
 
-// sides answers what was read of the subscriber's and the publisher's database; nil for
+// sides returns what was read of the subscriber's and the publisher's database; nil for
 // what was not.
 func sides(sub *topology.Subscription, all facts.Facts) (local, remote *facts.Logical) {
 	if sub.Publisher() == nil {

@@ -43,7 +43,7 @@ func (f *Fleet) lookAgain(ctx context.Context, o InspectOptions, all facts.Facts
 	_ = group.Wait() // no reading answers an error: it is in the facts
 }
 
-// unmapped answers the directories that a copy of the standby's upstream fills beside
+// unmapped returns the directories that a copy of the standby's upstream fills beside
 // those of the topology. An upstream that is to be copied itself has the primary's.
 func unmapped(c *topology.Cluster, sb *topology.Standby, all facts.Facts) []string {
 	var dirs []string
@@ -62,7 +62,7 @@ func unmapped(c *topology.Cluster, sb *topology.Standby, all facts.Facts) []stri
 	return dirs
 }
 
-// carriedLibraries answers the libraries that a server which the standby is copied from
+// carriedLibraries returns the libraries that a server which the standby is copied from
 // preloads by a file in its data directory: the copy does so too.
 func carriedLibraries(c *topology.Cluster, sb *topology.Standby, all facts.Facts) string {
 	const name = "shared_preload_libraries"
@@ -92,7 +92,7 @@ func (n *Node) lookAt(ctx context.Context, t *topology.Topology, c *topology.Clu
 	if err == nil {
 		var h *facts.Host
 		if h, err = host.Discover(ctx, conn, w); err == nil {
-			if !h.Running { // else somebody has just started it
+			if !h.Running { // else someone has just started it
 				found.Host = h
 			}
 			return

@@ -35,7 +35,7 @@ func (p places) put(object any, attribute string, at hcl.Range) {
 	p[object][attribute] = at
 }
 
-// of answers where the attribute stands, or else where the object does.
+// of returns where the attribute stands, or else where the object does.
 func (p places) of(object any, attribute string, otherwise hcl.Range) hcl.Range {
 	if at, ok := p[object][attribute]; ok {
 		return at
@@ -59,7 +59,7 @@ func (e *evaluator) read(header *hcl.Block, body hcl.Body, s *schema, address st
 // about says which object's places the block's attributes are.
 func (b *block) about(object any) { b.object = object }
 
-// blocks answers the nested blocks of one type.
+// blocks returns the nested blocks of one type.
 func (b *block) blocks(name string) []*block {
 	var list []*block
 	for _, inner := range b.content.Blocks {
@@ -82,7 +82,7 @@ func (b *block) blocks(name string) []*block {
 	return list
 }
 
-// block answers the one nested block of a type, or nil.
+// block returns the one nested block of a type, or nil.
 func (b *block) block(name string) *block {
 	list := b.blocks(name)
 	if len(list) == 0 {
@@ -97,7 +97,7 @@ func (b *block) block(name string) *block {
 
 func (b *block) has(name string) bool { return b.content.Attributes[name] != nil }
 
-// rangeOf answers where an attribute's value stands, or else the header.
+// rangeOf returns where an attribute's value stands, or else the header.
 func (b *block) rangeOf(name string) hcl.Range {
 	if attr := b.content.Attributes[name]; attr != nil {
 		return attr.Expr.Range()
@@ -105,8 +105,8 @@ func (b *block) rangeOf(name string) hcl.Range {
 	return b.at
 }
 
-// evaluate answers an attribute's value with its marks; false when there is
-// nothing to go on with.
+// evaluate returns an attribute's value with its marks; false when there is
+// nothing to continue with.
 func (b *block) evaluate(name string) (cty.Value, bool) {
 	attr := b.content.Attributes[name]
 	if attr == nil {
@@ -158,7 +158,7 @@ func sensitiveHere(at hcl.Range, name string) *hcl.Diagnostic {
 			"nonsensitive(…).", name)
 }
 
-// convert answers an attribute's value as that type.
+// convert returns an attribute's value as that type.
 func (b *block) convert(name string, typ cty.Type, want string) (cty.Value, bool) {
 	v, ok := b.value(name)
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// check answers what is wrong with a text, or "".
+// check returns what is wrong with a text, or "".
 type check func(text string) string
 
 // singleLine refuses what no configuration file can hold.

@@ -17,7 +17,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// cidrHost answers the address of that number in a network; negative numbers
+// cidrHost returns the address of that number in a network; negative numbers
 // count from its end.
 func cidrHost(text string, number cty.Value) (cty.Value, error) {
 	p, err := parsePrefix(text)
@@ -39,7 +39,7 @@ func cidrHost(text string, number cty.Value) (cty.Value, error) {
 	return cty.StringVal(addTo(p.Addr(), offset).String()), nil
 }
 
-// cidrSubnet answers the network of that number among those that are newbits
+// cidrSubnet returns the network of that number among those that are newbits
 // bits smaller.
 func cidrSubnet(text string, newbits, number cty.Value) (cty.Value, error) {
 	p, err := parsePrefix(text)
@@ -72,7 +72,7 @@ func addTo(a netip.Addr, offset *big.Int) netip.Addr {
 	return out
 }
 
-// textOf answers a value as text, "" when it is none.
+// textOf returns a value as text, "" when it is none.
 func textOf(v cty.Value) string {
 	text, err := convert.Convert(v, cty.String)
 	if err != nil || text.IsNull() || !text.IsKnown() {

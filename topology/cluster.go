@@ -37,7 +37,7 @@ type Cluster struct {
 	Range hcl.Range
 }
 
-// Members answers the primary and then the standbys in the order written.
+// Members returns the primary and then the standbys in the order written.
 func (c *Cluster) Members() []*Node {
 	var nodes []*Node
 	if c.Primary != nil {
@@ -49,7 +49,7 @@ func (c *Cluster) Members() []*Node {
 	return nodes
 }
 
-// Standby answers the standby on n, or nil.
+// Standby returns the standby on n, or nil.
 func (c *Cluster) Standby(n *Node) *Standby {
 	for _, s := range c.Standbys {
 		if s.Node == n {
@@ -59,7 +59,7 @@ func (c *Cluster) Standby(n *Node) *Standby {
 	return nil
 }
 
-// Role answers the role of that name, or nil.
+// Role returns the role of that name, or nil.
 func (c *Cluster) Role(name string) *Role {
 	for _, r := range c.Roles {
 		if r.Name == name {
@@ -69,7 +69,7 @@ func (c *Cluster) Role(name string) *Role {
 	return nil
 }
 
-// Database answers the database of that name, or nil.
+// Database returns the database of that name, or nil.
 func (c *Cluster) Database(name string) *Database {
 	for _, db := range c.Databases {
 		if db.Name == name {
@@ -79,7 +79,7 @@ func (c *Cluster) Database(name string) *Database {
 	return nil
 }
 
-// ParametersOf answers what is wanted on n: the cluster's parameters, over them
+// ParametersOf returns what is wanted on n: the cluster's parameters, over them
 // the node's, over them the standby block's.
 func (c *Cluster) ParametersOf(n *Node) Parameters {
 	all := Parameters{}

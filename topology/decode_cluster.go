@@ -13,7 +13,7 @@ const (
 	newestVersion = 18
 )
 
-// decodeClusters answers the value of cluster.NAME.
+// decodeClusters returns the value of cluster.NAME.
 func (e *evaluator) decodeClusters(decl *declaration) cty.Value {
 	keys, ok := e.forEach(decl, clusterSchema())
 	if !ok {

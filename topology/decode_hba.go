@@ -17,7 +17,7 @@ func hostMethods() []string {
 	}
 }
 
-// hba answers the rules that a block stands for: one for each address.
+// hba returns the rules that a block stands for: one for each address.
 func (b *block) hba() []HBARule {
 	rule := HBARule{Range: b.at}
 	b.text("type", &rule.Type, oneOf("local", "host", "hostssl", "hostnossl", "hostgssenc", "hostnogssenc"))
@@ -44,7 +44,7 @@ func (b *block) hba() []HBARule {
 // with them is reported already.
 func (b *block) optionsDoubtful(r HBARule) bool { return b.has("options") && r.Options == nil }
 
-// oneThatIsThere answers the first of two attributes that the block has.
+// oneThatIsThere returns the first of two attributes that the block has.
 func (b *block) oneThatIsThere(first, second string) string {
 	if b.has(first) {
 		return first
@@ -109,7 +109,7 @@ func hbaAddress(text string) string {
 	return ""
 }
 
-// methodFits answers what the server would refuse the line for.
+// methodFits returns what the server would refuse the line for.
 func methodFits(r HBARule) string {
 	switch {
 	case r.Type == "" || r.Method == "":

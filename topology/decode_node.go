@@ -32,7 +32,7 @@ func (e *evaluator) decodeDefaults(decl *declaration) {
 	}
 }
 
-// decodeNodes answers the value of node.NAME: an object, or with for_each a map
+// decodeNodes returns the value of node.NAME: an object, or with for_each a map
 // of objects.
 func (e *evaluator) decodeNodes(decl *declaration) cty.Value {
 	e.value("defaults")
@@ -98,7 +98,7 @@ func canonicalAddress(text string) string {
 }
 
 // applyTo fills in what the defaults block gives. Maps are copied: each node
-// goes on to write into its own.
+// continues to write into its own.
 func (d *nodeDefaults) applyTo(n *Node) {
 	port, access := n.Port, n.Access
 	*n = d.node

@@ -43,7 +43,7 @@ func (b *block) parameters(name string, server bool) Parameters {
 	return out
 }
 
-// keyRanges answers where each element stands when the map is written out.
+// keyRanges returns where each element stands when the map is written out.
 func (b *block) keyRanges(name string) map[string]hcl.Range {
 	ranges := map[string]hcl.Range{}
 	pairs, diags := hcl.ExprMap(b.content.Attributes[name].Expr)
@@ -97,7 +97,7 @@ func (b *block) parameter(out Parameters, key string, value cty.Value, at hcl.Ra
 	}
 }
 
-// parameterValue answers the setting's text; neither answer for null and for
+// parameterValue returns the setting's text; neither answer for null and for
 // what is not known.
 func (b *block) parameterValue(name string, value cty.Value) (*Parameter, string) {
 	value, marks := value.UnmarkDeep()

@@ -9,7 +9,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// decodePublications answers the value of publication.NAME.
+// decodePublications returns the value of publication.NAME.
 func (e *evaluator) decodePublications(decl *declaration) cty.Value {
 	return e.eachOf(decl, publicationSchema(), func(id string, scope map[string]cty.Value) cty.Value {
 		p := e.decodePublication(decl, id, scope)

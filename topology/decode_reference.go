@@ -38,7 +38,7 @@ func publicationType() cty.Type {
 	})
 }
 
-// orUnknown answers a text for an expression. One that is empty has its error
+// orUnknown returns a text for an expression. One that is empty has its error
 // reported already, so that what rests on it is passed over.
 func orUnknown(text string) cty.Value {
 	if text == "" {
@@ -47,7 +47,7 @@ func orUnknown(text string) cty.Value {
 	return cty.StringVal(text)
 }
 
-// node reads a reference to a node; nil when there is none to go on with.
+// node reads a reference to a node; nil when there is none.
 func (b *block) node(name string) *Node { return b.e.nodes[b.reference(name, "node")] }
 
 // cluster does the same for a cluster.
@@ -74,7 +74,7 @@ func (b *block) publications(name string) ([]*Publication, []hcl.Range) {
 }
 
 // reference reads a reference to an object of that kind and answers its ID, or
-// "" when there is none to go on with.
+// "" when there is none.
 func (b *block) reference(name, kind string) string {
 	v, ok := b.evaluate(name)
 	if !ok {
@@ -124,7 +124,7 @@ func (b *block) references(name, kind string) ([]string, []hcl.Range) {
 	return ids, ranges
 }
 
-// elementRange answers where the element stands when the list is written out.
+// elementRange returns where the element stands when the list is written out.
 func (b *block) elementRange(name string, i, length int) hcl.Range {
 	return b.elementRanges(name, length)[i]
 }
@@ -142,7 +142,7 @@ func (b *block) elementRanges(name string, length int) []hcl.Range {
 	return ranges
 }
 
-// idOf answers the ID of the object that a value is, or why it is none.
+// idOf returns the ID of the object that a value is, or why it is none.
 // Neither: its error is reported already.
 func (e *evaluator) idOf(v cty.Value, kind string) (id, why string) {
 	v, _ = v.UnmarkDeep()
@@ -191,7 +191,7 @@ func exampleOf(kind string) string {
 	return kind + `.orders["eu"]`
 }
 
-// quoted answers what to write for a name in quotes.
+// quoted returns what to write for a name in quotes.
 func (e *evaluator) quoted(kind, name string) string {
 	id := ""
 	for _, n := range e.top.Nodes {

@@ -38,7 +38,7 @@ func (b *block) replicationRole(c *Cluster, name string) {
 	c.Replication.Role = b.roleOf(c, name)
 }
 
-// roleOf answers the role that the attribute role names, or nil.
+// roleOf returns the role that the attribute role names, or nil.
 func (b *block) roleOf(c *Cluster, name string) *Role {
 	role := c.Role(name)
 	if role == nil {
@@ -52,7 +52,7 @@ func (b *block) roleOf(c *Cluster, name string) *Role {
 	return role
 }
 
-// onlyReplicationRole answers the role that is meant when none is named: nil
+// onlyReplicationRole returns the role that is meant when none is named: nil
 // when there are none or several, which validate reports.
 func onlyReplicationRole(c *Cluster) *Role {
 	var found *Role
@@ -91,7 +91,7 @@ func (b *block) synchronous(c *Cluster) {
 // elementName is what the place of a member of the synchronous set is kept for.
 func elementName(i int) string { return fmt.Sprintf("standbys[%d]", i) }
 
-// confirming answers the standbys whose confirmation a commit can wait for in
+// confirming returns the standbys whose confirmation a commit can wait for in
 // good time: those that follow the primary itself (PostgreSQL counts no
 // others), and not with a delay.
 func confirming(c *Cluster) []*Node {

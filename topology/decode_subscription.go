@@ -8,7 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// decodeSubscriptions answers the value of subscription.NAME.
+// decodeSubscriptions returns the value of subscription.NAME.
 func (e *evaluator) decodeSubscriptions(decl *declaration) cty.Value {
 	return e.eachOf(decl, subscriptionSchema(), func(id string, scope map[string]cty.Value) cty.Value {
 		s := e.decodeSubscription(decl, id, scope)

@@ -37,7 +37,7 @@ func unsupported(at hcl.Range, format string, args ...any) *hcl.Diagnostic {
 	return problem(at, "Unsupported feature", format, args...)
 }
 
-// didYouMean answers a sentence with the nearest name, or "". It begins with a
+// didYouMean returns a sentence with the nearest name, or "". It begins with a
 // space, so that it can follow a sentence.
 func didYouMean(given string, names []string) string {
 	if near := Nearest(given, names); near != "" {
@@ -46,7 +46,7 @@ func didYouMean(given string, names []string) string {
 	return ""
 }
 
-// Nearest answers the name that is a slip away: two letters at most, and of a
+// Nearest returns the name that is a slip away: two letters at most, and of a
 // short name not the half of it, unless only their order is wrong.
 func Nearest(given string, names []string) string {
 	best, distance := "", 3

@@ -96,7 +96,7 @@ func (e *evaluator) run() {
 	e.validate()
 }
 
-// value answers the value of an address, evaluating it if need be.
+// value returns the value of an address, evaluating it if need be.
 func (e *evaluator) value(address string) cty.Value {
 	if v, ok := e.values[address]; ok {
 		return v

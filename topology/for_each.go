@@ -10,14 +10,14 @@ type instance struct {
 	value cty.Value
 }
 
-// scope answers each.key and each.value.
+// scope returns each.key and each.value.
 func (i instance) scope() map[string]cty.Value {
 	return map[string]cty.Value{"each": cty.ObjectVal(map[string]cty.Value{
 		"key": cty.StringVal(i.key), "value": i.value,
 	})}
 }
 
-// forEach answers the elements of a block's for_each in the order of their
+// forEach returns the elements of a block's for_each in the order of their
 // keys, and nil without one. False: what it says cannot be used, and why is
 // reported.
 func (e *evaluator) forEach(decl *declaration, s *schema) ([]instance, bool) {

@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
-// Format answers a file's text in the canonical layout: what the fmt command
+// Format returns a file's text in the canonical layout: what the fmt command
 // writes. A file with a syntax error is left alone, and so is JSON, which has
 // formatters of its own. Show the diagnostics with Source's file.
 func Format(src []byte, filename string) ([]byte, hcl.Diagnostics) {
@@ -31,7 +31,7 @@ func Format(src []byte, filename string) ([]byte, hcl.Diagnostics) {
 	return out, nil
 }
 
-// Source answers a file as diagnostics may show it: with the literal passwords
+// Source returns a file as diagnostics may show it: with the literal passwords
 // in it struck out by asterisks, so that every position stays what it was.
 func Source(src []byte, filename string) *hcl.File {
 	file, _ := parseSource(src, filename)

@@ -9,7 +9,7 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
-// functionTable answers every function of the language. Names are Terraform's
+// functionTable returns every function of the language. Names are Terraform's
 // where it has the function.
 func (e *evaluator) functionTable() map[string]function.Function {
 	table := map[string]function.Function{}

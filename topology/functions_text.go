@@ -178,7 +178,7 @@ func indexFunction() function.Function {
 	})
 }
 
-// oneFunction answers the only element of a list, or null of an empty one.
+// oneFunction returns the only element of a list, or null of an empty one.
 func oneFunction() function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType}},
@@ -207,7 +207,7 @@ func oneFunction() function.Function {
 	})
 }
 
-// wholeNumber answers a whole number, or an error that names the argument.
+// wholeNumber returns a whole number, or an error that names the argument.
 func wholeNumber(v cty.Value, arg int) (int, error) {
 	n, exact := v.AsBigFloat().Int64()
 	if exact != 0 || n != int64(int(n)) {

@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// Hash answers a hash of what the topology means, in hexadecimal. It does not
+// Hash returns a hash of what the topology means, in hexadecimal. It does not
 // see where a text stands, how it is laid out, or what a secret is (only
 // whether it is set). Values that are zero do not count, so that an attribute
 // that the language gains leaves the hash of older texts alone.
@@ -27,7 +27,7 @@ func (t *Topology) Hash() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// canonical answers the topology as lines of "path = value".
+// canonical returns the topology as lines of "path = value".
 func (t *Topology) canonical() []string {
 	w := &canonicalWriter{}
 	for _, n := range t.Nodes {

@@ -41,7 +41,7 @@ validator         oauth
 delegate_ident_mapping oauth
 `
 
-// hbaOptionMethods answers the methods that take an option; false for no option.
+// hbaOptionMethods returns the methods that take an option; false for no option.
 func hbaOptionMethods(name string) ([]string, bool) {
 	for line := range strings.Lines(hbaOptionsText) {
 		if words := strings.Fields(line); len(words) > 0 && words[0] == name {
@@ -61,7 +61,7 @@ func hbaOptionNames() []string {
 	return names
 }
 
-// optionsFit answers what the server would refuse the rule's options for.
+// optionsFit returns what the server would refuse the rule's options for.
 func optionsFit(r HBARule) string {
 	for i, o := range r.Options {
 		methods, known := hbaOptionMethods(o.Name)
@@ -97,7 +97,7 @@ func optionValue(o HBAOption, method string) string {
 	return ""
 }
 
-// optionsMissing tells of methods that are nothing without their options.
+// optionsMissing reports methods that are nothing without their options.
 func optionsMissing(r HBARule) string {
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(r.Options, func(o HBAOption) bool { return slices.Contains(names, o.Name) })

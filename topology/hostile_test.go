@@ -147,7 +147,7 @@ func TestHostileTexts(t *testing.T) {
 	}
 }
 
-// formsOf answers the forms of a value that the attribute takes: a string, a list or
+// formsOf returns the forms of a value that the attribute takes: a string, a list or
 // a map; only a string where none fits, so that it is seen to be refused.
 func formsOf(t *testing.T, dir string, a attribute) []string {
 	t.Helper()

@@ -88,7 +88,7 @@ func tooMuch(dir, format string, args ...any) (*Topology, hcl.Diagnostics) {
 			"or a string that grows with each local value, and make it smaller.", args...)}
 }
 
-// heap answers how many bytes are allocated.
+// heap returns how many bytes are allocated.
 func heap() uint64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)

@@ -29,7 +29,7 @@ func literals(src []byte, filename string, secret func(attribute string) bool) [
 	return spans
 }
 
-// assignment answers the name at i when = or : follows it, and where its value
+// assignment returns the name at i when = or : follows it, and where its value
 // begins. The name may stand in quotes, as a key.
 func assignment(tokens hclsyntax.Tokens, i int) (string, int) {
 	name, next := "", i+1
@@ -57,7 +57,7 @@ func beginsItem(tokens hclsyntax.Tokens, quote int) bool {
 	return false
 }
 
-// valueLiterals answers the literals of the value that begins at i, and the
+// valueLiterals returns the literals of the value that begins at i, and the
 // last token of it. What names a variable of the environment, a file or an
 // index is no secret.
 func valueLiterals(tokens hclsyntax.Tokens, i int) ([]span, int) {

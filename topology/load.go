@@ -135,7 +135,7 @@ func parseSource(text []byte, path string) (*hcl.File, hcl.Diagnostics) {
 	return file, diags
 }
 
-// ignoredFile tells what editors leave behind.
+// ignoredFile says what editors leave behind.
 func ignoredFile(name string) bool {
 	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "#") || strings.HasSuffix(name, "~")
 }

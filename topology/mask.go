@@ -104,7 +104,7 @@ func (m *mask) files(files map[string]*hcl.File) map[string]*hcl.File {
 	return out
 }
 
-// file answers a copy without secrets.
+// file returns a copy without secrets.
 func (m *mask) file(name string, file *hcl.File) *hcl.File {
 	src := slices.Clone(file.Bytes)
 	for _, s := range m.spans[name] {
@@ -139,7 +139,7 @@ func (m *mask) diagnostics(diags hcl.Diagnostics) hcl.Diagnostics {
 	return out
 }
 
-// diagnostic answers a copy without secrets. A detail that HCL made out of a
+// diagnostic returns a copy without secrets. A detail that HCL made out of a
 // marked value may quote what follows from it, which no list of texts holds, so
 // that it is left out.
 func (m *mask) diagnostic(d *hcl.Diagnostic) *hcl.Diagnostic {
@@ -184,7 +184,7 @@ func (m *mask) context(d *hcl.Diagnostic) *hcl.EvalContext {
 	return out
 }
 
-// value answers what may be shown of a value. Collections become tuples and
+// value returns what may be shown of a value. Collections become tuples and
 // objects: what stands for a marked element may have another type.
 func (m *mask) value(v cty.Value) cty.Value {
 	typ := v.Type()

@@ -150,7 +150,7 @@ func (e *evaluator) giveEarlier() {
 	}
 }
 
-// earlier answers the addresses that lead to id, the latest first.
+// earlier returns the addresses that lead to id, the latest first.
 func (e *evaluator) earlier(id string) []string {
 	var all []string
 	for at := id; len(all) <= len(e.moves); {

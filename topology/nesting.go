@@ -34,7 +34,7 @@ type nesting struct {
 	depth int // of all open levels, with their operators
 }
 
-// tooDeep answers the first token that is nested too deeply. lines: the text is a body, in
+// tooDeep returns the first token that is nested too deeply. lines: the text is a body, in
 // which a line break ends an expression.
 func tooDeep(tokens hclsyntax.Tokens, lines bool) *hcl.Range {
 	n := nesting{open: []level{{lines: lines}}, depth: 1}
@@ -113,7 +113,7 @@ func begins(tokens hclsyntax.Tokens, i int, word string) bool {
 	return i < len(tokens) && tokens[i].Type == hclsyntax.TokenIdent && string(tokens[i].Bytes) == word
 }
 
-// checkNesting answers an error for a file that cannot be parsed safely.
+// checkNesting returns an error for a file that cannot be parsed safely.
 func checkNesting(text []byte, path string) *hcl.Diagnostic {
 	if len(text) < mostLevels {
 		return nil
@@ -176,7 +176,7 @@ func jsonNesting(text []byte, look func(quoted []byte) error) error {
 	return nil
 }
 
-// stringEnd answers where the string that begins at i is over.
+// stringEnd returns where the string that begins at i is over.
 func stringEnd(text []byte, i int) int {
 	for i++; i < len(text); i++ {
 		switch text[i] {

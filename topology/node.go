@@ -76,7 +76,7 @@ type SQL struct {
 // name in the letters that a slot name may have.
 func (n *Node) SlotName() string { return foldSlotName(n.Name) }
 
-// foldSlotName answers a name in the letters that a slot may have (a-z, 0-9, _).
+// foldSlotName returns a name in the letters that a slot may have (a-z, 0-9, _).
 func foldSlotName(text string) string {
 	name := []byte(text)
 	for i, c := range name {

@@ -20,7 +20,7 @@ type Parameter struct {
 	Range  hcl.Range
 }
 
-// Names answers the names in order.
+// Names returns the names in order.
 func (p Parameters) Names() []string {
 	names := make([]string, 0, len(p))
 	for name := range p {

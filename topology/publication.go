@@ -42,7 +42,7 @@ const (
 	GeneratedStored = "stored"
 )
 
-// Table answers the table of that name that the publication lists, or nil.
+// Table returns the table of that name that the publication lists, or nil.
 func (p *Publication) Table(name TableName) *PublishedTable {
 	// They are in order; where they are not, all are looked at.
 	if i, found := slices.BinarySearchFunc(p.Tables, name, func(t PublishedTable, name TableName) int { return t.Table.Compare(name) }); found {

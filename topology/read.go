@@ -53,7 +53,7 @@ func kindOf(mode fs.FileMode) string {
 	return "a device"
 }
 
-// reason answers the cause of an error of the file system without the path,
+// reason returns the cause of an error of the file system without the path,
 // which the diagnostic names itself.
 func reason(err error) string {
 	var pathError *fs.PathError

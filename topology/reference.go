@@ -15,7 +15,7 @@ func referable() []string {
 	return []string{"var", "local", "node", "cluster", "publication", "subscription", "each"}
 }
 
-// resolve answers what a reference names: kind and name of a declaration, or
+// resolve returns what a reference names: kind and name of a declaration, or
 // the root alone when it is one of extra. It reports what is not declared, with
 // the names that come nearest.
 func (e *evaluator) resolve(ref hcl.Traversal, extra map[string]cty.Value) (kind, name string, ok bool) {
@@ -47,7 +47,7 @@ func (e *evaluator) resolve(ref hcl.Traversal, extra map[string]cty.Value) (kind
 	return root, name, e.checkSteps(decl, ref)
 }
 
-// stepName answers the name in kind.NAME or kind["NAME"].
+// stepName returns the name in kind.NAME or kind["NAME"].
 func stepName(ref hcl.Traversal) (string, bool) {
 	if len(ref) < 2 {
 		return "", false

@@ -120,7 +120,7 @@ func wordByte(c byte) bool {
 	return c == '_' || c == '$' || c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// quoteEnd answers where the quote that opens at i closes, or -1. A doubled one
+// quoteEnd returns where the quote that opens at i closes, or -1. A doubled one
 // stands for itself.
 func quoteEnd(filter string, i int, escaped bool) int {
 	for j := i + 1; j < len(filter); j++ {

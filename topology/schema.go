@@ -47,7 +47,7 @@ func (s *schema) block(name string) *schema {
 	return &schema{}
 }
 
-// references answers every reference in a body and in the blocks within it,
+// references returns every reference in a body and in the blocks within it,
 // those of dynamic blocks included.
 func (s *schema) references(body hcl.Body) []hcl.Traversal {
 	return s.walk(dynblock.WalkVariables(body))

@@ -25,7 +25,7 @@ func NewSecret(ref, text string) Secret { return Secret{Ref: ref, text: text, se
 // IsSet reports whether a value was given at all.
 func (s Secret) IsSet() bool { return s.set }
 
-// Reveal answers the text. Call it only where the text is about to be used.
+// Reveal returns the text. Call it only where the text is about to be used.
 func (s Secret) Reveal() string { return s.text }
 
 // String answers Redacted.
@@ -48,7 +48,7 @@ func (s Secret) MarshalJSON() ([]byte, error) {
 // Secrets are secrets by reference.
 type Secrets map[string]Secret
 
-// Texts answers every distinct text that a sink must strike out, longest first,
+// Texts returns every distinct text that a sink must strike out, longest first,
 // so that a secret that contains another one is struck out whole.
 func (s Secrets) Texts() []string {
 	seen := map[string]bool{"": true}

@@ -96,7 +96,7 @@ type Connection struct {
 	Range          hcl.Range
 }
 
-// Publisher answers the cluster that is subscribed to, or nil for one outside.
+// Publisher returns the cluster that is subscribed to, or nil for one outside.
 func (s *Subscription) Publisher() *Cluster {
 	if len(s.Publications) == 0 {
 		return nil
@@ -104,7 +104,7 @@ func (s *Subscription) Publisher() *Cluster {
 	return s.Publications[0].Cluster
 }
 
-// SourceDatabase answers the publisher's database.
+// SourceDatabase returns the publisher's database.
 func (s *Subscription) SourceDatabase() string {
 	if len(s.Publications) == 0 {
 		return s.Connection.Database
@@ -112,7 +112,7 @@ func (s *Subscription) SourceDatabase() string {
 	return s.Publications[0].Database
 }
 
-// Names answers the publications' names in PostgreSQL, in the order written.
+// Names returns the publications' names in PostgreSQL, in the order written.
 func (s *Subscription) Names() []string {
 	if s.Connection != nil {
 		return s.PublicationNames
@@ -124,7 +124,7 @@ func (s *Subscription) Names() []string {
 	return names
 }
 
-// RowFilter answers the condition for the rows of a table that the subscription
+// RowFilter returns the condition for the rows of a table that the subscription
 // receives, out of the row filters of those of its publications that publish the table;
 // "" where one of them sends every row (PostgreSQL docs, "Row Filters", "Combining
 // Multiple Row Filters").

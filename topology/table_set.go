@@ -18,7 +18,7 @@ func newTableSet() tableSet {
 	return tableSet{schemas: map[string]bool{}, tables: map[TableName]bool{}}
 }
 
-// tablesOf answers what any of the publications has.
+// tablesOf returns what any of the publications has.
 func tablesOf(publications ...*Publication) tableSet {
 	out := newTableSet()
 	for _, p := range publications {
@@ -55,7 +55,7 @@ func (s tableSet) contains(other tableSet) bool {
 	return true
 }
 
-// and answers what is in both.
+// and returns what is in both.
 func (s tableSet) and(other tableSet) tableSet {
 	out := newTableSet()
 	out.all = s.all && other.all
@@ -74,7 +74,7 @@ func (s tableSet) and(other tableSet) tableSet {
 	return out
 }
 
-// or answers what is in either.
+// or returns what is in either.
 func (s tableSet) or(other tableSet) tableSet {
 	out := tableSet{all: s.all || other.all, schemas: maps.Clone(s.schemas), tables: maps.Clone(s.tables)}
 	maps.Copy(out.schemas, other.schemas)

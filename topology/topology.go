@@ -1,7 +1,7 @@
 // Package topology is the language: it reads HCL and answers checked values.
 //
 // The types in this file and its siblings are the vocabulary of the whole
-// program. What lives on a server is told in the same words (package facts
+// program. What lives on a server is reported in the same words (package facts
 // embeds these types), so that a diff compares two values of one type.
 //
 // Rules:
@@ -37,7 +37,7 @@ type Topology struct {
 	Files map[string]*hcl.File
 }
 
-// Cluster answers the cluster that n belongs to, or nil.
+// Cluster returns the cluster that n belongs to, or nil.
 func (t *Topology) Cluster(n *Node) *Cluster {
 	for _, c := range t.Clusters {
 		if c.Primary == n || c.Standby(n) != nil {
@@ -47,7 +47,7 @@ func (t *Topology) Cluster(n *Node) *Cluster {
 	return nil
 }
 
-// Node answers the node of that name, or nil.
+// Node returns the node of that name, or nil.
 func (t *Topology) Node(name string) *Node {
 	for _, n := range t.Nodes {
 		if n.Name == name {

@@ -158,7 +158,7 @@ func (e *evaluator) reportMember(c, other *Cluster, n *Node, at hcl.Range) {
 	e.add(problem(at, "Duplicate cluster member", "%s is already %s of %s. Remove one of the two.", n.ID, as, c.ID))
 }
 
-// memberRange answers where the member of that index was written.
+// memberRange returns where the member of that index was written.
 func (e *evaluator) memberRange(c *Cluster, i int) hcl.Range {
 	if c.Primary != nil {
 		i--

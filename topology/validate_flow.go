@@ -23,7 +23,7 @@ func (e *evaluator) checkFlow() {
 
 func (s *Subscription) into() placed { return placed{s.Cluster, s.Database} }
 
-// from answers the publisher's database; unknown for one outside.
+// from returns the publisher's database; unknown for one outside.
 func (s *Subscription) from() placed {
 	if s.Publisher() == nil {
 		return placed{}
@@ -51,7 +51,7 @@ func (e *evaluator) checkTwice(flows []*Subscription) {
 	}
 }
 
-// firstCommon answers the first publication of s that shares rows with one of
+// firstCommon returns the first publication of s that shares rows with one of
 // other, and the tables that they share.
 func firstCommon(s, other *Subscription) (int, tableSet) {
 	for i, p := range s.Publications {
@@ -64,7 +64,7 @@ func firstCommon(s, other *Subscription) (int, tableSet) {
 	return 0, newTableSet()
 }
 
-// commonRows answers the tables of both. Two that publish different operations
+// commonRows returns the tables of both. Two that publish different operations
 // share nothing, and of a table that both filter it is not known.
 func commonRows(p, q *Publication) tableSet {
 	common := tablesOf(p).and(tablesOf(q))
@@ -128,7 +128,7 @@ func withoutEnds(flows []*Subscription) []*Subscription {
 	}
 }
 
-// circleOf answers the subscriptions over which tables of s come back to where
+// circleOf returns the subscriptions over which tables of s come back to where
 // it takes them from, s first; nil when none do. A database is looked at again
 // only when tables arrive that did not arrive there before.
 func circleOf(s *Subscription, leaving map[placed][]*Subscription) ([]*Subscription, tableSet) {

@@ -16,7 +16,7 @@ func (e *evaluator) checkMemberships(c *Cluster) {
 	}
 }
 
-// membershipCircle answers the way from one role to another by memberships, nil for none.
+// membershipCircle returns the way from one role to another by memberships, nil for none.
 func membershipCircle(c *Cluster, from, to string, seen map[string]bool) []string {
 	role := c.Role(from)
 	if role == nil || seen[from] {

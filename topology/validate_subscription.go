@@ -60,7 +60,7 @@ func (e *evaluator) checkColumns(s *Subscription) {
 	}
 }
 
-// columnsOf answers the columns that are published of a table, nil for all;
+// columnsOf returns the columns that are published of a table, nil for all;
 // false when the table is not published by name, schema or as one of all.
 func (p *Publication) columnsOf(name TableName) ([]string, bool) {
 	if t := p.Table(name); t != nil {

@@ -25,7 +25,7 @@ type givenValue struct {
 	at      hcl.Range
 }
 
-// rangeOr answers where the value stands; a text stands in no file, so the
+// rangeOr returns where the value stands; a text stands in no file, so the
 // variable's declaration is shown.
 func (g givenValue) rangeOr(other hcl.Range) hcl.Range {
 	if g.value == cty.NilVal {

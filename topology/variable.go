@@ -28,7 +28,7 @@ type variableBlock struct {
 	at        hcl.Range
 }
 
-// variable answers the value of var.NAME: what was given, else the default,
+// variable returns the value of var.NAME: what was given, else the default,
 // converted to the declared type and marked when sensitive.
 func (e *evaluator) variable(decl *declaration) cty.Value {
 	content, diags := variableSchema().content(decl.block.Body, e.src.files)
@@ -239,7 +239,7 @@ func (e *evaluator) forgetShown() {
 	}
 }
 
-// textsIn answers the texts within a value.
+// textsIn returns the texts within a value.
 func textsIn(v cty.Value) []string {
 	found := Secrets{}
 	collectSecrets(found, "", v)

@@ -71,7 +71,7 @@ func (a *app) dumb() bool {
 // live reports whether lines on stderr can be drawn again.
 func (a *app) live() bool { return isTerminal(a.raw.err) && !a.dumb() }
 
-// asks reports whether there is somebody to ask.
+// asks reports whether there is someone to ask.
 func (a *app) asks(o common) bool { return o.input && isTerminal(a.raw.in) && isTerminal(a.raw.err) }
 
 func isTerminal(stream any) bool {
@@ -79,17 +79,17 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// fail tells of an error.
+// fail reports an error.
 func (a *app) fail(err error) {
 	a.diagnostics([]plan.Diagnostic{{Severity: plan.Error, Summary: firstLine(err.Error()), Detail: otherLines(err.Error())}})
 }
 
-// diagnostics tells of errors and warnings.
+// diagnostics reports errors and warnings.
 func (a *app) diagnostics(all []plan.Diagnostic) {
 	_ = view.WriteDiagnostics(a.err, a.errStyle(), all) // stderr is the last resort
 }
 
-// sayf tells of what goes on.
+// sayf reports what happens.
 func (a *app) sayf(format string, args ...any) {
 	fmt.Fprintln(a.err, view.Clean(fmt.Sprintf(format, args...)))
 }

@@ -41,7 +41,7 @@ func normalise(root *cobra.Command, args []string) []string {
 	return out
 }
 
-// valueFlags answers the names of flags that need a value. A name means the same
+// valueFlags returns the names of flags that need a value. A name means the same
 // in every verb.
 func valueFlags(root *cobra.Command) map[string]bool {
 	names := map[string]bool{}
@@ -99,7 +99,7 @@ func verbName(c *cobra.Command) string {
 
 func seeHelp(c *cobra.Command) string { return "See: " + c.CommandPath() + " -help" }
 
-// unknownCommand answers the error for a verb that does not exist.
+// unknownCommand returns the error for a verb that does not exist.
 func unknownCommand(root *cobra.Command, name string) error {
 	var names []string
 	for _, c := range root.Commands() {
@@ -124,7 +124,7 @@ func otherLines(text string) string {
 	return rest
 }
 
-// dirOf answers the directory argument.
+// dirOf returns the directory argument.
 func dirOf(args []string) string {
 	if len(args) == 0 {
 		return "."

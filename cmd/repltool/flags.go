@@ -57,7 +57,7 @@ func (o *common) detail() view.Detail {
 	}
 }
 
-// again answers the flags that make another verb see the same, for the next
+// again returns the flags that make another verb see the same, for the next
 // command that is shown. The value of a sensitive variable is left out.
 func (o *common) again(t *topology.Topology) []string {
 	var flags []string

@@ -139,7 +139,7 @@ func (a *app) fmtStdin(o fmtFlags) error {
 	return fmtResult(false, o.check && differs)
 }
 
-// formatted answers the text in the one layout; what is wrong with it is told.
+// formatted returns the text in the one layout; what is wrong with it is reported.
 func (a *app) formatted(text []byte, name string) ([]byte, error) {
 	after, diags := topology.Format(text, name)
 	if diags.HasErrors() {

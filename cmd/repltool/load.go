@@ -39,7 +39,7 @@ type reading struct {
 
 func (r *reading) failed() bool { return hasErrors(r.plan.Diagnostics) }
 
-// withoutFindings answers the diagnostics that are not among the plan's health as well:
+// withoutFindings returns the diagnostics that are not among the plan's health as well:
 // for verbs whose work is to report health.
 func (r *reading) withoutFindings() []plan.Diagnostic {
 	return slices.DeleteFunc(slices.Clone(r.plan.Diagnostics), func(d plan.Diagnostic) bool { return d.Finding })
@@ -72,7 +72,7 @@ func (a *app) announce(t *topology.Topology, quiet bool) (done func()) {
 
 // survey loads the topology, opens the way to its nodes and reads them: what plan,
 // drift and status begin with. On an error of loading, reading is nil and the
-// diagnostics tell why.
+// diagnostics say why.
 func (a *app) survey(ctx context.Context, dir string, o *common, options cluster.Options) (*reading, []plan.Diagnostic, error) {
 	t, loading := a.load(dir, o.inputs(a))
 	if hasErrors(loading) {

@@ -10,7 +10,7 @@
 //     2 changes or drift, 3 incomplete (fmt -check: not formatted), 4 stale plan or
 //     lock held, 130 interrupted;
 //   - the summary is the last line but one, the next command is the last;
-//   - colour only on a terminal, never with NO_COLOR, TERM=dumb or -no-color;
+//   - color only on a terminal, never with NO_COLOR, TERM=dumb or -no-color;
 //   - everything that is written goes through the redactor of internal/view;
 //   - a flag or a verb that is not built says so, or does not exist;
 //   - nothing asks unless a terminal is there to answer.

@@ -114,7 +114,7 @@ func planCode(p *plan.Plan, detailed bool) error {
 	}
 }
 
-// orExit answers the error, or else the code.
+// orExit returns the error, or else the code.
 func orExit(err, code error) error {
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func orExit(err, code error) error {
 	return code
 }
 
-// refuse tells why a topology could not be loaded, as text or as JSON.
+// refuse says why a topology could not be loaded, as text or as JSON.
 func (a *app) refuse(o *common, diagnostics []plan.Diagnostic) error {
 	if !o.json {
 		a.diagnostics(diagnostics)

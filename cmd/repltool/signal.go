@@ -22,7 +22,7 @@ type signals struct {
 
 func newSignals() *signals { return &signals{stop: make(chan struct{})} }
 
-// watch answers a context that a signal ends. done stops watching.
+// watch returns a context that a signal ends. done stops watching.
 func (s *signals) watch(parent context.Context, w io.Writer) (ctx context.Context, done func()) {
 	ctx, cancel := context.WithCancel(parent)
 	came := make(chan os.Signal, 2)

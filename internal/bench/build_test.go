@@ -26,7 +26,7 @@ func benchBuild(b *testing.B, t *table) {
 	t.add("build.Build, 1,000 nodes with 250 passwords; deriving those alone", short(whole), short(alone), float64(whole)/float64(alone), 0)
 }
 
-// figures answers the median time and the bytes of a benchmark's lines.
+// figures returns the median time and the bytes of a benchmark's lines.
 func figures(b *testing.B, out []byte, name string) (time.Duration, int) {
 	b.Helper()
 	line := regexp.MustCompile(`(?m)^Benchmark` + name + `-\d+\s+\d+\s+(\d+) ns/op\s+(\d+) B/op`)

@@ -54,7 +54,7 @@ const roleAttributes = `SELECT concat_ws(' ', rolcanlogin, rolreplication, rolsu
   rolvaliduntil AT TIME ZONE 'UTC', left(rolpassword, 5), (SELECT string_agg(roleid::regrole::text, ',' ORDER BY roleid::regrole::text) FROM pg_auth_members WHERE member = r.oid))
   FROM pg_authid r WHERE rolname = 'app'`
 
-// TestAttributes makes, drifts, mends, resets and drops roles and databases.
+// TestAttributes makes, drifts, fixes, resets and drops roles and databases.
 func TestAttributes(t *testing.T) {
 	for _, suite := range suites() {
 		t.Run(suite, func(t *testing.T) {

@@ -129,7 +129,7 @@ func (w *world) restartsOf(what string, order []int, with, of string) {
 // down is how long a server was not there, by its own log.
 type down struct{ from, to time.Time }
 
-// starts answers every start of a server, with the shutdown before it.
+// starts returns every start of a server, with the shutdown before it.
 func (w *world) starts(i int) []down {
 	w.t.Helper()
 	var all []down

@@ -10,7 +10,7 @@ import (
 // TestCloneOfForeignPrimary is a primary that was made by hand, with a locale and a size
 // of WAL segments of its own: a clone whose machine lacks the locale is refused before
 // anything is copied, and its files fit the segments. With hot_standby = off it is not
-// waited for in vain.
+// waited for without success.
 func TestCloneOfForeignPrimary(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
 	const locale = "de_DE.UTF-8"

@@ -29,7 +29,7 @@ func TestCopyElsewhere(t *testing.T) {
 	w.primaryWithTablespaces()
 	w.topology(fmt.Sprintf(elsewhere, "10M"))
 
-	// repltool dies: the copy goes on, and is taken up.
+	// repltool dies: the copy continues, and is taken up.
 	first := w.start("apply", "-auto-approve", "-allow=restart") // of pg1, so that it listens
 	w.until(2, "ls /mnt/ts/sales/PG_15_*/*/*")
 	first.kill()
@@ -42,7 +42,7 @@ func TestCopyElsewhere(t *testing.T) {
 		t.Errorf("another copy was begun: %s, then %s", pid, again)
 	}
 
-	// The copy dies: what it left is known and goes; what somebody else left does not.
+	// The copy dies: what it left is known and goes; what someone else left does not.
 	w.exec(2, "sh", "-c", "kill -9 $(pgrep -x pg_basebackup)")
 	if code, out := second.wait(); code != 1 || !strings.Contains(out, "job var-lib-postgresql-15-main.clone") {
 		t.Errorf("exit code %d\n%s", code, out)
@@ -160,7 +160,7 @@ func (r running) until(text string) {
 	}
 }
 
-// wait answers the exit code and what the run told.
+// wait returns the exit code and what the run told.
 func (r running) wait() (int, string) {
 	_ = r.cmd.Wait() // the exit code tells
 	r.w.sinks.WriteString(r.out.String())

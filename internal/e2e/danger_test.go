@@ -9,7 +9,7 @@ import (
 
 // TestNothingThatRanIsRemoved: the marker of a copy that died stays, a person makes
 // the standby by hand, it is promoted and written to, and stopped. What it holds is
-// not taken for a half-made copy.
+// not taken for an incomplete copy.
 func TestNothingThatRanIsRemoved(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
 	w.topology("  parameters = { shared_buffers = \"16MB\" }\n")
@@ -35,7 +35,7 @@ func TestNothingThatRanIsRemoved(t *testing.T) {
 	w.settled()
 }
 
-// TestStoppedPrimary: a primary that is down is started, unless somebody may have
+// TestStoppedPrimary: a primary that is down is started, unless someone may have
 // taken its place.
 func TestStoppedPrimary(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 3})

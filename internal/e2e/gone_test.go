@@ -42,7 +42,7 @@ func TestGone(t *testing.T) {
 	w.noSecrets()
 }
 
-// commandIn answers the line of an output that begins with a command.
+// commandIn returns the line of an output that begins with a command.
 func commandIn(t *testing.T, output, command string) string {
 	t.Helper()
 	for line := range strings.SplitSeq(output, "\n") {

@@ -10,8 +10,8 @@ import (
 )
 
 // TestSignals: the first signal leaves a base backup running and ends the apply at once;
-// the second leaves whatever runs. The next apply goes on, also with another max_rate; a
-// backup with other options is named with its process, and cancelled by -replace.
+// the second leaves whatever runs. The next apply continues, also with another max_rate; a
+// backup with other options is named with its process, and canceled by -replace.
 func TestSignals(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
 	w.topology("  parameters = { shared_buffers = \"16MB\" }\n  basebackup { max_rate = \"1M\" }\n")

@@ -77,7 +77,7 @@ func TestLag(t *testing.T) {
 	w.noSecrets()
 }
 
-// lagOfCutOff cuts a host off: its upstream tells what does not reach it.
+// lagOfCutOff cuts a host off: its upstream says what does not reach it.
 func (w *world) lagOfCutOff() {
 	t := w.t
 	t.Helper()
@@ -157,7 +157,7 @@ func (w *world) status() view.ClusterStatus {
 	return s.Clusters[0]
 }
 
-// lagOf and slotOf answer what is told, or nothing.
+// lagOf and slotOf answer what is reported, or nothing.
 func lagOf(s view.ClusterStatus, name string) view.Lag {
 	for _, n := range s.Nodes {
 		if n.Node == name && n.Lag != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // TestLostConnections ends the SSH sessions of both machines in the middle of a base
-// backup. The apply dials again, keeps its locks, follows the backup that went on without
+// backup. The apply dials again, keeps its locks, follows the backup that continued without
 // it, and ends well; in all that time nobody else gets a lock.
 func TestLostConnections(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
@@ -40,7 +40,7 @@ func TestLostConnections(t *testing.T) {
 	w.noSecrets()
 }
 
-// TestCutOffHolder cuts the machine off on which an apply runs. Within a minute somebody
+// TestCutOffHolder cuts the machine off on which an apply runs. Within a minute someone
 // else gets both locks; the one that was cut off does nothing more once it is back.
 func TestCutOffHolder(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 3})

@@ -133,8 +133,8 @@ func (p *pair) connectionKept() {
 	p.settled()
 }
 
-// newWorker: "follows" is told only of a worker that began after the change. The one of
-// before waits for a lock, and would go on with the old connection for as long as that
+// newWorker: "follows" is reported only of a worker that began after the change. The one of
+// before waits for a lock, and would continue with the old connection for as long as that
 // is held.
 func (p *pair) newWorker() {
 	p.t.Helper()

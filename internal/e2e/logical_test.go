@@ -128,7 +128,7 @@ subscription "orders" {
 `
 
 // TestLogical is the loop of logical replication between two versions, with a writer
-// all along: nothing that is changed is made anew, and no row is lost or there twice.
+// all along: nothing that is changed is recreated, and no row is lost or there twice.
 func TestLogical(t *testing.T) {
 	p := newPair(t, "bookworm", "trixie")
 	p.declare("")
@@ -199,7 +199,7 @@ subscription "orders" {
 
 const identityFull = "\n# REPLICA IDENTITY FULL is on orders: its filter uses total\n"
 
-// behindItsBack changes what was applied, sees drift tell it, and mends it.
+// behindItsBack changes what was applied, sees drift tell it, and fixes it.
 func (p *pair) behindItsBack(extra string) {
 	p.t.Helper()
 	p.declare(extra)

@@ -83,7 +83,7 @@ cluster "bare" {
 			t.Errorf("port %d: %s, want %s", port, got, want)
 		}
 	}
-	w.at(1, 5433, "postgres", "ALTER SYSTEM SET work_mem = '99MB'") // nobody wants it otherwise
+	w.at(1, 5433, "postgres", "ALTER SYSTEM SET work_mem = '99MB'") // nothing asks for it otherwise
 	w.at(1, 5441, "postgres", "ALTER SYSTEM SET shared_buffers = '17MB'")
 	w.at(1, 5441, "postgres", "SELECT pg_reload_conf()")
 	w.exec(1, "pg_ctlcluster", "15", "pg2", "stop")

@@ -35,7 +35,7 @@ func hbaName(s string) string {
 
 func sqlText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// objects answers the blocks of all hostile names, and of the passwords one by one.
+// objects returns the blocks of all hostile names, and of the passwords one by one.
 func (w *world) objects() string {
 	var b strings.Builder
 	passwords := hostilePasswords()

@@ -12,7 +12,7 @@ import (
 )
 
 // TestPort moves a primary with a synchronous standby and a subscriber, and the standby
-// itself, to other ports; an apply dies in between, and somebody moves the primary by hand.
+// itself, to other ports; an apply dies in between, and someone moves the primary by hand.
 func TestPort(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 3})
 	w.ports("", "")
@@ -33,7 +33,7 @@ func TestPort(t *testing.T) {
 	w.follow(5444, 5433, 11)
 	w.settled()
 
-	// Killed between the restart and its followers: commits wait for nobody, the next
+	// Killed between the restart and its followers: commits wait for no standby, the next
 	// plan finds who is left behind.
 	w.ports("5445", "5433")
 	w.killedAt("cluster.main.node.pg1.parameters: restart: done")

@@ -10,7 +10,7 @@ import (
 
 // TestSynchronousChanges changes the method and the number while a member lags, while a
 // member's host stands still, and while an apply is killed over a set that is
-// somebody's own.
+// someone's own.
 func TestSynchronousChanges(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 3})
 	const memory = "  parameters = { shared_buffers = \"16MB\" }\n"

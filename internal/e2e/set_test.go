@@ -29,7 +29,7 @@ func TestSetStaysWhole(t *testing.T) {
 	}
 	w.settled()
 
-	// A set of somebody else's knows pg2 by another name, which it keeps.
+	// A set of someone else's knows pg2 by another name, which it keeps.
 	w.topology("")
 	w.must(0, "apply", "-auto-approve")
 	w.exec(2, "sed", "-i", "s/application_name=pg2/application_name=standby_b/", "/var/lib/postgresql/15/main/postgresql.auto.conf")

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// TestSlotOwner: subscriptions in a chain, whose slots and databases somebody changes by hand.
+// TestSlotOwner: subscriptions in a chain, whose slots and databases someone changes by hand.
 func TestSlotOwner(t *testing.T) {
 	p := newPair(t, "bookworm")
 	p.chain("")

@@ -19,7 +19,7 @@ func TestSlots(t *testing.T) {
 	w.expect(1, names, "archive,pg2")
 	w.expect(1, "SHOW max_slot_wal_keep_size", "10GB")
 
-	// One that nobody declared is told, and stays.
+	// One that nothing defines is reported, and stays.
 	w.sql(1, "SELECT pg_create_physical_replication_slot('orphan', true)")
 	w.says(w.must(0, "drift"), "Unmanaged", "orphan", "not in use, holds back")
 	w.settled()

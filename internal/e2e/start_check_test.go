@@ -24,7 +24,7 @@ func TestPendingRestart(t *testing.T) {
 	w.noSecrets()
 }
 
-// dbaConf is a file of somebody else's that the server reads.
+// dbaConf is a file of someone else's that the server reads.
 const dbaConf = "/etc/postgresql/15/main/conf.d/dba.conf"
 
 // notRestarted runs an apply that would restart the server, and is refused before.
@@ -78,7 +78,7 @@ func (w *world) refusesSurroundings() {
 	}
 }
 
-// restartsWithPending restarts with a harmless value of somebody else's, which the plan lists.
+// restartsWithPending restarts with a harmless value of someone else's, which the plan lists.
 func (w *world) restartsWithPending() {
 	w.t.Helper()
 	w.exec(1, "sh", "-c", `echo "max_worker_processes = 11" >"$1"`, "sh", dbaConf)

@@ -84,7 +84,7 @@ func watchArgv(t *testing.T, w *world) (stop func()) {
 	}
 }
 
-// TestDrift changes the cluster behind repltool's back; each change is told and
+// TestDrift changes the cluster behind repltool's back; each change is reported and
 // mended.
 func TestDrift(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 3})

@@ -223,7 +223,7 @@ func (w *world) startWriter() *writer {
 	return wr
 }
 
-// stop answers how many rows were acknowledged, how many of them are lost, and the longest
+// stop returns how many rows were acknowledged, how many of them are lost, and the longest
 // pause between two, as cells of the table.
 func (wr *writer) stop() string {
 	w := wr.w

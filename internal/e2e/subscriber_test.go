@@ -6,7 +6,7 @@ import (
 )
 
 // TestSubscriber: what a plan may conclude of a subscription that it cannot see, or that
-// somebody changed by hand.
+// someone changed by hand.
 func TestSubscriber(t *testing.T) {
 	p := newPair(t, "bookworm")
 	p.declare("")

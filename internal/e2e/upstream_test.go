@@ -58,7 +58,7 @@ func TestUpstream(t *testing.T) {
 	w.cascade(with("    max_connections = 80\n"), "")
 	w.must(0, "apply", "-auto-approve")
 
-	// Taken out while it runs: its slot stays while it is in use, its data for ever.
+	// Taken out while it runs: its slot stays while it is in use, its data forever.
 	w.topology(with("    max_connections = 80\n"))
 	w.write("main.hcl", strings.Replace(w.read("main.hcl"), "[node.pg2, node.pg3]", "[node.pg2]", 1))
 	w.says(w.must(0, "plan"), "slot pg3 on pg2 is not defined in the topology any more, but process", "No cluster has node.pg3")

@@ -140,7 +140,7 @@ func filesNamed(t *testing.T, p compiledPkg, all map[string]compiledPkg) map[str
 	return sorted
 }
 
-// largestLoop answers the largest strongly connected set of a graph.
+// largestLoop returns the largest strongly connected set of a graph.
 func largestLoop(edges map[string][]string) []string {
 	reach := map[string]map[string]bool{}
 	for from := range edges {

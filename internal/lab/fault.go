@@ -188,7 +188,7 @@ func (h *Host) strays(f freezer) ([]string, error) {
 	return strays, nil
 }
 
-// Thaw lets a frozen host go on.
+// Thaw lets a frozen host continue.
 func (h *Host) Thaw(context.Context) error {
 	if err := h.thaw(); err != nil {
 		return fmt.Errorf("%s: thaw: %w", h.Name, err)

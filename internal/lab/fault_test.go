@@ -58,7 +58,7 @@ func testCut(t *testing.T, l *Lab) {
 	connected(t, a, b)
 }
 
-// connected waits until two hosts reach each other: a neighbour asks for one it
+// connected waits until two hosts reach each other: a neighbor asks for one it
 // had lost only every second.
 func connected(t *testing.T, a, b *Host) {
 	t.Helper()

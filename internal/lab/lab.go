@@ -10,7 +10,7 @@
 // directory or carries its number in its name, so that Down, in this process or
 // another, finds everything; Down may be called again. A lab ends with its
 // process unless it is kept: the next Up sweeps what a killed one left. Faults
-// are the real thing, seen from the host's neighbours; what a namespace cannot
+// are the real thing, seen from the host's neighbors; what a namespace cannot
 // show (a lost page cache, clocks apart) is not imitated.
 package lab
 
@@ -92,7 +92,7 @@ func Up(ctx context.Context, o Options) (*Lab, error) {
 	return l, nil
 }
 
-// usable tells why there can be no lab here.
+// usable says why there can be no lab here.
 func usable() error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("lab: needs Linux: its hosts are namespaces; this is %s", runtime.GOOS)
@@ -216,7 +216,7 @@ func (l *Lab) each(do func(*Host) error) error {
 }
 
 // Down removes the lab: processes, networks, mounts, files. What is gone already
-// is no error, and a later lab of the same number is not touched. It goes on past
+// is no error, and a later lab of the same number is not touched. It continues past
 // failures and returns them all.
 func (l *Lab) Down(ctx context.Context) error {
 	if now, err := open(l.Name()); errors.Is(err, os.ErrNotExist) || err == nil && now.id != l.id {

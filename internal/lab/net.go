@@ -25,7 +25,7 @@ func (h *Host) netns() string { return fmt.Sprintf("%s-%s", bridge(h.lab.number)
 func (h *Host) cable() string { return fmt.Sprintf("%sh%d", bridge(h.lab.number), h.index) }
 
 // inUse reports whether the machine has an address in the subnet: another lab's,
-// perhaps of another directory, or somebody else's.
+// perhaps of another directory, or someone else's.
 func inUse(number int) (bool, error) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
@@ -54,7 +54,7 @@ func addBridge(ctx context.Context, number int) error {
 }
 
 // plug gives the host a network namespace and a cable to the bridge. The MAC is
-// the same at every boot, so that no neighbour keeps a stale one; there is no
+// the same at every boot, so that no neighbor keeps a stale one; there is no
 // default route: a host reaches its lab and nothing else.
 func (h *Host) plug(ctx context.Context) error {
 	if err := os.MkdirAll("/run/netns", 0o755); err != nil {

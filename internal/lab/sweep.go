@@ -25,7 +25,7 @@ func lockLabs(ctx context.Context) (func(), error) {
 	return lock(ctx, filepath.Join(varDir(), "labs.lock"))
 }
 
-// claim takes a number that nobody uses and makes the lab's directory.
+// claim takes a number that nothing uses and makes the lab's directory.
 func claim(ctx context.Context, keep bool, hosts []*Host) (*Lab, error) {
 	unlock, err := lockLabs(ctx)
 	if err != nil {
@@ -142,7 +142,7 @@ func open(name string) (*Lab, error) {
 	return l, nil
 }
 
-// Orphan reports whether nobody wants the lab any more: it is not kept, and the
+// Orphan reports whether nothing asks for the lab any more: it is not kept, and the
 // process that made it is gone.
 func (l *Lab) Orphan() bool { return !l.Kept && !l.owner.alive() }
 

@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// Kept answers the elements of a list of which keep is true.
+// Kept returns the elements of a list of which keep is true.
 func Kept[T any](list []T, keep func(T) bool) []T {
 	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return !keep(x) })
 }
 
-// Without answers what of a list is not in another one.
+// Without returns what of a list is not in another one.
 func Without[T comparable](list, other []T) []T {
 	gone := make(map[T]bool, len(other))
 	for _, x := range other {

@@ -80,7 +80,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// text answers the string that an expression is: a literal, or a sum of them.
+// text returns the string that an expression is: a literal, or a sum of them.
 func text(e ast.Expr) (string, bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:

@@ -62,7 +62,7 @@ func secretKeys() []string {
 	return []string{"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
 }
 
-// LostSecrets answers those that a connection string has and that would be lost if it
+// LostSecrets returns those that a connection string has and that would be lost if it
 // were written again; the password is repltool's to know.
 func LostSecrets(now map[string]string) []string {
 	return list.Kept(secretKeys(), func(key string) bool { return key != "password" && now[key] != "" })
@@ -92,7 +92,7 @@ func namesHost(now, wanted map[string]string) bool {
 	return false
 }
 
-// ConnDiff answers those of the keys in which two differ. What libpq would fill in
+// ConnDiff returns those of the keys in which two differ. What libpq would fill in
 // anyway is no difference.
 func ConnDiff(now, wanted map[string]string, keys []string) []string {
 	defaults := map[string]string{"port": "5432", "sslmode": "prefer"}
@@ -116,7 +116,7 @@ func PortOf(conn map[string]string) int {
 	return port
 }
 
-// Optional answers what is said, or nil.
+// Optional returns what is said, or nil.
 func Optional(conn map[string]string, key string) *string {
 	if v, ok := conn[key]; ok && v != "" {
 		return &v

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// IsWordList tells of parameters that are a list of words, the case and blanks of
+// IsWordList recognizes parameters that are a list of words, the case and blanks of
 // which mean nothing, and which ALTER … SET stores as they were written.
 func IsWordList(name string) bool {
 	return slices.Contains([]string{"createrole_self_grant", "datestyle", "log_destination", "restrict_nonsystem_relation_kind", "wal_consistency_checking"}, name)

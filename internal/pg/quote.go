@@ -63,7 +63,7 @@ const keywords = ` all analyse analyze and any array as asc asymmetric authoriza
 	`with xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot ` +
 	`xmlserialize xmltable `
 
-// Words answers the identifiers of an SQL expression, as the server folds them.
+// Words returns the identifiers of an SQL expression, as the server folds them.
 func Words(expression string) []string {
 	var all []string
 	text := []rune(expression)
@@ -89,7 +89,7 @@ func Words(expression string) []string {
 	return all
 }
 
-// quotedWord answers what stands in the quotes that begin at i, and where it ends.
+// quotedWord returns what stands in the quotes that begin at i, and where it ends.
 func quotedWord(text []rune, i int) (string, int) {
 	quote := text[i]
 	var word []rune

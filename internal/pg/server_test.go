@@ -26,7 +26,7 @@ func TestIdent(t *testing.T) {
 	}
 }
 
-// newerKeyword tells of the words that are reserved in versions after 15 only:
+// newerKeyword recognizes the words that are reserved in versions after 15 only:
 // they are quoted everywhere.
 func newerKeyword(name string) bool {
 	return strings.HasPrefix(name, "json") || name == "merge_action" || name == "system_user"

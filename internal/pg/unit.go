@@ -41,7 +41,7 @@ func SplitNumber(value string, whole bool) (x float64, unit string, ok bool) {
 	return x, unit, ok && !strings.ContainsAny(unit, spaces)
 }
 
-// realPrefix answers the number that a text begins with.
+// realPrefix returns the number that a text begins with.
 func realPrefix(v string) (text string, x float64, ok bool) {
 	exponent, digits := "eE", ""
 	if text = hexNumber.FindString(v); text != "" {

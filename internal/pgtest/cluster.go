@@ -97,7 +97,7 @@ func (s *Server) initdb(t testing.TB, dir string, more ...string) {
 	s.Run(t, "initdb", append([]string{"-D", dir, "-U", s.User, "-A", "trust", "-N", "--locale=C.UTF-8", "-E", "UTF8"}, more...)...)
 }
 
-// template answers a data directory to copy. It is kept between runs; of two tests
+// template returns a data directory to copy. It is kept between runs; of two tests
 // that make it at once, the later one's is thrown away.
 func (s *Server) template(t testing.TB) string {
 	t.Helper()

@@ -49,7 +49,7 @@ type Options struct {
 	Stopped bool     // is not started
 }
 
-// Versions answers the major versions that are installed, oldest first.
+// Versions returns the major versions that are installed, oldest first.
 func Versions() []int {
 	var all []int
 	for _, pattern := range []string{"/usr/lib/postgresql/*/bin/postgres", "/usr/pgsql-*/bin/postgres"} {
@@ -121,7 +121,7 @@ func prepare(t testing.TB, version int) *Server {
 	return s
 }
 
-// FreePort answers a TCP port of this machine that nobody listens on now.
+// FreePort returns a TCP port of this machine that nobody listens on now.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -20,7 +20,7 @@ type Events struct {
 // NewEvents makes one.
 func NewEvents(w io.Writer, now func() time.Time) *Events { return &Events{w: w, now: now} }
 
-// Err answers the first error of writing.
+// Err returns the first error of writing.
 func (e *Events) Err() error { return e.err }
 
 type object map[string]any
@@ -41,10 +41,10 @@ func (e *Events) Version(version string) {
 	e.write("version", e.now(), object{"repltool": version, "format_version": plan.FormatVersion})
 }
 
-// Plan tells of the plan as a whole.
+// Plan reports the plan as a whole.
 func (e *Events) Plan(p *plan.Plan) { e.write("plan", e.now(), object{"plan": p}) }
 
-// Diagnostics tells of each diagnostic.
+// Diagnostics reports each diagnostic.
 func (e *Events) Diagnostics(diagnostics []plan.Diagnostic) {
 	for _, d := range diagnostics {
 		e.write("diagnostic", e.now(), object{"diagnostic": d})

@@ -108,7 +108,7 @@ func (v *planView) more(indent string, n int, first, last string) {
 	v.flow(indent, v.dim(Clean(fmt.Sprintf("… and %d more like it: %s to %s (shown with -verbose)", n, first, last))))
 }
 
-// alikeAttributes answers how many of the differences, from the first on, are alike.
+// alikeAttributes returns how many of the differences, from the first on, are alike.
 func (v *planView) alikeAttributes(attributes []plan.Attribute) int {
 	if v.opts.Detail == Verbose {
 		return 1
@@ -124,7 +124,7 @@ func (v *planView) alikeAttributes(attributes []plan.Attribute) int {
 	return n
 }
 
-// shorten answers the beginning of a long statement, and how much more of it there is.
+// shorten returns the beginning of a long statement, and how much more of it there is.
 func (v *planView) shorten(lines []string) (shown []string, rest string) {
 	if v.opts.Detail == Verbose {
 		return lines, ""

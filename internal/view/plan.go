@@ -125,7 +125,7 @@ func (v *planView) rule(wave []plan.Change) {
 	v.line(v.bold(title), v.dim(line), grave)
 }
 
-// homes answers the nodes that a wave is about: where its changes begin.
+// homes returns the nodes that a wave is about: where its changes begin.
 func homes(wave []plan.Change) []string {
 	var names []string
 	for _, c := range wave {

@@ -59,7 +59,7 @@ func (r *Redactor) put(pattern string) {
 	r.patterns[pattern[0]] = list
 }
 
-// withLines answers the secret and, when it has several lines, each of them: a
+// withLines returns the secret and, when it has several lines, each of them: a
 // view indents lines.
 func withLines(secret string) []string {
 	all := []string{secret}
@@ -74,7 +74,7 @@ func withLines(secret string) []string {
 	return all
 }
 
-// forms answers the ways in which a text is written into SQL, configuration,
+// forms returns the ways in which a text is written into SQL, configuration,
 // password files, shells, URLs and JSON; and the JSON of each.
 func forms(text string) []string {
 	written := []string{
@@ -98,7 +98,7 @@ func forms(text string) []string {
 	return append(written, lower.Replace(url.QueryEscape(text)))
 }
 
-// jsonForms answers a text as JSON and Go write it between double quotes, and as
+// jsonForms returns a text as JSON and Go write it between double quotes, and as
 // JSON within JSON.
 func jsonForms(text string) []string {
 	escaped, _ := json.Marshal(text) // a string always encodes
@@ -112,7 +112,7 @@ func jsonForms(text string) []string {
 
 func inner(quoted string) string { return quoted[1 : len(quoted)-1] }
 
-// String answers a text without secrets.
+// String returns a text without secrets.
 func (r *Redactor) String(text string) string {
 	var b strings.Builder
 	w := r.Writer(&b)
@@ -121,7 +121,7 @@ func (r *Redactor) String(text string) string {
 	return b.String()
 }
 
-// Writer answers a writer that strikes secrets out of what goes to w, also where
+// Writer returns a writer that strikes secrets out of what goes to w, also where
 // they come in pieces. It holds back only what may be the beginning of one;
 // Flush writes that.
 func (r *Redactor) Writer(w io.Writer) *RedactingWriter { return &RedactingWriter{redactor: r, w: w} }
@@ -201,7 +201,7 @@ func closed(start, until int) string {
 	return ""
 }
 
-// match answers the length of the longest pattern that data begins with, and
+// match returns the length of the longest pattern that data begins with, and
 // whether data is the beginning of a longer one.
 func (r *Redactor) match(data []byte) (longest int, more bool) {
 	for _, pattern := range r.patterns[data[0]] {

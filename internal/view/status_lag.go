@@ -149,7 +149,7 @@ func both(bytes *int64, s *float64) string {
 	return words[0] + " " + words[1]
 }
 
-// replay tells what holds the replay back on purpose.
+// replay says what holds the replay back on purpose.
 func (l *Lag) replay() string {
 	switch {
 	case l.Paused:

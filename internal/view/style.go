@@ -3,8 +3,8 @@
 // Rules:
 //   - values and streams in, text out: nothing here reads a host, a file or the
 //     environment, and nothing is decided that package plan has not decided;
-//   - the sixteen colours of the terminal, and every meaning is in a word or a
-//     symbol too: a view without colour says the same;
+//   - the sixteen colors of the terminal, and every meaning is in a word or a
+//     symbol too: a view without color says the same;
 //   - SQL is never wrapped and never changed;
 //   - control characters of what was read stay harmless: they are escaped;
 //   - what may hold a secret goes through the Redactor (redact.go), which is the
@@ -17,7 +17,7 @@ import (
 	"charm.land/lipgloss/v2"
 )
 
-// Style is how text is set: in colour or not, and for which width.
+// Style is how text is set: in color or not, and for which width.
 type Style struct {
 	Color bool
 	Width int // of rules and right-aligned words; 0: 84

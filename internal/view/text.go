@@ -59,7 +59,7 @@ func (p *printer) flow(indent, text string) {
 }
 
 // right writes a line with a word at the right edge; a line that leaves no room
-// for it gets it two spaces on. Lengths are those without colour.
+// for it gets it two spaces on. Lengths are those without color.
 func (p *printer) right(left, plainLeft, word, plainWord string) {
 	gap := p.width() - lipgloss.Width(plainLeft) - lipgloss.Width(plainWord)
 	p.line(left, strings.Repeat(" ", max(gap, 2)), word)

@@ -8,12 +8,12 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// prevent_destroy refuses a plan that would remove an object, or make it anew. It
+// prevent_destroy refuses a plan that would remove an object, or recreate it. It
 // stands in the object's block, so that it protects from what others change, not from
 // whoever takes the block out; a cluster's protects all of its databases, those whose
 // block is gone among them.
 
-// refuseDestroy answers an error for each draft that a prevent_destroy forbids.
+// refuseDestroy returns an error for each draft that a prevent_destroy forbids.
 func refuseDestroy(t *topology.Topology, drafts []*draft.Draft) hcl.Diagnostics {
 	guards := guardsOf(t)
 	var diags hcl.Diagnostics
@@ -40,7 +40,7 @@ func refuseDestroy(t *topology.Topology, drafts []*draft.Draft) hcl.Diagnostics 
 	return diags
 }
 
-// guardsOf answers where each protected object says so, by address.
+// guardsOf returns where each protected object says so, by address.
 func guardsOf(t *topology.Topology) map[topology.Address]hcl.Range {
 	guards := map[topology.Address]hcl.Range{}
 	guard := func(address topology.Address, l topology.Lifecycle) {
@@ -68,7 +68,7 @@ func guardsOf(t *topology.Topology) map[topology.Address]hcl.Range {
 	return guards
 }
 
-// guardOfData answers where a cluster protects its databases.
+// guardOfData returns where a cluster protects its databases.
 func guardOfData(t *topology.Topology, address topology.Address) (hcl.Range, bool) {
 	for _, c := range t.Clusters {
 		if c.Lifecycle.PreventDestroy && address.Kind == "database" && c.Address().Contains(address) {

@@ -17,7 +17,7 @@ import (
 )
 
 // TestRandomPlans builds plans from one random topology to another, over a world in which
-// random things are missing, killed or somebody else's: no plan has a cycle, each stands
+// random things are missing, killed or someone else's: no plan has a cycle, each stands
 // in the order that it asks for, what it relaxes it restores, and no server restarts under
 // a base backup. A failure names its seed.
 func TestRandomPlans(t *testing.T) {

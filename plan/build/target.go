@@ -52,7 +52,7 @@ func widenOne(s *cluster.Cluster) {
 	}
 }
 
-// requireMove: a publication lets go of a table once others have it, and are listed.
+// requireMove: a publication gives up a table once others have it, and are listed.
 func requireMove(s *cluster.Cluster, p *topology.Publication) {
 	m := s.Move(p)
 	for _, q := range m.To {

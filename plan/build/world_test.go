@@ -20,7 +20,7 @@ import (
 
 const systemIdentifier = "7400000000000000001"
 
-// converged answers the world that an apply of t leaves.
+// converged returns the world that an apply of t leaves.
 func converged(t testing.TB, top *topology.Topology) facts.Facts {
 	t.Helper()
 	f := facts.Facts{Nodes: map[string]*facts.Node{}}

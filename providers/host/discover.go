@@ -108,7 +108,7 @@ func groupLimit(ctx context.Context) []string {
 	return []string{"timeout", "-k", "2", strconv.Itoa(int(time.Until(at).Seconds()) + 5)}
 }
 
-// relative answers a directory that is not told from the root; "" when all are.
+// relative returns a directory that is not told from the root; "" when all are.
 func (w Want) relative() string {
 	for _, d := range append([]string{w.DataDir, w.ConfigDir, w.BinDir, w.SocketDir}, w.Dirs...) {
 		if d != "" && !path.IsAbs(d) {
@@ -118,7 +118,7 @@ func (w Want) relative() string {
 	return ""
 }
 
-// newBoundary answers a text that no file of the machine holds.
+// newBoundary returns a text that no file of the machine holds.
 func newBoundary() string {
 	b := make([]byte, 16)
 	rand.Read(b)
@@ -228,7 +228,7 @@ func (w Want) extra() string {
 	return s.String()
 }
 
-// libraries answers the names in a list of libraries: those that are looked for in
+// libraries returns the names in a list of libraries: those that are looked for in
 // PostgreSQL's own directory.
 func libraries(list string) []string {
 	var names []string
@@ -274,7 +274,7 @@ func clean(dir string) string {
 	return path.Clean(dir)
 }
 
-// alwaysThere tells of locales that need no asking.
+// alwaysThere recognizes locales that need no asking.
 func alwaysThere(locale string) bool {
 	switch normalLocale(locale) {
 	case "", "c", "posix", "c.utf8":

@@ -39,10 +39,10 @@ func (e *Error) Text() string {
 	return fmt.Sprintf("%s: %v", e.Op, e.Err)
 }
 
-// HintText answers what the user can do, or "".
+// HintText returns what the user can do, or "".
 func (e *Error) HintText() string { return e.Hint }
 
-// Unwrap answers the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // ErrLost is a connection that was lost under an operation. What became of the operation

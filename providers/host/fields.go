@@ -37,7 +37,7 @@ func parseFields(out []byte, boundary string) (*fields, bool) {
 	return f, whole
 }
 
-// jobOf answers the job whose command a field holds. Steps remove directories by this
+// jobOf returns the job whose command a field holds. Steps remove directories by this
 // ID, so that one which is no plain name of a file is not a job.
 func jobOf(field string) (string, bool) {
 	rest, isJob := strings.CutPrefix(field, "job.")
@@ -46,7 +46,7 @@ func jobOf(field string) (string, bool) {
 	return id, isJob && isArgv && plain
 }
 
-// line answers a field that is one line.
+// line returns a field that is one line.
 func (f *fields) line(name string) string { return strings.TrimRight(f.text[name], "\n") }
 
 func (f *fields) has(name string) bool {

@@ -2,7 +2,7 @@
 // texts of postgresql.conf and pg_hba.conf.
 //
 // Two transports fill Conn: ssh and local. Everything else here is written once,
-// over Conn, and reads or does what it is told; it decides nothing.
+// over Conn, and reads or does what it is told to; it decides nothing.
 package host
 
 import (

@@ -45,7 +45,7 @@ var ErrJobKilled = errors.New("the command ended without an exit status: it was 
 // ErrJobFailed is a job that is not started over: it was started before and ended badly.
 var ErrJobFailed = errors.New("an earlier attempt failed; plan again: the new plan removes what it left behind")
 
-// StartJob starts argv so that it goes on when we are gone. Under an id that runs
+// StartJob starts argv so that it continues when we are gone. Under an id that runs
 // the same command, or ran it to a good end, it does nothing: the caller watches
 // that one. Its directory goes before it is to be done again, and before another try of
 // one that ended badly. env are variables for the command, NAME=value; neither may hold a
@@ -69,7 +69,7 @@ func checkJobID(id string) error {
 	return nil
 }
 
-// jobError tells what the scripts' exit statuses mean.
+// jobError says what the scripts' exit statuses mean.
 func jobError(id, op string, err error) error {
 	var exit *ExitError
 	if err == nil {

@@ -86,7 +86,7 @@ func TestJobFails(t *testing.T) {
 	}
 }
 
-// A job goes on when its watcher leaves, is found again, and is one under its id. It runs
+// A job continues when its watcher leaves, is found again, and is one under its id. It runs
 // until the test lets it end.
 func TestJobSurvives(t *testing.T) {
 	c, dir := here(t)

@@ -19,7 +19,7 @@ type Progress struct {
 
 // WatchJob follows a job until it ends and tells progress as it comes. A job that
 // failed is an *ExitError with the end of its log, a killed one ErrJobKilled. When
-// ctx ends, or the connection, the job goes on, and may be watched again.
+// ctx ends, or the connection, the job continues, and may be watched again.
 func WatchJob(ctx context.Context, c Conn, stateDir, id string, progress func(Progress)) error {
 	if err := checkJobID(id); err != nil {
 		return err

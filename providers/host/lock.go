@@ -18,8 +18,8 @@ import (
 //go:embed lock.sh
 var lockText string
 
-// The script's exit statuses for a lock that somebody else holds, and for one that
-// somebody else held since we did.
+// The script's exit statuses for a lock that someone else holds, and for one that
+// someone else held since we did.
 const (
 	lockHeld   = 75
 	lockPassed = 76
@@ -53,11 +53,11 @@ type taking struct {
 	again                     bool // it was held before
 }
 
-// LockedError is a lock that somebody else holds, or has held since its holder lost it.
+// LockedError is a lock that someone else holds, or has held since its holder lost it.
 type LockedError struct {
 	Key    string
 	Holder string // what the holder wrote: who, since when; "" when not known
-	Passed bool   // it was held by somebody else since; it may be free by now
+	Passed bool   // it was held by someone else since; it may be free by now
 }
 
 func (e *LockedError) Error() string {
@@ -79,11 +79,11 @@ func AcquireLock(ctx context.Context, c Conn, stateDir, key, who string, timeout
 }
 
 // Again takes a lock again that was lost with its connection, over another one. A
-// *LockedError reports that somebody else has it or had it in between: then what was read
+// *LockedError reports that someone else has it or had it in between: then what was read
 // under the lock may no longer be so.
 func (l *Lock) Again(ctx context.Context, c Conn) (*Lock, error) {
 	t := l.take
-	t.again, t.timeout = true, 2*time.Second // somebody may only look whether it is held
+	t.again, t.timeout = true, 2*time.Second // someone may only look whether it is held
 	return acquire(ctx, c, t)
 }
 
@@ -124,7 +124,7 @@ func acquire(ctx context.Context, c Conn, t taking) (*Lock, error) {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// lockError tells why a lock was not got, or was lost.
+// lockError says why a lock was not got, or was lost.
 func lockError(key, output string, err error) error {
 	var exit *ExitError
 	switch {
@@ -178,7 +178,7 @@ func (l *Lock) Renewed() time.Time {
 // Lost is closed when the lock is no longer held: released, or its connection died.
 func (l *Lock) Lost() <-chan struct{} { return l.lost }
 
-// Err tells why the lock was lost, once it was.
+// Err says why the lock was lost, once it was.
 func (l *Lock) Err() error {
 	select {
 	case <-l.lost:

@@ -27,7 +27,7 @@ func (o *Output) Write(text []byte) (int, error) {
 	return o.buf.Write(text)
 }
 
-// Bytes answers what was printed.
+// Bytes returns what was printed.
 func (o *Output) Bytes() []byte { return o.buf.Bytes() }
 
 // Tail keeps the last bytes that were written to it. It may be read meanwhile.

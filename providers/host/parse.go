@@ -94,8 +94,8 @@ func (f *fields) file(name string) facts.File {
 	return facts.File{Path: path, Exists: true, Locked: f.line(name + ".locked"), Text: f.text[name+".text"], Mode: is.mode, Owner: is.owner, Modified: is.modified}
 }
 
-// serverLog answers the log that pg_ctl wrote for the instance's server; "" for none. An
-// earlier version named it after the node: whose such a file is cannot be told, so that it
+// serverLog returns the log that pg_ctl wrote for the instance's server; "" for none. An
+// earlier version named it after the node: whose such a file is cannot be known, so that it
 // counts as the instance's own.
 func (f *fields) serverLog(h *facts.Host, w Want) string {
 	for _, name := range []string{h.Key(), fileName(w.NodeName)} {
@@ -113,7 +113,7 @@ type stat struct {
 	modified float64
 }
 
-// machine answers what tells the machine, its network and the data directory from others.
+// machine returns what tells the machine, its network and the data directory from others.
 func (f *fields) machine(dataDir string) facts.Machine {
 	m := facts.Machine{Boot: f.line("boot")}
 	if is := f.stat("/proc/self/ns/net"); is != nil {
@@ -126,7 +126,7 @@ func (f *fields) machine(dataDir string) facts.Machine {
 	return m
 }
 
-// stat answers what is told of a path; nil for one that is not there.
+// stat returns what is told of a path; nil for one that is not there.
 func (f *fields) stat(path string) *stat {
 	for line := range strings.Lines(f.text["stats"]) {
 		words := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 5) // device and inode, mode, seconds, owner, path
@@ -170,7 +170,7 @@ func (f *fields) earlierPassfiles(node string) []facts.SecretFile {
 }
 
 // control reads what pg_controldata said. A cluster whose control file does not
-// tell what it is is not touched.
+// say what it is is not touched.
 func (f *fields) control(h *facts.Host) *Error {
 	text, ok := f.text["control"]
 	if !ok {
@@ -255,7 +255,7 @@ func (f *fields) autoConf(name, dir, node string) facts.SecretFile {
 	return file
 }
 
-// jobsOf answers the detached commands that make this data directory, and the one that
+// jobsOf returns the detached commands that make this data directory, and the one that
 // moved another out of its place.
 func (f *fields) jobsOf(dataDir string) (all []facts.Job, aside *facts.Job) {
 	for _, id := range f.jobs {
@@ -330,7 +330,7 @@ func (f *fields) resolved(asked []string) map[string][]string {
 	return all
 }
 
-// parameterError answers the first complaint of the server's binary and its hint.
+// parameterError returns the first complaint of the server's binary and its hint.
 func parameterError(text string) string {
 	var said []string
 	for line := range strings.Lines(text) {

@@ -76,7 +76,7 @@ func parseSources(text string) map[string]string {
 	return sources
 }
 
-// created answers when the data directory and its slots were created: lines of seconds and
+// created returns when the data directory and its slots were created: lines of seconds and
 // a name, 0 or a mark where the file system does not tell.
 func (f *fields) created() (data int64, slots map[string]int64) {
 	for line := range strings.Lines(f.text["created"]) {

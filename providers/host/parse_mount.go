@@ -13,7 +13,7 @@ import (
 // names their mount point, and nothing is mounted on it. A directory below such a mount
 // point looks empty, and its contents are elsewhere (fstab(5), systemd.mount(5)).
 
-// unmounted answers those on the way to the directories that were asked about.
+// unmounted returns those on the way to the directories that were asked about.
 func (f *fields) unmounted() []facts.Mount {
 	mounted := secondFields(f.text["mounts"])
 	if len(mounted) == 0 {
@@ -45,7 +45,7 @@ func above(point, dir string) bool {
 	return path.IsAbs(point) && point != "/" && (dir == point || strings.HasPrefix(dir, point+"/"))
 }
 
-// secondFields answers the mount points of lines in the form of fstab.
+// secondFields returns the mount points of lines in the form of fstab.
 func secondFields(text string) []string {
 	var points []string
 	for line := range strings.Lines(text) {

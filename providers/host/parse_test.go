@@ -97,7 +97,7 @@ func FuzzParseHost(f *testing.F) {
 	})
 }
 
-// Every line of a job's log is told once, whatever part of its end the follower had no
+// Every line of a job's log is reported once, whatever part of its end the follower had no
 // time to show, and wherever the end that is read afterwards begins.
 func FuzzProgress(f *testing.F) {
 	f.Add("1/2 kB (50%), 0/1 tablespace\r", "\n2/2 kB (100%)", " and more\nlast", uint(3))

@@ -27,7 +27,7 @@ func unsafeRune(r rune) bool {
 	return !strings.ContainsRune("_@%+:,./-", r)
 }
 
-// LastLines answers the end of a program's output, for an error: at most n lines
+// LastLines returns the end of a program's output, for an error: at most n lines
 // and 2000 bytes.
 func LastLines(text string, n int) string {
 	text = strings.TrimSpace(strings.ToValidUTF8(text, "\uFFFD"))

@@ -7,7 +7,7 @@ import (
 )
 
 // Attributes that a later version brought and that nothing here reads: what is dropped
-// and created again would lose them, so that their names are told.
+// and created again would lose them, so that their names are reported.
 const unknownSQL = `SELECT json_build_object(
     'publication', (SELECT json_agg(a.attname ORDER BY a.attname) FROM pg_attribute a
       WHERE a.attrelid IN ('pg_publication'::regclass, 'pg_publication_rel'::regclass) AND a.attnum > 0 AND NOT a.attisdropped

@@ -82,7 +82,7 @@ func socketConfig(t Target) (*pgconn.Config, error) {
 }
 
 // ConnectTCP logs in as a topology's sql block says, to t's database; the rest of t
-// that tells of the socket does not count. What the block leaves open is found as
+// that reports the socket does not count. What the block leaves open is found as
 // psql finds it: PG* variables, the service file, ~/.pgpass.
 func ConnectTCP(ctx context.Context, s *topology.SQL, t Target) (*DB, error) {
 	pairs := []conninfo.Pair{{Key: "dbname", Value: t.Database}}
@@ -151,7 +151,7 @@ func readOnly() map[string]string {
 	return map[string]string{
 		"default_transaction_read_only": "on",
 		"statement_timeout":             "20s",
-		"lock_timeout":                  "5s", // a size is asked of a table, and somebody may rewrite it
+		"lock_timeout":                  "5s", // a size is asked of a table, and someone may rewrite it
 		"jit":                           "off",
 	}
 }

@@ -106,7 +106,7 @@ func TestExec(t *testing.T) {
 	}
 }
 
-// A cancelled statement ends on the server, and a server that vanishes is told.
+// A canceled statement ends on the server, and a server that vanishes is reported.
 func TestCancel(t *testing.T) {
 	s := pgtest.Start(t, pgtest.Options{})
 	db := open(t, s, target(s))

@@ -8,7 +8,7 @@ import (
 )
 
 // Databases, the templates among them, and the tablespaces outside the data
-// directory. A size costs the server a look at each file: it is told because a
+// directory. A size costs the server a look at each file: it is reported because a
 // clone copies them.
 const databasesSQL = `SELECT json_agg(json_build_object(
     'oid', d.oid, 'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),

@@ -17,7 +17,7 @@ const closeLimit = 2 * time.Second
 
 // Exec runs statements. Several in one string are one transaction; one that cannot
 // run in a transaction (CREATE DATABASE) must stand alone. When ctx ends, the
-// statement is cancelled on the server and the session is closed.
+// statement is canceled on the server and the session is closed.
 func (d *DB) Exec(ctx context.Context, sql string) error {
 	_, err := d.conn.Exec(ctx, sql).ReadAll()
 	return wrap("execute", err)

@@ -49,7 +49,7 @@ type ObjectName struct {
 	Owner  uint32 `json:"owner"`  // the table of a foreign key
 }
 
-// Table answers the name as that of a table.
+// Table returns the name as that of a table.
 func (o ObjectName) Table() topology.TableName {
 	return topology.TableName{Schema: o.Schema, Name: o.Name}
 }
@@ -60,13 +60,13 @@ type ObjectThere struct {
 	Partitioned bool
 }
 
-// ObjectNames answers those of the objects that have a name of these kinds.
+// ObjectNames returns those of the objects that have a name of these kinds.
 func ObjectNames(ctx context.Context, db *DB, objects []pgdump.Object) ([]ObjectName, error) {
 	var names []ObjectName
 	return names, db.decoded(ctx, objectNamesSQL, objects, &names)
 }
 
-// ObjectsThere answers those that this database has under the same names.
+// ObjectsThere returns those that this database has under the same names.
 func ObjectsThere(ctx context.Context, db *DB, names []ObjectName) ([]ObjectThere, error) {
 	var there []ObjectThere
 	return there, db.decoded(ctx, objectsThereSQL, names, &there)

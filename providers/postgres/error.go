@@ -27,10 +27,10 @@ type Error struct {
 // Error tells operation and cause.
 func (e *Error) Error() string { return e.Op + ": " + cause(e.Err) }
 
-// Unwrap answers the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// HintText answers the HINT that the server gave, or "".
+// HintText returns the HINT that the server gave, or "".
 func (e *Error) HintText() string {
 	if pg := serverError(e.Err); pg != nil {
 		return short(pg.Hint)
@@ -55,12 +55,12 @@ func (e *Error) Permanent() bool {
 	return false
 }
 
-// noHotStandby tells of a standby that accepts no connections for as long as it is one.
+// noHotStandby recognizes a standby that accepts no connections for as long as it is one.
 func noHotStandby(pg *pgconn.PgError) bool {
 	return pg.Code == "57P03" && pg.Detail == "Hot standby mode is disabled."
 }
 
-// lacksLocale tells of a database whose locale the machine does not have: the error has
+// lacksLocale recognizes a database whose locale the machine does not have: the error has
 // no code of its own, and its detail names the C function in every language.
 func lacksLocale(pg *pgconn.PgError) bool {
 	return pg.Code == "XX000" && strings.Contains(pg.Detail, "setlocale()")
@@ -88,10 +88,10 @@ func wrap(op string, err error) error {
 	return e
 }
 
-// Answered tells of an error that a server itself has answered.
+// Answered recognizes an error that a server itself has answered.
 func Answered(err error) bool { return serverError(err) != nil }
 
-// serverError answers what the server itself said, or nil.
+// serverError returns what the server itself said, or nil.
 func serverError(err error) *pgconn.PgError {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -100,7 +100,7 @@ func serverError(err error) *pgconn.PgError {
 	return nil
 }
 
-// cause tells of an error without pgconn's own preambles: what the server said, with
+// cause reports an error without pgconn's own preambles: what the server said, with
 // its detail, or what the system said of the socket, which Op names already.
 func cause(err error) string {
 	var errno syscall.Errno
@@ -135,13 +135,13 @@ func short(text string) string {
 	return strings.ToValidUTF8(text[:mostText], "") + fmt.Sprintf(" … (%d bytes in all)", len(text))
 }
 
-// foreignBytes tells of an answer that is no message of the protocol.
+// foreignBytes recognizes an answer that is no message of the protocol.
 func foreignBytes(err error) bool {
 	var tooLong *pgproto3.ExceededMaxBodyLenErr
 	return errors.As(err, &tooLong) || strings.Contains(err.Error(), "invalid body length") || strings.Contains(err.Error(), "unknown message type")
 }
 
-// classify tells what a server's refusal means for a reading (PostgreSQL docs,
+// classify says what a server's refusal means for a reading (PostgreSQL docs,
 // appendix A "PostgreSQL Error Codes").
 func classify(pg *pgconn.PgError) (facts.ErrorKind, string) {
 	switch {

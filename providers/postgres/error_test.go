@@ -8,7 +8,7 @@ import (
 	"github.com/repltool/repltool/providers/postgres"
 )
 
-// What waiting cannot mend: a wait that meets one of these ends with it.
+// What waiting cannot fix: a wait that meets one of these ends with it.
 func TestPermanent(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  pgconn.PgError

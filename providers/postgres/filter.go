@@ -30,8 +30,8 @@ type filterQuestion struct {
 	found string // "" for none
 }
 
-// readFilters tells of every wanted filter, in the order given. PostgreSQL 15 has
-// them; of a table that is not there nothing is told.
+// readFilters reports every wanted filter, in the order given. PostgreSQL 15 has
+// them; of a table that is not there nothing is reported.
 func readFilters(ctx context.Context, db *DB, l *facts.Logical, wanted []WantedFilter) ([]facts.Filter, error) {
 	if db.version() < 15 {
 		return nil, nil
@@ -103,7 +103,7 @@ func (q filterQuestion) judge(answers []answer) (facts.Filter, error) {
 	return f, nil
 }
 
-// fits tells of an error whether the filter's text can be its cause: a lock that was
+// fits says of an error whether the filter's text can be its cause: a lock that was
 // not to be had, a server that shuts down or a lack of memory are not.
 func fits(code string) bool {
 	switch code[:2] {

@@ -125,7 +125,7 @@ func TestFiltersByMeaning(t *testing.T) {
 	}
 }
 
-// A filter that does not fit is told as the server tells it, and nothing is done.
+// A filter that does not fit is reported as the server tells it, and nothing is done.
 func TestFiltersThatDoNotFit(t *testing.T) {
 	s := filterServer(t)
 	s.Query(t, "CREATE SEQUENCE touched")
@@ -162,7 +162,7 @@ func TestFiltersThatDoNotFit(t *testing.T) {
 	}
 }
 
-// A table that somebody holds locked says nothing about its filter.
+// A table that someone holds locked says nothing about its filter.
 func TestFilterOfLockedTable(t *testing.T) {
 	s := filterServer(t)
 	holder := open(t, s, target(s))

@@ -12,7 +12,7 @@ import (
 // The extended protocol: one statement at a time, and texts that others wrote cannot
 // bring a second one along.
 
-// version answers the server's major version, which it tells at login.
+// version returns the server's major version, which it tells at login.
 func (d *DB) version() int {
 	version := d.conn.ParameterStatus("server_version")
 	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })

@@ -10,7 +10,7 @@ import (
 // Tables: those asked for by name, by schema or all, those that the wanted
 // subscriptions have, and the partitions of any. What can be published at all is
 // what is_publishable_class in pg_publication.c lets through; of the tables named,
-// others are told as well, so that somebody can say why not.
+// others are reported as well, so that someone can say why not.
 const wantedTablesSQL = `WITH RECURSIVE want AS MATERIALIZED (SELECT $1::jsonb AS j),
 named(oid) AS (
   SELECT c.oid FROM want, jsonb_to_recordset(j->'tables') AS w(schema text, name text)

@@ -8,7 +8,7 @@
 //   - what is outside the block stays byte for byte, line ends included; a last
 //     line without an end keeps having none;
 //   - a block that is not whole, or there twice, is an error naming the lines:
-//     somebody's edit is not guessed at;
+//     someone's edit is not guessed at;
 //   - reading follows the server's own lexer (guc-file.l, hba.c), which the fuzz
 //     tests hold it against.
 package conftext
@@ -22,7 +22,7 @@ import (
 // Markers are the lines around a block.
 type Markers struct{ Begin, End string }
 
-// MarkersOf answers the markers of a cluster's block.
+// MarkersOf returns the markers of a cluster's block.
 func MarkersOf(name string) Markers {
 	return Markers{Begin: "# repltool " + name + ": begin", End: "# repltool " + name + ": end"}
 }
@@ -107,7 +107,7 @@ func plainEnds(text string) string {
 	return plain.String()
 }
 
-// ReplaceBlock answers the text with the block's body in its place; an empty body
+// ReplaceBlock returns the text with the block's body in its place; an empty body
 // takes the block away. Doing it twice is doing it once.
 func ReplaceBlock(text, name, body string, place Place) (string, error) {
 	b, err := FindBlock(text, name)
@@ -147,7 +147,7 @@ func RenameBlock(text string, earlier []string, name, body string, place Place) 
 	return ReplaceBlock(text, name, body, place)
 }
 
-// DropLines answers the text without the lines outside any block that begin with one of
+// DropLines returns the text without the lines outside any block that begin with one of
 // the prefixes.
 func DropLines(text string, prefixes []string) string {
 	var rest strings.Builder
@@ -165,7 +165,7 @@ func DropLines(text string, prefixes []string) string {
 	return rest.String()
 }
 
-// KeptLines answers the lines of a block that begin with one of the prefixes.
+// KeptLines returns the lines of a block that begin with one of the prefixes.
 func (b Block) KeptLines(prefixes []string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(b.Body) {
@@ -176,7 +176,7 @@ func (b Block) KeptLines(prefixes []string) string {
 	return kept.String()
 }
 
-// BlockNames answers the names of all blocks that begin in a text, in order.
+// BlockNames returns the names of all blocks that begin in a text, in order.
 func BlockNames(text string) []string {
 	var names []string
 	for line := range strings.Lines(text) {
@@ -216,7 +216,7 @@ func render(name, body, eol string) (string, error) {
 	return strings.Join(lines, eol) + eol, nil
 }
 
-// lineEnd answers how the text ends its lines; a block ends its own as it did.
+// lineEnd returns how the text ends its lines; a block ends its own as it did.
 func lineEnd(text string) string {
 	if i := strings.IndexByte(text, '\n'); i > 0 && text[i-1] == '\r' {
 		return "\r\n"

@@ -141,7 +141,7 @@ func unescape(b *strings.Builder, s string) int {
 	return 1
 }
 
-// FormatSetting answers the line that sets a parameter, without its end. A value
+// FormatSetting returns the line that sets a parameter, without its end. A value
 // that no line can hold (a zero byte) is cut there by the server; callers check.
 func FormatSetting(name, value string) string { return name + " = " + QuoteValue(value) }
 

@@ -30,7 +30,7 @@ type confToken struct {
 	line int
 }
 
-// next answers the next token; blanks and comments are none.
+// next returns the next token; blanks and comments are none.
 func (l *confLexer) next() confToken {
 	for l.pos < len(l.text) {
 		switch c := l.text[l.pos]; c {
@@ -53,7 +53,7 @@ func (l *confLexer) next() confToken {
 	return confToken{kind: tokEOF, line: l.line}
 }
 
-// word answers the longest token that s begins with.
+// word returns the longest token that s begins with.
 func (l *confLexer) word(s string) confToken {
 	best, kind := 0, tokError
 	for _, rule := range []struct {

@@ -34,7 +34,7 @@ func readConf(text string) []string {
 	return all
 }
 
-// comparable tells of texts that can be put to the server: without other files,
+// comparable reports texts that can be put to the server: without other files,
 // which are not read here, and without what SQL text cannot hold.
 func comparableConf(text string) bool {
 	if strings.Contains(foldASCII(text), "include") || strings.Contains(text, "\x00") || len(text) > 4000 {

@@ -89,7 +89,7 @@ func hbaFields(line string) [][]HBAToken {
 func isHBABlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
 // hbaWord reads one word as next_token of hba.c does. more reports that a comma
-// ended it, so that the field goes on.
+// ended it, so that the field continues.
 func hbaWord(s string) (t HBAToken, rest string, more, ok bool) {
 	i := run(s, 0, func(c byte) bool { return isHBABlank(c) || c == ',' })
 	if end := strings.IndexAny(s[i:], "\",# \t\r"); end > 0 && isHBABlank(s[i+end]) { // a plain word
@@ -121,7 +121,7 @@ func hbaWord(s string) (t HBAToken, rest string, more, ok bool) {
 	return t, s[i:], more, sawQuote || t.Text != ""
 }
 
-// Rule answers the rule that the line is, where it has the form of one. Whether its
+// Rule returns the rule that the line is, where it has the form of one. Whether its
 // words mean anything is the server's to say.
 func (l HBALine) Rule() (HBARule, error) {
 	if len(l.Fields) < 4 {
@@ -185,7 +185,7 @@ func address(fields [][]HBAToken) (string, [][]HBAToken, error) {
 	return fmt.Sprintf("%s/%d", a, bits), fields[2:], nil
 }
 
-// isOldAddress tells of numbers that the server's resolver takes for addresses, such
+// isOldAddress recognizes numbers that the server's resolver takes for addresses, such
 // as 0 and 127.1.
 func isOldAddress(a string) bool {
 	a, _, _ = strings.Cut(a, "/")
@@ -221,11 +221,11 @@ func databaseWords(s string) bool {
 
 func userWords(s string) bool { return s == "all" || strings.HasPrefix(s, "+") || special(s) }
 
-// special tells of words whose first letter says what they are: a file, a regular
+// special recognizes words whose first letter says what they are: a file, a regular
 // expression.
 func special(s string) bool { return strings.HasPrefix(s, "@") || strings.HasPrefix(s, "/") }
 
-// LiteralDatabase answers the form of a database's own name in a rule: never a
+// LiteralDatabase returns the form of a database's own name in a rule: never a
 // keyword or a file. From PostgreSQL 16 on a name that begins with a slash is a
 // regular expression in quotes, too.
 func LiteralDatabase(name string) string { return literal(name, databaseWords) }
@@ -240,7 +240,7 @@ func literal(name string, isKeyword func(string) bool) string {
 	return name
 }
 
-// String answers the rule's line without its end. Check it first.
+// String returns the rule's line without its end. Check it first.
 func (r HBARule) String() string {
 	fields := []string{r.Type, hbaField(r.Database), hbaField(r.User)}
 	if r.Type != "local" {
@@ -253,7 +253,7 @@ func (r HBARule) String() string {
 	return strings.Join(fields, "  ")
 }
 
-// Check tells what no line of the file can hold.
+// Check says what no line of the file can hold.
 func (r HBARule) Check() error {
 	words := slices.Concat([]string{r.Type, r.Address, r.Method}, r.Database, r.User)
 	for _, o := range r.Options {
@@ -299,7 +299,7 @@ func hbaWordText(w string) string {
 
 func quoteHBA(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
-// isQuotedHBA tells of a word that is one whole quoted name.
+// isQuotedHBA recognizes a word that is one whole quoted name.
 func isQuotedHBA(w string) bool {
 	return len(w) >= 2 && w[0] == '"' && w[len(w)-1] == '"' &&
 		!strings.Contains(strings.ReplaceAll(w[1:len(w)-1], `""`, ""), `"`)

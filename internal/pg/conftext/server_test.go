@@ -111,7 +111,7 @@ func (s *server) connect(t testing.TB) {
 	t.Fatal(err)
 }
 
-// settings answers what the server reads in postgresql.conf, up to the first line
+// settings returns what the server reads in postgresql.conf, up to the first line
 // that it does not understand: pg_file_settings gives up there. Settings that
 // another server's start would need have rows without a line.
 func (s *server) settings(t testing.TB, text string) []string {
@@ -122,7 +122,7 @@ func (s *server) settings(t testing.TB, text string) []string {
 		FROM pg_file_settings WHERE sourceline IS NOT NULL ORDER BY seqno`)
 }
 
-// rules answers how the server reads pg_hba.conf.
+// rules returns how the server reads pg_hba.conf.
 func (s *server) rules(t testing.TB, text string) []string {
 	t.Helper()
 	s.write(t, "data/pg_hba.conf", text)

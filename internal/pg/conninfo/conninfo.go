@@ -39,7 +39,7 @@ func Parse(text string) ([]Pair, error) {
 	return pairs, nil
 }
 
-// Map answers the parameters by key: none for a text that is no connection string.
+// Map returns the parameters by key: none for a text that is no connection string.
 func Map(text string) map[string]string {
 	pairs, _ := Parse(text)
 	m := make(map[string]string, len(pairs))

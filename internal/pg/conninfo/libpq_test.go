@@ -72,7 +72,7 @@ func startLibpq(t testing.TB) *libpq {
 	return &libpq{in, bufio.NewReader(out)}
 }
 
-// parse answers what libpq reads, sorted, and its error.
+// parse returns what libpq reads, sorted, and its error.
 func (l *libpq) parse(t testing.TB, text string) (pairs []string, refusal string) {
 	t.Helper()
 	fmt.Fprintln(l.in, hex.EncodeToString([]byte(text)))

@@ -33,7 +33,7 @@ type PassLine struct {
 	fields   []passField
 }
 
-// PassLines answers the lines of a password file.
+// PassLines returns the lines of a password file.
 func PassLines(text string) []PassLine {
 	var all []PassLine
 	for line := range strings.Lines(text) {
@@ -61,7 +61,7 @@ func (l PassLine) Fits(host, port, database, user string) bool {
 	return true
 }
 
-// Endpoint answers the host and the port that a line is for; "" for any.
+// Endpoint returns the host and the port that a line is for; "" for any.
 func (l PassLine) Endpoint() (host, port string) {
 	for i, to := range []*string{&host, &port} {
 		if l.fields[i].bare != "*" {

@@ -29,7 +29,7 @@ var (
 	// left stay behind: they do not fire or hold where changes are applied, or name
 	// roles (PostgreSQL docs, 29.12 "Configuration Settings", session_replication_role).
 	left = []string{"TRIGGER", "RULE", "POLICY", "ROW SECURITY", "VIEW", "MATERIALIZED VIEW"}
-	// beside are objects that belong to no table. They are told where all tables of the
+	// beside are objects that belong to no table. They are reported where all tables of the
 	// database come, which is how one moves a database.
 	beside = []string{
 		"VIEW", "MATERIALIZED VIEW", "FUNCTION", "PROCEDURE", "AGGREGATE", "SEQUENCE", "EXTENSION", "TYPE", "DOMAIN", "FOREIGN TABLE",
@@ -47,7 +47,7 @@ type chooser struct {
 	problems []string
 }
 
-// Choose answers the statements that make the wanted tables with what they need, and
+// Choose returns the statements that make the wanted tables with what they need, and
 // the objects that these make. It is an error when they need what is neither there
 // nor made.
 func Choose(entries []Entry, c Catalog) (sql string, objects []Object, err error) {
@@ -130,7 +130,7 @@ func (w *chooser) need(id, by int) {
 	}
 }
 
-// beside tells of a dependency that an object is made without: a partition is made
+// beside recognizes a dependency that an object is made without: a partition is made
 // as a table, and a sequence before the table that owns it.
 func (w *chooser) beside(e *Entry, id int) bool {
 	d := w.entries[id]
@@ -163,7 +163,7 @@ func (w *chooser) part(e *Entry) {
 	}
 }
 
-// hangsOn tells of an entry that ties two objects, or says something of one.
+// hangsOn recognizes an entry that ties two objects, or says something of one.
 func (w *chooser) hangsOn(e *Entry) bool {
 	all := len(e.DependsOn)
 	switch e.Kind {

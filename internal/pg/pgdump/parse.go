@@ -48,7 +48,7 @@ var (
 	nameLine    = regexp.MustCompile(`^-- Name: (.*); Type: ([A-Z ]+); Schema: (.*); Owner: `)
 )
 
-// Parse answers the entries in the order of the text.
+// Parse returns the entries in the order of the text.
 func Parse(text string) []Entry {
 	r := reader{text: text}
 	for r.at < len(r.text) {
@@ -168,12 +168,12 @@ func (r *reader) endStatement() {
 	r.within = false
 }
 
-// setting tells of what pg_restore sets for the session before an entry.
+// setting recognizes what pg_restore sets for the session before an entry.
 func setting(statement string) bool {
 	return strings.HasPrefix(statement, "SET ") || strings.HasPrefix(statement, "SELECT pg_catalog.set_config(")
 }
 
-// tokenEnd answers where a quoted text, a word or a single sign ends. A quote that is
+// tokenEnd returns where a quoted text, a word or a single sign ends. A quote that is
 // not closed ends with the text.
 func tokenEnd(text string, at int) int {
 	c := text[at]

@@ -11,7 +11,7 @@ import (
 // characters, which PostgreSQL does not. No prepared password holds one otherwise.
 const graphemeJoiner = '\u034F'
 
-// saslprep answers a password as PostgreSQL's servers and clients prepare it; false
+// saslprep returns a password as PostgreSQL's servers and clients prepare it; false
 // where they use its bytes as they are. It is RFC 4013 but for two things: ASCII
 // needs no preparation, whatever characters it has, and what is prohibited is looked
 // for before the normalisation, not after it.

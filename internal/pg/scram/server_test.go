@@ -34,7 +34,7 @@ func start(t testing.TB) server {
 	return server{s, conn}
 }
 
-// stored answers what the server makes of each password.
+// stored returns what the server makes of each password.
 func (s server) stored(t testing.TB, method string, passwords []string) []string {
 	t.Helper()
 	var verifiers []string

@@ -37,7 +37,7 @@ func checkMounted(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 }
 
 // checkLinks refuses to start a server whose WAL directory or a tablespace is missing:
-// recovery would create the directories again, in the wrong place, and go on without the
+// recovery would create the directories again, in the wrong place, and continue without the
 // data (PostgreSQL docs, 23.6 "Tablespaces").
 func checkLinks(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Findings) {
 	if f.Server != nil || f.Host.Running || f.Host.Data.State != facts.DataCluster || s.Recloned(n) {

@@ -26,7 +26,7 @@ func CheckRuleOrder(s *cluster.Cluster, out *draft.Findings) {
 	warnOpened(s, out)
 }
 
-// warnShadowed tells of rules that never match, since a rule of the block above them
+// warnShadowed reports rules that never match, since a rule of the block above them
 // takes all that they would: rules of the user's, and rules of the topology.
 func warnShadowed(s *cluster.Cluster, out *draft.Findings) {
 	var faults []*paramFault
@@ -55,7 +55,7 @@ func warnShadowed(s *cluster.Cluster, out *draft.Findings) {
 	}
 }
 
-// addFault notes a fault of one node; one that several have is told once.
+// addFault notes a fault of one node; one that several have is reported once.
 func addFault(faults []*paramFault, node string, fault *paramFault) []*paramFault {
 	i := slices.IndexFunc(faults, func(f *paramFault) bool {
 		return f.at == fault.at && f.summary == fault.summary && f.text == fault.text
@@ -68,7 +68,7 @@ func addFault(faults []*paramFault, node string, fault *paramFault) []*paramFaul
 	return faults
 }
 
-// above answers the first of the rules that takes all that r would, and answers it
+// above returns the first of the rules that takes all that r would, and answers it
 // otherwise.
 func above(rules []cluster.PlacedRule, r topology.HBARule) *cluster.PlacedRule {
 	for i := range rules {

@@ -13,7 +13,7 @@ import (
 // what a reject rule there would, opens that part: with sslmode = "prefer" they are of
 // type host, and a site that rejects hostnossl gets connections without TLS.
 
-// warnOpened tells of such rules. One that takes all of a rule shadows it, which is told;
+// warnOpened reports such rules. One that takes all of a rule shadows it, which is told;
 // and a rule that rejects all of one is the reason for which that stands above it.
 func warnOpened(s *cluster.Cluster, out *draft.Findings) {
 	var faults []*paramFault
@@ -45,7 +45,7 @@ func warnOpened(s *cluster.Cluster, out *draft.Findings) {
 	}
 }
 
-// opened answers the first reject rule of which ours takes a part; nil where a rule above
+// opened returns the first reject rule of which ours takes a part; nil where a rule above
 // it lets in all that ours does.
 func opened(ours cluster.PlacedRule, theirs []cluster.PlacedRule) *cluster.PlacedRule {
 	for i := range theirs {

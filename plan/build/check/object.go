@@ -89,7 +89,7 @@ func checkObjectParameters(s *cluster.Cluster, kind, name string, wanted topolog
 	}
 }
 
-// judgeSession tells of settings that no session has a value of its own of.
+// judgeSession reports settings that no session has a value of its own of.
 func judgeSession(kind, name string, setting facts.Setting, p topology.Parameter) *paramFault {
 	if setting.Context != "postmaster" && setting.Context != "sighup" {
 		return nil
@@ -130,7 +130,7 @@ func checkNewDatabase(s *cluster.Cluster, db *topology.Database, out *draft.Find
 	}
 }
 
-// localeEncoding answers the encoding that a locale's name tells; "" for none.
+// localeEncoding returns the encoding that a locale's name tells; "" for none.
 func localeEncoding(locale string) string {
 	_, codeset, _ := strings.Cut(locale, ".")
 	codeset, _, _ = strings.Cut(codeset, "@")

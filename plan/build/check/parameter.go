@@ -25,7 +25,7 @@ type paramFault struct {
 
 // checkParameters lets the server judge the wanted values: by pg_settings where
 // it runs, by its binary where it does not. A fault that several nodes have is
-// told once.
+// reported once.
 func checkParameters(s *cluster.Cluster, out *draft.Findings) {
 	var faults []*paramFault
 	for _, n := range s.Cluster.Members() {
@@ -65,7 +65,7 @@ func paramFaults(s *cluster.Cluster, n *topology.Node) []*paramFault {
 	return startFaults(s, n)
 }
 
-// paramRange answers where the parameter stands that the server's words name.
+// paramRange returns where the parameter stands that the server's words name.
 func paramRange(s *cluster.Cluster, wanted topology.Parameters, words string) hcl.Range {
 	for _, name := range wanted.Names() {
 		if strings.Contains(words, `"`+name+`"`) {
@@ -75,7 +75,7 @@ func paramRange(s *cluster.Cluster, wanted topology.Parameters, words string) hc
 	return s.Cluster.Range
 }
 
-// judge answers what a running server would say of a value, or nil.
+// judge returns what a running server would say of a value, or nil.
 func judge(server *facts.Server, name string, p topology.Parameter) *paramFault {
 	setting, known := server.Settings[name]
 	value := p.Value

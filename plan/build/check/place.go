@@ -116,7 +116,7 @@ func checkMapping(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings)
 			}
 		}
 	}
-	if !read || s.FirstClone() != sb { // told once
+	if !read || s.FirstClone() != sb { // reported once
 		return
 	}
 	for _, dir := range list.SortedKeys(mapping) {

@@ -44,7 +44,7 @@ func checkSpace(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *dr
 		out.Fail(p.At, "Insufficient disk space", "%s: the file system on %s has %s free, and the clone of %s needs about %s there: %s. Free some space, or "+
 			"use another file system: data_dir of the node, wal_dir or tablespace_mapping of basebackup.",
 			sb.Node.Name, d.Disk.Mount, words.BytesText(d.Disk.Free), sb.Upstream.Name, words.BytesText(needs[d.Disk.Mount]), strings.Join(parts[d.Disk.Mount], ", "))
-		needs[d.Disk.Mount] = 0 // told once
+		needs[d.Disk.Mount] = 0 // reported once
 	}
 }
 

@@ -92,7 +92,7 @@ func reservedFaults(s *cluster.Cluster, n *topology.Node) []*paramFault {
 	return nil
 }
 
-// numberOf answers a number as this plan leaves it, in the setting's unit.
+// numberOf returns a number as this plan leaves it, in the setting's unit.
 func numberOf(s *cluster.Cluster, n *topology.Node, name string) float64 {
 	return cluster.Number(s.Found(n).Server.Settings[name], s.WillHave(n, name))
 }

@@ -16,7 +16,7 @@ import (
 // The rows that a table has before it is copied. They may be the publisher's own, other
 // publishers' or the subscriber's: a table that several fill is never to be emptied, and
 // a row filter tells whose they are. COPY stops at the first key that exists, and is
-// tried again for ever (PostgreSQL docs, 29.2.1 "Initial Data Synchronization").
+// tried again forever (PostgreSQL docs, 29.2.1 "Initial Data Synchronization").
 
 // checkRows refuses a copy into a table that has rows, unless the row filter shows that
 // none of them is the publisher's, or the user has said that they stay.

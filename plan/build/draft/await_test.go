@@ -26,7 +26,7 @@ func TestReceiving(t *testing.T) {
 		{"host=10.0.0.1", "host=10.0.0.1 application_name=b", "pg2", cluster.ApplicationKey},
 		{"host=10.0.0.1", "host=10.0.0.1 fallback_application_name=b", "pg2", ""},
 		{"host=10.0.0.1", "host=10.0.0.1", "old", "slot"},
-		{"host=10.0.0.1", "", "old", ""}, // nothing can be told
+		{"host=10.0.0.1", "", "old", ""}, // nothing can be known
 	} {
 		server := &facts.Server{
 			ConnInfo: topology.NewSecret("", c.set), Settings: map[string]facts.Setting{"primary_slot_name": {Value: "pg2"}},

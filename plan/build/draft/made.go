@@ -27,7 +27,7 @@ const (
 
 // NeverStarted ends a script unless no server was started in the directory $1: it has no
 // pg_control, or is as the program leaves it, without postmaster.opts, which a server writes
-// as it starts. What cannot be told counts as started.
+// as it starts. What cannot be known counts as started.
 func NeverStarted(asMade string) string {
 	return `case $(LC_ALL=C stat -- "$1/global/pg_control" 2>&1) in *'No such file or directory' | *'Not a directory') ;; ` +
 		`*) ` + asMade + ` && [ ! -e "$1/postmaster.opts" ] || { echo "a server may have been started in $1" >&2; exit 1; } ;; esac; `

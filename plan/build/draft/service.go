@@ -28,12 +28,12 @@ func (d *Draft) Restart(n *topology.Node, h *facts.Host) {
 	d.Step(n, "restart", Control(n, h, "restart"))
 }
 
-// Control answers the command that starts, stops or restarts the instance of n.
+// Control returns the command that starts, stops or restarts the instance of n.
 // Stops are fast: sessions are ended, data are written (PostgreSQL docs, 19.5
 // "Shutting Down the Server").
 func Control(n *topology.Node, h *facts.Host, verb string) plan.Command {
 	c := plan.Command{Timeout: commandTimeout, Remedy: remedy(n, h, verb)}
-	// pg_ctlcluster goes on for some 2 s after the server answers, also from Debian's unit.
+	// pg_ctlcluster continues for some 2 s after the server answers, also from Debian's unit.
 	c.Starts = h.Layout == facts.LayoutDebian && (verb == "start" || verb == "restart")
 	byUnit := h.Service.Kind == "systemd" && !(h.Service.Outside && verb == "stop")
 	switch {

@@ -10,7 +10,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// FreeSlot waits until nobody uses a slot.
+// FreeSlot waits until nothing uses a slot.
 func FreeSlot(s *cluster.Cluster, d *Draft, n *topology.Node, name string) {
 	longest := time.Duration(0)
 	for _, sb := range s.Cluster.Standbys {

@@ -29,7 +29,7 @@ func refuseSynchronousDrop(s *cluster.Cluster, is *facts.Subscription, out *draf
 	}
 }
 
-// checkSynchronous tells of commits on the publisher that wait for this subscription: its
+// checkSynchronous reports commits on the publisher that wait for this subscription: its
 // application_name is in synchronous_standby_names there.
 func checkSynchronous(v *cluster.Subscription, d *draft.Draft, out *draft.Findings) {
 	if v.Is == nil || v.Source == nil || len(d.Steps) == 0 {

@@ -8,7 +8,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// KeepSlotNames answers the topology with the slots that its subscriptions have. A slot
+// KeepSlotNames returns the topology with the slots that its subscriptions have. A slot
 // cannot be renamed: a subscription that gets another name, and whose slot_name is not
 // written, keeps the slot that repltool created for it (cluster, slot_consumer.go).
 func KeepSlotNames(t *topology.Topology, f facts.Facts, o cluster.Options) *topology.Topology {

@@ -24,7 +24,7 @@ import (
 //   - a directory in which a server was started is never removed: -replace keeps it aside.
 //
 // Each of these has a way on that apply walks by itself, except two that need a word:
-// a backup that runs with other options is cancelled by -replace, and a directory in which
+// a backup that runs with other options is canceled by -replace, and a directory in which
 // a server was started is replaced by -replace.
 
 // otherRuns is the error of a base backup that runs with other options.
@@ -62,7 +62,7 @@ func cancel(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	}
 }
 
-// discard removes what an earlier apply left, by its record, and records anew what the
+// discard removes what an earlier apply left, by its record, and records again what the
 // next one fills.
 func discard(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	n, h := sb.Node, s.Found(sb.Node).Host

@@ -37,7 +37,7 @@ func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	d.Step(n, "keep the old data directory, with what its links point to", plan.Command{Argv: argv, Job: asideJob(h)})
 }
 
-// leaveFirst answers the changes by which standbys leave one that is copied: they come
+// leaveFirst returns the changes by which standbys leave one that is copied: they come
 // first. For one that stays it is an error, or with nothing left to lose a warning: the
 // new copy has no WAL from before it began.
 func leaveFirst(s *cluster.Cluster, copied *topology.Standby, out *draft.Findings) []topology.Address {
@@ -48,7 +48,7 @@ func leaveFirst(s *cluster.Cluster, copied *topology.Standby, out *draft.Finding
 		case s.Recloned(n) || s.Followed(sb) != copied.Node:
 		case sb.Upstream != copied.Node:
 			first = append(first, s.StandbyAddress(n))
-		case server != nil && server.InForce("restore_command") != "": // it has an archive to go on from
+		case server != nil && server.InForce("restore_command") != "": // it has an archive to continue from
 		default:
 			tell := out.Warn
 			if s.Moves(copied.Node) {

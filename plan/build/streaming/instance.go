@@ -38,7 +38,7 @@ func Instances(s *cluster.Cluster, out *draft.Findings) {
 
 // create makes the primary's cluster, with its parameters and rules in place
 // before it starts for the first time. Until it has started, the job that made it
-// marks it: an apply that finds the marker goes on from there.
+// marks it: an apply that finds the marker continues from there.
 func create(s *cluster.Cluster) *draft.Draft {
 	n := s.Goal.Primary
 	h := s.Found(n).Host

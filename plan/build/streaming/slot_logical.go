@@ -9,11 +9,11 @@ import (
 
 // A logical slot is a slot block's, for a client that decodes by itself, or a
 // subscription's. It holds a position that cannot be had again: one that is gone is
-// made anew only where nobody has used it (PostgreSQL docs, 47.2.2 "Replication
+// recreated only where nobody has used it (PostgreSQL docs, 47.2.2 "Replication
 // Slots").
 
 // cameAlong confirms a slot that an interrupted apply created, or writes down that a failover slot, which repltool made on the primary before,
-// is on the one that was promoted: it goes on being repltool's.
+// is on the one that was promoted: it continues being repltool's.
 func cameAlong(s *cluster.Cluster, d *draft.Draft, w cluster.WantedSlot, found *facts.Slot) {
 	if found == nil || s.IsOurs(cluster.Object{Kind: "slot", Name: w.Name, In: w.On.Name}) {
 		return

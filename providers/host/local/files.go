@@ -83,7 +83,7 @@ func (c *conn) write(path string, content []byte, mode os.FileMode) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// followLink answers the file that path stands for and what is there; nil for a
+// followLink returns the file that path stands for and what is there; nil for a
 // file that is not.
 func followLink(path string) (string, fs.FileInfo, error) {
 	for range 20 {

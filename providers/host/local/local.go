@@ -4,7 +4,7 @@
 //   - a caller who is root becomes the OS user for each program, file and socket;
 //     any other caller is the OS user, and asking for another one is refused;
 //   - a program sees nothing of the caller's PG* variables, stands in / and is
-//     ended with all its children when it is cancelled;
+//     ended with all its children when it is canceled;
 //   - root is asked for by sudo -n where the caller is not root.
 package local
 
@@ -39,7 +39,7 @@ type conn struct {
 	other bool
 }
 
-// Open answers a connection to this machine. Without os_user it is the caller, or
+// Open returns a connection to this machine. Without os_user it is the caller, or
 // for root the owner of the data directory, or else postgres.
 func Open(node *topology.Node) (host.Conn, error) {
 	c, err := open(node, uint32(os.Geteuid()))
@@ -74,7 +74,7 @@ func open(node *topology.Node, caller uint32) (*conn, error) {
 	return &conn{node: node.Name, as: as, other: as.uid != caller}, nil
 }
 
-// ownerOf answers who owns the data directory or, where it is still to be made,
+// ownerOf returns who owns the data directory or, where it is still to be made,
 // postgres.
 func ownerOf(dir string) string {
 	if dir != "" {
@@ -132,7 +132,7 @@ func (c *conn) Lost() <-chan struct{} { return nil }
 // Close does nothing: there is nothing open between two calls.
 func (c *conn) Close() error { return nil }
 
-// home answers a directory that exists, for programs that want one.
+// home returns a directory that exists, for programs that want one.
 func (a account) homeDir() string {
 	if filepath.IsAbs(a.home) {
 		return a.home

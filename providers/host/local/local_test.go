@@ -30,7 +30,7 @@ func mustOpen(t *testing.T, node *topology.Node) host.Conn {
 	return c
 }
 
-// others answers the users to test with: the caller, who is root, and postgres.
+// others returns the users to test with: the caller, who is root, and postgres.
 func others(t *testing.T) []string {
 	t.Helper()
 	if os.Geteuid() != 0 {

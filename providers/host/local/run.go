@@ -57,7 +57,7 @@ func (b *bounded) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// cause tells why a program was ended.
+// cause says why a program was ended.
 func cause(ctx context.Context, began time.Time) error {
 	why := context.Cause(ctx)
 	if why == context.DeadlineExceeded {
@@ -151,7 +151,7 @@ func (c *conn) verdict(cmd host.Command, err error, stderr string) error {
 	return &host.ExitError{Argv: cmd.Argv, Code: exitCode(exit), Stderr: host.LastLines(stderr, 20)}
 }
 
-// exitCode tells of a signal as a shell would.
+// exitCode reports a signal as a shell would.
 func exitCode(exit *exec.ExitError) int {
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return 128 + int(status.Signal())

@@ -59,7 +59,7 @@ func (k *keyring) add(s ssh.Signer, from string, used map[string]bool) {
 	k.tried = append(k.tried, fmt.Sprintf("%s (%s)", from, ssh.FingerprintSHA256(s.PublicKey())))
 }
 
-// openAgent answers the agent's keys. An agent that does not answer is no error:
+// openAgent returns the agent's keys. An agent that does not answer is no error:
 // key files may do.
 func (k *keyring) openAgent(socket string) []ssh.Signer {
 	if socket == "" {
@@ -78,7 +78,7 @@ func (k *keyring) openAgent(socket string) []ssh.Signer {
 	return signers
 }
 
-// identity answers the signer of a key file, by the agent where it holds it.
+// identity returns the signer of a key file, by the agent where it holds it.
 func (k *keyring) identity(path string, inAgent []ssh.Signer) ssh.Signer {
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -107,7 +107,7 @@ func (k *keyring) identity(path string, inAgent []ssh.Signer) ssh.Signer {
 	return nil
 }
 
-// publicPart answers the public key beside a private one, or at path itself: an
+// publicPart returns the public key beside a private one, or at path itself: an
 // IdentityFile may be a public key whose private part only the agent has.
 func publicPart(path string) ssh.PublicKey {
 	for _, p := range []string{path + ".pub", path} {
@@ -180,7 +180,7 @@ func (k *keyring) certificate(path string) ssh.Signer {
 	return with
 }
 
-// hint tells what to do when the server took none of the keys.
+// hint says what to do when the server took none of the keys.
 func (k *keyring) hint(t *target) string {
 	var lines []string
 	for _, path := range k.locked {

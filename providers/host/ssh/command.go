@@ -55,7 +55,7 @@ func (c *conn) line(argv []string, root, watch bool) string {
 	return "cd / && exec " + host.QuoteAll(run)
 }
 
-// sudoHint tells what to add to sudoers.
+// sudoHint says what to add to sudoers.
 func (c *conn) sudoHint(root bool) string {
 	as := c.osUser
 	if root {

@@ -177,7 +177,7 @@ func dialTCP(ctx context.Context, addr string, through *ssh.Client) (net.Conn, e
 	return promptly(conn), nil
 }
 
-// authError makes a refused login tell which keys were tried.
+// authError makes a refused login say which keys were tried.
 func authError(ctx context.Context, t *target, keys *keyring, err error) error {
 	text := err.Error()
 	refused := strings.Contains(text, "unable to authenticate") || strings.Contains(text, "Too many authentication failures")
@@ -190,7 +190,7 @@ func authError(ctx context.Context, t *target, keys *keyring, err error) error {
 	}
 }
 
-// classify tells what kept us from t.
+// classify says what kept us from t.
 func classify(ctx context.Context, t *target, err error) error {
 	var known *host.Error
 	switch {

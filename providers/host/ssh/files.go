@@ -110,7 +110,7 @@ func (c *conn) readByCat(ctx context.Context, path string) ([]byte, error) {
 	return out, catError(err)
 }
 
-// catError tells which of Go's errors the scripts' exit status means.
+// catError says which of Go's errors the scripts' exit status means.
 func catError(err error) error {
 	var exit *host.ExitError
 	if !errors.As(err, &exit) {
@@ -150,7 +150,7 @@ func (c *conn) WriteFile(ctx context.Context, path string, content []byte, mode 
 	return nil
 }
 
-// noReason tells of an error for which SFTP has no code of its own, such as a full disk:
+// noReason recognizes an error for which SFTP has no code of its own, such as a full disk:
 // the machine's own programs say what it is.
 func noReason(err error) bool {
 	var status *sftp.StatusError

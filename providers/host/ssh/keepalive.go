@@ -39,7 +39,7 @@ func (c *conn) keepAlive() {
 	}
 }
 
-// ended tells why a connection ended of which the server closed the other end.
+// ended says why a connection ended of which the server closed the other end.
 func ended(err error) error {
 	if err == nil {
 		return io.EOF
@@ -48,7 +48,7 @@ func ended(err error) error {
 }
 
 // failed makes an error of a session that did not end by itself: where the
-// connection is gone, that is told instead of an EOF.
+// connection is gone, that is reported instead of an EOF.
 func (c *conn) failed(op string, err error) error {
 	select {
 	case <-c.done:

@@ -76,7 +76,7 @@ func (p *process) wait(stdoutDone <-chan struct{}) error {
 	return p.verdict(code, err)
 }
 
-// verdict tells how the program ended.
+// verdict says how the program ended.
 func (p *process) verdict(code int, err error) error {
 	switch {
 	case err != nil:

@@ -13,7 +13,7 @@ import (
 	"github.com/repltool/repltool/providers/host"
 )
 
-// cancelGrace is how long a cancelled program has to end.
+// cancelGrace is how long a canceled program has to end.
 const cancelGrace = 2 * time.Second
 
 // Run runs a command to its end.

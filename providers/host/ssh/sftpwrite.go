@@ -29,7 +29,7 @@ func writeBySFTP(s *sftp.Client, name string, content []byte, mode os.FileMode) 
 	return nil
 }
 
-// followLink answers the file that name stands for, and what is there; nil for a
+// followLink returns the file that name stands for, and what is there; nil for a
 // file that is not.
 func followLink(s *sftp.Client, name string) (string, *sftp.FileStat, error) {
 	info, err := s.Lstat(name)

@@ -45,7 +45,7 @@ type channel struct {
 }
 
 // within asks the server for a channel until it answers, the connection ends or the caller
-// gives up. The library waits for an answer for ever if the connection ends while it asks. A
+// gives up. The library waits for an answer forever if the connection ends while it asks. A
 // channel that comes later is closed.
 func within[C io.Closer](ctx context.Context, c *conn, ask func() (C, error)) (opened C, err error) {
 	type answer struct {

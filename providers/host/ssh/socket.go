@@ -40,7 +40,7 @@ func (c *conn) Dial(ctx context.Context, socket string) (net.Conn, error) {
 	return newSocket(socket, p.marked(p.stdout), p, p.end, func() error { return p.pumpError(socket) }), nil
 }
 
-// pumpError tells why the pump ended; nil when the server closed the connection.
+// pumpError says why the pump ended; nil when the server closed the connection.
 func (p *process) pumpError(socket string) error {
 	closed := make(chan struct{})
 	close(closed)
@@ -107,7 +107,7 @@ type halfCloser interface {
 	CloseWrite() error
 }
 
-// Read answers the server's bytes; where none can come, why.
+// Read returns the server's bytes; where none can come, why.
 func (s *socket) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
 	if err == io.EOF {

@@ -14,7 +14,7 @@ import (
 	"github.com/repltool/repltool/providers/host"
 )
 
-// echo answers what it is sent on a Unix socket, to its end.
+// echo returns what it is sent on a Unix socket, to its end.
 func echo(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "rt")

@@ -4,7 +4,7 @@
 //
 // Rules:
 //   - a host key that is unknown, changed or revoked is refused, with fingerprints
-//     and the way to mend it; nothing but accept-new writes a known_hosts file;
+//     and the way to fix it; nothing but accept-new writes a known_hosts file;
 //   - nothing ever asks: no passwords, no passphrases;
 //   - at most eight sessions are open at a time (sshd's MaxSessions is 10); where
 //     the server allows fewer, the others wait;
