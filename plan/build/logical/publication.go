@@ -36,12 +36,12 @@ func Publications(s *cluster.Cluster, out *draft.Findings) {
 	for _, m := range s.Managed("publication") {
 		gonePublication(s, m, out)
 	}
-	strangePublications(s, out)
+	unmanagedPublications(s, out)
 }
 
-// strangePublications reports those of the databases that were read which nobody
+// unmanagedPublications reports those of the databases that were read which nobody
 // declares, and which repltool did not make.
-func strangePublications(s *cluster.Cluster, out *draft.Findings) {
+func unmanagedPublications(s *cluster.Cluster, out *draft.Findings) {
 	for _, database := range s.ReadDatabases() {
 		for _, p := range s.Live().Logical[database].Publications {
 			wanted := slices.ContainsFunc(s.Publications(), func(w *topology.Publication) bool { return w.Database == database && w.Name == p.Name })

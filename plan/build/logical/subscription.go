@@ -41,12 +41,12 @@ func Subscriptions(s *cluster.Cluster, out *draft.Findings) {
 	for _, m := range s.Managed("subscription") {
 		goneSubscription(s, m, out)
 	}
-	strangeSubscriptions(s, out)
+	unmanagedSubscriptions(s, out)
 }
 
-// strangeSubscriptions reports those of the databases that were read which nobody
+// unmanagedSubscriptions reports those of the databases that were read which nobody
 // declares, and which repltool did not make.
-func strangeSubscriptions(s *cluster.Cluster, out *draft.Findings) {
+func unmanagedSubscriptions(s *cluster.Cluster, out *draft.Findings) {
 	for _, database := range s.ReadDatabases() {
 		for _, sub := range s.Live().Logical[database].Subscriptions {
 			if !s.WantsSubscription(database, sub.Name) && !s.IsOurs(cluster.Object{Kind: "subscription", Name: sub.Name, In: database}) {

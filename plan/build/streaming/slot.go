@@ -30,7 +30,7 @@ func Slots(s *cluster.Cluster, out *draft.Findings) {
 	}
 	for _, n := range s.Cluster.Members() {
 		if s.Running(n) {
-			strangeSlots(s, n, wanted, out)
+			unmanagedSlots(s, n, wanted, out)
 		}
 	}
 	goneSlots(s, wanted, out)
@@ -86,8 +86,8 @@ func slot(s *cluster.Cluster, w cluster.WantedSlot, out *draft.Findings) *draft.
 	return d
 }
 
-// strangeSlots reports the slots of n that nobody wants there.
-func strangeSlots(s *cluster.Cluster, n *topology.Node, wanted []cluster.WantedSlot, out *draft.Findings) {
+// unmanagedSlots reports the slots of n that nobody wants there.
+func unmanagedSlots(s *cluster.Cluster, n *topology.Node, wanted []cluster.WantedSlot, out *draft.Findings) {
 	for _, slot := range s.Found(n).Server.Slots {
 		if slot.Temporary || slot.Synced || cluster.SlotWanted(wanted, n, slot.Name) || s.IsOurs(cluster.Object{Kind: "slot", Name: slot.Name, In: n.Name}) {
 			continue
