@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/topology"
 )
@@ -97,7 +98,7 @@ func (s *Cluster) LostMember(p *topology.Publication) Loss {
 	if p.Lifecycle.Ignores("tables") || found.Publication(p.Name) == nil {
 		return Loss{}
 	}
-	published := found.Published(p)
+	published := list.SetOf(found.Published(p))
 	for _, sub := range s.Subscribers() {
 		v, unknown := s.SubscriptionOf(sub)
 		if unknown || !slices.Contains(sub.Publications, p) {
@@ -105,7 +106,7 @@ func (s *Cluster) LostMember(p *topology.Publication) Loss {
 		}
 		here := s.Of(sub.Cluster).Leading().Name
 		for _, t := range v.ComeBack() {
-			if slices.Contains(published, t) {
+			if published[t] {
 				return Loss{
 					Was:  fmt.Sprintf("subscription %s on %s receives %s", pg.Ident(v.Is.Name), here, t),
 					Cost: fmt.Sprintf("what was written to it since it left the publication is missing on %s, and nothing copies it", here),

@@ -43,8 +43,8 @@ func (v *Subscription) ComeBack() []topology.TableName {
 		}
 		now = append(now, v.Remote.Published(&p.Publication)...)
 	}
-	has := v.Subscribed()
-	return list.Kept(list.Without(v.PublishedTables(), now), func(t topology.TableName) bool { return slices.Contains(has, t) })
+	has := list.SetOf(v.Subscribed())
+	return list.Kept(list.Without(v.PublishedTables(), now), func(t topology.TableName) bool { return has[t] })
 }
 
 // CopyOneAgain says how to copy one table again, by who fills it.

@@ -1,12 +1,12 @@
 package doctor
 
 import (
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/topology"
 )
@@ -23,9 +23,9 @@ func mismatches(v *cluster.Subscription, out *Findings) []string {
 		return nil
 	}
 	var found []cluster.Mismatch
-	published := v.PublishedTables()
+	published := list.SetOf(v.PublishedTables())
 	for _, name := range v.Subscribed() {
-		if local := v.Local.Table(name); local != nil && slices.Contains(published, name) {
+		if local := v.Local.Table(name); local != nil && published[name] {
 			found = append(found, v.TableMismatches(name, local)...)
 		}
 	}

@@ -232,9 +232,12 @@ func sends(p *topology.Publication, t *Table, covers func(topology.TableName) bo
 // Carriers answers the tables that hold the rows of t: itself, or the partitions of a
 // partitioned table; where it has none, itself.
 func (l *Logical) Carriers(t *Table) []*Table {
+	if t.Kind != "p" {
+		return []*Table{t}
+	}
 	var all []*Table
 	for i := range l.Tables {
-		if p := &l.Tables[i]; t.Kind == "p" && p.Kind == "r" && slices.Contains(p.Parents, t.Table) {
+		if p := &l.Tables[i]; p.Kind == "r" && slices.Contains(p.Parents, t.Table) {
 			all = append(all, p)
 		}
 	}

@@ -17,7 +17,10 @@ func want(top *topology.Topology, t *topology.Node, c *topology.Cluster) host.Wa
 		Parameters: map[string]string{}, Locale: c.InitDB.Locale, Encoding: c.InitDB.Encoding,
 	}
 	for _, n := range top.Nodes {
-		if other := top.Cluster(n); n != t && other != nil && n.Access == t.Access && (n.Access == topology.AccessLocal || sameName(n.Host, t.Host) || sameName(n.Address, t.Address)) {
+		if n == t || n.Access != t.Access || n.Access != topology.AccessLocal && !sameName(n.Host, t.Host) && !sameName(n.Address, t.Address) {
+			continue
+		}
+		if other := top.Cluster(n); other != nil {
 			w.Others = append(w.Others, host.Other{Sibling: other == c, Port: n.Port, DataDir: n.DataDir})
 		}
 	}

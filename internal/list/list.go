@@ -13,11 +13,18 @@ func Kept[T any](list []T, keep func(T) bool) []T {
 
 // Without returns what of a list is not in another one.
 func Without[T comparable](list, other []T) []T {
-	gone := make(map[T]bool, len(other))
-	for _, x := range other {
-		gone[x] = true
-	}
+	gone := SetOf(other)
 	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return gone[x] })
+}
+
+// SetOf answers the elements as a set, for who asks about many: a list of 10,000 tables is
+// not looked through 10,000 times.
+func SetOf[T comparable](list []T) map[T]bool {
+	set := make(map[T]bool, len(list))
+	for _, x := range list {
+		set[x] = true
+	}
+	return set
 }
 
 func SameSet(a, b []string) bool {

@@ -6,11 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -108,4 +110,61 @@ func manyClusters(n int) *topology.Topology {
 		top.Clusters = append(top.Clusters, c)
 	}
 	return top
+}
+
+// BenchmarkMany plans a publication and a subscription of 10,000 tables, as they are and
+// where the subscription is missing, and 5,000 roles that are missing.
+func BenchmarkMany(b *testing.B) {
+	for name, world := range map[string]func(testing.TB) (*topology.Topology, facts.Facts){
+		"tables": manyTables, "subscription": newSubscription, "roles": manyRoles,
+	} {
+		top, f := world(b)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				if _, diags := Build(top, f, cluster.Options{}); diags.HasErrors() {
+					b.Fatal(diags)
+				}
+			}
+		})
+	}
+}
+
+// manyTables is a cluster that publishes 10,000 tables and one that subscribes to them.
+func manyTables(t testing.TB) (*topology.Topology, facts.Facts) {
+	top := manyClusters(2)
+	shop := &topology.Publication{Name: "shop", ID: "publication.shop", Cluster: top.Clusters[0], Database: "shop", Publish: topology.Operations()}
+	for i := range 10000 {
+		shop.Tables = append(shop.Tables, topology.PublishedTable{Table: topology.TableName{Schema: "public", Name: fmt.Sprintf("t%05d", i)}})
+	}
+	for _, c := range top.Clusters {
+		c.Parameters["wal_level"] = topology.Parameter{Value: "logical"}
+		c.Parameters["max_locks_per_transaction"] = topology.Parameter{Value: "256"}
+		c.Databases = append(c.Databases, &topology.Database{Name: "shop"})
+	}
+	top.Publications = []*topology.Publication{shop}
+	top.Subscriptions = []*topology.Subscription{{
+		Name: "shop", ID: "subscription.shop", Cluster: top.Clusters[1], Database: "shop", Publications: []*topology.Publication{shop},
+		Role: top.Clusters[0].Roles[0], Options: topology.SubscriptionOptions{Enabled: true, SlotName: "shop"}, CreateSlot: true, CopyData: true,
+	}}
+	return top, converged(t, top)
+}
+
+// newSubscription is the same before there is a subscription.
+func newSubscription(t testing.TB) (*topology.Topology, facts.Facts) {
+	top, f := manyTables(t)
+	publisher := f.Nodes["n0-0"].Server
+	publisher.Slots = slices.DeleteFunc(publisher.Slots, func(s facts.Slot) bool { return s.Name == "shop" })
+	f.Nodes["n1-0"].Server.Logical["shop"].Subscriptions = nil
+	return top, f
+}
+
+// manyRoles is a cluster whose 5,000 roles are missing.
+func manyRoles(t testing.TB) (*topology.Topology, facts.Facts) {
+	top := manyClusters(1)
+	f := converged(t, top)
+	for i := range 5000 {
+		top.Clusters[0].Roles = append(top.Clusters[0].Roles, &topology.Role{Name: fmt.Sprintf("user%04d", i), Login: true, Inherit: true, ConnectionLimit: -1, MemberOf: []string{"replicator"}})
+	}
+	return top, f
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan/build/draft"
@@ -201,7 +202,7 @@ func checkIdentities(s *cluster.Cluster, p *topology.Publication, is *facts.Publ
 	if !cluster.ChangesRows(p) {
 		return
 	}
-	already := found.Published(&is.Publication)
+	already := list.SetOf(found.Published(&is.Publication))
 	if !cluster.ChangesRows(&is.Publication) {
 		already = nil
 	}
@@ -215,7 +216,7 @@ func checkIdentities(s *cluster.Cluster, p *topology.Publication, is *facts.Publ
 		for _, c := range carriers {
 			switch {
 			case len(c.IdentityColumns) > 0:
-			case slices.Contains(already, name):
+			case already[name]:
 				bare = append(bare, c.Table.String())
 			default:
 				breaks = append(breaks, c.Table.String())

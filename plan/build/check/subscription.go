@@ -1,14 +1,13 @@
 package check
 
 import (
-	"slices"
-
 	"github.com/repltool/repltool/doctor"
 
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan/build/draft"
@@ -164,10 +163,10 @@ func checkTables(v *cluster.Subscription, out *draft.Findings) {
 	}
 	checkTwoPhase(v, out)
 	var missing []string
-	has := v.Subscribed()
+	has := list.SetOf(v.Subscribed())
 	for _, name := range v.PublishedTables() {
 		switch local := v.Local.Table(name); {
-		case slices.Contains(has, name) && !v.Remade():
+		case has[name] && !v.Remade():
 		case local == nil:
 			missing = append(missing, name.String())
 		default:

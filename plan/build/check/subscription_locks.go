@@ -1,7 +1,6 @@
 package check
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/cluster"
@@ -30,9 +29,11 @@ func checkLocks(v *cluster.Subscription, out *draft.Findings) {
 // checkPublicationLocks does the same for a publication: each table that is listed in it
 // is locked while it is added.
 func checkPublicationLocks(s *cluster.Cluster, p *topology.Publication, is *facts.Publication, out *draft.Findings) {
-	n := len(list.Kept(p.Tables, func(t topology.PublishedTable) bool {
-		return !slices.ContainsFunc(is.Tables, func(has topology.PublishedTable) bool { return has.Table == t.Table })
-	}))
+	has := map[topology.TableName]bool{}
+	for _, t := range is.Tables {
+		has[t.Table] = true
+	}
+	n := len(list.Kept(p.Tables, func(t topology.PublishedTable) bool { return !has[t.Table] }))
 	checkLockTable(s, p.ID, n, n, out)
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
@@ -37,13 +38,14 @@ func grants(v *cluster.Subscription, out *draft.Findings) {
 		}
 	}
 	has, known := v.Remote.Access[v.Role.Name]
+	reads := list.SetOf(has.Tables)
 	var schemas []string
 	var tables []topology.TableName
 	for _, t := range v.PublishedTables() {
 		if !slices.Contains(has.Schemas, t.Schema) && !slices.Contains(schemas, t.Schema) {
 			schemas = append(schemas, t.Schema)
 		}
-		if !slices.Contains(has.Tables, t) {
+		if !reads[t] {
 			tables = append(tables, t)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/internal/words"
@@ -253,20 +254,18 @@ func copyNote(v *cluster.Subscription, d *draft.Draft, tables []topology.TableNa
 	if !v.CopyData || !v.Options.Enabled || len(tables) == 0 {
 		return
 	}
-	var bytes int64
-	for _, name := range tables {
-		bytes += tableBytes(v.Remote, name)
-	}
+	bytes := tableBytes(v.Remote, tables)
 	d.Worsen(plan.CopyData)
 	d.Effect = pg.Join(d.Effect, fmt.Sprintf("copies %s, %s", words.Counted(len(tables), "table"), words.BytesText(bytes)))
 	d.Copies = append(d.Copies, plan.Copy{Node: v.Scope.Goal.Primary.Name, Bytes: bytes})
 }
 
-// tableBytes is the size of a table, or of all partitions below it.
-func tableBytes(found *facts.Logical, name topology.TableName) int64 {
+// tableBytes is the size of tables, of each with all partitions below it.
+func tableBytes(found *facts.Logical, tables []topology.TableName) int64 {
 	var bytes int64
+	counts := list.SetOf(tables)
 	for _, t := range found.Tables {
-		if t.Table == name || t.Root != nil && *t.Root == name {
+		if counts[t.Table] || t.Root != nil && counts[*t.Root] {
 			bytes += t.Bytes
 		}
 	}
