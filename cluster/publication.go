@@ -16,7 +16,7 @@ func Remakes(p *topology.Publication, is *facts.Publication) bool {
 // DatabaseAddresses are what must be in order before a database is used.
 func (s *Cluster) DatabaseAddresses(database string) []topology.Address {
 	p := s.Goal.Primary
-	return []topology.Address{s.NodeAddress(p), s.ParametersAddress(p), s.Address("database", database)}
+	return append(s.Basis(p), s.NodeAddress(p), s.Address("database", database))
 }
 
 func MovedAddress(p *topology.Publication) topology.Address {

@@ -14,10 +14,8 @@ import (
 // UpstreamAddresses are what must be in order before a standby connects.
 func (s *Cluster) UpstreamAddresses(sb *topology.Standby) []topology.Address {
 	up := sb.Upstream
-	all := []topology.Address{
-		s.NodeAddress(up), s.StandbyAddress(up), s.ParametersAddress(up), s.HBAAddress(up),
-		s.NodeAddress(s.Goal.Primary), s.ParametersAddress(s.Goal.Primary),
-	}
+	all := []topology.Address{s.NodeAddress(up), s.StandbyAddress(up), s.HBAAddress(up), s.NodeAddress(s.Goal.Primary)}
+	all = append(append(all, s.Basis(up)...), s.Basis(s.Goal.Primary)...)
 	if sb.Slot != "" {
 		all = append(all, s.Address("slot", sb.Slot))
 	}
@@ -25,6 +23,12 @@ func (s *Cluster) UpstreamAddresses(sb *topology.Standby) []topology.Address {
 		all = append(all, s.Address("role", r.Name))
 	}
 	return all
+}
+
+// RestartsBefore are the changes of parameters that come before a standby connects: a server
+// that restarts later would interrupt it.
+func (s *Cluster) RestartsBefore(sb *topology.Standby) []topology.Address {
+	return []topology.Address{s.ParametersAddress(sb.Upstream), s.ParametersAddress(s.Goal.Primary), s.ParametersAddress(s.Followed(sb))}
 }
 
 // ConnDiffers answers the keys in which a conninfo is not as wanted. A password that

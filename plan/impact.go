@@ -36,8 +36,8 @@ const (
 	AllowRecreate   Allowance = "recreate"
 )
 
-// Needs answers the allowance that the change needs beyond -auto-approve, or "".
-func (c Change) Needs() Allowance {
+// Allowance answers the allowance that the change needs beyond -auto-approve, or "".
+func (c Change) Allowance() Allowance {
 	switch {
 	case c.Recreates:
 		return AllowRecreate

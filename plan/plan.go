@@ -94,7 +94,11 @@ type Change struct {
 	Before     map[string]string `json:"before"`
 	After      map[string]string `json:"after"`
 	Requires   []string          `json:"requires"` // addresses of changes that come first
-	Steps      []string          `json:"steps"`    // IDs, in order
+	Needs      []string          `json:"needs"`    // those of them that a target brings: without them this change cannot be made
+	// Closer is the address of the change that ends what this one begins, such as a relaxed
+	// synchronous set; "" for none.
+	Closer string   `json:"closer,omitempty"`
+	Steps  []string `json:"steps"` // IDs, in order
 }
 
 // Attribute is one difference. Nil means absent.

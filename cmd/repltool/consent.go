@@ -82,7 +82,7 @@ func (x *application) approval(missing []string) string {
 // allowances that they need.
 func (x *application) grave(p *plan.Plan) (lines, missing []string) {
 	for _, c := range p.Changes {
-		need := string(c.Needs())
+		need := string(c.Allowance())
 		if need == "" || slices.Contains(x.o.allow, need) {
 			continue
 		}

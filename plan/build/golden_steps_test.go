@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/plan/build/streaming"
@@ -58,7 +59,7 @@ func TestLongTexts(t *testing.T) {
 // field that is set is in its steps, also one that is added later.
 func inPlan() map[string][]string {
 	return map[string][]string{
-		"Change":  {"Address", "Action", "Impact", "Effect", "Wave", "Reason", "Attributes", "Before", "After", "Steps", "Nodes"},
+		"Change":  {"Address", "Action", "Impact", "Effect", "Wave", "Reason", "Attributes", "Before", "After", "Steps", "Nodes", "Needs"},
 		"Step":    {"ID", "Address", "Node", "Why", "Requires", "Op"},
 		"SQL":     {"SQL"},
 		"File":    {"Path", "Diff", "Content", "Replaces"},
@@ -77,10 +78,13 @@ func stepsText(p *plan.Plan) string {
 	}
 	for _, c := range p.Changes {
 		head, below := fields(c, "  ")
-		if needs := c.Needs(); needs != "" {
+		if needs := c.Allowance(); needs != "" {
 			head += " -allow=" + string(needs)
 		}
 		fmt.Fprintf(&b, "%s%s\n%s", c.Address, head, below)
+		if order := list.Without(c.Requires, c.Needs); len(order) > 0 {
+			b.WriteString(line("  ", "only order", strings.Join(order, ", ")))
+		}
 		for i, id := range c.Steps {
 			writeStep(&b, "  ", i+1, steps[id])
 		}

@@ -23,7 +23,8 @@ func madeWith(t *topology.Topology, address topology.Address) *topology.Subscrip
 	return nil
 }
 
-// target keeps the drafts at or under the targets, and what they require.
+// target keeps the drafts at or under the targets, and what they need. What would only come
+// before them stays out.
 func target(t *topology.Topology, scopes []*cluster.Cluster, drafts []*draft.Draft, targets []topology.Address) ([]*draft.Draft, hcl.Diagnostics) {
 	if len(targets) == 0 {
 		return drafts, nil
@@ -57,7 +58,7 @@ func target(t *topology.Topology, scopes []*cluster.Cluster, drafts []*draft.Dra
 	return drafts, diags
 }
 
-// complete keeps what the kept drafts require, and what they bring along, to the end.
+// complete keeps what the kept drafts need, and what they bring along, to the end.
 func complete(drafts []*draft.Draft, keep map[topology.Address]bool) {
 	for before := -1; before < len(keep); {
 		before = len(keep)
@@ -76,8 +77,8 @@ func complete(drafts []*draft.Draft, keep map[topology.Address]bool) {
 // itself, and not with all that it follows.
 func closeOpened(drafts []*draft.Draft, keep map[topology.Address]bool) {
 	for _, d := range drafts {
-		if keep[d.Address] && !d.ClosedBy.IsZero() {
-			keep[d.ClosedBy] = true
+		if keep[d.Address] && !d.Closer.IsZero() {
+			keep[d.Closer] = true
 		}
 	}
 }

@@ -38,7 +38,7 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 		}
 		d := draft.NewDraft(plan.Update, s.HBAAddress(n), n)
 		d.Worsen(plan.Reload)
-		d.After = s.LeavingSubscribers()
+		d.Needs = s.LeavingSubscribers()
 		f := s.Found(n)
 		for _, kept := range s.KeptRules(n) {
 			out.Keep(kept.User, "rule %s", strings.Join(strings.Fields(kept.Rule), " "))

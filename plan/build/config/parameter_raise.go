@@ -26,7 +26,7 @@ func (c *paramChange) raisePast(d *draft.Draft) {
 	for _, sb := range s.Cluster.Standbys {
 		switch n := sb.Node; {
 		case s.IsDown(n):
-			d.After = append(d.After, s.ParametersAddress(n))
+			d.Needs = append(d.Needs, s.ParametersAddress(n))
 		case !s.Found(n).Complete():
 			d.Told = append(d.Told, c.raiseDiagnostic(hcl.DiagError, "Parameter raised past an unreadable standby",
 				fmt.Sprintf("%s could not be read and may have a lower value. A standby with a lower value stops its replay, or shuts "+

@@ -61,16 +61,33 @@ func orderRestarts(s *cluster.Cluster, changes []*paramChange, out *draft.Findin
 	})
 	var previous topology.Address
 	restarting := map[string]bool{}
-	for _, c := range changes { // an upstream comes first where a parameter is lowered
+	for i, c := range changes { // an upstream comes first where a parameter is lowered
 		d := c.draft(down, restarting)
 		if c.restart {
 			if !previous.IsZero() {
 				d.After = append(d.After, previous)
 			}
+			d.Needs = append(d.Needs, c.limitsFirst(changes[:i])...)
 			previous, restarting[c.node.Name] = d.Address, true
 		}
 		out.Put(d)
 	}
+}
+
+// limitsFirst are those of the restarts before this one without which a standby would stop:
+// all that raise a limit where the member raises it that should lead, and those of that member
+// and of the upstream where a standby lowers one. The others only come first.
+func (c *paramChange) limitsFirst(earlier []*paramChange) []topology.Address {
+	s, sb := c.scope, c.scope.Cluster.Standby(c.node)
+	var all []topology.Address
+	for _, e := range earlier {
+		raised := len(c.raises) > 0 && len(e.raises) > 0 && sb == nil
+		lowered := len(c.lowers) > 0 && len(e.lowers) > 0 && sb != nil && (e.node == s.Goal.Primary || e.node == s.Followed(sb))
+		if raised || lowered {
+			all = append(all, s.ParametersAddress(e.node))
+		}
+	}
+	return all
 }
 
 // refusePaused refuses to lower what a standby must replay first and does not.
@@ -132,7 +149,7 @@ func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft.Dr
 			d.Brings = s.FollowThePort(n)
 		}
 		c.raisePast(d)
-		d.After = append(d.After, c.scope.LoginAddresses()...)
+		d.Needs = append(d.Needs, c.scope.LoginAddresses()...)
 		c.addRestart(d, lowering)
 	} else {
 		d.Worsen(plan.Reload)

@@ -126,8 +126,8 @@ func (f force) settles(p cluster.Pending) bool {
 func (f force) settledFirst(p cluster.Pending, out *draft.Findings) bool {
 	address := f.scope.StandbyAddress(f.node)
 	for _, d := range out.Drafts {
-		if d.Address == address && f.draft != d && len(d.After) == 0 && slices.Contains(cluster.StandbyOwn(), p.Name) && (force{scope: f.scope, node: f.node, draft: d}).settles(p) {
-			f.draft.After, f.draft.Brings = append(f.draft.After, address), append(f.draft.Brings, address)
+		if d.Address == address && f.draft != d && len(d.Needs)+len(d.After) == 0 && slices.Contains(cluster.StandbyOwn(), p.Name) && (force{scope: f.scope, node: f.node, draft: d}).settles(p) {
+			f.draft.Needs, f.draft.Brings = append(f.draft.Needs, address), append(f.draft.Brings, address)
 			return true
 		}
 	}
@@ -174,7 +174,7 @@ func (f force) rules(out *draft.Findings) {
 		return
 	}
 	if slices.ContainsFunc(out.Drafts, func(d *draft.Draft) bool { return d.Address == address }) {
-		f.draft.After, f.draft.Brings = append(f.draft.After, address), append(f.draft.Brings, address)
+		f.draft.Needs, f.draft.Brings = append(f.draft.Needs, address), append(f.draft.Brings, address)
 	}
 }
 

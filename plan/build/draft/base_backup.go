@@ -25,6 +25,6 @@ func FinishFirst(s *cluster.Cluster, sb *topology.Standby, copying plan.Command,
 	d.Reason = "an earlier apply started the base backup, and it is still running: it finishes before " + sb.Upstream.Name + " restarts"
 	d.Step(sb.Node, "base backup", copying)
 	out.Put(d)
-	out.Drafts[i].After = append(out.Drafts[i].After, d.Address)
+	out.Drafts[i].Needs = append(out.Drafts[i].Needs, d.Address)
 	return true
 }

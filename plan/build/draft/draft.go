@@ -19,13 +19,15 @@ import (
 // Draft is a change in the making.
 type Draft struct {
 	plan.Change
-	Address  topology.Address
-	requires []topology.Address // of after, what changes too
-	Steps    []plan.Step
-	After    []topology.Address // addresses that come first, where they change at all
-	// ClosedBy is the address of the change that ends what this one begins, such as a
+	Address topology.Address
+	Steps   []plan.Step
+	// Needs are addresses of what must have been done, where it changes at all: a target
+	// brings it. After are those that only come first, such as the restart of another node.
+	Needs, After    []topology.Address
+	needs, requires []topology.Address // of Needs, and of both, what changes too
+	// Closer is the address of the change that ends what this one begins, such as a
 	// relaxed synchronous set: a target that brings this one brings that one too.
-	ClosedBy topology.Address
+	Closer topology.Address
 	// Brings are addresses that a target must not leave out where this is planned.
 	Brings []topology.Address
 	// Told are the diagnostics of the change: they count where it is planned.
@@ -114,7 +116,10 @@ func StepID(address string, i int) string { return fmt.Sprintf("%s#%d", address,
 // Finish answers the change with what follows from its parts.
 func (d *Draft) Finish() plan.Change {
 	c := d.Change
-	c.Address, c.Requires = d.Address.String(), cluster.Texts(d.requires)
+	c.Address, c.Requires, c.Needs = d.Address.String(), cluster.Texts(d.requires), cluster.Texts(d.needs)
+	if !d.Closer.IsZero() {
+		c.Closer = d.Closer.String()
+	}
 	c.Before, c.After = map[string]string{}, map[string]string{}
 	for _, a := range c.Attributes {
 		if a.Before != nil {
@@ -131,7 +136,8 @@ func (d *Draft) Finish() plan.Change {
 		}
 	}
 	slices.Sort(c.Requires)
-	c.Requires = plan.NotNil(c.Requires)
+	slices.Sort(c.Needs)
+	c.Requires, c.Needs = plan.NotNil(c.Requires), plan.NotNil(c.Needs)
 	return c
 }
 

@@ -11,7 +11,7 @@ import (
 // there reports whether it still is.
 func Gone(s *cluster.Cluster, address topology.Address, on *topology.Node, there bool) *Draft {
 	d := NewDraft(plan.Delete, address, on)
-	d.After = []topology.Address{s.LedgerAddress()}
+	d.Needs = []topology.Address{s.LedgerAddress()}
 	d.Reason = "it no longer exists; only its row in the ledger is left"
 	if there {
 		d.Reason = "not in the topology any more, and repltool created it"

@@ -9,7 +9,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Order sorts the drafts so that each comes after those that it names in after,
+// Order sorts the drafts so that each comes after those that it names in Needs and After,
 // fills Requires and Wave, and answers the same order for the same drafts: a
 // wave is the longest way from the start, and within a wave drafts stand as the
 // kinds listed them. A cycle is an error that names its members.
@@ -22,12 +22,9 @@ func Order(drafts []*Draft) ([]*Draft, error) {
 		byAddress[d.Address] = d
 	}
 	for _, d := range drafts {
-		d.requires, d.Wave = nil, 0
-		for _, address := range d.After {
-			if byAddress[address] != nil && address != d.Address && !slices.Contains(d.requires, address) {
-				d.requires = append(d.requires, address)
-			}
-		}
+		d.Wave = 0
+		d.needs = there(byAddress, d.Address, d.Needs)
+		d.requires = there(byAddress, d.Address, slices.Concat(d.Needs, d.After))
 	}
 	for _, d := range drafts {
 		if err := level(d, byAddress, nil); err != nil {
@@ -37,6 +34,17 @@ func Order(drafts []*Draft) ([]*Draft, error) {
 	sorted := slices.Clone(drafts)
 	slices.SortStableFunc(sorted, func(a, b *Draft) int { return a.Wave - b.Wave })
 	return sorted, nil
+}
+
+// there answers the addresses, each once, at which something else changes.
+func there(byAddress map[topology.Address]*Draft, self topology.Address, addresses []topology.Address) []topology.Address {
+	var all []topology.Address
+	for _, address := range addresses {
+		if byAddress[address] != nil && address != self && !slices.Contains(all, address) {
+			all = append(all, address)
+		}
+	}
+	return all
 }
 
 // level sets the draft's wave and those of all that it requires.
@@ -69,11 +77,11 @@ func KeepUnder(drafts []*Draft, target topology.Address, keep map[topology.Addre
 	}
 }
 
-// Require keeps what the kept drafts of an ordered list require.
+// Require keeps what the kept drafts of an ordered list need.
 func Require(drafts []*Draft, keep map[topology.Address]bool) {
-	for i := len(drafts) - 1; i >= 0; i-- { // what is required stands before
+	for i := len(drafts) - 1; i >= 0; i-- { // what is needed stands before
 		if keep[drafts[i].Address] {
-			for _, address := range drafts[i].requires {
+			for _, address := range drafts[i].needs {
 				keep[address] = true
 			}
 		}

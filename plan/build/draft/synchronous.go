@@ -64,7 +64,7 @@ func (d *Draft) Gate(leader, m *topology.Node, name string) {
 func Relax(s *cluster.Cluster, d *Draft, why, relaxed, full string) {
 	n := s.Goal.Primary
 	if s.SyncForeign() && s.KeptAside() == nil {
-		d.After = append(d.After, s.LedgerAddress())
+		d.Needs = append(d.Needs, s.LedgerAddress())
 		d.SQL(n, "record the value, in case this apply is interrupted", cluster.Record(cluster.Row{Address: s.AsideAddress(), Object: cluster.SetAside{Value: full, System: s.SetBySystem(n, cluster.SyncNames)}.Object()}))
 	}
 	d.SQL(n, why, "ALTER SYSTEM SET "+cluster.SyncNames+" = "+pg.Literal(relaxed)+";")

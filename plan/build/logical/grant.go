@@ -27,14 +27,15 @@ func grants(v *cluster.Subscription, out *draft.Findings) {
 	}
 	p := v.Source
 	d := draft.NewDraft(plan.Update, v.GrantsAddress(), p.Goal.Primary)
-	d.After = append(p.DatabaseAddresses(v.SourceDatabase()), p.Address("role", v.Role.Name))
-	d.After = append(d.After, v.TablesToCome()...)
+	d.Needs = append(p.DatabaseAddresses(v.SourceDatabase()), p.Address("role", v.Role.Name))
+	d.After = []topology.Address{p.ParametersAddress(p.Goal.Primary)}
+	d.Needs = append(d.Needs, v.TablesToCome()...)
 	for _, other := range p.Subscribers() {
 		if other.ID == v.ID {
 			break
 		}
 		if other.SourceDatabase() == v.SourceDatabase() {
-			d.After = append(d.After, other.Address().With(topology.PartGrants))
+			d.Needs = append(d.Needs, other.Address().With(topology.PartGrants))
 		}
 	}
 	has, known := v.Remote.Access[v.Role.Name]

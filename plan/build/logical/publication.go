@@ -54,9 +54,10 @@ func unmanagedPublications(s *cluster.Cluster, out *draft.Findings) {
 
 func publication(s *cluster.Cluster, p *topology.Publication, found *facts.Logical) *draft.Draft {
 	d := draft.NewDraft(plan.Update, p.Address(), s.Goal.Primary)
-	d.After = append(s.DatabaseAddresses(p.Database), s.LedgerAddress())
+	d.Needs = append(s.DatabaseAddresses(p.Database), s.LedgerAddress())
+	d.After = []topology.Address{s.ParametersAddress(s.Goal.Primary)}
 	if p.Owner != "" {
-		d.After = append(d.After, s.Address("role", p.Owner))
+		d.Needs = append(d.Needs, s.Address("role", p.Owner))
 	}
 	var is *facts.Publication
 	if found != nil {
@@ -307,10 +308,10 @@ func gonePublication(s *cluster.Cluster, m cluster.Row, out *draft.Findings) {
 		return
 	}
 	d := draft.Gone(s, s.GoneAddress(m), n, there)
-	d.After = append(d.After, s.SubscriptionAddresses()...)
+	d.Needs = append(d.Needs, s.SubscriptionAddresses()...)
 	for _, slot := range s.Managed("slot") { // one that decodes for it goes first
 		if !slices.ContainsFunc(s.WantedSlots(), func(w cluster.WantedSlot) bool { return w.Name == slot.Name }) {
-			d.After = append(d.After, s.Address("slot", slot.Name))
+			d.Needs = append(d.Needs, s.Address("slot", slot.Name))
 		}
 	}
 	if there {

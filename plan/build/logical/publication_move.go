@@ -25,16 +25,17 @@ func moved(s *cluster.Cluster, p *topology.Publication, out *draft.Findings) {
 	}
 	d := draft.NewDraft(plan.Update, cluster.MovedAddress(p), s.Goal.Primary)
 	d.Reason = "another publication publishes it now"
-	d.After = append(s.DatabaseAddresses(p.Database), p.Address())
+	d.Needs = append(s.DatabaseAddresses(p.Database), p.Address())
+	d.After = []topology.Address{s.ParametersAddress(s.Goal.Primary)}
 	for _, q := range m.To {
 		checkBoth(s, p, q, m, out)
-		d.After = append(d.After, q.Address())
+		d.Needs = append(d.Needs, q.Address())
 	}
 	for _, sub := range s.Subscribers() {
 		if !m.Keeps(sub) {
 			continue
 		}
-		d.After = append(d.After, sub.Address())
+		d.Needs = append(d.Needs, sub.Address())
 		if until := notYet(s, sub, m); until != "" {
 			out.TellDrift("moved_table_still_published", d.Address, s.Goal.Primary.Name, "what moved to %s also stays here until %s", m.To[0].ID, until)
 			return

@@ -59,7 +59,10 @@ func unmanagedSubscriptions(s *cluster.Cluster, out *draft.Findings) {
 
 func change(v *cluster.Subscription, out *draft.Findings) *draft.Draft {
 	d := draft.NewDraft(plan.Update, v.Address(), v.Scope.Goal.Primary)
-	d.After = before(v)
+	d.Needs, d.After = before(v), []topology.Address{v.Scope.ParametersAddress(v.Scope.Goal.Primary)}
+	if p := v.Source; p != nil {
+		d.After = append(d.After, p.ParametersAddress(p.Goal.Primary))
+	}
 	switch {
 	case v.Is == nil:
 		d.Action = plan.Create
@@ -200,13 +203,14 @@ func makeTables(v *cluster.Subscription, out *draft.Findings) {
 		return
 	}
 	d := draft.NewDraft(plan.Create, v.TablesAddress(), v.Scope.Goal.Primary)
-	d.After = v.Scope.DatabaseAddresses(v.Database)
+	d.Needs = v.Scope.DatabaseAddresses(v.Database)
+	d.After = []topology.Address{v.Scope.ParametersAddress(v.Scope.Goal.Primary)}
 	for _, other := range v.Scope.Subscriptions() {
 		if other.ID == v.ID {
 			break
 		}
 		if other.Database == v.Database {
-			d.After = append(d.After, other.Address().With(topology.PartTables))
+			d.Needs = append(d.Needs, other.Address().With(topology.PartTables))
 		}
 	}
 	d.SQLIn(v.Scope.Goal.Primary, v.Database, "create the missing tables", strings.TrimRight(sql, "\n"))

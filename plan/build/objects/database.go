@@ -38,7 +38,7 @@ func Databases(s *cluster.Cluster, out *draft.Findings) {
 func goneDatabase(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 	found := s.Live().Database(m.Name)
 	d := draft.Gone(s, m.Address, s.Goal.Primary, found != nil)
-	d.After = append(d.After, usersOf(s, m.Name)...)
+	d.Needs = append(d.Needs, usersOf(s, m.Name)...)
 	if found != nil {
 		d.Reason += ": " + words.BytesText(found.Bytes) + " of data is lost"
 		d.SQL(s.Goal.Primary, "drop database", "DROP DATABASE "+pg.Ident(m.Name)+";")
@@ -71,12 +71,12 @@ func usersOf(s *cluster.Cluster, database string) []topology.Address {
 func database(s *cluster.Cluster, db *topology.Database, out *draft.Findings) *draft.Draft {
 	found := s.Live().Database(db.Name)
 	d := draft.NewDraft(plan.Update, s.Address("database", db.Name), s.Goal.Primary)
-	d.After = []topology.Address{s.NodeAddress(s.Goal.Primary), s.LedgerAddress()}
+	d.Needs = []topology.Address{s.NodeAddress(s.Goal.Primary), s.LedgerAddress()}
 	if db.Owner != "" {
-		d.After = append(d.After, s.Address("role", db.Owner))
+		d.Needs = append(d.Needs, s.Address("role", db.Owner))
 	}
 	if db.Template != "" && !s.Drops(db.Template) { // one that leaves is dropped after it
-		d.After = append(d.After, s.Address("database", db.Template))
+		d.Needs = append(d.Needs, s.Address("database", db.Template))
 	}
 	switch {
 	case found == nil:

@@ -99,7 +99,7 @@ func leftParameters(s *cluster.Cluster, kind string, out *draft.Findings) {
 		}
 		done[name] = true
 		d := draft.NewDraft(plan.Update, s.Address(kind, name), s.Goal.Primary)
-		d.After = []topology.Address{s.LedgerAddress()}
+		d.Needs = []topology.Address{s.LedgerAddress()}
 		d.Reason = "not in the topology any more; it existed before repltool, which resets what it set"
 		if parametersFound(s, kind, name) == nil {
 			d.Reason = "it no longer exists; only its row in the ledger is left"

@@ -46,9 +46,9 @@ func Roles(s *cluster.Cluster, out *draft.Findings) {
 func role(s *cluster.Cluster, r *topology.Role, out *draft.Findings) *draft.Draft {
 	found := s.Live().Role(r.Name)
 	d := draft.NewDraft(plan.Update, s.Address("role", r.Name), s.Goal.Primary)
-	d.After = []topology.Address{s.NodeAddress(s.Goal.Primary), s.LedgerAddress()}
+	d.Needs = []topology.Address{s.NodeAddress(s.Goal.Primary), s.LedgerAddress()}
 	for _, member := range r.MemberOf {
-		d.After = append(d.After, s.Address("role", member))
+		d.Needs = append(d.Needs, s.Address("role", member))
 	}
 	if found == nil {
 		d.Action = plan.Create
@@ -247,25 +247,25 @@ func goneRole(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 	there := s.Live().Role(m.Name) != nil
 	d := draft.Gone(s, m.Address, s.Goal.Primary, there)
 	for _, db := range s.Cluster.Databases {
-		d.After = append(d.After, s.Address("database", db.Name)) // its owner may change first
+		d.Needs = append(d.Needs, s.Address("database", db.Name)) // its owner may change first
 	}
 	for _, db := range s.Managed("database") {
-		d.After = append(d.After, db.Address) // or it goes, too
+		d.Needs = append(d.Needs, db.Address) // or it goes, too
 	}
 	for _, r := range s.Live().Roles {
 		if slices.Contains(r.MemberOf, m.Name) {
-			d.After = append(d.After, s.Address("role", r.Name)) // the membership is one row of both
+			d.Needs = append(d.Needs, s.Address("role", r.Name)) // the membership is one row of both
 		}
 	}
-	d.After = append(d.After, s.PartnerAddresses()...) // which log in as it, or are owned by it
+	d.Needs = append(d.Needs, s.PartnerAddresses()...) // which log in as it, or are owned by it
 	for _, address := range connectedStandbys(s, m.Name) {
-		d.After, d.Brings = append(d.After, address), append(d.Brings, address)
+		d.Needs, d.Brings = append(d.Needs, address), append(d.Brings, address)
 	}
 	for _, p := range s.Publications() {
-		d.After = append(d.After, p.Address()) // its owner may change first
+		d.Needs = append(d.Needs, p.Address()) // its owner may change first
 	}
 	for _, p := range s.Managed("publication") {
-		d.After = append(d.After, s.GoneAddress(p))
+		d.Needs = append(d.Needs, s.GoneAddress(p))
 	}
 	if there {
 		dropPrivileges(s, d, m.Name)

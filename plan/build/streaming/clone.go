@@ -30,9 +30,10 @@ func clone(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) *draft
 	if lost {
 		d.Reason = "the previous data is lost: cloned again because of -replace"
 	}
-	d.After = append(s.UpstreamAddresses(sb), earlierClone(s, sb)...)
-	d.After = append(d.After, s.NodeAddress(n), s.BasebackupAddress(n), s.ParametersAddress(s.Followed(sb)))
-	d.After = append(d.After, leaveFirst(s, sb, out)...)
+	d.Needs = append(s.UpstreamAddresses(sb), earlierClone(s, sb)...)
+	d.Needs = append(d.Needs, s.NodeAddress(n), s.BasebackupAddress(n))
+	d.After = s.RestartsBefore(sb)
+	d.Needs = append(d.Needs, leaveFirst(s, sb, out)...)
 	d.Worsen(plan.CopyData)
 	size := s.CloneBytes(sb)
 	d.Effect = copyNote(size)

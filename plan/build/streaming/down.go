@@ -30,10 +30,11 @@ func start(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 	for _, l := range held(s, n, s.GivenLines(n)) {
 		d.Reason += fmt.Sprintf("; %s stays %s: its standbys are raised first, then plan again", l.Name, l.Value)
 	}
-	d.After = []topology.Address{s.ParametersAddress(n)}
+	d.Needs = []topology.Address{s.ParametersAddress(n)}
 	sb := s.Cluster.Standby(n)
 	if sb != nil {
-		d.After = append(d.After, s.UpstreamAddresses(sb)...)
+		d.Needs = append(d.Needs, s.UpstreamAddresses(sb)...)
+		d.After = []topology.Address{s.ParametersAddress(sb.Upstream), s.ParametersAddress(s.Goal.Primary)}
 		passfileOfDown(s, d, sb)
 	}
 	if rules := s.HBABlock(h); rules.Found() && !rules.Is(s.HBAText(n).Text, conftext.First) {

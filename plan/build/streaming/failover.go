@@ -33,7 +33,7 @@ func SynchronizedSlots(s *cluster.Cluster, out *draft.Findings) {
 	theirs = theirs || wanted == "" && !s.FailsOver() && current != "" && !s.SetBySystem(n, cluster.SyncedSlots)
 	d := draft.NewDraft(plan.Update, s.SyncedSlotsAddress(), n)
 	shrunk, leaves := leaveSlots(s, current, out)
-	d.After = beforeSyncedSlots(s)
+	d.Needs, d.After = beforeSyncedSlots(s), []topology.Address{s.ParametersAddress(n)}
 	switch {
 	case theirs && !leaves:
 		return // parameters compares it, or nobody does
@@ -56,11 +56,11 @@ func SynchronizedSlots(s *cluster.Cluster, out *draft.Findings) {
 
 func beforeSyncedSlots(s *cluster.Cluster) []topology.Address {
 	n := s.Goal.Primary
-	after := append(s.StandbyAddresses(), s.NodeAddress(n), s.ParametersAddress(n), s.LeavingSlotsAddress())
+	needs := append(s.StandbyAddresses(), s.NodeAddress(n), s.LeavingSlotsAddress())
 	for _, sb := range s.Cluster.Standbys {
-		after = append(after, s.Address("slot", sb.Slot))
+		needs = append(needs, s.Address("slot", sb.Slot))
 	}
-	return after
+	return needs
 }
 
 // leaveSlots takes the slots out of the list in force whose standbys are copied, or which
@@ -88,16 +88,16 @@ func leaveSlots(s *cluster.Cluster, current string, out *draft.Findings) (value 
 	n := s.Goal.Primary
 	d := draft.NewDraft(plan.Update, s.LeavingSlotsAddress(), n)
 	d.Worsen(plan.Reload)
-	d.ClosedBy = s.SyncedSlotsAddress()
+	d.Closer = s.SyncedSlotsAddress()
 	d.Reason = "subscribers must neither wait for a base backup nor get ahead of one"
-	d.After = []topology.Address{s.NodeAddress(n), s.ParametersAddress(n)}
+	d.Needs, d.After = []topology.Address{s.NodeAddress(n)}, []topology.Address{s.ParametersAddress(n)}
 	value = strings.Join(stay, ", ")
 	d.Differ(cluster.SyncedSlots, plan.Ptr(pg.Literal(current)), plan.Ptr(pg.Literal(value)), "")
 	d.SQL(n, "remove from the list", "ALTER SYSTEM SET "+cluster.SyncedSlots+" = "+pg.Literal(value)+";")
 	d.Reload(n)
 	d.Wait(n, "the value is in effect", "SELECT setting = "+pg.Literal(value)+" FROM pg_settings WHERE name = "+pg.Literal(cluster.SyncedSlots), draft.SettleTimeout)
 	for _, other := range disturbing {
-		other.After = append(other.After, d.Address)
+		other.Needs = append(other.Needs, d.Address)
 	}
 	out.Drafts = append(out.Drafts, d)
 	return value, true

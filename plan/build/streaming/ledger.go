@@ -45,7 +45,7 @@ CREATE TABLE repltool.applies (
 
 func Ledger(s *cluster.Cluster, out *draft.Findings) {
 	d := draft.NewDraft(plan.Create, s.LedgerAddress(), s.Goal.Primary)
-	d.After = []topology.Address{s.NodeAddress(s.Goal.Primary)}
+	d.Needs = []topology.Address{s.NodeAddress(s.Goal.Primary)}
 	if s.Live() == nil || s.Live().Ledger == nil {
 		d.SQL(s.Goal.Primary, "record what repltool creates", LedgerDDL)
 	} else {

@@ -35,7 +35,7 @@ func StandbyPassfiles(s *cluster.Cluster, out *draft.Findings) {
 func standbyPassfile(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	n, f, wanted := sb.Node, s.Found(sb.Node), s.StandbyPasswords(sb)
 	d := draft.NewDraft(plan.Update, s.StandbyPassfileAddress(n), n)
-	d.After = []topology.Address{s.Address("role", s.Cluster.Replication.Role.Name)}
+	d.Needs = []topology.Address{s.Address("role", s.Cluster.Replication.Role.Name)}
 	now := s.ConnNow(n)
 	adopted := s.HasPassword(now, n) && len(s.ConnDiffers(now, s.ConnInfo(sb), sb)) == 0 // it has its password there, and needs no file
 	if adopted || s.PassfileFits(n, f.Host.Passfile, wanted, nil) {
@@ -68,11 +68,11 @@ func subscriptionPassfileChange(s *cluster.Cluster, n *topology.Node, wanted pla
 	file := s.Found(n).Host.SubscriptionPassfile
 	for _, sub := range s.Subscriptions() { // of the old password until the new one is in force
 		if c := sub.Publisher(); c != nil {
-			d.After = append(d.After, s.Of(c).Address("role", sub.Role.Name), s.Of(c).PortAddress())
+			d.Needs = append(d.Needs, s.Of(c).Address("role", sub.Role.Name), s.Of(c).PortAddress())
 		}
 	}
 	if wanted.Text == "" {
-		d.After = append(d.After, s.SubscriptionAddresses()...)
+		d.Needs = append(d.Needs, s.SubscriptionAddresses()...)
 	}
 	switch {
 	case wanted.Text == "" && len(keep) == 0:

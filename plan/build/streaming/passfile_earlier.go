@@ -19,12 +19,12 @@ func EarlierPassfiles(s *cluster.Cluster, out *draft.Findings) {
 		}
 		d := draft.NewDraft(plan.Delete, s.EarlierPassfileAddress(n), n)
 		d.Reason = "the password file under an earlier name of " + n.Name + " or of its cluster; nothing uses it any more"
-		d.After = append(s.SubscriptionAddresses(), s.StandbyAddress(n))
+		d.Needs = append(s.SubscriptionAddresses(), s.StandbyAddress(n))
 		for _, file := range f.Host.EarlierPassfiles {
 			if s.StillUsed(file) {
 				continue
 			}
-			d.After = append(d.After, s.WritersOf(file)...)
+			d.Needs = append(d.Needs, s.WritersOf(file)...)
 			draft.RemovePassfile(s, d, n, file, plan.Text{})
 		}
 		if len(d.Steps) > 0 {

@@ -38,9 +38,10 @@ func Slots(s *cluster.Cluster, out *draft.Findings) {
 
 func slot(s *cluster.Cluster, w cluster.WantedSlot, out *draft.Findings) *draft.Draft {
 	d := draft.NewDraft(plan.Create, s.Address("slot", w.Name), w.On)
-	d.After = []topology.Address{s.NodeAddress(w.On), s.LedgerAddress(), s.ParametersAddress(w.On)}
+	d.Needs = append(s.Basis(w.On), s.NodeAddress(w.On), s.LedgerAddress())
+	d.After = []topology.Address{s.ParametersAddress(w.On)}
 	if s.Cluster.Standby(w.On) != nil {
-		d.After = append(d.After, s.StandbyAddress(w.On))
+		d.Needs = append(d.Needs, s.StandbyAddress(w.On))
 	}
 	found := s.FoundSlot(w.On, w.Name)
 	replaced := found != nil && w.By == nil && w.Fed == nil && s.Replace[d.Address]
@@ -76,7 +77,7 @@ func slot(s *cluster.Cluster, w cluster.WantedSlot, out *draft.Findings) *draft.
 	// It holds WAL from now on: a copy that begins before its slot reserves can lose
 	// the segment it begins with to a checkpoint of another copy.
 	if w.Type == topology.SlotLogical {
-		d.After = append(append(d.After, s.Address("database", w.Database)), s.SlotPublications(w)...)
+		d.Needs = append(append(d.Needs, s.Address("database", w.Database)), s.SlotPublications(w)...)
 		d.Differ("plugin", nil, plan.Ptr(w.Plugin), "")
 		d.Differ("database", nil, plan.Ptr(w.Database), "")
 		draft.Created(s, d, w.On, w.Database, "create slot", here, draft.CreateSlotSQL(w))
@@ -158,15 +159,15 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 		return
 	}
 	d := draft.Gone(s, address, n, found != nil)
-	d.After = append(append(d.After, s.SyncAddress(), s.SyncedSlotsAddress()), s.StandbyAddresses()...)
+	d.Needs = append(append(d.Needs, s.SyncAddress(), s.SyncedSlotsAddress()), s.StandbyAddresses()...)
 	for _, sb := range s.Cluster.Standbys {
 		if s.IsDown(sb.Node) && s.SlotInUse(sb, n) == m.Name {
-			d.After = append(d.After, s.NodeAddress(sb.Node)) // it starts with another one
+			d.Needs = append(d.Needs, s.NodeAddress(sb.Node)) // it starts with another one
 		}
 	}
-	d.After = append(d.After, s.SubscriptionAddresses()...)
+	d.Needs = append(d.Needs, s.SubscriptionAddresses()...)
 	if moves {
-		d.After = append(d.After, s.Address("slot", m.Name)) // where it is now is written down first
+		d.Needs = append(d.Needs, s.Address("slot", m.Name)) // where it is now is written down first
 	}
 	if s.Recloned(n) {
 		d.Reason = "it is dropped together with the data that is cloned again"

@@ -59,7 +59,7 @@ func exchange(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 			d.Brings = append(d.Brings, s.StandbyAddress(other.Node))
 		}
 	default:
-		d.After = append(d.After, s.StandbyAddress(holder.Node))
+		d.Needs = append(d.Needs, s.StandbyAddress(holder.Node))
 	}
 	for _, other := range exchanging(s, sb) {
 		if exchangesFirst(s, other) && slotHolder(s, other) == sb {

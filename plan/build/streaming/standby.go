@@ -52,7 +52,8 @@ func Standbys(s *cluster.Cluster, out *draft.Findings) {
 func follow(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	n, f := sb.Node, s.Found(sb.Node)
 	d := draft.NewDraft(plan.Update, s.StandbyAddress(n), n)
-	d.After = append(s.UpstreamAddresses(sb), s.ParametersAddress(n), s.StandbyPassfileAddress(n), s.ParametersAddress(s.Followed(sb)))
+	d.Needs = append(s.UpstreamAddresses(sb), s.StandbyPassfileAddress(n))
+	d.After = append(s.RestartsBefore(sb), s.ParametersAddress(n))
 	if len(f.Host.Jobs) > 0 && !f.Host.Making() {
 		d.Reason = "it runs: the marker of an earlier base backup is removed"
 		d.Remove(n, "it runs: remove the marker", cluster.Markers(f.Host)...)
@@ -60,7 +61,7 @@ func follow(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	now, wanted := s.ConnNow(n), s.ConnInfo(sb)
 	diffs := s.ConnDiffers(now, wanted, sb)
 	if len(diffs) == 0 && setInForce(s, n, "primary_slot_name", sb.Slot) && s.PendingStandbyValue(n) {
-		d.After = nil // what is in force stays: the others that reload it come after
+		d.Needs, d.After = nil, nil // what is in force stays: the others that reload it come after
 	}
 	var sets []string
 	for _, key := range diffs {

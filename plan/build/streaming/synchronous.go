@@ -20,7 +20,7 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 	d := draft.NewDraft(plan.Update, s.SyncAddress(), n)
 	wanted, current := s.SyncWanted(), s.SyncCurrent()
 	shrunk, leaves := leave(s, out)
-	d.After = append(beforeSync(s), s.LedgerAddress())
+	beforeSync(s, d)
 	owed := s.KeptAside()
 	back := leaves && (closes(s, d, s.LeavingAddress(), out) || !syncReadable(s, out))
 	switch {
@@ -63,14 +63,15 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 	out.Put(d)
 }
 
-// beforeSync is what is done before the set.
-func beforeSync(s *cluster.Cluster) []topology.Address {
+// beforeSync is what is done before the set. The parameters of its server are in the block
+// that it writes; the restarts of standbys only come first.
+func beforeSync(s *cluster.Cluster, d *draft.Draft) {
 	n := s.Goal.Primary
-	after := append(s.StandbyAddresses(), s.NodeAddress(n), s.ParametersAddress(n), s.HBAAddress(n), s.LeavingAddress())
+	d.Needs = append(s.StandbyAddresses(), s.NodeAddress(n), s.ParametersAddress(n), s.HBAAddress(n), s.LeavingAddress(), s.LedgerAddress())
 	for _, sb := range s.Cluster.Standbys {
-		after = append(after, s.ParametersAddress(sb.Node), s.NodeAddress(sb.Node))
+		d.Needs = append(append(d.Needs, s.NodeAddress(sb.Node)), s.Basis(sb.Node)...)
+		d.After = append(d.After, s.ParametersAddress(sb.Node))
 	}
-	return after
 }
 
 // closes reports whether the targets bring the change that relaxes, and not for itself the one

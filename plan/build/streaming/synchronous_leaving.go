@@ -39,7 +39,7 @@ func leave(s *cluster.Cluster, out *draft.Findings) (value string, leaves bool) 
 	out.Drafts = append(out.Drafts, leavingDraft(s, current, value))
 	for _, d := range out.Drafts {
 		if disturbs(s, d) {
-			d.After = append(d.After, s.LeavingAddress())
+			d.Needs = append(d.Needs, s.LeavingAddress())
 		}
 	}
 	return value, true
@@ -74,9 +74,9 @@ func leavingDraft(s *cluster.Cluster, current, value string) *draft.Draft {
 	n := s.Goal.Primary
 	d := draft.NewDraft(plan.Update, s.LeavingAddress(), n)
 	d.Worsen(plan.Reload)
-	d.ClosedBy = s.SyncAddress()
+	d.Closer = s.SyncAddress()
 	d.Reason = "commits must not wait for a standby that is being cloned, stopped, repointed or removed"
-	d.After = []topology.Address{s.NodeAddress(n)}
+	d.Needs = []topology.Address{s.NodeAddress(n)}
 	if !s.PortMoves(n) { // else nobody finds it after its restart
 		d.After = append(d.After, s.ParametersAddress(n))
 	}
