@@ -3,12 +3,10 @@ package apply
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/repltool/repltool/plan"
 )
-
-// errAltered is a plan that repltool did not make so.
-var errAltered = errors.New("the plan file was modified; create a new plan")
 
 // check looks the whole plan over before its first step runs: what can be known
 // to fail must not fail halfway.
@@ -20,6 +18,18 @@ func check(p *plan.Plan, env Env) error {
 			errs = append(errs, fmt.Errorf("step %s: %w", s.ID, err))
 		}
 		seen[s.ID] = true
+	}
+	for _, c := range p.Changes {
+		for _, s := range c.Undo {
+			err := checkStep(s, seen, env)
+			if err == nil && (!seen[s.Undoes] || s.Address != c.Address || !slices.Contains(c.Steps, c.NoReturn)) {
+				err = fmt.Errorf("it takes back %q, until %q: %w", s.Undoes, c.NoReturn, errAltered)
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("step %s: %w", s.ID, err))
+			}
+			seen[s.ID] = true
+		}
 	}
 	return errors.Join(errs...)
 }

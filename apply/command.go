@@ -20,7 +20,10 @@ func (r *run) command(ctx context.Context, m Machine, s plan.Step, op plan.Comma
 		}
 		return err
 	}
-	err := explain(ctx, runProgram(ctx, m, op))
+	output, err := runProgram(ctx, m, op)
+	if err = explain(ctx, err); err == nil && op.Prints != "" {
+		err = r.outputs.keep(s.Address, op.Prints, output)
+	}
 	if err != nil && op.Remedy != "" {
 		return fmt.Errorf("%w\n%s", err, op.Remedy)
 	}

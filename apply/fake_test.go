@@ -24,6 +24,7 @@ type machine struct {
 	exec    func(ctx context.Context, sql string) error
 	query   func(ctx context.Context, sql string) ([][]string, error)
 	run     func(ctx context.Context, argv []string) error
+	prints  string // what a program prints
 	watch   func(ctx context.Context, progress func(done, total int64)) error
 }
 
@@ -105,12 +106,12 @@ func (m *machine) RemoveFile(_ context.Context, path string) error {
 	return nil
 }
 
-func (m *machine) Run(ctx context.Context, argv []string, root bool) error {
+func (m *machine) Run(ctx context.Context, argv []string, root bool) (string, error) {
 	m.log.add("%s run root=%t: %s", m.name, root, strings.Join(argv, "|"))
 	if m.run != nil {
-		return m.run(ctx, argv)
+		return m.prints, m.run(ctx, argv)
 	}
-	return nil
+	return m.prints, nil
 }
 
 func (m *machine) Job(ctx context.Context, id string, argv []string, progress func(done, total int64)) error {

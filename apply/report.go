@@ -42,6 +42,22 @@ type Report struct {
 	// Stopped reports whether a signal or a lost lock ended the run early, and why.
 	Stopped error
 	Steps   []Result
+	// Back are the steps of the ways back that were taken.
+	Back []Result
+}
+
+// TookBack reports whether what was begun of a change was taken back whole.
+func (r Report) TookBack(address string) bool {
+	taken := false
+	for _, s := range r.Back {
+		if s.Step.Address == address {
+			if s.State != Done {
+				return false
+			}
+			taken = true
+		}
+	}
+	return taken
 }
 
 // With answers the steps in that state.
@@ -77,7 +93,7 @@ func (r Report) OK() bool {
 // Err joins what went wrong, nil when nothing did.
 func (r Report) Err() error {
 	errs := []error{r.Refused, r.Stopped}
-	for _, s := range r.Steps {
+	for _, s := range append(slices.Clone(r.Steps), r.Back...) {
 		errs = append(errs, s.Err)
 	}
 	return errors.Join(errs...)
@@ -98,6 +114,9 @@ func (r Report) String() string {
 	}
 	if n := len(cut); n > 0 {
 		text += fmt.Sprintf(", %d interrupted", n)
+	}
+	if n := len(r.Back); n > 0 {
+		text += fmt.Sprintf(", %d taken back", n)
 	}
 	if r.Stopped != nil {
 		text += fmt.Sprintf(" (%v)", r.Stopped)

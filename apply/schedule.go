@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/repltool/repltool/plan"
@@ -18,7 +19,9 @@ type run struct {
 	opts    Options
 	events  *emitter
 	secrets *filler
+	outputs *outputs
 
+	back     map[string]*wayBack // by the address of the change
 	tasks    []*task
 	ready    []*task // in the plan's order
 	running  int
@@ -50,6 +53,9 @@ type outcome struct {
 	task *task
 	err  error
 	took time.Duration
+
+	back    *wayBack // of a way back, which has no task
+	results []Result
 }
 
 // load makes the tasks. Steps of one change run in order, whatever they require.
@@ -90,7 +96,7 @@ func (r *run) loop(ctx context.Context) {
 	for {
 		r.look(ctx, stop, lost)
 		r.start(ctx)
-		if r.running == 0 {
+		if r.running == 0 && !r.takeBackStopped(ctx) {
 			return
 		}
 		select {
@@ -136,33 +142,39 @@ func (r *run) start(ctx context.Context) {
 		r.ready = r.ready[1:]
 		t.state = running
 		r.running++
-		go r.perform(ctx, t)
+		go r.begin(ctx, t)
 	}
 }
 
 // errNotBegun is a step that was ready and did not begin.
 var errNotBegun = errors.New("not started")
 
-// perform runs one step and tells of it, once every lock is known to be held.
-func (r *run) perform(ctx context.Context, t *task) {
-	s := t.step
+// begin runs the step of a task, once every lock is known to be held.
+func (r *run) begin(ctx context.Context, t *task) {
 	if !r.mayBegin(ctx) {
 		r.finished <- outcome{task: t, err: errNotBegun}
 		return
 	}
+	began := r.env.Now()
+	err := r.perform(ctx, t.step)
+	r.finished <- outcome{task: t, err: err, took: r.env.Now().Sub(began)}
+}
+
+// perform runs one step and tells of it.
+func (r *run) perform(ctx context.Context, s plan.Step) error {
 	r.events.emit(s, func(at At) Event { return StepStart{At: at, Why: s.Why, Kind: kind(s.Op)} })
 	began := r.env.Now()
 	err := r.do(ctx, s)
-	o := outcome{task: t, err: err, took: r.env.Now().Sub(began)}
+	took := r.env.Now().Sub(began)
 	if err == nil {
-		r.events.emit(s, func(at At) Event { return StepDone{At: at, Took: o.took} })
-	} else {
-		cut := ctx.Err() != nil || errors.Is(err, errHalted)
-		r.events.emit(s, func(at At) Event {
-			return StepFailed{At: at, Took: o.took, Err: err, CutOff: cut, MayStillRun: cut && goesOn(s.Op)}
-		})
+		r.events.emit(s, func(at At) Event { return StepDone{At: at, Took: took} })
+		return nil
 	}
-	r.finished <- o
+	cut := ctx.Err() != nil || errors.Is(err, errHalted)
+	r.events.emit(s, func(at At) Event {
+		return StepFailed{At: at, Took: took, Err: err, CutOff: cut, MayStillRun: cut && goesOn(s.Op)}
+	})
+	return err
 }
 
 // mayBegin tells, once every lock is known to be held, whether a step may begin: not when
@@ -192,6 +204,10 @@ func (r *run) mayBegin(ctx context.Context) bool {
 func (r *run) settle(ctx context.Context, o outcome) {
 	t := o.task
 	r.running--
+	if o.back != nil {
+		o.back.results = o.results
+		return
+	}
 	if errors.Is(o.err, errNotBegun) { // the run is stopped: look says why
 		t.state = waiting
 		return
@@ -206,6 +222,9 @@ func (r *run) settle(ctx context.Context, o outcome) {
 		t.state = CutOff
 	}
 	block(t.next, t.step.ID)
+	if t.state == Failed {
+		r.takeBack(ctx, t.step.Address)
+	}
 }
 
 // release makes ready what waited for t alone.
@@ -266,6 +285,10 @@ func (r *run) fill(report *Report) {
 		}
 		report.Steps = append(report.Steps, Result{Step: t.step, State: t.state, Err: t.err, Because: t.because, Took: t.took})
 	}
+	for _, b := range r.back {
+		report.Back = append(report.Back, b.results...)
+	}
+	slices.SortStableFunc(report.Back, func(x, y Result) int { return strings.Compare(x.Step.Address, y.Step.Address) })
 	if len(report.With(Done)) < len(report.Steps) { // else the stop came too late to matter
 		report.Stopped = r.stopped
 	}

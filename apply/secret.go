@@ -12,6 +12,9 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
+// errAltered is a plan that repltool did not make so.
+var errAltered = errors.New("the plan file was modified; create a new plan")
+
 // filler puts secrets into texts, and strikes them out of what comes back.
 type filler struct {
 	secrets topology.Secrets

@@ -18,7 +18,7 @@ const (
 )
 
 // runProgram runs a program to its end, or until the server that it starts answers.
-func runProgram(ctx context.Context, m Machine, op plan.Command) error {
+func runProgram(ctx context.Context, m Machine, op plan.Command) (string, error) {
 	if !op.Starts {
 		return m.Run(ctx, op.Argv, op.Root)
 	}
@@ -30,14 +30,15 @@ func runProgram(ctx context.Context, m Machine, op plan.Command) error {
 	ended := make(chan error, 1)
 	go func() {
 		defer stop()
-		ended <- m.Run(program, op.Argv, op.Root)
+		_, err := m.Run(program, op.Argv, op.Root)
+		ended <- err
 	}()
 	err, left := awaitStarted(ctx, m, before, ended)
 	if !left && ctx.Err() != nil {
 		stop()
-		return <-ended
+		return "", <-ended
 	}
-	return err
+	return "", err
 }
 
 // awaitStarted asks until the server was started at another time than before, or the

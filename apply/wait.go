@@ -30,6 +30,7 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 	if op.Timeout <= 0 {
 		op.Timeout = r.opts.StepTimeout
 	}
+	op.Query = r.outputs.fill(s.Address, op.Query)
 	ctx, leave := r.whileNotHalted(ctx)
 	defer leave()
 	ctx, end := context.WithCancelCause(ctx)

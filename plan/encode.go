@@ -68,7 +68,7 @@ func (p *Plan) Bind() string {
 		}
 	}
 	var buf bytes.Buffer
-	for _, part := range []any{p.TopologyHash, NotNil(p.Targets), NotNil(p.Replace), NotNil(nodes), NotNil(changes), NotNil(steps)} {
+	for _, part := range []any{p.TopologyHash, NotNil(p.Targets), NotNil(append(p.Replace[:len(p.Replace):len(p.Replace)], p.Moves...)), NotNil(nodes), NotNil(changes), NotNil(steps)} {
 		data, err := json.Marshal(part)
 		if err != nil { // every type here encodes
 			panic(err)
@@ -95,6 +95,7 @@ type stepJSON struct {
 	Bytes    int64       `json:"bytes,omitempty"`
 	Remedy   string      `json:"remedy,omitempty"`
 	Starts   bool        `json:"starts,omitempty"`
+	Prints   string      `json:"prints,omitempty"`
 	Path     string      `json:"path,omitempty"`
 	Block    *Block      `json:"block,omitempty"`
 	Content  string      `json:"content,omitempty"`
@@ -110,11 +111,12 @@ type stepJSON struct {
 	Progress *Progress   `json:"progress,omitempty"`
 	Secrets  []SecretUse `json:"secrets,omitempty"`
 	Requires []string    `json:"requires"`
+	Undoes   string      `json:"undoes,omitempty"`
 }
 
 // MarshalJSON spreads the Op out.
 func (s Step) MarshalJSON() ([]byte, error) {
-	j := stepJSON{ID: s.ID, Kind: s.Op.kind(), Address: s.Address, Node: s.Node, Why: s.Why, Requires: s.Requires}
+	j := stepJSON{ID: s.ID, Kind: s.Op.kind(), Address: s.Address, Node: s.Node, Why: s.Why, Requires: s.Requires, Undoes: s.Undoes}
 	if j.Requires == nil {
 		j.Requires = []string{}
 	}
@@ -126,7 +128,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 		j.Mode, j.Replaces, j.Diff, j.Check, j.Database = op.Mode, op.Replaces, op.Diff, op.Check, op.Database
 	case Command:
 		j.Argv, j.Root, j.Job, j.Bytes, j.Timeout, j.Remedy = op.Argv, op.Root, op.Job, op.Bytes, duration(op.Timeout), op.Remedy
-		j.Starts = op.Starts
+		j.Starts, j.Prints = op.Starts, op.Prints
 	case Wait:
 		j.Database, j.Query, j.Wait, j.Else, j.Gate, j.Timeout = op.Database, op.Query, op.What, op.Else, op.Gate, duration(op.Timeout)
 		j.Progress = op.Progress
@@ -155,7 +157,7 @@ func (s *Step) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("step %s: timeout: %w", j.ID, err)
 	}
-	*s = Step{ID: j.ID, Address: j.Address, Node: j.Node, Why: j.Why, Requires: j.Requires}
+	*s = Step{ID: j.ID, Address: j.Address, Node: j.Node, Why: j.Why, Requires: j.Requires, Undoes: j.Undoes}
 	switch j.Kind {
 	case "sql":
 		s.Op = SQL{Database: j.Database, SQL: Text{j.SQL, j.Secrets}}
@@ -165,7 +167,7 @@ func (s *Step) UnmarshalJSON(data []byte) error {
 			Replaces: j.Replaces, Diff: j.Diff, Check: j.Check, Database: j.Database,
 		}
 	case "command":
-		s.Op = Command{Argv: j.Argv, Root: j.Root, Job: j.Job, Bytes: j.Bytes, Timeout: timeout, Remedy: j.Remedy, Starts: j.Starts}
+		s.Op = Command{Argv: j.Argv, Root: j.Root, Job: j.Job, Bytes: j.Bytes, Timeout: timeout, Remedy: j.Remedy, Starts: j.Starts, Prints: j.Prints}
 	case "wait":
 		s.Op = Wait{Database: j.Database, Query: j.Query, What: j.Wait, Else: j.Else, Gate: j.Gate, Timeout: timeout, Progress: j.Progress}
 	default:

@@ -22,6 +22,7 @@ type Plan struct {
 	// Targets are the -target addresses; a plan with any is a subset.
 	Targets   []string          `json:"targets,omitempty"`
 	Replace   []string          `json:"replace,omitempty"`
+	Moves     []string          `json:"moves,omitempty"` // clusters that a switchover was asked for
 	Variables map[string]string `json:"variables,omitempty"`
 
 	Nodes     []Node    `json:"nodes"`
@@ -99,6 +100,12 @@ type Change struct {
 	// synchronous set; "" for none.
 	Closer string   `json:"closer,omitempty"`
 	Steps  []string `json:"steps"` // IDs, in order
+	// Undo is the way back: what apply runs, in this order, when a step of the change fails or
+	// the run is interrupted in the middle of it. Each names the step that it takes back, and
+	// is run where that one was begun.
+	Undo []Step `json:"undo,omitempty"`
+	// NoReturn is the ID of the step after the beginning of which nothing is taken back.
+	NoReturn string `json:"no_return,omitempty"`
 }
 
 // Attribute is one difference. Nil means absent.
@@ -205,6 +212,7 @@ type Step struct {
 	Node     string   // where
 	Why      string   // one line for people; never needed to run it
 	Requires []string // IDs of steps that must have succeeded
+	Undoes   string   // of a step of the way back: the ID of the one that it takes back
 	Op       Op
 }
 
@@ -294,13 +302,16 @@ type Command struct {
 	// until that answers, as pg_ctlcluster does: the step is done once a server answers
 	// that was started since, and the program is left to end by itself.
 	Starts bool
+	// Prints names the one word that the program prints, such as a WAL position: waits of the
+	// same change have it as :'NAME' in their queries, as psql writes a variable; "" for none.
+	Prints string
 }
 
 // Wait asks Query until its one row is true. A query that answers "failed" in place
 // of f says that it cannot become true any more.
 type Wait struct {
 	Database string
-	Query    string
+	Query    string // :'NAME' stands for what a command of the change has printed, as a literal
 	What     string // a clause, "pg2 is streaming"; of a gate a state, "pg2 streaming, lag < 16MB"
 	Else     string // of a gate: "wave 5 would block commits"
 	Gate     bool   // shown between waves

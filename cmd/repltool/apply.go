@@ -54,7 +54,9 @@ type application struct {
 	topology *topology.Topology
 	loading  []plan.Diagnostic
 	live     clusters
-	events   *view.Events // nil: nobody wants JSON
+	events   *view.Events  // nil: nobody wants JSON
+	moves    []string      // clusters of which the primary is to move
+	report   *apply.Report // of what was run; nil: nothing was
 }
 
 func (a *app) apply(ctx context.Context, args []string, o *applyFlags) error {
@@ -128,7 +130,7 @@ func (x *application) run(ctx context.Context) error {
 	if x.saved != nil && x.saved.TopologyHash != x.topology.Hash() {
 		return x.stale([]apply.Difference{{Address: "the topology", Was: "unchanged", Is: "edited, or a variable has another value"}})
 	}
-	x.live = x.connect(x.app, x.topology, &x.o.common)
+	x.live = x.connect(x.topology, x.way(&x.o.common))
 	defer x.live.Close()
 	r, locks, err := x.prepare(ctx)
 	if err != nil {

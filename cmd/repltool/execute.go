@@ -19,6 +19,7 @@ func (x *application) execute(ctx context.Context, r *reading, locks *apply.Lock
 		Parallelism: x.o.parallelism, Stop: x.signals.gentle(say),
 	})
 	done()
+	x.report = &report
 	x.record(ctx, locks, report)
 	if !x.o.json {
 		if err := view.Report(x.out, x.outStyle(), r.plan, report, x.next(report)); err != nil {

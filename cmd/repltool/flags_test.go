@@ -100,7 +100,7 @@ func runFlags(t *testing.T, onTTY bool, args ...string) flagsRun {
 	a := newApp(given)
 	a.environ = func(string) (string, bool) { return "", false }
 	s := &watched{stand: stand{found: fresh()}, interrupt: func() { a.signals.take(cancel, io.Discard) }}
-	a.connect = func(*app, *topology.Topology, *common) clusters { return s }
+	a.connect = func(*topology.Topology, way) clusters { return s }
 	code := a.run(ctx, args)
 	done()
 	return flagsRun{code, s.reads, out.String()}

@@ -23,16 +23,18 @@ type clusters interface {
 }
 
 // connector opens the way to a topology's nodes; nothing is contacted yet.
-type connector func(a *app, t *topology.Topology, o *common) clusters
+type connector func(t *topology.Topology, by way) clusters
+
+// way is how nodes are reached and read.
+type way struct {
+	sshConfig string
+	inspect   providers.InspectOptions
+}
 
 // connect is the connector of the program: over SSH, and on this machine.
-func connect(a *app, t *topology.Topology, o *common) clusters {
-	config, _ := a.environ("REPLTOOL_SSH_CONFIG")
-	dial := dialer(ssh.Options{ConfigFile: config})
-	return &fleet{
-		topology: t, fleet: providers.Open(t, dial),
-		options: providers.InspectOptions{Parallelism: o.parallelism, Timeout: o.timeout},
-	}
+func connect(t *topology.Topology, by way) clusters {
+	dial := dialer(ssh.Options{ConfigFile: by.sshConfig})
+	return &fleet{topology: t, fleet: providers.Open(t, dial), options: by.inspect}
 }
 
 // fleet is clusters over providers.Fleet.

@@ -10,6 +10,7 @@ import (
 	"github.com/repltool/repltool/internal/view"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build"
+	"github.com/repltool/repltool/providers"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -78,9 +79,15 @@ func (a *app) survey(ctx context.Context, dir string, o *common, options cluster
 	if hasErrors(loading) {
 		return nil, loading, nil
 	}
-	live := a.connect(a, t, o)
+	live := a.connect(t, a.way(o))
 	defer live.Close()
 	options.RepltoolVersion, options.Variables, options.Targets = version, t.Variables, o.targets
 	r, err := a.read(ctx, t, loading, live, options, o.quiet || o.json)
 	return r, loading, err
+}
+
+// way is how flags and environment have the nodes reached.
+func (a *app) way(o *common) way {
+	config, _ := a.environ("REPLTOOL_SSH_CONFIG")
+	return way{sshConfig: config, inspect: providers.InspectOptions{Parallelism: o.parallelism, Timeout: o.timeout}}
 }

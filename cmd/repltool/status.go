@@ -43,7 +43,7 @@ func (a *app) status(ctx context.Context, dir string, o *common, watch bool) err
 	if hasErrors(loading) {
 		return a.refuse(o, loading)
 	}
-	live := a.connect(a, t, o)
+	live := a.connect(t, a.way(o))
 	defer live.Close()
 	if watch {
 		return a.watch(ctx, t, live, o)

@@ -78,7 +78,11 @@ func (s *stand) ExecSecret(_ context.Context, _, sql string) error {
 func (s *stand) Query(context.Context, string, string) ([][]string, error) {
 	return [][]string{{"t"}}, nil
 }
-func (s *stand) Run(_ context.Context, argv []string, _ bool) error { return s.do(argv[0]) }
+
+func (s *stand) Run(_ context.Context, argv []string, _ bool) (string, error) {
+	return "", s.do(argv[0])
+}
+
 func (s *stand) Job(_ context.Context, _ string, argv []string, _ func(int64, int64)) error {
 	return s.do(argv[0])
 }
@@ -107,7 +111,7 @@ func command(t *testing.T, s *stand, args ...string) (code int, stdout, stderr s
 	var out, err bytes.Buffer
 	a := newApp(streams{in: strings.NewReader("yes\n"), out: &out, err: &err})
 	a.environ = func(name string) (string, bool) { return canary, name == "REPLTOOL_VAR_password" }
-	a.connect = func(*app, *topology.Topology, *common) clusters { return s }
+	a.connect = func(*topology.Topology, way) clusters { return s }
 	code = a.run(t.Context(), args)
 	if all := out.String() + err.String(); strings.Contains(all, "canary") {
 		t.Errorf("repltool %v shows the secret:\n%s", args, all)
@@ -231,7 +235,7 @@ func TestInterrupted(t *testing.T) {
 	a := newApp(streams{in: strings.NewReader(""), out: &out, err: &err})
 	a.environ = func(name string) (string, bool) { return canary, name == "REPLTOOL_VAR_password" }
 	s := &interrupting{stand: stand{found: fresh()}, signals: a.signals, err: a.err}
-	a.connect = func(*app, *topology.Topology, *common) clusters { return s }
+	a.connect = func(*topology.Topology, way) clusters { return s }
 	if code := a.run(t.Context(), []string{"apply", "-auto-approve"}); code != int(exitInterrupted) {
 		t.Errorf("exit code %d\n%s%s", code, &out, &err)
 	}
@@ -253,7 +257,7 @@ func (s *interrupting) Env(observer apply.Observer, locks *apply.Locks) apply.En
 	return env
 }
 
-func (s *interrupting) Run(ctx context.Context, argv []string, root bool) error {
+func (s *interrupting) Run(ctx context.Context, argv []string, root bool) (string, error) {
 	s.signals.take(func() {}, s.err)
 	return s.stand.Run(ctx, argv, root)
 }

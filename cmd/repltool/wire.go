@@ -86,12 +86,13 @@ func text(rows [][]*string) [][]string {
 }
 
 func (m machine) RemoveFile(ctx context.Context, path string) error {
-	return m.Run(ctx, []string{"rm", "-f", "--", path}, false)
+	_, err := m.Run(ctx, []string{"rm", "-f", "--", path}, false)
+	return err
 }
 
-func (m machine) Run(ctx context.Context, argv []string, root bool) error {
-	_, err := m.Node.Run(ctx, host.Command{Argv: argv, Root: root})
-	return err
+func (m machine) Run(ctx context.Context, argv []string, root bool) (string, error) {
+	out, err := m.Node.Run(ctx, host.Command{Argv: argv, Root: root})
+	return string(out), err
 }
 
 // Job runs a detached program in the C locale: its progress is read from what it

@@ -36,14 +36,28 @@ func (v *planView) change(c plan.Change, wave []plan.Change) {
 	if len(homes(wave)) < 2 {
 		on = home(c)
 	}
+	var steps []plan.Step
 	for _, id := range c.Steps {
-		step := v.steps[id]
+		steps = append(steps, v.steps[id])
+	}
+	on = v.stepsOf(steps, on)
+	if len(c.Undo) > 0 {
+		v.flow(entryIndent, v.dim("if a step fails before \""+Clean(v.steps[c.NoReturn].Why)+"\", of these what was begun is taken back:"))
+		v.stepsOf(c.Undo, on)
+	}
+}
+
+// stepsOf writes steps, with the node where that is another one than the last, and answers
+// the last.
+func (v *planView) stepsOf(steps []plan.Step, on string) string {
+	for _, step := range steps {
 		if _, isWait := step.Op.(plan.Wait); !isWait && step.Node != on {
 			on = step.Node
 			v.line(entryIndent, v.dim("on "+Clean(on)+":"))
 		}
 		v.step(step, on)
 	}
+	return on
 }
 
 // impactText is the impact and a few words more. What a restart brings stands in

@@ -71,6 +71,11 @@ func NewProgress(w io.Writer, s Style, p *plan.Plan, o ProgressOptions) *Progres
 		v.steps[step.ID] = step
 		v.left[step.Address]++
 	}
+	for _, c := range p.Changes {
+		for _, step := range c.Undo {
+			v.steps[step.ID] = step
+		}
+	}
 	v.ticking.Go(v.tick)
 	return v
 }

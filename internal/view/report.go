@@ -20,6 +20,7 @@ func Report(w io.Writer, s Style, p *plan.Plan, r apply.Report, next string) err
 		return v.err
 	}
 	v.results(v.red("Failed"), r.With(apply.Failed))
+	v.takenBack(p, r)
 	v.stillRunning(r.MayStillRun())
 	v.notTried(r)
 	v.flow("", v.bold(outcome(p, r)))
@@ -38,6 +39,18 @@ func (p *printer) results(title string, results []apply.Result) {
 		}
 		p.line(title, Clean(": "+r.Step.ID))
 		p.flow("    ", Clean(text))
+	}
+}
+
+// takenBack tells of the ways back that were taken, and where one ended early.
+func (p *printer) takenBack(of *plan.Plan, r apply.Report) {
+	for _, c := range of.Changes {
+		switch failed := slices.IndexFunc(r.Back, func(s apply.Result) bool { return s.Step.Address == c.Address && s.State == apply.Failed }); {
+		case r.TookBack(c.Address):
+			p.flow("", p.yellow("Taken back: ")+Clean(c.Address+": everything is as it was before"))
+		case failed >= 0:
+			p.results(p.red("Not taken back"), r.Back[failed:failed+1])
+		}
 	}
 }
 
