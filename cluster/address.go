@@ -49,6 +49,9 @@ func (s *Cluster) StandbyAddress(n *topology.Node) topology.Address {
 
 func (s *Cluster) SyncAddress() topology.Address { return s.Address("synchronous", "") }
 
+// PrimaryAddress is that of who leads.
+func (s *Cluster) PrimaryAddress() topology.Address { return s.Address("primary", "") }
+
 func (s *Cluster) LedgerAddress() topology.Address { return s.Address("ledger", "") }
 
 func subscriptionBlocks(t *topology.Topology) []topology.Address {

@@ -22,6 +22,8 @@ type World struct {
 	Targets  []topology.Address
 	Required map[topology.Address]bool // publications and subscriptions beside the targets
 	InApply  bool
+	moves    map[topology.Address]bool // clusters whose primary moves, whatever the ledger says
+	options  Options
 	renames  bool // the topology has moved blocks
 	clusters map[*topology.Cluster]*Cluster
 	memo     sharedMemo
@@ -95,6 +97,9 @@ type Options struct {
 	Targets []string
 	// Replace are standbys to clone again: cluster.C.standby.N.
 	Replace []string
+	// Moves are clusters whose primary is to move to the node that the topology names, also
+	// where the ledger does not show that it names another one than before.
+	Moves []string
 	// InApply reports whether an apply plans, which holds the locks: that one is at work is no
 	// news to it.
 	InApply bool

@@ -8,6 +8,8 @@ import (
 func (s *Cluster) Settled(o Object) string {
 	there, wanted, unknown := s.Intended(o)
 	switch {
+	case o.Kind == "primary":
+		return "the primary does not move"
 	case unknown, wanted && !there, o.Kind == "slot" && wanted && s.awaitsSlot(o):
 		return ""
 	case !there:

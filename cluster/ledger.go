@@ -23,7 +23,7 @@ type Row struct {
 // Object is written into the ledger as its text: "slot pg2 on pg1".
 type Object struct {
 	Kind, Name string
-	In         string // of a slot its node, of a publication its database, of a parameter whose it is
+	In         string // of a slot its node, of a publication its database, of a parameter whose it is; of a primary who led before
 }
 
 func (o Object) String() string {
@@ -58,7 +58,7 @@ func parseObject(text string) Object {
 		if t, err := topology.ParseTableName(name); err == nil {
 			o.Name, o.In = t.Name, t.Schema
 		}
-	case "role_parameter", "database_parameter":
+	case "role_parameter", "database_parameter", "primary":
 		o.Name, o.In, _ = strings.Cut(name, " ")
 	}
 	return o

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/plan"
@@ -152,13 +153,13 @@ func (s *Cluster) standbyPasswords(sb *topology.Standby) plan.Text {
 	role := s.Cluster.Replication.Role
 	var b plan.TextBuilder
 	b.Write("# repltool ", s.Cluster.Name, ": how ", sb.Node.Name, " logs in to its upstream\n")
-	seen := map[string]bool{}
+	others := map[string]bool{}
 	for _, m := range s.Cluster.Members() {
-		where := conninfo.PassField(m.Address)
-		if m == sb.Node || seen[where] {
-			continue
+		if m != sb.Node {
+			others[conninfo.PassField(m.Address)] = true
 		}
-		seen[where] = true
+	}
+	for _, where := range list.SortedKeys(others) { // in the same order whoever leads
 		b.Write(where, ":*:*:", conninfo.PassField(role.Name), ":").Secret(role.Password, plan.FormPassfile).Write("\n")
 	}
 	return b.Done()

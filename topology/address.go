@@ -13,6 +13,7 @@ import (
 //	cluster.main.node.pg2                 Kind node, Cluster main, Name pg2
 //	cluster.main.node.pg2.hba             … and Part hba
 //	cluster.main.synchronous              Kind synchronous, Cluster main
+//	cluster.main.primary                  Kind primary, Cluster main: who leads
 //	publication.orders                    Kind publication, Name orders
 //	cluster.main.publication.orders       the same as a row of the ledger of cluster main
 //
@@ -34,6 +35,7 @@ const (
 	PartBaseBackup      = "basebackup"       // of a standby: the wait for one that runs
 	PartLeaving         = "leaving"          // of a set: what leaves it for the time of the plan
 	PartSetAside        = "set_aside"        // of a set: its value before it was relaxed
+	PartMoving          = "moving"           // of a primary: the move that was begun
 	PartMoved           = "moved"            // of a publication: tables that another one has by now
 	PartEarlier         = "earlier"          // the object under the name that it had
 	PartEarlierPassfile = "earlier_passfile" // of a node: password files of the names that it or its cluster had
@@ -42,7 +44,7 @@ const (
 )
 
 // single are the kinds of which a cluster has one, without a name.
-func single() []string { return []string{"synchronous", "synchronized_slots", "ledger"} }
+func single() []string { return []string{"primary", "synchronous", "synchronized_slots", "ledger"} }
 
 // inCluster are the kinds of which a cluster has many.
 func inCluster() []string {

@@ -52,7 +52,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupRun, Title: "Change"},
 		&cobra.Group{ID: groupSee, Title: "Inspect"})
 	root.AddCommand(a.initCommand(), a.validateCommand(), a.fmtCommand(),
-		a.planCommand(), a.applyCommand(), a.statusCommand(), a.driftCommand(),
+		a.planCommand(), a.applyCommand(), a.switchoverCommand(), a.statusCommand(), a.driftCommand(),
 		a.showCommand(), a.versionCommand())
 	root.AddCommand(unsupported()...)
 	ownWords(root)
@@ -73,7 +73,7 @@ func (a *app) changeDir() error {
 // unsupported are the verbs that are planned. They are not in -help.
 func unsupported() []*cobra.Command {
 	var all []*cobra.Command
-	for _, name := range []string{"import", "graph", "switchover", "failover", "destroy", "history", "man"} {
+	for _, name := range []string{"import", "graph", "failover", "destroy", "history", "man"} {
 		all = append(all, &cobra.Command{
 			Use: name, Hidden: true, DisableFlagParsing: true,
 			RunE: func(*cobra.Command, []string) error { return fmt.Errorf("%s is not supported yet", name) },
@@ -130,7 +130,7 @@ const environmentText = "\n" +
 // verbText lists the verbs of a group in the order in which one needs them; the
 // parser would have them by name.
 func verbText(b *strings.Builder, c *cobra.Command, group string) {
-	order := []string{"init", "validate", "fmt", "plan", "apply", "status", "drift", "show", "version", "completion", "help"}
+	order := []string{"init", "validate", "fmt", "plan", "apply", "switchover", "status", "drift", "show", "version", "completion", "help"}
 	verbs := slices.Clone(c.Commands())
 	slices.SortStableFunc(verbs, func(x, y *cobra.Command) int {
 		return slices.Index(order, x.Name()) - slices.Index(order, y.Name())

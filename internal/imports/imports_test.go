@@ -33,6 +33,7 @@ func rules() []rule {
 		{under: "plan/build/check", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/check"}, why: "siblings do not import each other"},
 		{under: "plan/build/config", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/config"}, why: "siblings do not import each other"},
 		{under: "plan/build/streaming", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/streaming"}, why: "siblings do not import each other"},
+		{under: "plan/build/move", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/move"}, why: "siblings do not import each other"},
 		{under: "plan/build/objects", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/objects"}, why: "siblings do not import each other"},
 		{under: "plan/build/logical", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/logical"}, why: "siblings do not import each other"},
 		{under: "apply", forbid: []string{"github.com/jackc/pgx", "golang.org/x/crypto/ssh", "github.com/pkg/sftp", "repltool/providers/host", "repltool/providers/postgres", "repltool/internal"}, except: []string{"internal/pg"}, why: "apply declares what it needs"},

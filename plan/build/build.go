@@ -24,6 +24,7 @@ import (
 	"github.com/repltool/repltool/plan/build/config"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/plan/build/logical"
+	"github.com/repltool/repltool/plan/build/move"
 	"github.com/repltool/repltool/plan/build/objects"
 	"github.com/repltool/repltool/plan/build/streaming"
 	"github.com/repltool/repltool/topology"
@@ -64,7 +65,7 @@ func Build(t *topology.Topology, f facts.Facts, o cluster.Options) (*plan.Plan, 
 	p := &plan.Plan{
 		FormatVersion: plan.FormatVersion, RepltoolVersion: o.RepltoolVersion,
 		TopologyHash: t.Hash(), Complete: true,
-		Targets: o.Targets, Replace: o.Replace, Variables: o.Variables,
+		Targets: o.Targets, Replace: o.Replace, Moves: o.Moves, Variables: o.Variables,
 	}
 	all := &draft.Findings{}
 	t = logical.KeepSlotNames(t, f, o)
@@ -148,6 +149,10 @@ func buildGuarded(s *cluster.Cluster) (out *draft.Findings) {
 // buildCluster runs the preflight and, if nothing speaks against it, every kind.
 func buildCluster(s *cluster.Cluster) *draft.Findings {
 	out := &draft.Findings{}
+	if w := s.Switchover(); w != nil {
+		buildSwitchover(s, w, out)
+		return out
+	}
 	check.Preflight(s, out)
 	refused := out.Diags.HasErrors()
 	check.CheckLimits(s, out) // told with what else speaks against the plan
@@ -172,6 +177,37 @@ func buildCluster(s *cluster.Cluster) *draft.Findings {
 		out.Drafts = nil
 	}
 	return out
+}
+
+// buildSwitchover plans that the primary moves, and then, on what that leaves, every kind:
+// what there is besides to be done is done under the new one.
+func buildSwitchover(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	if w.Stopped {
+		move.Resume(s, w, out)
+		return
+	}
+	if move.Check(s, w, out); out.Diags.HasErrors() {
+		return
+	}
+	after := s.AfterMove(w)
+	check.Preflight(after, out)
+	check.CheckLimits(after, out)
+	if out.Diags.HasErrors() {
+		return
+	}
+	check.Unmanaged(after, out)
+	move.Switchover(s, after, w, out)
+	rest := &draft.Findings{}
+	for _, kind := range kinds() {
+		kind(after, rest)
+	}
+	draft.ReportKept(after, rest)
+	for _, d := range rest.Drafts {
+		d.Needs = append(d.Needs, s.PrimaryAddress())
+	}
+	if out.Add(rest); out.Diags.HasErrors() {
+		out.Drafts = nil
+	}
 }
 
 // fill writes the ordered drafts into the plan, with IDs and waves.

@@ -13,6 +13,7 @@ import (
 	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/plan/build/move"
 	"github.com/repltool/repltool/plan/build/streaming"
 )
 
@@ -25,6 +26,8 @@ func long() []txtar.File {
 		{Name: "NOTE_ABSENT", Data: []byte(draft.NoteAbsent)},
 		{Name: "CONF_ERRORS", Data: []byte(draft.ConfErrors)},
 		{Name: "HBA_ERRORS", Data: []byte(draft.HBAErrors)},
+		{Name: "STOP", Data: []byte(move.StopScript)},
+		{Name: "ENDED", Data: []byte(move.EndedScript)},
 		{Name: "CATCHING_UP", Data: []byte(draft.CatchingUp)},
 	}
 }

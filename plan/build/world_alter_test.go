@@ -117,6 +117,8 @@ func alterSlot(server *facts.Server, words []string) bool {
 		}
 	case "no-slot":
 		server.Slots = remove(server.Slots, func(s facts.Slot) bool { return s.Name == words[1] })
+	case "add-logical-slot":
+		server.Slots = append(server.Slots, facts.Slot{Slot: topology.Slot{Name: words[1], Type: "logical"}})
 	case "add-slot":
 		server.Slots = append(server.Slots, facts.Slot{Slot: topology.Slot{Name: words[1], Type: "physical"}, Active: len(words) > 2})
 	default:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
@@ -29,9 +30,9 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 		case n == s.Goal.Primary:
 		case p.Server == nil && p.Error == nil && p.ServerError == nil && !s.IsNew(), p.Server != nil && p.Server.InRecovery:
 			out.Finding(c.Address(), c.Range, "Another node is the primary",
-				"%s is a live primary, but the topology says %s. Nothing is changed. Write primary = %s, as it is "+
-					"now. repltool does not move a primary yet: if %s is to lead again, move it back by hand, then change the line back.%s",
-				n.Name, s.Goal.Primary.Name, n.ID, s.Goal.Primary.Name, ahead(s, n))
+				"%s is a live primary, but the topology says %s, and repltool did not make %s its standby. Nothing is changed. "+
+					"Write primary = %s, as it is now. If %s is to lead: repltool switchover %s -to=%s%s",
+				n.Name, s.Goal.Primary.Name, s.Goal.Primary.Name, n.ID, s.Goal.Primary.Name, c.Name, s.Goal.Primary.Name, ahead(s, n))
 		case p.Server != nil && p.Server.SystemIdentifier == s.Found(n).Server.SystemIdentifier:
 			out.Finding(c.Address(), c.Range, "Two live primaries",
 				"%s and %s are both primaries of system %s: data written to one is missing on the other. Nothing is changed. "+
@@ -77,6 +78,10 @@ func promotable(s *cluster.Cluster) string {
 	p := s.Found(s.Goal.Primary)
 	if up := s.UpstreamOf(p); up != nil && s.Running(up) && p.Server.Receiver != nil && p.Server.Receiver.Status == "streaming" {
 		return ": " + s.Goal.Primary.Name + " follows " + up.Name
+	}
+	if r := p.Server.Receiver; r != nil && r.Status == "streaming" {
+		return fmt.Sprintf(": %s streams from a server on %s that is not a member of %s. To move the primary from there to %s, add that server to standbys",
+			s.Goal.Primary.Name, conninfo.Map(p.Server.ConnInfo.Reveal())["host"], s.Cluster.ID, s.Goal.Primary.Name)
 	}
 	n, has := s.MostWAL(s.Goal.Primary)
 	if n == s.Goal.Primary {

@@ -111,6 +111,17 @@ const (
 	SettleTimeout  = 30 * time.Second // a reload reaching every process
 )
 
+// TakesBack adds to the way back what takes back the steps from the one with that index on; it
+// runs before what was added earlier.
+func (d *Draft) TakesBack(from int, add func(back *Draft)) {
+	back := &Draft{}
+	add(back)
+	for i := range back.Steps {
+		back.Steps[i].Undoes = StepID(d.Address.String(), from)
+	}
+	d.Undo = append(back.Steps, d.Undo...)
+}
+
 func StepID(address string, i int) string { return fmt.Sprintf("%s#%d", address, i+1) }
 
 // Finish answers the change with what follows from its parts.
@@ -119,6 +130,9 @@ func (d *Draft) Finish() plan.Change {
 	c.Address, c.Requires, c.Needs = d.Address.String(), cluster.Texts(d.requires), cluster.Texts(d.needs)
 	if !d.Closer.IsZero() {
 		c.Closer = d.Closer.String()
+	}
+	for i := range c.Undo {
+		c.Undo[i].ID, c.Undo[i].Address = fmt.Sprintf("%s#undo%d", c.Address, i+1), c.Address
 	}
 	c.Before, c.After = map[string]string{}, map[string]string{}
 	for _, a := range c.Attributes {

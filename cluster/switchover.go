@@ -1,0 +1,269 @@
+package cluster
+
+import (
+	"slices"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/topology"
+)
+
+// The primary moves where the topology names another node than the one that leads, and
+// somebody has asked for that. A server that was promoted by hand looks the same: what tells
+// them apart is the ledger. There the node that leads is the one that repltool made the
+// primary, or has the slot by which repltool made the other one follow it, or the intent of an
+// apply that died in the middle is there; or the plan was made for the move.
+
+// Switchover is a primary that moves.
+type Switchover struct {
+	From, To *topology.Node
+	// Stopped reports whether From is down: an apply stopped it, and died before it had
+	// promoted To.
+	Stopped bool
+	// Back reports whether the topology does not want that move any more: From leads again.
+	Back bool
+}
+
+// MoveIntent is the ledger's row of a move that has begun.
+func (s *Cluster) MoveIntent(m *Switchover) Row {
+	return Row{s.PrimaryAddress().With(topology.PartMoving), Object{Kind: "primary", Name: m.To.Name, In: m.From.Name}}
+}
+
+// MadePrimary is the ledger's row of the node that repltool has made the primary last.
+func (s *Cluster) MadePrimary(n *topology.Node) Row {
+	return Row{s.PrimaryAddress(), Object{Kind: "primary", Name: n.Name}}
+}
+
+// Switchover answers how the primary moves with this plan; nil where it does not.
+func (s *Cluster) Switchover() *Switchover {
+	return compute(s, "switchover", s.Cluster, s.findMove)
+}
+
+func (s *Cluster) findMove() *Switchover {
+	var leaders []*topology.Node
+	for _, n := range s.Cluster.Members() {
+		if f := s.Found(n); f.Server != nil && !f.Server.InRecovery {
+			leaders = append(leaders, n)
+		}
+	}
+	to := s.Goal.Primary
+	switch {
+	case len(leaders) == 0:
+		return s.stoppedMove()
+	case len(leaders) > 1 || leaders[0] == to:
+		return nil
+	}
+	m := &Switchover{From: leaders[0], To: to}
+	t, f := s.Found(to).Server, s.Found(m.From).Server
+	if t == nil || !t.InRecovery || t.SystemIdentifier != f.SystemIdentifier || !s.moveAsked(m) {
+		return nil
+	}
+	return m
+}
+
+// moveAsked reports whether somebody wants the move.
+func (s *Cluster) moveAsked(m *Switchover) bool {
+	if s.moves[s.ClusterAddress] {
+		return true
+	}
+	made := s.SlotRow(m.From, m.To.SlotName())
+	return slices.ContainsFunc(rowsOf(s.Found(m.From).Server), func(r LedgerRow) bool {
+		return r.Row == s.MoveIntent(m) && r.Intent != "" || r.Intent == "" && (r.Row == made || r.Row == s.MadePrimary(m.From))
+	})
+}
+
+// stoppedMove is the move of an apply that died while nobody leads: its intent was replicated.
+// The server that it stopped has to be down still, and shut down as a primary; the others
+// have to be known to be standbys.
+func (s *Cluster) stoppedMove() *Switchover {
+	for _, n := range s.Cluster.Members() {
+		for _, r := range rowsOf(s.Found(n).Server) {
+			if r.Kind != "primary" || !s.PrimaryAddress().Contains(r.Address) || r.Intent == "" {
+				continue
+			}
+			m := &Switchover{From: s.member(r.In), To: s.member(r.Name), Stopped: true}
+			if m.From == nil || m.To == nil || m.From == m.To || !s.shutDown(m.From) || !s.othersFollow(m.From) {
+				continue
+			}
+			m.Back = s.Goal.Primary == m.From
+			if m.Back || s.Goal.Primary == m.To {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+// member answers the member of that name, or nil.
+func (s *Cluster) member(name string) *topology.Node {
+	all := s.Cluster.Members()
+	if i := slices.IndexFunc(all, func(n *topology.Node) bool { return n.Name == name }); i >= 0 {
+		return all[i]
+	}
+	return nil
+}
+
+// ShutDown is what pg_control says of a server that was stopped in order as a primary.
+const ShutDown = "shut down"
+
+func (s *Cluster) shutDown(n *topology.Node) bool {
+	f := s.Found(n)
+	return f.Complete() && f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.Control != nil && f.Host.Control.State == ShutDown
+}
+
+// othersFollow reports whether every other member runs and is a standby of the same timeline.
+func (s *Cluster) othersFollow(from *topology.Node) bool {
+	control := s.Found(from).Host.Control
+	return !slices.ContainsFunc(s.Cluster.Members(), func(n *topology.Node) bool {
+		f := s.Found(n)
+		return n != from && (!f.Complete() || f.Server == nil || !f.Server.InRecovery || f.Server.SystemIdentifier != control.SystemIdentifier || f.Server.Timeline > control.Timeline)
+	})
+}
+
+// rowsOf answers the rows of the ledger as a server has it.
+func rowsOf(server *facts.Server) []LedgerRow {
+	if server == nil || server.Ledger == nil {
+		return nil
+	}
+	var rows []LedgerRow
+	for _, m := range server.Ledger.Managed {
+		rows = append(rows, LedgerRow{Row: ParseRow(m), Intent: m.Intent, OID: m.OID, Since: m.Since})
+	}
+	return rows
+}
+
+// Beside are the standbys that are to follow the new primary and are not the old one.
+func (s *Cluster) Beside(m *Switchover) []*topology.Standby {
+	var all []*topology.Standby
+	for _, sb := range s.Cluster.Standbys {
+		if sb.Node != m.From && sb.Upstream == m.To {
+			all = append(all, sb)
+		}
+	}
+	return all
+}
+
+// Rotates are those of them that are brought under the new primary before the old one stops.
+// One that delays its replay keeps its connection until it has used up what it has: it moves
+// afterwards.
+func (s *Cluster) Rotates(m *Switchover) []*topology.Standby {
+	return slices.DeleteFunc(s.Beside(m), func(sb *topology.Standby) bool { return sb.ApplyDelay > 0 || s.Delay(sb.Node) > 0 })
+}
+
+// SlotsToMake are the physical slots that the new primary is to have and has not.
+func (s *Cluster) SlotsToMake(m *Switchover) []WantedSlot {
+	var all []WantedSlot
+	for _, w := range s.WantedSlots() {
+		if w.On == m.To && w.Type == topology.SlotPhysical && s.FoundSlot(m.To, w.Name) == nil {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// SlotsToConfirm are those that an apply made there and died before it had confirmed them.
+func (s *Cluster) SlotsToConfirm(m *Switchover) []Row {
+	var all []Row
+	for _, w := range s.WantedSlots() {
+		if found := s.FoundSlot(m.To, w.Name); w.On == m.To && found != nil && s.CreatedByIntent(w, found) {
+			all = append(all, s.SlotRow(w.On, w.Name))
+		}
+	}
+	return all
+}
+
+// SlotsToDrop are the slots on the old primary that nobody uses after the move: those of the
+// standbys that have left it, and those that repltool made and that are not wanted there.
+func (s *Cluster) SlotsToDrop(m *Switchover) []string {
+	users := map[string]bool{}
+	for _, sb := range s.Rotates(m) {
+		users[s.slotBefore(sb.Node)] = true
+	}
+	users[s.slotBefore(m.To)] = true
+	for _, r := range rowsOf(s.Found(m.From).Server) {
+		if r.Kind == "slot" && r.In == m.From.Name && r.Intent == "" {
+			users[r.Name] = true
+		}
+	}
+	for _, sb := range s.Cluster.Standbys {
+		if sb.Node != m.From && !slices.Contains(s.Rotates(m), sb) {
+			delete(users, s.slotBefore(sb.Node)) // it still reads from it
+		}
+	}
+	var all []string
+	for _, slot := range s.Found(m.From).Server.Slots {
+		if users[slot.Name] && slot.Type == topology.SlotPhysical && !SlotWanted(s.WantedSlots(), m.From, slot.Name) {
+			all = append(all, slot.Name)
+		}
+	}
+	return all
+}
+
+// slotBefore is the slot that a standby reads from now.
+func (s *Cluster) slotBefore(n *topology.Node) string {
+	if server := s.Found(n).Server; server != nil {
+		return server.InForce("primary_slot_name")
+	}
+	return ""
+}
+
+// SetOnFrom answers the synchronous set of the old primary while its standbys have gone under
+// the new one: a standby of a standby never counts. The same as before where that changes
+// nothing.
+func (s *Cluster) SetOnFrom(m *Switchover) (before, while string) {
+	server := s.Found(m.From).Server
+	before = server.InForce(SyncNames)
+	set, ok := pg.ParseSync(before)
+	if !ok || len(set.Names) == 0 {
+		return before, before
+	}
+	gone := map[string]bool{}
+	for _, sb := range s.Rotates(m) {
+		gone[s.ApplicationName(sb.Node)] = true
+	}
+	if set.Every() {
+		left := len(Streaming(set, server))
+		for name := range gone {
+			left -= len(Streaming(pg.SyncSet{Names: []string{name}}, server))
+		}
+		return before, number(set, left, before)
+	}
+	names := slices.DeleteFunc(slices.Clone(set.Names), func(name string) bool { return gone[name] })
+	if len(names) == len(set.Names) {
+		return before, before
+	}
+	if len(names) == 0 {
+		return before, ""
+	}
+	return before, pg.SyncValue(set.Method, min(set.Number, len(names)), pg.SyncIdents(names))
+}
+
+// number is a set of everybody that waits for no more than there are.
+func number(set pg.SyncSet, left int, before string) string {
+	switch {
+	case left <= 0:
+		return ""
+	case left >= set.Number:
+		return before
+	}
+	return pg.SyncValue(set.Method, left, set.Names)
+}
+
+// SetOnTo answers the synchronous set with which the new primary begins: those of the wanted
+// set that stream from it by then. The old primary comes in once it streams.
+func (s *Cluster) SetOnTo(m *Switchover) string {
+	y := s.Cluster.Synchronous
+	if y == nil {
+		return ""
+	}
+	var names []string
+	for _, sb := range s.Rotates(m) {
+		if slices.Contains(y.Standbys, sb.Node) {
+			names = append(names, s.WillBeSeenAs(sb))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return pg.SyncValue(y.Method, min(y.Number, len(names)), pg.SyncIdents(names))
+}

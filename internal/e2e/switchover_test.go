@@ -1,0 +1,380 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/repltool/repltool/internal/lab"
+)
+
+// movable is what a cluster has beside its nodes so that a client can follow the primary.
+const movable = `  parameters = { shared_buffers = "16MB" }
+  role "client" {
+    login    = true
+    password = var.password
+  }
+  hba {
+    type     = "host"
+    database = "postgres"
+    user     = "client"
+    address  = "10.77.0.0/16"
+    method   = "scram-sha-256"
+  }
+`
+
+// client writes to whoever leads, as an application does: it looks for the server that takes
+// writes, notes each id that was acknowledged, and looks again when its connection ends.
+type client struct {
+	w            *world
+	stop         chan struct{}
+	done         chan struct{}
+	acknowledged map[string]bool
+	gap          time.Duration // the longest between two
+}
+
+func (w *world) writes() *client {
+	c := &client{w: w, stop: make(chan struct{}), done: make(chan struct{}), acknowledged: map[string]bool{}}
+	go c.run()
+	return c
+}
+
+func (c *client) run() {
+	defer close(c.done)
+	var conn *pgconn.PgConn
+	var last time.Time
+	for id := time.Now().UnixNano(); ; id++ {
+		select {
+		case <-c.stop:
+			return
+		case <-c.w.t.Context().Done():
+			return
+		case <-time.After(2 * time.Millisecond):
+		}
+		if conn == nil {
+			conn = c.connect()
+			continue
+		}
+		ctx, cancel := context.WithTimeout(c.w.t.Context(), 30*time.Second)
+		_, err := conn.Exec(ctx, fmt.Sprintf("INSERT INTO writes VALUES (%d)", id)).ReadAll()
+		cancel()
+		if err != nil {
+			_ = conn.Close(c.w.t.Context()) // it is of no use any more
+			conn = nil
+			continue
+		}
+		c.acknowledged[fmt.Sprint(id)] = true
+		if now := time.Now(); !last.IsZero() {
+			c.gap = max(c.gap, now.Sub(last))
+			last = now
+		} else {
+			last = now
+		}
+	}
+}
+
+// connect finds the server that takes writes; nil for none yet.
+func (c *client) connect() *pgconn.PgConn {
+	for _, h := range c.w.lab.Hosts {
+		config, err := pgconn.ParseConfig("host=" + h.Addr + " port=5432 user=client dbname=postgres sslmode=disable connect_timeout=1 target_session_attrs=read-write")
+		if err != nil {
+			return nil
+		}
+		config.Password = canary
+		if conn, err := pgconn.ConnectConfig(c.w.t.Context(), config); err == nil {
+			return conn
+		}
+	}
+	return nil
+}
+
+// lost ends the writing and answers how many acknowledged rows the server of host i lacks.
+func (c *client) lost(i int) int {
+	c.w.t.Helper()
+	close(c.stop)
+	<-c.done
+	lost := len(c.acknowledged)
+	for _, id := range strings.Fields(c.w.sql(i, "SELECT id FROM writes")) {
+		if c.acknowledged[id] {
+			lost--
+		}
+	}
+	return lost
+}
+
+// leads expects that host i leads and the others stream from it, all that lead there exist,
+// and nothing is left of the roles before.
+func (w *world) leads(i int, standbys ...int) {
+	w.t.Helper()
+	w.expect(i, "SELECT pg_is_in_recovery()", "f")
+	var names []string
+	for _, s := range standbys {
+		names = append(names, fmt.Sprintf("pg%d", s))
+		w.expect(s, "SELECT pg_is_in_recovery()", "t")
+		w.expect(s, "SELECT count(*) FROM pg_replication_slots WHERE NOT active", "0")
+	}
+	slices.Sort(names)
+	w.expect(i, "SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots WHERE active", strings.Join(names, " "))
+	w.expect(i, "SELECT string_agg(application_name, ' ' ORDER BY application_name) FROM pg_stat_replication WHERE state = 'streaming'", strings.Join(names, " "))
+	w.expect(i, "SELECT count(*) FROM repltool.managed WHERE object LIKE 'intent%'", "0")
+}
+
+// moveTo edits the topology as the verb does.
+func (w *world) moveTo(from, to int) {
+	w.t.Helper()
+	text := w.read("main.hcl")
+	list := text[strings.Index(text, "standbys = ["):]
+	list = list[:strings.Index(list, "]")+1]
+	text = strings.Replace(text, list, strings.Replace(list, fmt.Sprintf("node.pg%d", to), fmt.Sprintf("node.pg%d", from), 1), 1)
+	w.write("main.hcl", strings.Replace(text, fmt.Sprintf("primary = node.pg%d", from), fmt.Sprintf("primary = node.pg%d", to), 1))
+}
+
+// TestSwitchover moves the primary there and back, by the verb and by an edit, while a client
+// writes: no acknowledged row is lost, and nothing is left to do.
+func TestSwitchover(t *testing.T) {
+	for _, suite := range append([]string{"bookworm"}, suites()...) {
+		for name, set := range map[string]string{"synchronous": "  synchronous { number = 1 }\n", "asynchronous": ""} {
+			t.Run(suite+" "+name, func(t *testing.T) {
+				w := newWorld(t, lab.Options{Hosts: 3, Suites: []string{suite}})
+				w.topology(movable + set)
+				w.must(0, "apply", "-auto-approve")
+				w.sql(1, "CREATE TABLE writes (id bigint PRIMARY KEY); GRANT INSERT ON writes TO client")
+				w.asksFirst()
+				w.move(1, 2, 3, func() { w.must(0, "switchover", "main", "-to=pg2", "-auto-approve") })
+				w.move(2, 3, 1, func() { w.moveTo(2, 3); w.must(0, "apply", "-auto-approve", "-allow=switchover") })
+				w.move(3, 1, 2, func() { w.must(0, "switchover", "cluster.main", "-to=node.pg1", "-auto-approve") })
+				w.noSecrets()
+			})
+		}
+	}
+}
+
+// move moves the primary under a client's writes.
+func (w *world) move(from, to, third int, do func()) {
+	w.t.Helper()
+	c := w.writes()
+	w.written(c)
+	do()
+	w.leads(to, from, third)
+	time.Sleep(time.Second) // a gap that has not ended is one
+	if lost := c.lost(to); lost > 0 || len(c.acknowledged) == 0 {
+		w.t.Errorf("pg%d to pg%d: %d of %d acknowledged rows are lost", from, to, lost, len(c.acknowledged))
+	}
+	w.t.Logf("pg%d to pg%d: %d acknowledged rows, none lost, no write for %s at most", from, to, len(c.acknowledged), c.gap.Round(time.Millisecond))
+	w.settled()
+}
+
+// written waits until the client has written something.
+func (w *world) written(*client) {
+	w.t.Helper()
+	leader := 1
+	for i := range w.lab.Hosts {
+		if w.sql(i+1, "SELECT pg_is_in_recovery()") == "f" {
+			leader = i + 1
+		}
+	}
+	before := w.sql(leader, "SELECT count(*) FROM writes")
+	w.reaches(server{leader, 5432, "postgres"}, "SELECT count(*) > "+before+" FROM writes", "t")
+}
+
+// asksFirst does not move the primary without a yes, and leaves the topology as it was.
+func (w *world) asksFirst() {
+	w.t.Helper()
+	before := w.read("main.hcl")
+	w.says(w.must(1, "switchover", "main", "-to=pg2"), "No terminal to ask for approval")
+	w.says(w.must(1, "switchover", "main", "-to=pg4"), "cluster.main has no such node")
+	if w.read("main.hcl") != before {
+		w.t.Errorf("the topology is changed:\n%s", w.read("main.hcl"))
+	}
+	w.moveTo(1, 2)
+	w.says(w.must(1, "apply", "-auto-approve"), "Some changes need -allow", "SWITCHOVER")
+	w.write("main.hcl", before)
+	w.settled()
+}
+
+// TestSwitchoverTakenBack has the standby pause its replay just before the primary is
+// stopped: it is not promoted, the primary leads again, and the edit is taken back.
+func TestSwitchoverTakenBack(t *testing.T) {
+	w := newWorld(t, lab.Options{Hosts: 3})
+	w.topology(movable + "  synchronous { number = 1 }\n")
+	w.must(0, "apply", "-auto-approve")
+	w.sql(1, "CREATE TABLE writes (id bigint PRIMARY KEY); GRANT INSERT ON writes TO client")
+	before := w.read("main.hcl")
+	c := w.writes()
+	w.written(c)
+	r := w.eachStep([]string{"switchover", "main", "-to=pg2", "-auto-approve", "-json"}, func(_ *exec.Cmd, e event) {
+		if e.Type == "step_start" && strings.HasPrefix(e.Why, "verify that pg1") {
+			w.sql(2, "SELECT pg_wal_replay_pause()")
+		}
+	})
+	if r.code != 1 {
+		t.Errorf("exit code %d", r.code)
+	}
+	w.sql(2, "SELECT pg_wal_replay_resume()")
+	if w.read("main.hcl") != before {
+		t.Errorf("the edit is not taken back:\n%s", w.read("main.hcl"))
+	}
+	w.leads(1, 2, 3)
+	if lost := c.lost(1); lost > 0 {
+		t.Errorf("%d acknowledged rows are lost", lost)
+	}
+	w.settled()
+	w.must(0, "switchover", "main", "-to=pg2", "-auto-approve")
+	w.leads(2, 1, 3)
+	w.settled()
+}
+
+// eachStep runs the program and looks at each event of its steps.
+func (w *world) eachStep(args []string, look func(c *exec.Cmd, e event)) result {
+	w.t.Helper()
+	c := exec.CommandContext(w.t.Context(), binary, args...)
+	c.Dir, c.Env, c.Stderr = w.dir, w.env, &w.sinks
+	out, err := c.StdoutPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	whys := map[string]string{}
+	for lines := json.NewDecoder(out); ; {
+		var e event
+		if lines.Decode(&e) != nil {
+			break
+		}
+		if e.Type == "step_start" {
+			whys[e.Step] = e.Why
+		}
+		e.Why = whys[e.Step]
+		look(c, e)
+	}
+	_ = c.Wait() // the exit code tells
+	return result{code: c.ProcessState.ExitCode()}
+}
+
+// TestSwitchoverKilled kills repltool in a switchover. With the topology as it was edited each
+// next apply goes on, and is killed as well, until one comes to the end; with the topology as
+// it was before, the primary leads again. REPLTOOL_TEST_FAULTS is "all" for each step.
+func TestSwitchoverKilled(t *testing.T) {
+	every := 6
+	if os.Getenv("REPLTOOL_TEST_FAULTS") == "all" {
+		every = 1
+	}
+	for _, at := range []moment{begins, runs, ends} {
+		t.Run(at.String(), func(t *testing.T) {
+			w := newWorld(t, lab.Options{Hosts: 3})
+			w.topology(movable + "  synchronous { number = 1 }\n")
+			w.must(0, "apply", "-auto-approve")
+			w.sql(1, "CREATE TABLE writes (id bigint PRIMARY KEY); GRANT INSERT ON writes TO client")
+			w.killedOn(at, every)
+			w.killedBack(at, every)
+			w.noSecrets()
+		})
+	}
+}
+
+// killedOn moves pg1's place to pg2 over as many applies as it takes.
+func (w *world) killedOn(at moment, every int) {
+	w.t.Helper()
+	c := w.writes()
+	w.written(c)
+	w.moveTo(1, 2)
+	struck, applies := map[string]bool{}, 0
+	for done := false; !done; applies++ {
+		steps, killed := 0, false
+		r := w.eachStep([]string{"apply", "-auto-approve", "-allow=switchover,drop,restart", "-lock-timeout=2m", "-json"}, func(c *exec.Cmd, e event) {
+			if !at.of(e) || killed {
+				return
+			}
+			if steps++; steps%every == 0 && !struck[e.name()] {
+				struck[e.name()], killed = true, true
+				strikeAt(c, at, applies)
+			}
+		})
+		if done = r.code == 0 && !killed; applies > 150 {
+			w.t.Fatalf("no apply comes to the end: exit code %d", r.code)
+		}
+	}
+	w.applied("after the last kill", "-allow=drop,restart")
+	w.leads(2, 1, 3)
+	if lost := c.lost(2); lost > 0 {
+		w.t.Errorf("%s: %d acknowledged rows are lost", at, lost)
+	}
+	w.settled()
+	w.t.Logf("%s: killed %d times, %d applies, %d acknowledged rows, none lost, no write for %s at most", at, len(struck), applies, len(c.acknowledged), c.gap.Round(time.Millisecond))
+}
+
+// strikeAt kills the program, in a step some time after its beginning.
+func strikeAt(c *exec.Cmd, at moment, turn int) {
+	if at == runs {
+		time.Sleep(5 * time.Millisecond << (turn % 8))
+	}
+	_ = c.Process.Signal(syscall.SIGKILL) // it may have ended
+}
+
+// killedBack begins to move the primary from pg2 to pg3, is killed at a step, and is not to
+// move it any more.
+func (w *world) killedBack(at moment, every int) {
+	w.t.Helper()
+	before := w.read("main.hcl")
+	c := w.writes()
+	w.written(c)
+	for kill := 1; ; kill += every {
+		w.moveTo(2, 3)
+		steps, promoted, name := 0, false, ""
+		w.eachStep([]string{"apply", "-auto-approve", "-allow=switchover", "-json"}, func(c *exec.Cmd, e event) {
+			promoted = promoted || strings.HasPrefix(e.Why, "promote")
+			if at.of(e) && name == "" {
+				if steps++; steps == kill {
+					name = e.name()
+					strikeAt(c, at, kill)
+				}
+			}
+		})
+		if promoted || name == "" {
+			break
+		}
+		w.write("main.hcl", before)
+		w.applied(name, "-allow=drop")
+		w.dropUnconfirmedSlots(3)
+		w.leads(2, 1, 3)
+		w.settled()
+	}
+	w.applied("after the promotion", "-allow=switchover,drop,restart")
+	w.leads(3, 1, 2)
+	if lost := c.lost(3); lost > 0 {
+		w.t.Errorf("%s: %d acknowledged rows are lost", at, lost)
+	}
+	w.settled()
+}
+
+// dropUnconfirmedSlots drops the slots of a kill between their creation and its confirmation:
+// the plan lists them.
+func (w *world) dropUnconfirmedSlots(i int) {
+	w.t.Helper()
+	for _, name := range strings.Fields(w.sql(i, "SELECT slot_name FROM pg_replication_slots WHERE NOT active")) {
+		w.says(w.must(0, "plan", "-verbose"), fmt.Sprintf("Unmanaged: cluster.main.slot.%s on pg%d: physical slot %s, not in use", name, i, name))
+		w.sql(i, "SELECT pg_drop_replication_slot('"+name+"')")
+	}
+}
+
+// applied applies until nothing is left to do: what a server that was down needs is planned
+// once it is up.
+func (w *world) applied(after, allow string) {
+	w.t.Helper()
+	for tries := 0; w.run("apply", "-auto-approve", allow, "-lock-timeout=2m").code != 0 || w.run("plan", "-detailed-exitcode").code != 0; tries++ {
+		if tries > 5 {
+			r := w.run("plan")
+			w.t.Fatalf("%s: there is no end:\n%s\n%s", after, r.stdout, r.stderr)
+		}
+	}
+}

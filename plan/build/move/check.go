@@ -1,0 +1,177 @@
+package move
+
+import (
+	"strings"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/conftext"
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// Check finds what speaks against a switchover, before anything is changed.
+func Check(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	if !readable(s, w, out) {
+		return
+	}
+	refuseLogical(s, w, out)
+	refuseOwnSet(s, w, out)
+	target(s, w, out)
+	for _, sb := range s.Cluster.Standbys {
+		member(s, w, sb, out)
+	}
+	clients(s, w, out)
+}
+
+// readable reports whether all is known that the move rests on.
+func readable(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) bool {
+	ok := true
+	for _, n := range s.Cluster.Members() {
+		f := s.Found(n)
+		switch {
+		case !f.Complete():
+			out.Fail(s.RangeOf(n), "Unreadable standby", "%s could not be read, and %s is not promoted before it is known what %s has. Make %s readable; or, if its host is gone, "+
+				"remove it from standbys.", n.Name, w.To.Name, n.Name, n.Name)
+		case s.Recloned(n), f.Server == nil:
+			out.Fail(s.RangeOf(n), notReady, "%s does not run, and the primary moves from %s to %s in this plan. Write primary = %s again and apply, so that %s follows it; or remove %s "+
+				"from standbys.", n.Name, w.From.Name, w.To.Name, w.From.ID, n.Name, n.Name)
+		default:
+			continue
+		}
+		ok = false
+	}
+	return ok
+}
+
+const (
+	notReady     = "Standby not ready for a switchover"
+	notSupported = "Switchover not supported yet"
+)
+
+// refuseLogical refuses what this version of repltool cannot bring along.
+func refuseLogical(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	var what []string
+	from := s.Found(w.From).Server
+	for _, slot := range from.Slots {
+		if slot.Type == topology.SlotLogical && !slot.Temporary {
+			what = append(what, "logical slot "+pg.Ident(slot.Name))
+		}
+	}
+	for _, p := range s.Publications() {
+		what = append(what, p.ID)
+	}
+	for _, sub := range s.Subscriptions() {
+		what = append(what, sub.ID)
+	}
+	for _, database := range from.Subscribing {
+		what = append(what, "subscriptions in database "+pg.Ident(database))
+	}
+	for _, slot := range s.Cluster.PermanentSlots {
+		if slot.Type == topology.SlotLogical && from.Slot(slot.Name) == nil {
+			what = append(what, "slot "+pg.Ident(slot.Name))
+		}
+	}
+	if len(what) > 0 {
+		out.Fail(s.Cluster.Range, notSupported, "%s has logical replication, which repltool cannot move with the primary yet: %s. Nothing is changed. Write primary = %s again, or "+
+			"move the primary by hand.", s.Cluster.ID, strings.Join(what, ", "), w.From.ID)
+	}
+}
+
+// refuseOwnSet refuses to move a set of synchronous standbys that the topology does not have.
+func refuseOwnSet(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	from := s.Found(w.From)
+	_, ours := s.ConfBlock(from.Host).Value(cluster.SyncNames)
+	if set := from.Server.InForce(cluster.SyncNames); set != "" && s.Cluster.Synchronous == nil && !ours {
+		out.Fail(s.Cluster.Range, notSupported, "%s has %s = '%s', which is not from the topology: after the switchover commits on %s would wait for nobody. Write the set as a "+
+			"synchronous block in %s and apply, with primary = %s; then switch over.", w.From.Name, cluster.SyncNames, set, w.To.Name, s.Cluster.ID, w.From.ID)
+	}
+}
+
+// target looks at who is to be promoted.
+func target(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	n, f := w.To, s.Found(w.To)
+	say := func(format string, args ...any) {
+		out.Fail(s.Cluster.Range, notReady, "%s cannot take the place of %s: "+format+" Nothing is changed.", append([]any{n.Name, w.From.Name}, args...)...)
+	}
+	switch up := s.UpstreamOf(f); {
+	case up != w.From:
+		say("it does not follow it. Make it a direct standby first (primary = %s), and apply.", w.From.ID)
+		return
+	case f.Server.Timeline != s.Found(w.From).Server.Timeline:
+		say("it is on timeline %d, and %s on %d.", f.Server.Timeline, w.From.Name, s.Found(w.From).Server.Timeline)
+	case s.Paused(n):
+		say("its replay is paused. %s", s.ResumeHint(n))
+	case s.Delay(n) > 0:
+		say("it delays its replay (recovery_min_apply_delay). Remove the delay first.")
+	}
+	sender := s.Found(w.From).Server.SenderTo(f.Server.InForce("primary_slot_name"), s.ApplicationName(n))
+	switch {
+	case sender == nil || sender.State != "streaming" || !streams(f):
+		say("it is not streaming.")
+	case sender.LagBytes != nil && *sender.LagBytes > mostBehind:
+		say("it has %s of WAL yet to replay. Wait until it has caught up.", words.BytesText(*sender.LagBytes))
+	}
+	for _, name := range []string{"recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid"} {
+		if f.Server.InForce(name) != "" {
+			say("it has %s set, and stops there.", name)
+		}
+	}
+	if !s.HBABlock(f.Host).Is(s.HBAText(n).Text, conftext.First) {
+		say("its pg_hba.conf is not as the topology has it, and the other nodes may be refused. Apply that first, with primary = %s.", w.From.ID)
+	}
+	if server := f.Server; !s.ListensFor(n, server.InForce("listen_addresses")) {
+		say("it does not listen on %s (listen_addresses = '%s'), so that its standbys could not connect. Set listen_addresses = \"*\" in parameters of %s and apply, with primary = %s.",
+			n.Address, server.InForce("listen_addresses"), s.Cluster.ID, w.From.ID)
+	}
+}
+
+// mostBehind is how much WAL a standby may have yet to replay when the move begins.
+const mostBehind = 256 << 20
+
+// member looks at a standby of the new roles.
+func member(s *cluster.Cluster, w *cluster.Switchover, sb *topology.Standby, out *draft.Findings) {
+	n, f := sb.Node, s.Found(sb.Node)
+	up := s.UpstreamOf(f)
+	secrets := pg.LostSecrets(s.ConnNow(n))
+	switch {
+	case n == w.From && sb.Upstream != w.To:
+		out.Fail(sb.Range, notSupported, "%s leads now and would follow %s, which is a standby: it can follow only %s, the new primary. Switch over first, then change its upstream.",
+			n.Name, sb.Upstream.Name, w.To.Name)
+	case len(secrets) > 0:
+		out.Fail(sb.Range, "Connection parameter would be lost", "%s: primary_conninfo changes, and contains %s, a secret that the topology cannot express. Remove it from primary_conninfo, "+
+			"then plan again.", n.Name, strings.Join(secrets, ", "))
+	case n == w.From:
+	case f.Server.InRecovery && sb.Upstream == w.To && up != w.From && up != w.To, sb.Upstream != w.To && up != sb.Upstream:
+		out.Fail(sb.Range, notReady, "%s would follow %s after the switchover, and follows %s now. Change its upstream first and apply, with primary = %s; then switch over.",
+			n.Name, sb.Upstream.Name, nameOf(up), w.From.ID)
+	case s.Paused(n) && up == w.From && sb.Upstream == w.To:
+		out.Fail(sb.Range, "Replay paused", "%s is to follow %s, and keeps its connection until its replay is resumed. %s Then plan again.", n.Name, w.To.Name, s.ResumeHint(n))
+	}
+}
+
+func nameOf(n *topology.Node) string {
+	if n == nil {
+		return "a server that the topology does not name"
+	}
+	return n.Name
+}
+
+// clients looks at who else reads WAL from the old primary.
+func clients(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	var others []string
+	for _, sender := range s.Found(w.From).Server.Senders {
+		switch {
+		case sender.Copies():
+			out.Fail(s.Cluster.Range, notReady, "A base backup of %s is running (process %d), and would fail when %s stops. Wait until it has ended.", w.From.Name, sender.PID, w.From.Name)
+		case s.ForeignSender(w.From, facts.Sender(sender)):
+			others = append(others, sender.ApplicationName)
+		}
+	}
+	if len(others) > 0 {
+		out.Warn(s.Cluster.Range, "Clients outside the topology are disconnected", "%s stops, and disconnects who reads WAL from it and is not in the topology: %s. They must be pointed to %s by hand.",
+			w.From.Name, strings.Join(others, ", "), w.To.Name)
+	}
+}

@@ -1,0 +1,357 @@
+// Package move plans how the primary of a cluster moves.
+package move
+
+import (
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/pg/conninfo"
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// A switchover loses nothing: the old primary is shut down in order, and the new one is
+// promoted once it has replayed all of its WAL, up to the shutdown checkpoint. Everything
+// that can be done before is done before, so that writes stop for as long as a shutdown, the
+// replay of the rest and a promotion take: the slots exist on the new primary, the other
+// standbys stream from it, and its synchronous set is the one of the new roles. Until the
+// promotion each step has its way back. The old primary is made a standby while it is down,
+// so that it cannot come back as a second primary (PostgreSQL docs, 27.3 "Failover").
+
+// Time limits. Writes stop from the stop on: what takes longer there is taken back.
+const (
+	stopLimit    = 60 * time.Second // a fast shutdown, of which the checkpoint is the longest part
+	replayLimit  = 60 * time.Second
+	promoteLimit = 60 * time.Second
+	endLimit     = 10 * time.Minute // the archiver of the old primary may be slow
+	proofLimit   = 60 * time.Second
+)
+
+// checkpointVar is what the stop prints: where the shutdown checkpoint begins.
+const checkpointVar = "shutdown_checkpoint"
+
+// StopScript stops the old primary and makes it a standby's data directory.
+//
+//go:embed stop.sh
+var StopScript string
+
+// EndedScript waits until the old primary can be started.
+//
+//go:embed ended.sh
+var EndedScript string
+
+// move is a switchover in the making.
+type move struct {
+	*cluster.Switchover
+	s     *cluster.Cluster // as it was found
+	after *cluster.Cluster // as the move leaves it
+	d     *draft.Draft
+}
+
+// Switchover plans the move of a primary that leads.
+func Switchover(s, after *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	m := newMove(s, after, w)
+	m.d.Effect += m.lessSafe()
+	m.announce()
+	for _, slot := range s.SlotsToMake(w) {
+		m.slot(slot)
+	}
+	for _, row := range s.SlotsToConfirm(w) {
+		m.d.SQL(m.From, "confirm", cluster.Record(row))
+	}
+	m.passfile()
+	m.relax()
+	for _, sb := range s.Rotates(w) {
+		m.rotate(sb)
+	}
+	m.future()
+	m.set()
+	m.ready()
+	m.stop()
+	m.promote()
+	m.returns()
+	m.settle()
+	out.Put(m.d)
+}
+
+func newMove(s, after *cluster.Cluster, w *cluster.Switchover) *move {
+	m := &move{w, s, after, draft.NewDraft(plan.Update, s.PrimaryAddress(), w.From, w.To)}
+	m.d.Worsen(plan.Switchover)
+	m.d.Effect = "writes stop while " + w.From.Name + " shuts down and " + w.To.Name + " is promoted"
+	m.d.Differ("primary", plan.Ptr(w.From.Name), plan.Ptr(w.To.Name), "")
+	return m
+}
+
+// lessSafe says for how many standbys commits wait until the old primary streams, where that
+// is fewer than the topology asks for.
+func (m *move) lessSafe() string {
+	y, begins := m.s.Cluster.Synchronous, m.s.SetOnTo(m.Switchover)
+	if y == nil {
+		return ""
+	}
+	wait := "no standby"
+	if set, ok := pg.ParseSync(begins); ok && begins != "" {
+		if set.Number >= y.Number {
+			return ""
+		}
+		wait = words.Counted(set.Number, "standby")
+	}
+	return "; then, until " + m.From.Name + " streams, commits wait for " + wait + " instead of " + strconv.Itoa(y.Number)
+}
+
+// announce writes down what is begun, and sees that it arrives: the new primary replays.
+func (m *move) announce() {
+	at, row := len(m.d.Steps), m.s.MoveIntent(m.Switchover)
+	m.d.SQL(m.From, "record the intent to move the primary", cluster.Intend(row))
+	m.d.TakesBack(at, func(back *draft.Draft) {
+		back.SQL(m.From, "remove the intent from the ledger", cluster.Forget(row.Address))
+	})
+	m.d.Wait(m.To, m.To.Name+" has replayed that", "SELECT EXISTS (SELECT FROM repltool.managed WHERE address = "+pg.Literal(row.Address.String())+"\n"+
+		"  AND object LIKE 'intent at %' AND right(object, "+strconv.Itoa(len(row.Object.String()))+") = "+pg.Literal(row.Object.String())+")", proofLimit)
+}
+
+// slot makes a slot on the new primary, which is a standby yet: it begins with the last
+// restartpoint, so that its standby misses nothing.
+func (m *move) slot(w cluster.WantedSlot) {
+	at, row := len(m.d.Steps), m.s.SlotRow(m.To, w.Name)
+	m.d.SQL(m.From, "record the intent to create", cluster.Intend(row))
+	m.d.SQL(m.To, "create slot", "SELECT pg_create_physical_replication_slot("+pg.Literal(w.Name)+", true);")
+	m.d.SQL(m.From, "confirm", cluster.Record(row))
+	m.d.TakesBack(at, func(back *draft.Draft) {
+		back.SQL(m.To, "drop slot", dropSlots(w.Name))
+		back.SQL(m.From, "remove from the ledger", cluster.Forget(row.Address))
+	})
+}
+
+// dropSlots drops those that are there.
+func dropSlots(names ...string) string {
+	return "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name IN (" + pg.Literals(names) + ");"
+}
+
+// passfile gives the old primary the password by which it will log in.
+func (m *move) passfile() {
+	if sb := m.s.Cluster.Standby(m.From); m.s.NeedsPassfile(sb) {
+		draft.WritePassfile(m.s, m.d, m.From, m.s.Found(m.From).Host.Passfile, m.s.StandbyPasswords(sb), nil)
+	}
+}
+
+// relax keeps commits from waiting for standbys that go under the new primary.
+func (m *move) relax() {
+	before, while := m.s.SetOnFrom(m.Switchover)
+	if before == while {
+		return
+	}
+	at := len(m.d.Steps)
+	m.d.Differ(cluster.SyncNames, plan.Ptr(pg.Literal(before)), plan.Ptr(pg.Literal(while)), "on "+m.From.Name+", until it stops: the others stream from "+m.To.Name+" by then")
+	m.d.SQL(m.From, "commits must not wait for standbys that move", "ALTER SYSTEM SET "+cluster.SyncNames+" = "+pg.Literal(while)+";")
+	m.d.Reload(m.From)
+	m.d.Wait(m.From, "the value is in effect", inForce(cluster.SyncNames, while), draft.SettleTimeout)
+	if while != "" {
+		m.d.SQL(m.From, "release commits that are already waiting", "SELECT pg_current_xact_id();")
+	}
+	m.d.TakesBack(at, func(back *draft.Draft) {
+		back.SQL(m.From, "commits wait as before", m.resetTo(m.From, cluster.SyncNames))
+		back.Reload(m.From)
+	})
+}
+
+func inForce(name, value string) string {
+	return "SELECT current_setting(" + pg.Literal(name) + ") = " + pg.Literal(value)
+}
+
+// resetTo brings back what ALTER SYSTEM had set, or had not.
+func (m *move) resetTo(n *topology.Node, name string) string {
+	for _, f := range m.s.Found(n).Server.FileSettings {
+		if f.Name == name && strings.HasSuffix(f.File, "/"+cluster.AutoConf) {
+			return "ALTER SYSTEM SET " + name + " = " + pg.Literal(f.Value) + ";"
+		}
+	}
+	return "ALTER SYSTEM RESET " + name + ";"
+}
+
+// rotate brings a standby under the new primary, which relays until it leads: the same
+// connection goes on then, on the new timeline.
+func (m *move) rotate(sb *topology.Standby) {
+	n, at := sb.Node, len(m.d.Steps)
+	now, wanted := conninfo.Map(m.s.Found(n).Server.ConnInfo.Reveal()), m.s.ConnInfo(sb)
+	slot := m.s.Found(n).Server.InForce("primary_slot_name")
+	if len(m.s.ConnDiffers(now, wanted, sb)) > 0 || slot != sb.Slot {
+		m.d.Differ(n.Name+" follows", plan.Ptr(m.s.Followed(sb).Name), plan.Ptr(m.To.Name), "before "+m.From.Name+" stops")
+		m.follow(m.d, n, wanted, sb.Slot)
+		m.d.TakesBack(at, func(back *draft.Draft) {
+			m.follow(back, n, now, slot)
+			draft.AwaitReceiver(m.s, back, n, now, slot)
+		})
+	}
+	draft.AwaitReceiver(m.s, m.d, n, wanted, sb.Slot)
+}
+
+// follow gives a standby another connection.
+func (m *move) follow(d *draft.Draft, n *topology.Node, conn map[string]string, slot string) {
+	d.SQL(n, "set", "ALTER SYSTEM SET primary_conninfo = "+pg.Literal(pg.FormatConnInfo(conn))+";")
+	d.SQL(n, "set", "ALTER SYSTEM SET primary_slot_name = "+pg.Literal(slot)+";")
+	d.Reload(n)
+}
+
+// future gives the old primary the connection of the standby that it will be. A primary does
+// not use it.
+func (m *move) future() {
+	sb, server := m.s.Cluster.Standby(m.From), m.s.Found(m.From).Server
+	now, wanted := conninfo.Map(server.ConnInfo.Reveal()), m.s.ConnInfo(sb)
+	if pg.FormatConnInfo(now) == pg.FormatConnInfo(wanted) && server.InForce("primary_slot_name") == sb.Slot {
+		return
+	}
+	at := len(m.d.Steps)
+	m.d.SQL(m.From, "set what it follows once it is a standby", "ALTER SYSTEM SET primary_conninfo = "+pg.Literal(pg.FormatConnInfo(wanted))+";")
+	m.d.SQL(m.From, "set", "ALTER SYSTEM SET primary_slot_name = "+pg.Literal(sb.Slot)+";")
+	m.d.TakesBack(at, func(back *draft.Draft) {
+		if len(now) == 0 {
+			back.SQL(m.From, "reset", "ALTER SYSTEM RESET primary_conninfo;")
+		} else {
+			back.SQL(m.From, "set as before", "ALTER SYSTEM SET primary_conninfo = "+pg.Literal(pg.FormatConnInfo(now))+";")
+		}
+		back.SQL(m.From, "reset", m.resetTo(m.From, "primary_slot_name"))
+	})
+}
+
+// set gives the new primary the synchronous set with which it begins to lead.
+func (m *move) set() {
+	begins, now := m.s.SetOnTo(m.Switchover), m.s.Found(m.To).Server.InForce(cluster.SyncNames)
+	if begins == now {
+		return
+	}
+	at := len(m.d.Steps)
+	m.d.SQL(m.To, "the first commit there waits for whom it is to wait for", "ALTER SYSTEM SET "+cluster.SyncNames+" = "+pg.Literal(begins)+";")
+	m.d.Reload(m.To)
+	m.d.Wait(m.To, "the value is in effect", inForce(cluster.SyncNames, begins), draft.SettleTimeout)
+	m.d.TakesBack(at, func(back *draft.Draft) {
+		back.SQL(m.To, "a standby does not use it", m.resetTo(m.To, cluster.SyncNames))
+		back.Reload(m.To)
+	})
+}
+
+// ready sees, last of all, that the stop will be short, and that the server will start again.
+func (m *move) ready() {
+	draft.CheckStart(m.s, m.d, m.From)
+	m.d.SQL(m.From, "leave little to the checkpoint of the shutdown", "CHECKPOINT;")
+	m.d.SQL(m.From, "and what was written during that one", "CHECKPOINT;")
+	name := m.s.ApplicationName(m.To)
+	m.d.Step(m.From, "gate", plan.Wait{
+		Database: pg.Maintenance, Gate: true, Timeout: proofLimit,
+		What: m.To.Name + " streaming, and less than 16MB behind in its replay",
+		Else: "writes would stop for as long as " + m.To.Name + " needs to catch up",
+		Query: "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = " + pg.Literal(name) + " AND state = 'streaming'\n" +
+			fmt.Sprintf("  AND pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) < %d)", draft.SyncLag),
+	})
+}
+
+// stop ends the writes.
+func (m *move) stop() {
+	n, h, at, asked := m.From, m.s.Found(m.From).Host, len(m.d.Steps), "ask"
+	if h.Service.Kind == "systemd" && !h.Service.Outside && m.s.Running(n) {
+		asked = "no"
+		m.d.Step(n, "stop "+n.Name, plan.Command{Argv: []string{"systemctl", "stop", "--no-block", h.Service.Unit}, Root: true, Timeout: stopLimit})
+	}
+	m.d.Step(n, "stop "+n.Name+"; once it is shut down its data directory is that of a standby", plan.Command{
+		Argv:    []string{"sh", "-c", StopScript, "sh", h.DataDir, h.BinDir, seconds(stopLimit), asked},
+		Timeout: stopLimit + draft.SettleTimeout, Prints: checkpointVar,
+	})
+	m.d.TakesBack(at, func(back *draft.Draft) { m.lead(back) })
+	m.d.Wait(m.To, m.To.Name+" has replayed all that "+n.Name+" has written", waking("pg_last_wal_replay_lsn() > :'"+checkpointVar+"'"), replayLimit)
+}
+
+// lead starts the old primary again as what it was.
+func (m *move) lead(d *draft.Draft) {
+	n, h := m.From, m.s.Found(m.From).Host
+	m.ended(d, "wait for the end of its processes; the data directory is that of a primary", "primary")
+	d.Step(n, "start "+n.Name, draft.Control(n, h, "start"))
+	d.Wait(n, n.Name+" accepts writes", draft.IsPrimary, promoteLimit)
+}
+
+// notPromoting sees that the apply which died has not asked for a promotion that is still to
+// come: it cannot be called off, and there would be two primaries. PostgreSQL refuses to
+// resume a replay once a promotion has been triggered.
+func (m *move) notPromoting() {
+	m.d.Wait(m.To, m.To.Name+" is not being promoted", "SELECT CASE WHEN NOT pg_is_in_recovery() OR (pg_stat_file('promote', true)).modification IS NOT NULL THEN 'failed' ELSE 't' END,\n"+
+		"  'a promotion was requested: plan again once "+m.To.Name+" leads'", draft.SettleTimeout)
+	m.d.SQL(m.To, "fails if "+m.To.Name+" is being promoted", "SELECT pg_wal_replay_resume();")
+}
+
+// ended waits until the old primary can be started.
+func (m *move) ended(d *draft.Draft, why, role string) {
+	d.Step(m.From, why, plan.Command{
+		Argv:    []string{"sh", "-c", EndedScript, "sh", m.s.Found(m.From).Host.DataDir, seconds(endLimit), role},
+		Timeout: endLimit + draft.SettleTimeout,
+	})
+}
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
+
+// promote is the point of no return: a promotion that was asked for cannot be called off.
+func (m *move) promote() {
+	m.d.NoReturn = draft.StepID(m.d.Address.String(), len(m.d.Steps))
+	m.d.SQL(m.To, "promote "+m.To.Name, "SELECT pg_promote(false) WHERE pg_is_in_recovery();")
+	m.d.Wait(m.To, m.To.Name+" accepts writes", waking("NOT pg_is_in_recovery()"), promoteLimit)
+	for _, sb := range m.s.Rotates(m.Switchover) {
+		m.d.Wait(sb.Node, sb.Node.Name+" is streaming on the new timeline", waking("EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'"+
+			" AND received_tli > "+strconv.Itoa(m.s.Found(m.From).Host.Control.Timeline)+")"), draft.StreamTimeout)
+	}
+}
+
+// waking is the query for a condition of a standby whose recovery may pause for
+// wal_retrieve_retry_interval, also when it was told to promote just before: a reload ends
+// the pause, and is asked for until the condition is true (PostgreSQL docs, 20.6.3).
+func waking(condition string) string {
+	return "SELECT CASE WHEN " + condition + " THEN true ELSE NOT pg_reload_conf() END"
+}
+
+// returns brings the old primary back as a standby.
+func (m *move) returns() {
+	n, h := m.From, m.s.Found(m.From).Host
+	m.d.SQL(m.To, "the new timeline is in pg_control from now on", "CHECKPOINT;")
+	m.ended(m.d, "wait for the end of its processes", "standby")
+	m.d.Step(n, "start "+n.Name+" as a standby", draft.Control(n, h, "start"))
+	m.d.Wait(n, n.Name+" accepts connections", draft.IsStandby, draft.StreamTimeout)
+	draft.AwaitNewReceiver(m.s, m.d, n)
+}
+
+// settle takes away what the old roles needed.
+func (m *move) settle() {
+	if drops := m.s.SlotsToDrop(m.Switchover); len(drops) > 0 {
+		m.d.SQL(m.From, "drop the slots of who does not follow it any more", dropSlots(drops...))
+	}
+	m.d.SQL(m.To, "record who leads, and remove from the ledger", cluster.Record(m.s.MadePrimary(m.To)), cluster.Forget(m.s.RowsToForget(m.Switchover)...))
+}
+
+// Resume goes on with a move that an apply left when the old primary was down, or takes it
+// back where the topology has the old one again. What else there is to do is planned once a
+// server leads.
+func Resume(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	m := newMove(s, s, w)
+	m.d.Reason = "an apply was interrupted after it had stopped " + w.From.Name + "; what else is to be done is planned once a server leads"
+	if w.Back {
+		m.d.Attributes, m.d.Impact = nil, plan.Online
+		m.d.Effect = w.From.Name + " leads again"
+		m.notPromoting()
+		m.lead(m.d)
+	} else {
+		m.stop()
+		m.promote()
+		m.returns()
+		m.d.SQL(m.To, "record who leads, and remove from the ledger", cluster.Record(s.MadePrimary(m.To)), cluster.Forget(s.MoveIntent(w).Address))
+	}
+	out.Put(m.d)
+}
+
+// Streams reports whether a standby streams, by its own account.
+func streams(f *facts.Node) bool {
+	return f.Server.Receiver != nil && f.Server.Receiver.Status == "streaming"
+}
