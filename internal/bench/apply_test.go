@@ -77,7 +77,8 @@ func benchRestart(b *testing.B, w *world, t *table) {
 	t.compare("a primary without writes, restart by apply; pg_ctlcluster restart", ours, bare, 1.15)
 }
 
-// gap is the longest time between two writes of a client that connects for each,
+// gap is the longest time between two writes of a client that connects for each, of several
+// addresses with commas between them to the one that takes writes,
 // while do does its work and for a second after it.
 func (w *world) gap(b *testing.B, addr string, do func()) time.Duration {
 	b.Helper()
@@ -113,7 +114,11 @@ func (w *world) gap(b *testing.B, addr string, do func()) time.Duration {
 }
 
 func write(ctx context.Context, addr string) error {
-	conn, err := pgconn.Connect(ctx, "host="+addr+" port=5432 user=writer password=bench dbname=postgres sslmode=disable connect_timeout=2")
+	text := "host=" + addr + " port=5432 user=writer password=bench dbname=postgres sslmode=disable connect_timeout=2"
+	if strings.Contains(addr, ",") {
+		text += " target_session_attrs=read-write"
+	}
+	conn, err := pgconn.Connect(ctx, text)
 	if err != nil {
 		return err
 	}

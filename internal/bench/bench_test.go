@@ -26,6 +26,9 @@ var (
 	// planScript logs in to every host and asks two queries, side by side.
 	//go:embed bare_plan.sh
 	planScript string
+	// moveScript moves a primary by hand: it stops one, waits and promotes the other.
+	//go:embed bare_switchover.sh
+	moveScript string
 )
 
 // Benchmark measures everything and prints one table.
@@ -37,6 +40,7 @@ func Benchmark(b *testing.B) {
 	b.Run("apply", func(b *testing.B) { benchApply(b, w, t) })
 	w.converge(b)
 	b.Run("restart", func(b *testing.B) { benchRestart(b, w, t) })
+	b.Run("switchover", func(b *testing.B) { benchSwitchover(b, w, t) })
 	for _, n := range []int{1, 3, 10, 30} {
 		b.Run(fmt.Sprintf("plan-%d", n), func(b *testing.B) { benchPlan(b, w, t, n, "") })
 	}

@@ -19,8 +19,8 @@ const hosts = 30
 // world is the lab and what is run in it.
 type world struct {
 	*lab.Lab
-	binary      string
-	apply, plan string // the bare scripts
+	binary            string
+	apply, plan, move string // the bare scripts
 }
 
 func boot(b *testing.B) *world {
@@ -35,15 +35,13 @@ func boot(b *testing.B) *world {
 		}
 	})
 	w := &world{Lab: l, binary: program(b)}
-	for name, text := range map[string]string{"apply": applyScript, "plan": planScript} {
-		file := filepath.Join(b.TempDir(), name+".sh")
-		if err := os.WriteFile(file, []byte(text), 0o700); err != nil {
+	for name, script := range map[string]struct {
+		text string
+		file *string
+	}{"apply": {applyScript, &w.apply}, "plan": {planScript, &w.plan}, "move": {moveScript, &w.move}} {
+		*script.file = filepath.Join(b.TempDir(), name+".sh")
+		if err := os.WriteFile(*script.file, []byte(script.text), 0o700); err != nil {
 			b.Fatal(err)
-		}
-		if name == "apply" {
-			w.apply = file
-		} else {
-			w.plan = file
 		}
 	}
 	return w
