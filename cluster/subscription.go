@@ -83,6 +83,14 @@ func (v *Subscription) Definition() facts.Definition {
 	return v.definitionFrom()
 }
 
+// PublisherServer is its publisher's server, or nil: it was not read, or is outside of the topology.
+func (v *Subscription) PublisherServer() *facts.Server {
+	if v.Source == nil {
+		return nil
+	}
+	return v.Source.Live()
+}
+
 // PublishedTables answers what the publications come to, in order.
 func (v *Subscription) PublishedTables() []topology.TableName {
 	var all []topology.TableName

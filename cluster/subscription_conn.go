@@ -57,6 +57,16 @@ func (v *Subscription) ConnNow() map[string]string {
 	return conninfo.Map(v.Is.ConnInfo.Reveal())
 }
 
+// Repointed reports whether this plan gives the subscription another address or port of its
+// publisher.
+func (v *Subscription) Repointed() bool {
+	if v.Is == nil || v.Lifecycle.Ignores("connection") {
+		return false
+	}
+	now, wanted := v.ConnNow(), v.Conn()
+	return !pg.SameHost(now["host"], wanted["host"]) || pg.PortOf(now) != pg.PortOf(wanted)
+}
+
 // ConnText is the connection as an SQL literal.
 func (v *Subscription) ConnText(b *plan.TextBuilder) *plan.TextBuilder {
 	quoted := pg.Literal(pg.FormatConnInfo(v.Conn()))

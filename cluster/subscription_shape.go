@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -39,7 +42,7 @@ func (v *Subscription) TableMismatches(name topology.TableName, local *facts.Tab
 		return out
 	}
 	published := v.PublishedColumns(name, v.Remote.Table(name))
-	var lacks, computed, differs []string
+	var lacks, computed, differs, made []string
 	for _, c := range published {
 		mine := Column(local, c.Name)
 		switch {
@@ -49,6 +52,10 @@ func (v *Subscription) TableMismatches(name topology.TableName, local *facts.Tab
 			computed = append(computed, c.Name)
 		case mine.Type != c.Type:
 			differs = append(differs, c.Name+" is "+c.Type+" there and "+mine.Type+" here")
+		default:
+			if what := differentlyMade(c, *mine); what != "" {
+				made = append(made, what)
+			}
 		}
 	}
 	if len(lacks) > 0 {
@@ -59,6 +66,9 @@ func (v *Subscription) TableMismatches(name topology.TableName, local *facts.Tab
 		out.problem("Table definition mismatch", "%s: %s of table %s is generated on %s and published: PostgreSQL writes no value into a generated column. "+
 			"Exclude it with columns, or make it a regular column there.",
 			v.ID, strings.Join(computed, ", "), name, here)
+	}
+	if len(made) > 0 {
+		out.caution("Column type mismatch", "%s: table %s: %s. A value that does not fit stops replication. Alter the type on %s.", v.ID, name, strings.Join(made, "; "), here)
 	}
 	v.checkFilled(name, local, published, &out)
 	v.checkKey(name, local, &out)
@@ -71,6 +81,26 @@ func (v *Subscription) TableMismatches(name topology.TableName, local *facts.Tab
 		out.caution("Column type mismatch", "%s: table %s: column %s. A value that does not fit stops replication.", v.ID, name, strings.Join(differs, ", "))
 	}
 	return out
+}
+
+// differentlyMade says in what two types of one name differ, or "": labels that an enum type
+// lacks here, and constraints of a domain or columns of a composite type that are others.
+func differentlyMade(there, here facts.Column) string {
+	switch lacks := list.Without(there.Enum, here.Enum); {
+	case len(lacks) > 0:
+		return "enum type " + there.Type + " of column " + there.Name + " lacks " + words.Few(quoted(lacks)) + " here"
+	case there.Made != here.Made:
+		return "type " + there.Type + " of column " + there.Name + " is (" + there.Made + ") there and (" + here.Made + ") here"
+	}
+	return ""
+}
+
+func quoted(labels []string) []string {
+	var all []string
+	for _, label := range labels {
+		all = append(all, pg.Literal(label))
+	}
+	return all
 }
 
 // checkFilled warns of columns that must have a value and get none, unless a trigger of
@@ -95,22 +125,27 @@ func (v *Subscription) checkFilled(name topology.TableName, local *facts.Table, 
 
 // checkKey warns of a table in which the subscriber would not find the row that was
 // updated or deleted: it needs a key of columns that the publisher sends of the old row.
-// Partitions have keys of their own, and others than these are not looked for where
-// the identity is FULL or NOTHING.
+// Of a partitioned table the keys of its partitions are looked at, which hold the rows. Others
+// than these are not looked for where the identity is FULL or NOTHING.
 func (v *Subscription) checkKey(name topology.TableName, local *facts.Table, out *mismatches) {
 	remote := v.Remote.Table(name)
 	changes := slices.ContainsFunc(v.Publications, func(p *topology.Publication) bool { return ChangesRows(p) && Member(p, remote) })
-	if !changes || len(remote.IdentityColumns) == 0 || local.Kind == "p" || remote.Identity == "f" || local.Identity != "d" && local.Identity != "i" {
+	if !changes || len(remote.IdentityColumns) == 0 || remote.Identity == "f" {
 		return
 	}
-	found := len(local.IdentityColumns) > 0
-	for _, c := range local.IdentityColumns {
-		found = found && slices.Contains(remote.IdentityColumns, c)
-	}
-	if !found {
+	for _, carrier := range v.Local.Carriers(local) {
+		if carrier.Kind != "r" || carrier.Identity != "d" && carrier.Identity != "i" || identifies(carrier, remote) {
+			continue
+		}
 		out.caution("No usable replica identity on the subscriber",
 			"%s: table %s on %s has no primary key or replica identity within the columns by which %s identifies its "+
 				"rows (%s): the first UPDATE or DELETE stops replication. Create one there.",
-			v.ID, name, v.Scope.Leading().Name, v.Source.Leading().Name, strings.Join(remote.IdentityColumns, ", "))
+			v.ID, carrier.Table, v.Scope.Leading().Name, v.Source.Leading().Name, strings.Join(remote.IdentityColumns, ", "))
 	}
+}
+
+// identifies reports whether the key of a subscriber's table is within the columns that are
+// sent of the old row.
+func identifies(local, remote *facts.Table) bool {
+	return len(local.IdentityColumns) > 0 && len(list.Without(local.IdentityColumns, remote.IdentityColumns)) == 0
 }

@@ -54,8 +54,8 @@ func subscriptionLag(s *cluster.Cluster, sub *topology.Subscription, is *facts.S
 	const hint = "Check its worker on the subscriber (locks, long transactions, the server log) and the network between them."
 	publisher := s.Of(c).Now.Leader.Name
 	behind := Finding{Code: "subscription_lagging", Severity: Error, Address: sub.Address(), Node: s.Leading().Name, Evidence: view("pg_stat_replication", publisher), Fix: hint}
-	sender := s.Of(c).Live().SenderTo(is.Options.SlotName, "")
-	if sender == nil || sender.SlotName != is.Options.SlotName || is.Copying() > 0 {
+	sender := s.Of(c).Live().SenderFrom(is.Options.SlotName)
+	if sender == nil || is.Copying() > 0 {
 		return // that nobody is connected is reported with its worker
 	}
 	t := c.Thresholds

@@ -4,11 +4,9 @@ import (
 	"fmt"
 
 	"github.com/repltool/repltool/cluster"
-	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/internal/words"
-	"github.com/repltool/repltool/topology"
 )
 
 // subscriptionHealth reports subscriptions that do not follow (PostgreSQL docs,
@@ -16,7 +14,7 @@ import (
 func subscriptionHealth(s *cluster.Cluster, out *Findings) {
 	for _, sub := range s.Subscriptions() {
 		if v, _ := s.SubscriptionOf(sub); v.Is != nil {
-			oneSubscriptionHealth(s, sub.Address(), v.Is, mismatches(v, out), out)
+			oneSubscriptionHealth(v, mismatches(v, out), out)
 			cutOffCopies(s, v, out)
 			slotRecreated(s, v, out)
 			slotShared(v, out)
@@ -48,10 +46,10 @@ func slotShared(v *cluster.Subscription, out *Findings) {
 	}, "%s uses slot %s, and so does %s: each lacks what the other one receives", v.Is.Name, pg.Ident(name), c)
 }
 
-func oneSubscriptionHealth(s *cluster.Cluster, address topology.Address, is *facts.Subscription, causes []string, out *Findings) {
-	n := s.Leading().Name
+func oneSubscriptionHealth(v *cluster.Subscription, causes []string, out *Findings) {
+	s, is, n := v.Scope, v.Is, v.Scope.Leading().Name
 	at := func(code, evidence, hint string) Finding {
-		return Finding{Code: code, Severity: Error, Address: address, Node: n, Evidence: view(evidence, n), Fix: hint}
+		return Finding{Code: code, Severity: Error, Address: v.Address(), Node: n, Evidence: view(evidence, n), Fix: hint}
 	}
 	likely := ""
 	if len(causes) > 0 {
@@ -74,6 +72,8 @@ func oneSubscriptionHealth(s *cluster.Cluster, address topology.Address, is *fac
 		out.report(disabled, "%s is disabled", is.Name)
 	case is.Worker == nil:
 		out.report(at("subscription_without_worker", "pg_stat_subscription", "The log of "+n+" has the reason: the publisher cannot be reached, or a change cannot be applied."+likely), "%s has no apply worker%s", is.Name, failures)
+	case is.Restarting(v.PublisherServer()):
+		out.report(at("subscription_restarting", "pg_stat_subscription, read more than once", "The log of "+n+" has the error: fix its cause."+likely), "%s: its apply worker ends and starts again%s", is.Name, failures)
 	case copying > 0 && is.Worker.Syncing == 0 || copying > 0 && is.SyncErrors > 0:
 		out.report(at("table_copy_failing", "pg_subscription_rel and pg_stat_subscription", "The log of "+n+" has the reason."+likely), "%s: %d of %s are not copied%s", is.Name, copying, words.Counted(len(is.Tables), "table"), failures)
 	case copying > 0:

@@ -21,6 +21,14 @@ const BaseBackup = "pg_basebackup"
 // Neither is a standby, though the second one streams, and confirms what it has flushed.
 func (w *Sender) Copies() bool { return w.State == "backup" || w.ApplicationName == BaseBackup }
 
+// SenderFrom answers the process that holds a slot, or nil; s may be nil.
+func (s *Server) SenderFrom(slot string) *Sender {
+	if s == nil || slot == "" {
+		return nil
+	}
+	return find(s.Senders, func(w *Sender) bool { return w.SlotName == slot })
+}
+
 // SenderTo answers the process that serves a standby: the one that holds its slot,
 // else the one of its application_name; nil when there is none. The one that holds the
 // slot may be that of the standby's base backup.

@@ -25,6 +25,8 @@ type Logical struct {
 	// Access tells what roles may do here: those that subscriptions connect as, and
 	// the owners of this database's own subscriptions.
 	Access map[string]Access `json:",omitempty"`
+	// Closed tells that PUBLIC has no CONNECT here: a role that comes needs it granted.
+	Closed bool `json:",omitempty"`
 	// Unknown are the columns of pg_publication (with pg_publication_rel) and of
 	// pg_subscription that this reader does not know: attributes of a later version.
 	Unknown struct{ Publication, Subscription []string } `json:",omitzero"`
@@ -76,6 +78,8 @@ type Subscription struct {
 	Worker      *SubscriptionWorker `json:",omitempty"` // nil: none runs
 	ApplyErrors int64               // since the statistics were reset; PostgreSQL 15
 	SyncErrors  int64
+	// Restarts is how often its worker ended or failed while it was read.
+	Restarts int `json:",omitempty"`
 }
 
 // SubscribedTable is a row of pg_subscription_rel.
@@ -94,6 +98,8 @@ type SubscriptionWorker struct {
 	LatestLSN   string // latest_end_lsn, as told to the publisher
 	// Silence is now minus the last message's arrival; nil before the first.
 	Silence *time.Duration
+	// Age is now minus the start of its process; nil where that is not known.
+	Age *time.Duration `json:",omitempty"`
 	// Syncing is how many table synchronization workers run.
 	Syncing int
 }
@@ -129,8 +135,12 @@ type Table struct {
 
 // Column is a column of a table.
 type Column struct {
-	Name      string
-	Type      string // format_type
+	Name string
+	Type string // format_type
+	// Enum are the labels of an enum type, and Made is what a domain or a composite type is
+	// made of; of an array, those of its elements.
+	Enum      []string `json:",omitempty"`
+	Made      string   `json:",omitempty"`
 	NotNull   bool
 	Generated bool
 	Virtual   bool `json:",omitempty"` // generated, and not stored (PostgreSQL 18)

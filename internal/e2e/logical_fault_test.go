@@ -33,6 +33,7 @@ func TestLogicalFaults(t *testing.T) {
 	p.cutWhileItCopies()
 	p.cutOffCopy()
 	p.uniqueViolation()
+	p.slowFailure()
 	p.tableDropped()
 	p.sideDown()
 	p.retained()
@@ -162,6 +163,29 @@ func (p *pair) uniqueViolation() {
 	p.in(2, "dw", "DELETE FROM customers")
 	p.alike("customers", "true")
 	p.follows()
+	p.settled()
+}
+
+// slowFailure: a worker that is connected and fed for most of the time, and fails at the same
+// change each time: no moment of it is taken for one that works, and an apply does not end
+// well on the strength of it.
+func (p *pair) slowFailure() {
+	p.t.Helper()
+	p.in(2, "dw", "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(3.5); RAISE EXCEPTION ''no''; END'")
+	p.in(2, "dw", "CREATE TRIGGER slow BEFORE INSERT ON customers FOR EACH ROW EXECUTE FUNCTION slow()")
+	p.in(2, "dw", "ALTER TABLE customers ENABLE ALWAYS TRIGGER slow")
+	errors := p.in(2, "dw", "SELECT apply_error_count FROM pg_stat_subscription_stats")
+	p.in(1, "shop", "INSERT INTO customers VALUES (70, 'slow')")
+	p.expectIn(2, "dw", "SELECT apply_error_count > "+errors+" FROM pg_stat_subscription_stats", "t")
+	for range 3 {
+		p.says(p.must(2, "drift"), "error", "subscription.orders", "apply worker")
+	}
+	p.declare(strings.Replace(publishAll, `= "dw"`, "= \"dw\"\n  disable_on_error = false\n  binary = true", 1))
+	p.says(p.must(1, "apply", "-auto-approve"), "are applied")
+	p.in(2, "dw", "DROP TRIGGER slow ON customers")
+	p.alike("customers", "true")
+	p.declare(publishAll)
+	p.must(0, "apply", "-auto-approve")
 	p.settled()
 }
 

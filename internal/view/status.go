@@ -201,7 +201,7 @@ func (p *printer) cell(padded, cell string, head bool) string {
 		return p.bold(padded)
 	case cell == "streaming":
 		return p.green(padded)
-	case cell == "down", cell == "unknown", cell == "not connected", cell == "lost", cell == "disabled":
+	case cell == "down", cell == "unknown", cell == "not connected", cell == "restarting", cell == "lost", cell == "disabled":
 		return p.red(padded)
 	}
 	return padded

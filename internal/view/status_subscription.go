@@ -16,7 +16,8 @@ type SubscriptionStatus struct {
 	Database  string `json:"database"`
 	Publisher string `json:"publisher"` // node, or the host of one outside
 	Slot      string `json:"slot,omitempty"`
-	// State: streaming, copying, not connected, disabled, none (it is not there) or
+	// State: streaming, copying, restarting (its worker ends and starts again), not
+	// connected, disabled, none (it is not there) or
 	// unknown.
 	State    string   `json:"state"`
 	Ready    int      `json:"tables_ready"`
@@ -60,19 +61,23 @@ func subscriptionStatus(sub *topology.Subscription, f facts.Facts) SubscriptionS
 	}
 	s.Slot, s.Tables, s.Errors = is.Options.SlotName, len(is.Tables), is.ApplyErrors+is.SyncErrors
 	s.Ready = len(is.Tables) - is.Copying()
-	s.State = subscriptionState(is, s.Ready)
-	if publisher != nil {
-		s.lag(f.Nodes[publisher.Primary.Name])
+	var server *facts.Server
+	if publisher != nil && f.Nodes[publisher.Primary.Name] != nil {
+		server = f.Nodes[publisher.Primary.Name].Server
 	}
+	s.State = subscriptionState(is, s.Ready, server)
+	s.lag(server)
 	return s
 }
 
-func subscriptionState(is *facts.Subscription, ready int) string {
+func subscriptionState(is *facts.Subscription, ready int, publisher *facts.Server) string {
 	switch {
 	case !is.Options.Enabled:
 		return "disabled"
 	case is.Worker == nil:
 		return "not connected"
+	case is.Restarting(publisher):
+		return "restarting"
 	case ready < len(is.Tables):
 		return "copying"
 	}
@@ -81,23 +86,18 @@ func subscriptionState(is *facts.Subscription, ready int) string {
 
 // lag takes what the publisher says of the process that serves the slot. Without one the
 // subscriber's worker is on its way to its next try, whatever it says of itself.
-func (s *SubscriptionStatus) lag(publisher *facts.Node) {
-	if publisher == nil || publisher.Server == nil || s.Slot == "" {
+func (s *SubscriptionStatus) lag(publisher *facts.Server) {
+	if publisher == nil || s.Slot == "" {
 		return
 	}
-	served := false
-	for _, sender := range publisher.Server.Senders {
-		if sender.SlotName != s.Slot {
-			continue
-		}
-		served = true
+	sender := publisher.SenderFrom(s.Slot)
+	if sender != nil {
 		s.LagBytes = sender.LagBytes
 		if sender.ReplayLag != nil {
 			seconds := sender.ReplayLag.Seconds()
 			s.LagTime = &seconds
 		}
-	}
-	if !served && (s.State == "streaming" || s.State == "copying") {
+	} else if s.State == "streaming" || s.State == "copying" {
 		s.State = "not connected"
 	}
 }

@@ -127,7 +127,11 @@ func alterLogical(t testing.TB, node *facts.Node, words []string, rest, directiv
 	}
 	db := node.Server.Logical[words[1]]
 	name := topology.TableName{}
-	if words[0] == "logical" { // it is there and read
+	switch words[0] {
+	case "logical": // it is there and read
+		return
+	case "closed": // PUBLIC has no CONNECT
+		db.Closed = true
 		return
 	}
 	if n, err := topology.ParseTableName(words[2]); err == nil {

@@ -70,7 +70,7 @@ func logicalSections(major int) []logicalSection {
 // stand in it; columns of other versions do not matter, since whole rows are asked.
 func logicalQuery(major int) string {
 	var b strings.Builder
-	b.WriteString(wantedTablesSQL + "SELECT json_build_object(\n  'in_recovery', pg_is_in_recovery(), 'database', current_database()")
+	b.WriteString(wantedTablesSQL + "SELECT json_build_object(\n  'in_recovery', pg_is_in_recovery(), 'database', current_database(), 'closed', (SELECT NOT EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) p\n    WHERE p.grantee = 0 AND p.privilege_type = 'CONNECT') FROM pg_database d WHERE d.datname = current_database())")
 	for _, s := range logicalSections(major) {
 		fmt.Fprintf(&b, ",\n  '%s', (%s)", s.name, s.sql)
 	}
@@ -82,6 +82,7 @@ func logicalQuery(major int) string {
 type logicalHead struct {
 	InRecovery bool `json:"in_recovery"`
 	Database   string
+	Closed     bool
 }
 
 // ReadLogical reads what the database of the session holds; nil on a standby, which
@@ -107,12 +108,18 @@ func ReadLogical(ctx context.Context, db *DB, w LogicalWant) (*facts.Logical, er
 	return l, nil
 }
 
+// retryInterval is wal_retrieve_retry_interval, by its default: no sooner than that after
+// its start a worker that failed comes back. Up to PostgreSQL 15 it counts from the start of
+// any other.
+const retryInterval = 5 * time.Second
+
 // readSettled reads the database, once more for as long as a worker may be between two
-// lives: it ends at every change of its subscription, and up to PostgreSQL 15 comes back
-// no sooner than wal_retrieve_retry_interval after any other was started.
+// lives: it ends at every change of its subscription, and at every change that it cannot
+// apply. What ended or failed from one reading to the next is counted.
 func readSettled(ctx context.Context, db *DB, parameter []byte) (*facts.Logical, error) {
-	const interval, pause = 5 * time.Second, time.Second // its default
-	major := db.version()
+	const pause = time.Second
+	major, restarts := db.version(), map[string]int{}
+	var before *facts.Logical
 	for waited := time.Duration(0); ; waited += pause {
 		text, err := db.parametrized(ctx, logicalQuery(major), parameter)
 		if err != nil {
@@ -122,7 +129,17 @@ func readSettled(ctx context.Context, db *DB, parameter []byte) (*facts.Logical,
 		if err != nil {
 			return nil, &Error{Kind: facts.BadData, Op: "read", Err: err}
 		}
-		if l == nil || major > 15 || waited > interval || !slices.ContainsFunc(l.Subscriptions, unattended) {
+		if l == nil {
+			return nil, nil
+		}
+		for i := range l.Subscriptions {
+			s := &l.Subscriptions[i]
+			restarts[s.Name] += restarted(before.Subscription(s.Name), s)
+			s.Restarts = restarts[s.Name]
+		}
+		before = l
+		unsettled := func(s facts.Subscription) bool { return unattended(s, major) || unproven(s, major) }
+		if waited > retryInterval || !slices.ContainsFunc(l.Subscriptions, unsettled) {
 			return l, nil
 		}
 		select {
@@ -133,8 +150,30 @@ func readSettled(ctx context.Context, db *DB, parameter []byte) (*facts.Logical,
 	}
 }
 
-// unattended tells of a subscription that should have a worker and has none.
-func unattended(s facts.Subscription) bool { return s.Options.Enabled && s.Worker == nil }
+// unattended tells of a subscription that should have a worker and may be given one yet.
+func unattended(s facts.Subscription, major int) bool {
+	return s.Options.Enabled && s.Worker == nil && major <= 15
+}
+
+// unproven tells of a worker so young that it may be one of a row of workers that fail, each
+// at the same change: it has not heard of the publisher, or there were errors, which
+// PostgreSQL counts from 15 on.
+func unproven(s facts.Subscription, major int) bool {
+	w := s.Worker
+	young := w != nil && (w.Age == nil || *w.Age <= retryInterval) // none of one that is only starting
+	return young && (w.ReceivedLSN == "" || s.ApplyErrors > 0 || major < 15)
+}
+
+// restarted answers 1 where the worker of the earlier reading is gone or has failed.
+func restarted(was, is *facts.Subscription) int {
+	if was == nil || was.Worker == nil || !was.Options.Enabled {
+		return 0
+	}
+	if is.Worker == nil || is.Worker.PID != was.Worker.PID || is.ApplyErrors > was.ApplyErrors {
+		return 1
+	}
+	return 0
+}
 
 func (w LogicalWant) parameter() any {
 	tables := []map[string]string{}
@@ -165,7 +204,7 @@ func decodeLogical(text string, major int) (*facts.Logical, error) {
 	if head.InRecovery {
 		return nil, nil
 	}
-	l := &facts.Logical{}
+	l := &facts.Logical{Closed: head.Closed}
 	for _, s := range logicalSections(major) {
 		if err := s.decode(answers[s.name], l); err != nil {
 			return nil, fmt.Errorf("decode %s: %w", s.name, err)

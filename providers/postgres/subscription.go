@@ -17,7 +17,8 @@ const (
           CASE WHEN r.srsubstate = 'f' THEN format('pg_%s_sync_%s_%s', s.oid, r.srrelid, (SELECT system_identifier FROM pg_control_system())) END) ORDER BY n.nspname, c.relname)
         FROM pg_subscription_rel r JOIN pg_class c ON c.oid = r.srrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.srsubid = s.oid),
       'worker', (SELECT to_jsonb(w) || jsonb_build_object('silence',
-          (extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time) * 1000000)::bigint)
+          (extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time) * 1000000)::bigint, 'age',
+          (SELECT (extract(epoch FROM clock_timestamp() - a.backend_start) * 1000000)::bigint FROM pg_stat_activity a WHERE a.pid = w.pid))
         FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.pid IS NOT NULL AND w.relid IS NULL AND to_jsonb(w)->>'leader_pid' IS NULL LIMIT 1),
       'syncing', (SELECT count(*) FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.pid IS NOT NULL AND w.relid IS NOT NULL)`
 	subscriptionErrorsSQL = `,
@@ -52,6 +53,7 @@ type subscriptionRow struct {
 		ReceivedLSN string `json:"received_lsn"`
 		LatestLSN   string `json:"latest_end_lsn"`
 		Silence     *microseconds
+		Age         *microseconds
 	}
 	Syncing int
 	Errors  struct {
@@ -89,7 +91,7 @@ func (r subscriptionRow) subscription() facts.Subscription {
 	}
 	if w := r.Worker; w != nil {
 		s.Worker = &facts.SubscriptionWorker{
-			PID: w.PID, ReceivedLSN: w.ReceivedLSN, LatestLSN: w.LatestLSN, Silence: w.Silence.duration(), Syncing: r.Syncing,
+			PID: w.PID, ReceivedLSN: w.ReceivedLSN, LatestLSN: w.LatestLSN, Silence: w.Silence.duration(), Age: w.Age.duration(), Syncing: r.Syncing,
 		}
 	}
 	return s

@@ -38,8 +38,17 @@ const tablesSQL = `SELECT json_agg(json_build_object('schema', c.nspname, 'name'
       FROM pg_partition_ancestors(c.oid) WITH ORDINALITY AS a(relid, place) JOIN pg_class p ON p.oid = a.relid
       JOIN pg_namespace n ON n.oid = p.relnamespace WHERE c.relispartition AND a.place > 1),
     'columns', (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'notnull', a.attnotnull,
+        'enum', (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
+        'made', CASE t.typtype
+          WHEN 'd' THEN concat_ws(' ', format_type(t.typbasetype, t.typtypmod), CASE WHEN t.typnotnull THEN 'NOT NULL' END,
+            (SELECT string_agg(pg_get_constraintdef(k.oid), ' ' ORDER BY pg_get_constraintdef(k.oid)) FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'))
+          WHEN 'c' THEN (SELECT string_agg(concat_ws(' ', f.attname, format_type(f.atttypid, f.atttypmod)), ', ' ORDER BY f.attnum)
+            FROM pg_attribute f WHERE f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped)
+          ELSE '' END,
         'generated', a.attgenerated <> '', 'virtual', a.attgenerated = 'v', 'default', a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '') ORDER BY a.attnum)
-      FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+      FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
+        JOIN pg_type t ON t.oid = CASE WHEN y.typcategory = 'A' AND y.typelem <> 0 THEN y.typelem ELSE y.oid END
+      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     'key', (SELECT json_agg(a.attname ORDER BY k.place) FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place), pg_attribute a
       WHERE i.indrelid = c.oid AND a.attrelid = c.oid AND a.attnum = k.attnum AND k.place <= i.indnkeyatts
         AND i.indisunique AND i.indisvalid AND i.indimmediate

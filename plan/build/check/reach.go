@@ -52,11 +52,11 @@ func checkUpstreamReach(s *cluster.Cluster, sb *topology.Standby, f *facts.Node,
 		sb.Node.Name, sb.Upstream.Name, sb.Upstream.Address, port, f.Host.UpstreamError, sb.Upstream.Name)
 }
 
-// checkPublisherReach refuses a new subscription whose publisher the subscriber's machine cannot
+// checkPublisherReach refuses a subscription, new or repointed, whose publisher the subscriber's machine cannot
 // reach; again, where nobody listens yet this plan may make it.
 func checkPublisherReach(v *cluster.Subscription, out *draft.Findings) {
 	h := v.Scope.Found(v.Scope.Goal.Primary).Host
-	if h == nil || v.Is != nil && !v.Remade() {
+	if h == nil || v.Is != nil && !v.Remade() && !v.Repointed() {
 		return
 	}
 	host, port, name := "", "", "the publisher"

@@ -52,7 +52,7 @@ func grants(v *cluster.Subscription, out *draft.Findings) {
 	}
 	role := pg.Ident(v.Role.Name)
 	var grants []string
-	if known && !has.Connect {
+	if known && !has.Connect || !known && v.Remote.Closed { // of a role that comes nothing is known
 		grants = append(grants, "GRANT CONNECT ON DATABASE "+pg.Ident(v.SourceDatabase())+" TO "+role+";")
 	}
 	if len(schemas) > 0 {

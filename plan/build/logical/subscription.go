@@ -3,6 +3,7 @@ package logical
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
@@ -220,12 +221,35 @@ func makeTables(v *cluster.Subscription, out *draft.Findings) {
 // waitReady waits until every table is copied and the worker applies. A copy may take
 // hours, and is given them while it moves.
 func waitReady(v *cluster.Subscription, d *draft.Draft, copies bool) {
-	w := plan.Wait{Database: v.Database, Query: readyQuery(v.Name), What: v.Name + " follows", Timeout: draft.StreamTimeout}
+	w := plan.Wait{Database: v.Database, Query: readyQuery(v), What: v.Name + " follows", Timeout: draft.StreamTimeout}
 	if copies {
 		w.What = v.Name + ": every table copied"
 		w.Progress = &plan.Progress{Node: v.Scope.Goal.Primary.Name, Query: copyProgress(v)}
 	}
 	d.Step(v.Scope.Goal.Primary, w.What, w)
+	waitApplied(v, d)
+}
+
+// applyTimeout leaves time for a dozen workers, which up to PostgreSQL 15 start one every
+// wal_retrieve_retry_interval.
+const applyTimeout = 2 * time.Minute
+
+// waitApplied waits until the publisher says that the worker works. Who was connected once
+// may fail at the first change that it gets, and come back to fail again: that it is fed
+// says nothing. It works where all WAL was decoded and what was sent is applied, or, with
+// much to catch up on, where one connection holds longer than those of a worker that fails.
+func waitApplied(v *cluster.Subscription, d *draft.Draft) {
+	if v.Source == nil {
+		return
+	}
+	of := "FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid WHERE s.slot_name = " + pg.Literal(v.Options.SlotName)
+	what := "changes of " + v.Name + " are applied"
+	d.Step(v.Source.Goal.Primary, what, plan.Wait{
+		Database: pg.Maintenance, What: what, Timeout: applyTimeout,
+		Query: "SELECT EXISTS (SELECT " + of + "\n" +
+			"  AND (r.state = 'streaming' AND r.write_lsn >= r.sent_lsn OR r.backend_start < clock_timestamp() - interval '15 s')),\n" +
+			"  (SELECT format('sent up to %s, applied up to %s', r.sent_lsn, r.write_lsn) " + of + ")",
+	})
 }
 
 // copyProgress is the query for how far the copies of all tables have come: their
@@ -244,13 +268,17 @@ func copyProgress(v *cluster.Subscription) string {
 
 // readyQuery answers t once all tables are ready and the worker has heard of the
 // publisher; "failed" for a subscription that an error has disabled.
-func readyQuery(name string) string {
+func readyQuery(v *cluster.Subscription) string {
+	errors := ""
+	if v.Scope.AtLeast(15) {
+		errors = "\n    || (SELECT coalesce(', errors in the server log: ' || nullif(sum(e.apply_error_count + e.sync_error_count), 0), '') FROM pg_stat_subscription_stats e WHERE e.subid = s.oid)"
+	}
 	return "SELECT CASE WHEN NOT s.subenabled THEN 'failed' WHEN count(r.*) = count(r.*) FILTER (WHERE r.srsubstate = 'r')\n" +
 		"    AND EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.relid IS NULL AND w.received_lsn IS NOT NULL) THEN 't' ELSE 'f' END,\n" +
 		"  CASE WHEN NOT s.subenabled THEN 'the subscription is disabled: see the server log' ELSE\n" +
-		"  count(r.*) FILTER (WHERE r.srsubstate = 'r') || ' of ' || count(r.*) || ' tables ready' END\n" +
+		"  count(r.*) FILTER (WHERE r.srsubstate = 'r') || ' of ' || count(r.*) || ' tables ready'" + errors + " END\n" +
 		"FROM pg_subscription s LEFT JOIN pg_subscription_rel r ON r.srsubid = s.oid\n" +
-		"WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.subname = " + pg.Literal(name) + "\nGROUP BY s.oid, s.subenabled"
+		"WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.subname = " + pg.Literal(v.Name) + "\nGROUP BY s.oid, s.subenabled"
 }
 
 // copyNote says what a change copies.
