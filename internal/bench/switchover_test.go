@@ -11,6 +11,7 @@ import (
 // switchover there, and by a shell script back.
 func benchSwitchover(b *testing.B, w *world, t *table) {
 	first, second := w.Hosts[pair()[0]-1], w.Hosts[pair()[1]-1]
+	w.writable(b)
 	either := first.Addr + "," + second.Addr
 	ours, bare := alternate(3,
 		func() time.Duration {
