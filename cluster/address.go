@@ -43,6 +43,10 @@ func (s *Cluster) HBAAddress(n *topology.Node) topology.Address {
 	return s.NodeAddress(n).With(topology.PartHBA)
 }
 
+func (s *Cluster) EarlierHBAAddress(n *topology.Node) topology.Address {
+	return s.NodeAddress(n).With(topology.PartEarlierHBA)
+}
+
 func (s *Cluster) StandbyAddress(n *topology.Node) topology.Address {
 	return s.Address("standby", n.Name)
 }

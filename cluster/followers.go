@@ -50,15 +50,16 @@ func (s *Cluster) Followers(n *topology.Node) []*topology.Node {
 	return nodes
 }
 
-// LockedOut tells of a standby that logs in in another way after this plan: with its
-// connection as it is it may not come back.
+// LockedOut tells of a standby that logs in in another way after this plan, and that may not
+// come back before: the password of its connection changes where this plan does not write it.
 func (s *Cluster) LockedOut(sb *topology.Standby) bool {
 	f := s.Found(sb.Node)
 	if f.Server == nil || !f.Server.InRecovery {
 		return false
 	}
-	diffs := s.ConnDiffers(s.ConnNow(sb.Node), s.ConnInfo(sb), sb)
-	return slices.Contains(diffs, "passfile") || slices.Contains(diffs, "user")
+	now := s.ConnNow(sb.Node)
+	diffs := s.ConnDiffers(now, s.ConnInfo(sb), sb)
+	return (slices.Contains(diffs, "passfile") || slices.Contains(diffs, "user")) && s.losesLogin(now["user"])
 }
 
 // Decodes reports whether a WAL sender serves a logical slot.

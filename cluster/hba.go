@@ -123,10 +123,20 @@ func (s *Cluster) sources(m, n *topology.Node) []netip.Addr {
 	return all
 }
 
-// rulesText computes HBAText.
-func (s *Cluster) rulesText(n *topology.Node) plan.Text {
+// HBATextPassing is HBAText with the rules that go later in the plan (login_kept.go).
+func (s *Cluster) HBATextPassing(n *topology.Node) plan.Text {
+	var passing []topology.HBARule
+	for _, r := range s.PassingRules(n) {
+		passing = append(passing, r.HBARule)
+	}
+	rules := s.wantedRules(n)
+	return s.rulesText(slices.Insert(slices.Clone(rules), len(rules)-len(s.Cluster.HBA), passing...))
+}
+
+// rulesText is the text of rules.
+func (s *Cluster) rulesText(rules []topology.HBARule) plan.Text {
 	var b plan.TextBuilder
-	for _, r := range s.wantedRules(n) {
+	for _, r := range rules {
 		r.Database, r.User = s.literalNames(r.Database), s.literalNames(r.User)
 		b.Write(HBALine(r), "\n")
 	}
@@ -169,7 +179,7 @@ func (s *Cluster) rules(n *topology.Node) blockRules {
 
 // HBAText is the body of the block in pg_hba.conf.
 func (s *Cluster) HBAText(n *topology.Node) plan.Text {
-	return compute(s, "hbaText", n, func() plan.Text { return s.rulesText(n) })
+	return compute(s, "hbaText", n, func() plan.Text { return s.rulesText(s.wantedRules(n)) })
 }
 
 // OurRules are the same as placed rules, TheirRules those outside of the block, in the
@@ -179,31 +189,16 @@ func (s *Cluster) OurRules(n *topology.Node) []PlacedRule {
 }
 
 // keptRules answers the rules of n's block that are not wanted and that stay: a
-// subscription that remains logs in by them, or a machine that could not be read may.
+// subscription that remains logs in by them, who streams does, or a machine that could not
+// be read may.
 func (s *Cluster) keptRules(n *topology.Node, wanted []topology.HBARule) (rules []topology.HBARule, kept []KeptRule) {
-	block := s.HBABlock(s.Found(n).Host)
-	if !block.Found() {
-		return nil, nil
-	}
-	has := map[string]bool{}
-	var text strings.Builder
-	for _, r := range wanted {
-		line := HBALine(r)
-		has[line] = true
-		text.WriteString(line + "\n")
-	}
-	if text.String() == block.Body() {
-		return nil, nil
-	}
-	for _, l := range conftext.ParseHBA(block.Body()) {
-		found, err := l.Rule()
-		if err != nil || len(found.Options) > 0 || has[found.String()] || !isHost(found.Address) {
-			continue
-		}
-		r := topology.HBARule{Type: found.Type, Database: found.Database, User: found.User, Address: found.Address, Method: found.Method}
+	for _, r := range s.unwantedRules(n, wanted) {
 		u := s.userOf(func(u User) bool { return s.letsIn(n, r, u) })
+		if u == nil {
+			u = s.streamsBy(n, r)
+		}
 		if u != nil {
-			kept = append(kept, KeptRule{*u, found.String()})
+			kept = append(kept, KeptRule{*u, HBALine(r)})
 		}
 		if u != nil || s.letsInUnread(r) {
 			rules = append(rules, r)

@@ -209,9 +209,30 @@ func (s *Cluster) letsInUnread(r topology.HBARule) bool {
 	if s.anyUnread(s.Cluster.Members()) && (same("replication", role) || s.FailsOver() && same(pg.Maintenance, role)) {
 		return true
 	}
+	if s.anyUnreadStandby() && slices.Equal(r.Database, []string{"replication"}) && s.mayReplicate(r.User) {
+		return true
+	}
 	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool {
 		return s.anyUnread(sub.Cluster.Members()) && same(conftext.LiteralDatabase(sub.SourceDatabase()), sub.Role)
 	})
+}
+
+// anyUnreadStandby reports whether a standby could not be read, whose connection this plan
+// therefore does not change: it may log in by another role than the one wanted.
+func (s *Cluster) anyUnreadStandby() bool {
+	return slices.ContainsFunc(s.Cluster.Standbys, func(sb *topology.Standby) bool {
+		f := s.Found(sb.Node)
+		return f.Host == nil || f.Server == nil && f.ServerError != nil
+	})
+}
+
+// mayReplicate reports whether a rule is for a role that exists and may replicate.
+func (s *Cluster) mayReplicate(user []string) bool {
+	if s.Live() == nil || len(user) != 1 {
+		return false
+	}
+	r := s.Live().Role(unquoteHBA(user[0]))
+	return r != nil && r.Login && (r.Replication || r.Superuser)
 }
 
 // anyUnread reports whether the machine of one of the nodes could not be read.

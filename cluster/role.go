@@ -1,5 +1,18 @@
 package cluster
 
+import (
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/scram"
+	"github.com/repltool/repltool/topology"
+)
+
+// PasswordChanges reports whether a role is to have another password than the one stored.
+func (s *Cluster) PasswordChanges(r *topology.Role, found *facts.Role) bool {
+	return compute(s, "password", r, func() bool {
+		return r.Password.IsSet() && !s.Ignores(r.Lifecycle, "role", "password") && !scram.Matches(found.Verifier.Reveal(), r.Name, r.Password.Reveal())
+	})
+}
+
 // LetsGo counts what of the objects that a role owns in a database this plan drops or
 // gives to another owner; "" stands for what is in no database.
 func (s *Cluster) LetsGo(role, database string) int {

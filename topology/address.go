@@ -38,6 +38,7 @@ const (
 	PartMoving          = "moving"           // of a primary: the move that was begun
 	PartMoved           = "moved"            // of a publication: tables that another one has by now
 	PartEarlier         = "earlier"          // the object under the name that it had
+	PartEarlierHBA      = "earlier_hba"      // of a node: the rules by which standbys logged in before
 	PartEarlierPassfile = "earlier_passfile" // of a node: password files of the names that it or its cluster had
 	PartGrants          = "grants"           // of a subscription
 	PartTables          = "tables"           // of a subscription
@@ -58,7 +59,7 @@ func inCluster() []string {
 func partsOf(kind string) []string {
 	switch kind {
 	case "node":
-		return []string{PartParameters, PartHBA, PartPassfile, PartEarlierPassfile}
+		return []string{PartParameters, PartHBA, PartEarlierHBA, PartPassfile, PartEarlierPassfile}
 	case "standby":
 		return []string{PartPassfile, PartBaseBackup}
 	case "publication":

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/cluster"
@@ -33,7 +34,15 @@ func reloadRules(d *draft.Draft, n *topology.Node) {
 
 func HBARules(s *cluster.Cluster, out *draft.Findings) {
 	for _, n := range s.Cluster.Members() {
-		if !s.Running(n) || s.Recloned(n) {
+		if s.Recloned(n) || !s.Running(n) && !s.IsDown(n) {
+			continue
+		}
+		passing := s.PassingRules(n)
+		moves := !slices.ContainsFunc(passing, func(r cluster.PassingRule) bool { return !s.ConnMoves(r.Standby) })
+		if len(passing) > 0 && moves {
+			out.Put(passedRules(s, n))
+		}
+		if !s.Running(n) {
 			continue
 		}
 		d := draft.NewDraft(plan.Update, s.HBAAddress(n), n)
@@ -43,7 +52,7 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 		for _, kept := range s.KeptRules(n) {
 			out.Keep(kept.User, "rule %s", strings.Join(strings.Fields(kept.Rule), " "))
 		}
-		wanted, block := s.HBAText(n), s.HBABlock(f.Host)
+		wanted, block := s.HBATextPassing(n), s.HBABlock(f.Host)
 		switch {
 		case !block.Is(wanted.Text, conftext.First):
 			d.Reason = hbaReason(block, wanted.Text)
@@ -55,6 +64,20 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 		}
 		out.Put(d)
 	}
+}
+
+// passedRules removes the rules of the connections that standbys had until this plan.
+func passedRules(s *cluster.Cluster, n *topology.Node) *draft.Draft {
+	d := draft.NewDraft(plan.Update, s.EarlierHBAAddress(n), n)
+	d.Worsen(plan.Reload)
+	d.Reason = "standbys do not log in by these rules any more"
+	d.After = []topology.Address{s.NodeAddress(n), s.HBAAddress(n), s.ParametersAddress(n)}
+	for _, r := range s.PassingRules(n) {
+		d.After = append(d.After, s.StandbyAddress(r.Standby))
+	}
+	d.Step(n, "write pg_hba.conf", draft.EarlierHBAFile(s, n))
+	reloadRules(d, n)
+	return d
 }
 
 func hbaReason(block cluster.ConfBlock, wanted string) string {

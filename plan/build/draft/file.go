@@ -47,7 +47,19 @@ UNION ALL SELECT NULL, 'the file has no rule' WHERE NOT EXISTS (SELECT FROM pg_h
 // HBAFile is the write of the block; was is the file as found, "" where it is
 // made earlier in the plan.
 func HBAFile(s *cluster.Cluster, n *topology.Node, was string) plan.File {
-	return blockFile(s, n, plan.File{Path: s.Found(n).Host.HBA.Path, Block: &plan.Block{First: true}, Content: s.HBAText(n), Mode: 0o640, Check: HBAErrors}, was)
+	return hbaFile(s, n, s.HBATextPassing(n), was)
+}
+
+func hbaFile(s *cluster.Cluster, n *topology.Node, content plan.Text, was string) plan.File {
+	return blockFile(s, n, plan.File{Path: s.Found(n).Host.HBA.Path, Block: &plan.Block{First: true}, Content: content, Mode: 0o640, Check: HBAErrors}, was)
+}
+
+// EarlierHBAFile is the later write of the block, without the rules that go in this plan.
+func EarlierHBAFile(s *cluster.Cluster, n *topology.Node) plan.File {
+	op := hbaFile(s, n, s.HBAText(n), s.Found(n).Host.HBA.Text)
+	op.Diff = cluster.LinesDiff(cluster.Marked(s.Cluster.Name, s.HBATextPassing(n).Text), cluster.Marked(s.Cluster.Name, op.Content.Text))
+	op.Check, op.Database = HBAErrors, pg.Maintenance // a server runs by then
+	return op
 }
 
 // WritePassfile adds the write of the instance's block in a password file; of its lines
@@ -61,6 +73,24 @@ func WritePassfile(s *cluster.Cluster, d *Draft, n *topology.Node, file facts.Se
 	}
 	d.Step(n, "write the password file", plan.File{
 		Path: file.Path, Block: &b, Content: wanted, Mode: 0o600, Diff: cluster.LinesDiff(s.PassfileBefore(b, file, wanted), cluster.Marked(b.Name, after)),
+	})
+}
+
+// RemovePassingLines adds the later write of a standby's password file, without the lines
+// that go in this plan.
+func RemovePassingLines(s *cluster.Cluster, d *Draft, sb *topology.Standby) {
+	n, wanted := sb.Node, s.StandbyPasswords(sb)
+	file, after := s.Found(n).Host.Passfile, s.StandbyPasswords(sb).Text
+	before := after
+	for _, where := range s.PassingLines(sb) {
+		before += where + topology.Redacted + "\n"
+	}
+	if before == after {
+		return
+	}
+	b := s.PassfileBlock(n, file, wanted)
+	d.Step(n, "remove the lines of its earlier connection from the password file", plan.File{
+		Path: file.Path, Block: &b, Content: wanted, Mode: 0o600, Diff: cluster.LinesDiff(cluster.Marked(b.Name, before), cluster.Marked(b.Name, after)),
 	})
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
-	"github.com/repltool/repltool/internal/pg/scram"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
@@ -93,8 +92,7 @@ func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *fact
 		d.Differ(o.name, plan.Ptr(now[i].shown), plan.Ptr(o.shown), "")
 		clauses = append(clauses, o.clause)
 	}
-	password := r.Password.IsSet() && !s.Ignores(r.Lifecycle, "role", "password") &&
-		!scram.Matches(found.Verifier.Reveal(), r.Name, r.Password.Reveal())
+	password := s.PasswordChanges(r, found)
 	if who := unreadLogin(s, r); password && found.Verifier.Reveal() != "" && who != "" {
 		password = false
 		out.TellDrift("password_not_changed", d.Address, s.Goal.Primary.Name,

@@ -37,7 +37,7 @@ func start(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 		d.After = []topology.Address{s.ParametersAddress(sb.Upstream), s.ParametersAddress(s.Goal.Primary)}
 		passfileOfDown(s, d, sb)
 	}
-	if rules := s.HBABlock(h); rules.Found() && !rules.Is(s.HBAText(n).Text, conftext.First) {
+	if rules := s.HBABlock(h); rules.Found() && !rules.Is(s.HBATextPassing(n).Text, conftext.First) {
 		d.Step(n, "write pg_hba.conf", draft.HBAFile(s, n, h.HBA.Text))
 	}
 	draft.CheckFirst(s, d, n)

@@ -38,14 +38,15 @@ func standbyPassfile(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	d.Needs = []topology.Address{s.Address("role", s.Cluster.Replication.Role.Name)}
 	now := s.ConnNow(n)
 	adopted := s.HasPassword(now, n) && len(s.ConnDiffers(now, s.ConnInfo(sb), sb)) == 0 // it has its password there, and needs no file
-	if adopted || s.PassfileFits(n, f.Host.Passfile, wanted, nil) {
+	keep := s.PassingLines(sb)                                                           // until it has its new connection
+	if adopted || s.PassfileFits(n, f.Host.Passfile, wanted, keep) {
 		return d
 	}
 	if !f.Host.Passfile.Exists {
 		d.Action = plan.Create
 	}
 	d.Reason = "how " + n.Name + " logs in to its upstream"
-	draft.WritePassfile(s, d, n, f.Host.Passfile, wanted, nil)
+	draft.WritePassfile(s, d, n, f.Host.Passfile, wanted, keep)
 	return d
 }
 

@@ -85,6 +85,7 @@ func follow(s *cluster.Cluster, sb *topology.Standby) *draft.Draft {
 	if old := s.PreviousPassfile(n); awaited && old != nil && now["passfile"] != old.Path {
 		draft.RemovePassfile(s, d, n, *old, s.StandbyPasswords(sb))
 	}
+	draft.RemovePassingLines(s, d, sb)
 	set(d, n, delay) // last: a standby that delays its replay keeps its connection
 	if f.Host.AsideJob != nil && !f.Host.AsideJob.Running {
 		d.Reason = "an earlier apply was interrupted before it removed the old data directory"
