@@ -39,6 +39,12 @@ func (s *Cluster) PassingRules(n *topology.Node) []PassingRule {
 	})
 }
 
+// DropsPassing reports whether those of n go in this plan.
+func (s *Cluster) DropsPassing(n *topology.Node) bool {
+	passing := s.PassingRules(n)
+	return len(passing) > 0 && !slices.ContainsFunc(passing, func(r PassingRule) bool { return !s.ConnMoves(r.Standby) })
+}
+
 // movesLogin reports whether a standby that runs gets another connection in this plan.
 func (s *Cluster) movesLogin(sb *topology.Standby) bool {
 	return s.Running(sb.Node) && s.Found(sb.Node).Server.InRecovery && !s.Recloned(sb.Node) && s.KnowsConn(sb.Node) &&

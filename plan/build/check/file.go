@@ -76,7 +76,7 @@ func checkLocked(s *cluster.Cluster, n *topology.Node, h *facts.Host, out *draft
 		same bool
 	}{
 		{h.Conf, broken != nil || conf.Is(cluster.ConfRevealed(lines), conftext.Last) && (n != s.Goal.Primary || s.SyncCurrent() == s.SyncWanted())},
-		{h.HBA, s.HBABlock(h).Is(s.HBAText(n).Text, conftext.First)},
+		{h.HBA, s.HBABlock(h).Is(s.HBATextPassing(n).Text, conftext.First) && !s.DropsPassing(n)},
 	} {
 		if file.Locked != "" && !file.same {
 			out.Fail(s.RangeOf(n), "File not replaceable",

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/cluster"
@@ -37,9 +36,7 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 		if s.Recloned(n) || !s.Running(n) && !s.IsDown(n) {
 			continue
 		}
-		passing := s.PassingRules(n)
-		moves := !slices.ContainsFunc(passing, func(r cluster.PassingRule) bool { return !s.ConnMoves(r.Standby) })
-		if len(passing) > 0 && moves {
+		if s.DropsPassing(n) {
 			out.Put(passedRules(s, n))
 		}
 		if !s.Running(n) {
@@ -50,7 +47,7 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 		d.Needs = s.LeavingSubscribers()
 		f := s.Found(n)
 		for _, kept := range s.KeptRules(n) {
-			out.Keep(kept.User, "rule %s", strings.Join(strings.Fields(kept.Rule), " "))
+			out.Keep(kept.User, n, "rule %s", strings.Join(strings.Fields(kept.Rule), " "))
 		}
 		wanted, block := s.HBATextPassing(n), s.HBABlock(f.Host)
 		switch {

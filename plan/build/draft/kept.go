@@ -9,36 +9,40 @@ import (
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/topology"
 )
 
 // keptObject is something that left the topology and that stays.
-type keptObject struct{ who, hint, what string }
+type keptObject struct{ who, hint, on, what string }
 
-// Keep notes that it stays, and for whom.
-func (f *Findings) Keep(u cluster.User, format string, args ...any) {
-	o := keptObject{u.Who, u.Hint, fmt.Sprintf(format, args...)}
+// Keep notes that it stays on n, and for whom.
+func (f *Findings) Keep(u cluster.User, n *topology.Node, format string, args ...any) {
+	o := keptObject{u.Who, u.Hint, n.Name, fmt.Sprintf(format, args...)}
 	if !slices.Contains(f.kept, o) {
 		f.kept = append(f.kept, o)
 	}
 }
 
-// ReportKept reports what stays, once for each user.
+// ReportKept reports what stays, once for each user and node.
 func ReportKept(s *cluster.Cluster, out *Findings) {
-	what := map[string][]string{}
+	type place struct{ who, on string }
+	what := map[place][]string{}
 	for _, o := range out.kept {
-		what[o.who] = append(what[o.who], o.what)
+		at := place{o.who, o.on}
+		what[at] = append(what[at], o.what)
 	}
 	for _, o := range out.kept {
-		list := what[o.who]
+		at := place{o.who, o.on}
+		list := what[at]
 		if list == nil {
 			continue
 		}
-		delete(what, o.who)
+		delete(what, at)
 		n := len(list)
 		out.Report(doctor.Finding{
-			Code: "undefined_object_in_use", Severity: doctor.Warning, Address: s.Cluster.Address(), Node: s.Leading().Name,
-			Evidence: "the ledger, the catalogs and connections on " + s.Leading().Name, Fix: o.hint,
+			Code: "undefined_object_in_use", Severity: doctor.Warning, Address: s.Cluster.Address(), Node: o.on,
+			Evidence: "the ledger, the catalogs and connections on " + o.on, Fix: o.hint,
 		}, "%s on %s, not defined in the topology any more, %s: %s %s",
-			pg.Join(list...), s.Leading().Name, words.Plural(n, "stays", "stay"), o.who, words.Plural(n, "it", "them"))
+			pg.Join(list...), o.on, words.Plural(n, "stays", "stay"), o.who, words.Plural(n, "it", "them"))
 	}
 }

@@ -303,7 +303,7 @@ func gonePublication(s *cluster.Cluster, m cluster.Row, out *draft.Findings) {
 	}
 	n, there := s.Goal.Primary, found.Publication(m.Name) != nil
 	if u := s.PublicationUser(m.In, m.Name); there && u != nil {
-		out.Keep(*u, "publication %s", pg.Ident(m.Name))
+		out.Keep(*u, s.Leading(), "publication %s", pg.Ident(m.Name))
 		out.Unchanged++
 		return
 	}

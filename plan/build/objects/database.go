@@ -24,7 +24,7 @@ func Databases(s *cluster.Cluster, out *draft.Findings) {
 			continue
 		}
 		if u := s.DatabaseUser(m.Name); u != nil {
-			out.Keep(*u, "database %s", pg.Ident(m.Name))
+			out.Keep(*u, s.Leading(), "database %s", pg.Ident(m.Name))
 			out.Unchanged++
 			continue
 		}

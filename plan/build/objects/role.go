@@ -28,7 +28,7 @@ func Roles(s *cluster.Cluster, out *draft.Findings) {
 			continue
 		}
 		if u := s.RoleUser(m.Name); u != nil {
-			out.Keep(*u, "role %s", pg.Ident(m.Name))
+			out.Keep(*u, s.Leading(), "role %s", pg.Ident(m.Name))
 			out.Unchanged++
 			continue
 		}

@@ -107,7 +107,7 @@ func keptLines(s *cluster.Cluster, n *topology.Node, wanted plan.Text, out *draf
 			return u.Is == nil || l.Fits(u.Conn["host"], strconv.Itoa(pg.PortOf(u.Conn)), u.Conn["dbname"], u.Conn["user"])
 		})
 		if i >= 0 {
-			out.Keep(s.Users()[i], "password of %s", l.Where)
+			out.Keep(s.Users()[i], n, "password of %s", l.Where)
 			keep = append(keep, l.Where+":")
 		}
 	}

@@ -117,7 +117,7 @@ func goneSlots(s *cluster.Cluster, wanted []cluster.WantedSlot, out *draft.Findi
 		case draft.TellUnreadUser(s, n, m.Name, out):
 		default:
 			if u := s.SlotUser(n, m.Name); u != nil {
-				out.Keep(*u, "slot %s", pg.Ident(m.Name))
+				out.Keep(*u, n, "slot %s", pg.Ident(m.Name))
 				out.Unchanged++
 				continue
 			}
