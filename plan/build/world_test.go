@@ -190,6 +190,7 @@ wal_level                 enum    postmaster replica   - minimal,replica,logical
 synchronous_commit        enum    user       on        - local,remote_write,remote_apply,on,off -
 hot_standby_feedback      bool    sighup     off       - - -
 fsync                     bool    sighup     on        - - -
+full_page_writes          bool    sighup     on        - - -
 random_page_cost          real    user       4         - 0 1.79769e+308
 listen_addresses          string  postmaster localhost - - -
 statement_timeout         integer user       0         ms 0 2147483647

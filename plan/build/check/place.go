@@ -39,6 +39,7 @@ func checkClone(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *dr
 	if f.Host.Making() || clone.Done() {
 		return // what it fills is being filled, or is
 	}
+	checkServes(s, sb, out)
 	if s.Moves(sb.Node) {
 		checkPinned(s, sb, f.Host, out)
 	}
