@@ -59,6 +59,7 @@ func orderRestarts(s *cluster.Cluster, changes []*paramChange, out *draft.Findin
 		}
 		return a > b
 	})
+	refuseLogins(s, changes, out)
 	var previous topology.Address
 	restarting := map[string]bool{}
 	for i, c := range changes { // an upstream comes first where a parameter is lowered
