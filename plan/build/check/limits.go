@@ -43,6 +43,7 @@ func CheckLimits(s *cluster.Cluster, out *draft.Findings) {
 	for _, n := range s.Cluster.Members() {
 		checkLimit(s, n, "Not enough replication slots", "max_replication_slots", "replication slots", slotDemand(s, n), out)
 		checkLimit(s, n, "Not enough WAL senders", "max_wal_senders", "WAL senders", senderDemand(s, n), out)
+		checkConnections(s, n, out)
 	}
 	checkMinimal(s, out)
 	n := s.Goal.Primary
