@@ -30,12 +30,38 @@ func (s *Cluster) Traces(n *topology.Node) []string {
 	if begun {
 		return traces
 	}
+	traces = append(traces, s.usedSlot(n)...)
 	for _, left := range []struct{ file, what string }{{h.ServerLog, "the log of its server"}, {mayBeOf(h.DataDir, h.Passfile), "its password file"}} {
 		if left.file != "" {
 			traces = append(traces, left.file+": "+left.what)
 		}
 	}
 	return traces
+}
+
+// usedSlot returns what the slot of a standby says that streamed. A slot is created before
+// the copy, at a checkpoint before its row of the ledger: one that is past that was used by a
+// copy or a standby, and a copy has the record of its job.
+func (s *Cluster) usedSlot(n *topology.Node) []string {
+	sb := s.Cluster.Standby(n)
+	if sb == nil || sb.Slot == "" || !s.Running(sb.Upstream) {
+		return nil
+	}
+	found, created := s.FoundSlot(sb.Upstream, sb.Slot), ""
+	for _, r := range s.Ledger().Rows {
+		if r.Intent == "" && r.Object == (Object{"slot", sb.Slot, sb.Upstream.Name}) {
+			created = r.At
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	at, known := facts.LSN(created)
+	is, reserved := facts.LSN(found.RestartLSN)
+	if !known || !reserved || is <= at {
+		return nil
+	}
+	return []string{"slot " + sb.Slot + " on " + sb.Upstream.Name + ": a standby has used it since repltool created it (it is at " + found.RestartLSN + ", and was created before " + created + ")"}
 }
 
 // mayBeOf returns the path of a password file that has a block of the data directory's

@@ -29,6 +29,9 @@ func (r LedgerRow) Text() string {
 	if r.Intent != "" {
 		return "intent at " + r.Intent + " " + r.Object.String()
 	}
+	if r.At != "" {
+		return r.Object.String() + " at " + r.At
+	}
 	if r.OID != 0 {
 		return r.Object.String() + " oid " + strconv.FormatInt(r.OID, 10)
 	}

@@ -65,13 +65,17 @@ func parseObject(text string) Object {
 }
 
 // Record is the statement that writes the rows of what repltool created, which exists by
-// then: with its OID, since a name alone does not tell it from one created by hand later.
+// then: with its OID, since a name alone does not tell it from one created by hand later; a
+// slot with the position of WAL, since one that is past it was used (absence.go).
 func Record(rows ...Row) string {
 	values := make([]string, len(rows))
 	for i, r := range rows {
 		text := pg.Literal(r.Object.String())
 		if oid := oidSQL(r.Object); oid != "" {
 			text = "concat(" + text + ", ' oid ' || (" + oid + "))"
+		}
+		if r.Kind == "slot" {
+			text = "concat(" + text + ", ' at ', pg_current_wal_insert_lsn())"
 		}
 		values[i] = "(" + pg.Literal(r.Address.String()) + ", " + text + ")"
 	}

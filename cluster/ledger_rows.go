@@ -93,6 +93,7 @@ type LedgerRow struct {
 	Row
 	Was    topology.Address // its address in the ledger, where that is another one
 	Intent string           // the WAL position of an intent (intent.go); "" for what was created
+	At     string           // the WAL position at which a slot was confirmed; "" where the ledger does not tell
 	OID    int64            // of what was created; 0 where the ledger does not tell
 	Since  string
 }
@@ -107,7 +108,7 @@ func (s *Cluster) ledgerRows() []LedgerRow {
 	rows := make([]LedgerRow, 0, len(managed))
 	for _, m := range managed {
 		r := s.Today(ParseRow(m))
-		r.Intent, r.OID, r.Since = m.Intent, m.OID, m.Since
+		r.Intent, r.At, r.OID, r.Since = m.Intent, m.At, m.OID, m.Since
 		if !r.Was.IsZero() && s.InLedger(r.Address) {
 			continue
 		}

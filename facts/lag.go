@@ -2,8 +2,6 @@ package facts
 
 import (
 	"cmp"
-	"strconv"
-	"strings"
 
 	"github.com/repltool/repltool/internal/pg/conninfo"
 )
@@ -52,11 +50,4 @@ func Behind(position, end string) *int64 {
 		bytes = int64(e - p)
 	}
 	return &bytes
-}
-
-func LSN(text string) (uint64, bool) {
-	high, low, _ := strings.Cut(text, "/")
-	h, err := strconv.ParseUint(high, 16, 32)
-	l, err2 := strconv.ParseUint(low, 16, 32)
-	return h<<32 | l, err == nil && err2 == nil
 }

@@ -247,17 +247,26 @@ type Managed struct {
 	// Intent is the WAL position at which repltool wrote down that it would create the
 	// object; "" once the creation was confirmed.
 	Intent string `json:",omitempty"`
+	// At is the WAL position at which repltool confirmed that it created a slot; "" in rows of
+	// other kinds, and of an earlier version of repltool.
+	At string `json:",omitempty"`
 	// OID is that of a database, role or subscription when it was created; 0 in rows of
 	// other kinds, and of an earlier version of repltool.
 	OID int64 `json:",omitempty"`
 }
 
 // Parse takes the marks off the object's text: "intent at 0/3000060 database shop",
-// "database shop oid 16384".
+// "database shop oid 16384", "slot pg2 on pg1 at 0/3000060".
 func (m Managed) Parse() Managed {
 	rest, is := strings.CutPrefix(m.Object, "intent at ")
 	if at, object, ok := strings.Cut(rest, " "); is && ok {
 		m.Intent, m.Object = at, object
+		return m
+	}
+	if i := strings.LastIndex(m.Object, " at "); i >= 0 && strings.HasPrefix(m.Object, "slot ") {
+		if _, known := LSN(m.Object[i+len(" at "):]); known {
+			m.At, m.Object = m.Object[i+len(" at "):], m.Object[:i]
+		}
 		return m
 	}
 	if i := strings.LastIndex(m.Object, " oid "); i >= 0 {

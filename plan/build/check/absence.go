@@ -14,7 +14,7 @@ import (
 // That a cluster is not there is proved, not assumed: an empty data directory is what an
 // unmounted file system looks like. A cluster is created, and a standby is cloned, only
 // where nothing on the host says that one was there before: no configuration files, no
-// password file, no server log, no record of a job that completed, no file system that
+// password file, no server log, no slot that a standby has used, no record of a job that completed, no file system that
 // belongs there and is not mounted. Before a job fills directories, it records which of
 // them did not exist or were empty; nothing else is removed after it.
 

@@ -62,7 +62,7 @@ func renameRows(s *cluster.Cluster, d *draft.Draft) {
 	var twice []topology.Address
 	for _, m := range s.Live().Ledger.Managed {
 		r := s.Today(cluster.ParseRow(m))
-		r.Intent, r.OID, r.Since = m.Intent, m.OID, m.Since
+		r.Intent, r.At, r.OID, r.Since = m.Intent, m.At, m.OID, m.Since
 		switch {
 		case r.Was.IsZero():
 		case s.InLedger(r.Address) && r.Address != r.Was:
