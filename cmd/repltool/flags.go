@@ -33,7 +33,7 @@ func (o *common) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "write JSON to stdout")
 	f.StringVar(&o.jsonInto, "json-into", "", "also write the JSON to `FILE`")
 	f.BoolVar(&o.quiet, "quiet", false, "no progress, no steps, and nothing at all when in sync")
-	f.BoolVar(&o.verbose, "verbose", false, "also show checks, queries and each unmanaged object")
+	f.BoolVar(&o.verbose, "verbose", false, "also show checks, queries, each unmanaged object, and how each finding is known")
 	f.DurationVar(&o.lockTimeout, "lock-timeout", 0, "wait up to `DURATION` for another apply to finish")
 	f.BoolVar(&o.input, "input", true, "do not ask for anything")
 }
