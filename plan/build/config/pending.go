@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
@@ -270,8 +271,23 @@ func refusesOnStandby(s *cluster.Cluster, sb *topology.Standby, p cluster.Pendin
 }
 
 func refusesOnPrimary(s *cluster.Cluster, p cluster.Pending) string {
+	if behind := standbysBelow(s, p); len(behind) > 0 {
+		return strings.Join(behind, ", ") + " would have a lower limit than the primary, and would stop replaying; set in the topology, it is raised on the standbys first"
+	}
 	if p.Name == cluster.SyncNames {
 		return s.WouldBlock(p.Value)
 	}
 	return ""
+}
+
+// standbysBelow are the standbys that will have less of a hot-standby parameter than their
+// primary gets (PostgreSQL docs, 26.4.3 "Administrator's Overview").
+func standbysBelow(s *cluster.Cluster, p cluster.Pending) []string {
+	var names []string
+	for _, sb := range s.Cluster.Standbys {
+		if slices.Contains(pg.HotStandby(), p.Name) && cluster.LimitOf(s.WillHave(sb.Node, p.Name)) < cluster.LimitOf(p.Value) {
+			names = append(names, sb.Node.Name)
+		}
+	}
+	return names
 }
