@@ -26,47 +26,29 @@ var update = flag.Bool("update", false, "write the golden files again")
 // that fits it (see alter), and the plan in a compact form. Every case is also
 // checked for what is true of every plan.
 func TestGolden(t *testing.T) {
+	for _, file := range goldenFiles(t) {
+		t.Run(caseName(file), func(t *testing.T) { golden(t, file) })
+	}
+}
+
+func goldenFiles(t *testing.T) []string {
+	t.Helper()
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no cases: %v", err)
 	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { golden(t, file) })
-	}
+	return files
 }
+
+func caseName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
 
 func golden(t *testing.T, file string) {
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts := map[string]string{}
-	for _, f := range archive.Files {
-		parts[f.Name] = string(f.Data)
-	}
-	top := loadText(t, parts["main.hcl"])
-	f := converged(t, top)
-	if live, ok := parts["live.hcl"]; ok { // the world fits another topology
-		f = converged(t, loadText(t, live))
-		for _, line := range strings.Split(strings.TrimSpace(parts["found"]), "\n") { // a node has another name in the topology
-			if was, is, ok := strings.Cut(line, " "); ok {
-				f.Nodes[is] = f.Nodes[was]
-				f.Nodes[is].Name = is
-				delete(f.Nodes, was)
-			}
-		}
-		for _, n := range top.Nodes {
-			if c := top.Cluster(n); f.Nodes[n.Name] == nil && c != nil {
-				f.Nodes[n.Name] = emptyNode(top, c, n)
-			}
-		}
-	}
-	for _, l := range strings.Split(strings.TrimSpace(parts["world"]), "\n") {
-		if l != "" && !strings.HasPrefix(l, "#") {
-			alter(t, f, top, l)
-		}
-	}
-	o := cluster.Options{RepltoolVersion: "test", Replace: strings.Fields(parts["replace"]), Targets: strings.Fields(parts["target"])}
+	parts := partsOf(archive)
+	top, f, o := goldenWorld(t, parts)
 	p, diags := Build(top, f, o)
 	for _, d := range diags {
 		if plan.CodeOf(d.Summary) == plan.OtherCode {
@@ -102,6 +84,34 @@ func coded(t *testing.T, p *plan.Plan) {
 			t.Errorf("a hint is a sentence: %q", f.Hint)
 		}
 	}
+}
+
+// goldenWorld answers the topology of a case, its world, and what was asked for.
+func goldenWorld(t *testing.T, parts map[string]string) (*topology.Topology, facts.Facts, cluster.Options) {
+	t.Helper()
+	top := loadText(t, parts["main.hcl"])
+	f := converged(t, top)
+	if live, ok := parts["live.hcl"]; ok { // the world fits another topology
+		f = converged(t, loadText(t, live))
+		for _, line := range strings.Split(strings.TrimSpace(parts["found"]), "\n") { // a node has another name in the topology
+			if was, is, ok := strings.Cut(line, " "); ok {
+				f.Nodes[is] = f.Nodes[was]
+				f.Nodes[is].Name = is
+				delete(f.Nodes, was)
+			}
+		}
+		for _, n := range top.Nodes {
+			if c := top.Cluster(n); f.Nodes[n.Name] == nil && c != nil {
+				f.Nodes[n.Name] = emptyNode(top, c, n)
+			}
+		}
+	}
+	for _, l := range strings.Split(strings.TrimSpace(parts["world"]), "\n") {
+		if l != "" && !strings.HasPrefix(l, "#") {
+			alter(t, f, top, l)
+		}
+	}
+	return top, f, cluster.Options{RepltoolVersion: "test", Replace: strings.Fields(parts["replace"]), Targets: strings.Fields(parts["target"])}
 }
 
 func writePart(t *testing.T, file string, a *txtar.Archive, name, text string) {

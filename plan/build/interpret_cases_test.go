@@ -1,0 +1,198 @@
+package build
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
+)
+
+// Every plan without an error is done step by step on a model of its servers: after all
+// steps nothing is left to do, and after every prefix of them, as a kill leaves it, the plan
+// made then leads to the same end.
+
+// notInterpreted are the beginnings of steps that models do not know yet. The list only
+// shrinks: one that no plan has any more is an error, and so is a step that it lacks.
+func notInterpreted() []string {
+	return []string{
+		"ALTER ROLE … SET", "command pg_ctlcluster start", "command rm", "command sh: EDIT_SETTINGS", "command sh: NOTE_ABSENT",
+		"command sh: data=$1; shift;", "command sh: job=$1; shift;", "file pg2.pass",
+		"statement ALTER PUBLICATION", "statement CREATE PUBLICATION", "statement DROP PUBLICATION",
+		"statement ALTER SUBSCRIPTION", "statement CREATE SUBSCRIPTION", "statement CREATE TABLE",
+		"statement GRANT CONNECT", "statement GRANT USAGE", "statement REASSIGN OWNED", "statement UPDATE repltool.managed",
+		"command sh: STOP", "wait SELECT EXISTS (SELECT FROM repltool.managed WHERE address = 'cluster.main.primary.moving'",
+		"wait SELECT CASE WHEN NOT pg_is_in_recovery() OR (pg_stat_file('promote'",
+		"wait SELECT NOT EXISTS (SELECT FROM pg_stat_replication WHERE state = 'backup')",
+		"wait SELECT count(*) >= 1 FROM pg_stat_replication\nWHERE application_name <> 'pg_basebackup'",
+	}
+}
+
+// faults are random plans that do not come to their end yet. The list only shrinks.
+func faults() map[uint64]string {
+	return map[uint64]string{
+		43: "max_wal_senders leaves the topology, and a kill after the primary's file was written leaves it to two more applies",
+		57: "a standby restarts after its password file has lost the line of the upstream that it still follows, which leaves the cluster",
+	}
+}
+
+// waitsForHands are cases that end in a wait which only a person ends, or of which the world
+// is not whole.
+func waitsForHands() map[string]string {
+	return map[string]string{
+		"sync-own-name-died": "the set to be restored names a standby that nobody is any more: its gate says so",
+		"relax-file-died":    "the world lacks the lines of the files that the set stands in",
+		"port-resumed":       "the world lacks the lines of the files that the set stands in",
+	}
+}
+
+// attempt is what came of the plans that were done.
+type attempt struct {
+	done    int
+	missing map[string][]string // steps not interpreted, and who has them
+}
+
+// try does a plan of a case; why tells why it does not come to its end.
+func (a *attempt) try(t *testing.T, i *interpreter, name, why string, top *topology.Topology, f facts.Facts, p *plan.Plan) {
+	t.Helper()
+	err := i.everyPrefix(t, top, f, p)
+	var u unknown
+	switch {
+	case errors.As(err, &u):
+		a.missing[u.step] = append(a.missing[u.step], name)
+	case err != nil && why == "":
+		t.Errorf("%s: %v", name, err)
+	case err == nil && why != "":
+		t.Errorf("%s comes to its end, and is listed as one that does not: %s", name, why)
+	default:
+		a.done++
+	}
+}
+
+func TestInterpretGolden(t *testing.T) {
+	t.Parallel()
+	i, a := newInterpreter(), attempt{missing: map[string][]string{}}
+	for _, file := range goldenFiles(t) {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		top, f, o := goldenWorld(t, partsOf(archive))
+		if p, diags := Build(top, f, o); !diags.HasErrors() && len(p.Steps) > 0 && len(o.Targets) == 0 {
+			a.try(t, i, caseName(file), waitsForHands()[caseName(file)], top, f, p)
+		}
+	}
+	for _, file := range recordedWorlds(t) {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := partsOf(archive)
+		for _, name := range []string{"main.hcl", "change.hcl"} {
+			top, f := loadText(t, parts[name]), recordedFacts(t, parts["facts.json"])
+			if p, diags := Build(top, f, cluster.Options{}); !diags.HasErrors() {
+				a.try(t, i, "worlds/"+caseName(file)+"/"+name, "", top, f, p)
+			}
+		}
+	}
+	a.listed(t)
+}
+
+// listed checks the list of what is not interpreted.
+func (a *attempt) listed(t *testing.T) {
+	t.Helper()
+	used := map[string]bool{}
+	for step, names := range a.missing {
+		known := false
+		for _, begin := range notInterpreted() {
+			if strings.HasPrefix(step, begin) {
+				known, used[begin] = true, true
+			}
+		}
+		if !known {
+			t.Errorf("not interpreted, and not listed: %s (%d cases, %s)", step, len(names), names[0])
+		}
+	}
+	for _, begin := range notInterpreted() {
+		if !used[begin] {
+			t.Errorf("no plan has %q any more: take it from notInterpreted", begin)
+		}
+	}
+	t.Logf("%d plans done, %d shapes of steps not interpreted", a.done, len(a.missing))
+}
+
+// TestInterpretRandom is the same for random topologies and worlds.
+func TestInterpretRandom(t *testing.T) {
+	t.Parallel()
+	i, a := newInterpreter(), attempt{missing: map[string][]string{}}
+	for seed := range uint64(60) {
+		g := &generator{r: rand.New(rand.NewPCG(seed, 9))}
+		g.nodes = 2 + g.r.IntN(4)
+		g.upstreams()
+		live, wanted := g.topology("live"), g.topology("wanted")
+		top := loadText(t, wanted)
+		f := converged(t, loadText(t, live))
+		for _, n := range top.Nodes {
+			if c := top.Cluster(n); f.Nodes[n.Name] == nil && c != nil {
+				f.Nodes[n.Name] = emptyNode(top, c, n)
+			}
+		}
+		for _, slot := range f.Nodes["pg1"].Server.Slots {
+			alter(t, f, top, fmt.Sprintf("pg1 ledger cluster.main.node.pg1.slot.%s slot %s on pg1", slot.Name, slot.Name))
+		}
+		if p, diags := Build(top, f, cluster.Options{}); !diags.HasErrors() {
+			a.try(t, i, fmt.Sprintf("seed %d\nlive:\n%s\nwanted:\n%s", seed, live, wanted), faults()[seed], top, f, p)
+		}
+	}
+	if a.done < 20 {
+		t.Errorf("only %d plans were done", a.done)
+	}
+}
+
+// everyPrefix does the steps of a plan, and after each those of the plan made then.
+func (i *interpreter) everyPrefix(t testing.TB, top *topology.Topology, f facts.Facts, p *plan.Plan) error {
+	t.Helper()
+	o := cluster.Options{RepltoolVersion: "test"}
+	m := i.model(t, top, f)
+	for n, s := range p.Steps {
+		if err := m.do(s); err != nil {
+			return fmt.Errorf("%s: %w", s.ID, err)
+		}
+		if _, wait := s.Op.(plan.Wait); wait && n < len(p.Steps)-1 {
+			continue // it has changed nothing
+		}
+		next := m.killed()
+		left, err := next.run(o)
+		if err == nil && left != "" && len(next.stopped) > 0 { // what it runs with is compared once it is up
+			left, err = next.run(o)
+		}
+		if err != nil {
+			return fmt.Errorf("killed after %s: %w", s.ID, err)
+		}
+		if left != "" {
+			return fmt.Errorf("killed after %s: this is left after the next apply:\n%s", s.ID, left)
+		}
+	}
+	left, err := m.left(o)
+	if err == nil && left != "" {
+		err = fmt.Errorf("this is left after all steps:\n%s", left)
+	}
+	return err
+}
+
+// killed is a model of the same servers for another apply.
+func (m *model) killed() *model {
+	other := *m
+	other.f, other.stopped = cloned(m.f), map[string]*facts.Server{}
+	for name, s := range m.stopped {
+		other.stopped[name] = copied(s)
+	}
+	return &other
+}
