@@ -229,11 +229,13 @@ func (c *paramChange) compareOwn() {
 	}
 }
 
-// withoutSystem answers the value that a parameter has without ALTER SYSTEM.
+// withoutSystem answers the value that a parameter has without ALTER SYSTEM, and without its
+// line in the block, which goes.
 func (c *paramChange) withoutSystem(name string) string {
-	value := c.found.Server.Settings[name].Boot
+	value, block := c.found.Server.Settings[name].Boot, c.scope.ConfBlock(c.found.Host)
 	for _, f := range c.found.Server.FileSettings {
-		if f.Name == name && path.Base(f.File) != cluster.AutoConf {
+		ours := f.File == c.found.Host.Conf.Path && block.Has(f.Line)
+		if f.Name == name && path.Base(f.File) != cluster.AutoConf && !ours {
 			value = f.Value
 		}
 	}
