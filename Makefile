@@ -10,7 +10,7 @@ N           ?= 3
 SUITE       ?= bookworm
 SETUP       := ./internal/lab/setup.sh
 
-.PHONY: help build demo demo-clean test test-versions faults check lab lab-down bench golden clean
+.PHONY: help build demo demo-clean test test-versions faults check lab lab-down bench golden worlds clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -43,6 +43,7 @@ faults: ## kill, SSH cut, dropped packets, frozen host, crash, full disk: each a
 
 check: ## vet, staticcheck, gofumpt, import directions
 	$(GO) vet ./...
+	$(GO) vet -tags record ./internal/e2e
 	$(GO) run $(STATICCHECK) ./...
 	@files=$$($(GO) run $(GOFUMPT) -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "gofumpt: $$files"; exit 1; fi
 	$(GO) test ./internal/imports
@@ -60,6 +61,11 @@ bench: ## speed and memory, as ratios to bare commands in the same run
 
 golden: ## write the golden files again
 	$(GO) test ./topology ./plan/build ./internal/view ./cmd/repltool ./internal/messages -update
+
+worlds: ## record the facts that plan/build tests on from servers again
+	@$(SETUP) test
+	$(GO) test -count=1 -timeout 60m -parallel 2 -tags record -run TestRecordWorlds -v ./internal/e2e
+	$(GO) test ./plan/build -run TestRecordedWorlds -update
 
 clean: ## remove what build made
 	rm -rf bin

@@ -1,3 +1,5 @@
+//go:build record
+
 package e2e
 
 import (
@@ -8,7 +10,8 @@ import (
 )
 
 // TestRecordWorlds records a dozen worlds from servers, as plan/build/testdata/worlds has
-// them: each is what an apply left, or what hands did to it after.
+// them: each is what an apply left, or what was changed by hand after it. `make worlds` runs
+// it; TestRecordedWorlds of plan/build plans what it wrote.
 func TestRecordWorlds(t *testing.T) {
 	t.Run("streaming", recordStreaming)
 	t.Run("cascade", recordCascade)

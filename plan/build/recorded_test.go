@@ -17,7 +17,7 @@ import (
 )
 
 // TestRecordedWorlds plans testdata/worlds/*.txtar: facts that internal/e2e recorded from
-// servers (TestRecordWorlds -update). Nothing in them is computed by what is tested here.
+// servers (`make worlds`). Nothing in them is computed by what is tested here.
 // plan is of the topology that was applied; change.plan is of change.hcl on the same facts.
 func TestRecordedWorlds(t *testing.T) {
 	for _, file := range recordedWorlds(t) {
