@@ -18,8 +18,8 @@ import (
 func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *Findings) {
 	n, f := sb.Node, s.Found(sb.Node)
 	upstream := s.Followed(sb)
-	if !s.Running(upstream) {
-		return
+	if n == s.Now.Leader || !s.Running(upstream) {
+		return // it leads, and becomes a standby with the move of the primary
 	}
 	at := func(code, hint string) Finding {
 		return Finding{Code: code, Severity: Error, Address: s.StandbyAddress(n), Node: n.Name, Evidence: view("pg_stat_replication", upstream.Name), Fix: hint}

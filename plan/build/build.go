@@ -182,6 +182,8 @@ func buildCluster(s *cluster.Cluster) *draft.Findings {
 // buildSwitchover plans that the primary moves, and then, on what that leaves, every kind:
 // what there is besides to be done is done under the new one.
 func buildSwitchover(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	out.Found(doctor.Examine(s)...)
+	check.Foreign(s, out)
 	if w.Stopped {
 		move.Resume(s, w, out)
 		return
