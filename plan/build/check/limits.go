@@ -43,8 +43,8 @@ func CheckLimits(s *cluster.Cluster, out *draft.Findings) {
 	for _, n := range s.Cluster.Members() {
 		checkLimit(s, n, "Not enough replication slots", "max_replication_slots", "replication slots", slotDemand(s, n), out)
 		checkLimit(s, n, "Not enough WAL senders", "max_wal_senders", "WAL senders", senderDemand(s, n), out)
-		checkConnections(s, n, out)
 	}
+	checkConnections(s, out)
 	checkMinimal(s, out)
 	n := s.Goal.Primary
 	if len(plannedSubscriptions(s)) == 0 {

@@ -1,63 +1,53 @@
 package check
 
 import (
-	"github.com/repltool/repltool/cluster"
-	"github.com/repltool/repltool/internal/list"
-	"github.com/repltool/repltool/internal/pg"
+	"strings"
 
+	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
 )
 
-// A role's CONNECTION LIMIT counts the WAL senders of that role, too, on each server by
-// itself; a superuser has none (PostgreSQL docs, CREATE ROLE).
+// A role's CONNECTION LIMIT counts its ordinary sessions. WAL senders it neither counts nor
+// refuses, so that standbys, base backups and subscriptions are free of it; but a standby that
+// copies logical slots keeps an ordinary session on the primary, as the replication role, and
+// is refused beyond the limit (PostgreSQL docs, 47.2.3 "Replication Slot Synchronization").
 
-// checkConnections refuses a limit of the replication role below what the standbys of a
-// node and their base backups need.
-func checkConnections(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
+// checkConnections refuses a limit of the replication role below the sessions of the standbys
+// that copy slots.
+func checkConnections(s *cluster.Cluster, out *draft.Findings) {
 	role := s.Cluster.Replication.Role
-	if role == nil || role.Superuser || len(s.Cluster.Standbys) == 0 {
+	if role == nil || role.Superuser {
 		return
 	}
-	limit := role.ConnectionLimit
+	limit, names := role.ConnectionLimit, copySlots(s)
 	if found := s.Live().Role(role.Name); found != nil && s.Ignores(role.Lifecycle, "role", "connection_limit") {
 		limit = found.ConnectionLimit
 	}
-	d := connectionDemand(s, n, role)
-	if limit < 0 || d.sum() <= limit {
+	if limit < 0 || len(names) <= limit {
 		return
 	}
 	out.Fail(role.Range, "Connection limit too low",
-		"Role %s may have %d connections to %s, and standbys need %d (%s): one that loses its connection would be refused. Set in "+
-			"role %q of %s\n  connection_limit = %d", pg.Ident(role.Name), limit, n.Name, d.sum(), d, role.Name, s.Cluster.ID, d.sum())
+		"Role %s may have %s on %s, and %s (%s) with sync_replication_slots = on need one each to "+
+			"copy logical slots: one that is refused copies none. Set in role %q of %s\n  connection_limit = %d",
+		pg.Ident(role.Name), words.Counted(limit, "session"), s.Goal.Primary.Name, words.Counted(len(names), "standby"), strings.Join(names, ", "), role.Name, s.Cluster.ID, len(names))
 }
 
-// connectionDemand counts the connections of the replication role to n: each standby has
-// one, and another where it copies logical slots; a base backup takes one more.
-func connectionDemand(s *cluster.Cluster, n *topology.Node, role *topology.Role) demand {
-	var d demand
-	each := 1
-	if s.FailsOver() {
-		each = 2
-	}
+// copySlots names the standbys that copy the slots of the primary once the plan is done.
+func copySlots(s *cluster.Cluster) []string {
+	var names []string
 	for _, sb := range s.Cluster.Standbys {
-		switch {
-		case sb.Upstream != n:
-		case s.Recloned(sb.Node):
-			d.come, d.reserve = d.come+each, 1
-		default:
-			d.there += each
+		if sb.Upstream == s.Goal.Primary && copiesSlots(s, sb.Node) {
+			names = append(names, sb.Node.Name)
 		}
 	}
-	if d.sum() == 0 {
-		return d
-	}
-	if n == s.Goal.Primary {
-		d.there += len(list.Kept(s.Subscribers(), func(sub *topology.Subscription) bool { return sub.Role == role && sub.Options.Enabled }))
-	}
-	if f := s.Found(n); f.Server != nil && !s.Recloned(n) {
-		d.there += len(list.Kept(f.Server.Senders, func(c facts.Sender) bool { return c.User == role.Name && s.ForeignSender(n, c) }))
-	}
-	return d
+	return names
+}
+
+func copiesSlots(s *cluster.Cluster, n *topology.Node) bool {
+	const name = "sync_replication_slots"
+	return s.FailsOver() || s.AtLeast(17) && cluster.Same(facts.Setting{VarType: "bool"}, s.WillHave(n, name), "on")
 }
