@@ -20,17 +20,30 @@ import (
 // subscriber.
 type Mismatch struct {
 	Summary, Detail string
+	Kind            MismatchKind
 	Certain         bool // else it stops replication only once certain rows come
 }
 
+// MismatchKind is what does not match; Summary has it in words, which may change.
+type MismatchKind int
+
+// Kinds of mismatches.
+const (
+	MismatchedRelation MismatchKind = iota // what the subscriber has is no table
+	MismatchedColumn                       // a column is missing, or takes no value
+	MismatchedType
+	MismatchedValue // a column gets no value and must have one
+	MismatchedKey   // rows cannot be found
+)
+
 type mismatches []Mismatch
 
-func (m *mismatches) problem(summary, format string, args ...any) {
-	*m = append(*m, Mismatch{summary, fmt.Sprintf(format, args...), true})
+func (m *mismatches) problem(kind MismatchKind, summary, format string, args ...any) {
+	*m = append(*m, Mismatch{summary, fmt.Sprintf(format, args...), kind, true})
 }
 
-func (m *mismatches) caution(summary, format string, args ...any) {
-	*m = append(*m, Mismatch{summary, fmt.Sprintf(format, args...), false})
+func (m *mismatches) caution(kind MismatchKind, summary, format string, args ...any) {
+	*m = append(*m, Mismatch{summary, fmt.Sprintf(format, args...), kind, false})
 }
 
 // TableMismatches compares the columns of a table on both sides: those published must be there.
@@ -38,7 +51,7 @@ func (v *Subscription) TableMismatches(name topology.TableName, local *facts.Tab
 	var out mismatches
 	here := v.Scope.Leading().Name
 	if local.Kind != "r" && local.Kind != "p" {
-		out.problem("Not a table", "%s: %s on %s is a %s: only tables can be replicated into.", v.ID, name, here, RelationKind(local.Kind))
+		out.problem(MismatchedRelation, "Not a table", "%s: %s on %s is a %s: only tables can be replicated into.", v.ID, name, here, RelationKind(local.Kind))
 		return out
 	}
 	published := v.PublishedColumns(name, v.Remote.Table(name))
@@ -59,16 +72,16 @@ func (v *Subscription) TableMismatches(name topology.TableName, local *facts.Tab
 		}
 	}
 	if len(lacks) > 0 {
-		out.problem("Table definition mismatch", "%s: table %s on %s lacks %s, which is published. It has %s; the publication has %s.",
+		out.problem(MismatchedColumn, "Table definition mismatch", "%s: table %s on %s lacks %s, which is published. It has %s; the publication has %s.",
 			v.ID, name, here, strings.Join(lacks, ", "), Shape(local.Columns), Shape(published))
 	}
 	if len(computed) > 0 {
-		out.problem("Table definition mismatch", "%s: %s of table %s is generated on %s and published: PostgreSQL writes no value into a generated column. "+
+		out.problem(MismatchedColumn, "Table definition mismatch", "%s: %s of table %s is generated on %s and published: PostgreSQL writes no value into a generated column. "+
 			"Exclude it with columns, or make it a regular column there.",
 			v.ID, strings.Join(computed, ", "), name, here)
 	}
 	if len(made) > 0 {
-		out.caution("Column type mismatch", "%s: table %s: %s. A value that does not fit stops replication. Alter the type on %s.", v.ID, name, strings.Join(made, "; "), here)
+		out.caution(MismatchedType, "Column type mismatch", "%s: table %s: %s. A value that does not fit stops replication. Alter the type on %s.", v.ID, name, strings.Join(made, "; "), here)
 	}
 	v.checkFilled(name, local, published, &out)
 	v.checkKey(name, local, &out)
@@ -76,9 +89,9 @@ func (v *Subscription) TableMismatches(name topology.TableName, local *facts.Tab
 		return out
 	}
 	if v.Options.Binary != nil && *v.Options.Binary {
-		out.problem("Table definition mismatch", "%s: table %s: column %s; with binary = true, the types must be identical.", v.ID, name, strings.Join(differs, ", "))
+		out.problem(MismatchedType, "Table definition mismatch", "%s: table %s: column %s; with binary = true, the types must be identical.", v.ID, name, strings.Join(differs, ", "))
 	} else {
-		out.caution("Column type mismatch", "%s: table %s: column %s. A value that does not fit stops replication.", v.ID, name, strings.Join(differs, ", "))
+		out.caution(MismatchedType, "Column type mismatch", "%s: table %s: column %s. A value that does not fit stops replication.", v.ID, name, strings.Join(differs, ", "))
 	}
 	return out
 }
@@ -117,7 +130,7 @@ func (v *Subscription) checkFilled(name topology.TableName, local *facts.Table, 
 		}
 	}
 	if len(empty) > 0 {
-		out.caution("Column without a value", "%s: %s of table %s on %s is NOT NULL, has no default and is not published: the first replicated row stops "+
+		out.caution(MismatchedValue, "Column without a value", "%s: %s of table %s on %s is NOT NULL, has no default and is not published: the first replicated row stops "+
 			"replication. Add a default.",
 			v.ID, strings.Join(empty, ", "), name, v.Scope.Leading().Name)
 	}
@@ -137,7 +150,7 @@ func (v *Subscription) checkKey(name topology.TableName, local *facts.Table, out
 		if carrier.Kind != "r" || carrier.Identity != "d" && carrier.Identity != "i" || identifies(carrier, remote) {
 			continue
 		}
-		out.caution("No usable replica identity on the subscriber",
+		out.caution(MismatchedKey, "No usable replica identity on the subscriber",
 			"%s: table %s on %s has no primary key or replica identity within the columns by which %s identifies its "+
 				"rows (%s): the first UPDATE or DELETE stops replication. Create one there.",
 			v.ID, carrier.Table, v.Scope.Leading().Name, v.Source.Leading().Name, strings.Join(remote.IdentityColumns, ", "))

@@ -36,7 +36,7 @@ func mismatches(v *cluster.Subscription, out *Findings) []string {
 			Code: "published_table_mismatch", Severity: Error, Address: v.Address(), Node: v.Scope.Leading().Name,
 			Evidence: view("pg_attribute and pg_index", v.Source.Leading().Name) + " and on " + v.Scope.Leading().Name,
 		}
-		if m.Summary == "Column type mismatch" && !m.Certain {
+		if m.Kind == cluster.MismatchedType && !m.Certain {
 			f.Code, f.Severity = "published_column_type_mismatch", Warning // most values fit
 		}
 		out.report(f, "%s: %s", strings.ToLower(m.Summary[:1])+m.Summary[1:], detail)
