@@ -43,6 +43,35 @@ func (s *Cluster) Consumers(slot, database string) []Consumer {
 	return all
 }
 
+// Copier returns the subscription, of those that were read, for whose initial table copy
+// PostgreSQL made that slot; or nil.
+func (w *World) Copier(slot string) *Consumer {
+	oid, system, ok := pg.CopySlot(slot)
+	if !ok {
+		return nil
+	}
+	for _, c := range w.Topology.Clusters {
+		of := w.Of(c)
+		if of.Live() == nil || of.Live().SystemIdentifier != system {
+			continue
+		}
+		for _, in := range of.ReadDatabases() {
+			found := of.Live().Logical[in]
+			for i := range found.Subscriptions {
+				if is := &found.Subscriptions[i]; is.OID == oid {
+					return &Consumer{Scope: of, Database: in, Is: is}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// Managed reports whether the topology defines it, or repltool created it.
+func (c Consumer) Managed() bool {
+	return c.Scope.WantsSubscription(c.Database, c.Is.Name) || c.Scope.IsOurs(Object{"subscription", c.Is.Name, c.Database})
+}
+
 // slotUse is a subscription that names a slot, of whichever publisher.
 type slotUse struct {
 	of       *topology.Cluster

@@ -22,13 +22,16 @@ func slotHealth(s *cluster.Cluster, n *topology.Node, out *Findings) {
 			if slot.Type == topology.SlotLogical && s.SubscribersSlot(slot.Name) {
 				continue // reported with the subscription
 			}
+			if s.Copier(slot.Name) != nil {
+				continue // the copy begins again, or is reported with the subscription
+			}
 			f.Code, f.Fix = "slot_lost", wayOut(s, n, slot)
 			out.report(f, "slot %s on %s has lost WAL that it needs", pg.Ident(slot.Name), n.Name)
 		case limit != nil && slot.RetainedBytes != nil && *slot.RetainedBytes > *limit:
-			f.Code, f.Fix, f.Evidence = "slot_retains_wal", slotHint(slot), view("restart_lsn in pg_replication_slots", n.Name)
+			f.Code, f.Fix, f.Evidence = "slot_retains_wal", slotHint(s, slot), view("restart_lsn in pg_replication_slots", n.Name)
 			out.report(f, "slot %s on %s holds back %s of WAL; the threshold is %s", pg.Ident(slot.Name), n.Name, words.BytesText(*slot.RetainedBytes), words.BytesText(*limit))
 		case slot.WALStatus == "unreserved":
-			f.Code, f.Severity, f.Fix = "slot_unreserved", Warning, "It is lost at the next checkpoint unless its client catches up. "+slotHint(slot)
+			f.Code, f.Severity, f.Fix = "slot_unreserved", Warning, "It is lost at the next checkpoint unless its client catches up. "+slotHint(s, slot)
 			out.report(f, "slot %s on %s is beyond max_slot_wal_keep_size", pg.Ident(slot.Name), n.Name)
 		}
 	}
@@ -59,7 +62,10 @@ func recreateSlot(s *cluster.Cluster, n *topology.Node, name string) string {
 }
 
 // slotHint says what to look at.
-func slotHint(slot facts.Slot) string {
+func slotHint(s *cluster.Cluster, slot facts.Slot) string {
+	if c := s.Copier(slot.Name); c != nil {
+		return "It is of the initial copy of a table by " + c.String() + ", which tries again until that succeeds: see the log there. Do not drop the slot."
+	}
 	if slot.Active {
 		return "Its client is connected but lagging: check the client."
 	}

@@ -83,7 +83,7 @@ func oneSubscriptionHealth(v *cluster.Subscription, causes []string, out *Findin
 	}
 }
 
-// cutOffCopies reports tables whose copy ended and whose slot is gone: PostgreSQL drops
+// cutOffCopies reports tables whose copy ended and whose slot is gone or lost: PostgreSQL drops
 // the slot before it notes that the table is done, and a publisher that is lost in
 // between leaves it behind for ever (process_syncing_tables_for_sync in its source).
 func cutOffCopies(s *cluster.Cluster, v *cluster.Subscription, out *Findings) {
@@ -93,14 +93,20 @@ func cutOffCopies(s *cluster.Cluster, v *cluster.Subscription, out *Findings) {
 	}
 	publisher := of.Now.Leader
 	for _, t := range is.Tables {
-		if t.Slot == "" || !of.Running(publisher) || of.FoundSlot(publisher, t.Slot) != nil {
+		if t.Slot == "" || !of.Running(publisher) {
+			continue
+		}
+		became := "is gone"
+		if slot := of.FoundSlot(publisher, t.Slot); slot != nil && slot.WALStatus == "lost" {
+			became = "has lost WAL"
+		} else if slot != nil {
 			continue
 		}
 		out.report(Finding{
 			Code: "table_copy_interrupted", Severity: Error, Address: v.Address(), Node: s.Leading().Name, Fix: v.CopyOneAgain(t.Table),
 			Evidence: view("pg_subscription_rel", s.Leading().Name) + ", and pg_replication_slots on " + publisher.Name,
 		},
-			"%s: the initial copy of %s was interrupted at its very end: its slot on %s is gone, and PostgreSQL retries "+
-				"forever", is.Name, t.Table, publisher.Name)
+			"%s: the initial copy of %s was interrupted at its very end: its slot on %s %s, and PostgreSQL retries "+
+				"forever", is.Name, t.Table, publisher.Name, became)
 	}
 }

@@ -93,6 +93,9 @@ func unmanagedSlots(s *cluster.Cluster, n *topology.Node, wanted []cluster.Wante
 		if slot.Temporary || slot.Synced || cluster.SlotWanted(wanted, n, slot.Name) || s.IsOurs(cluster.Object{Kind: "slot", Name: slot.Name, In: n.Name}) {
 			continue
 		}
+		if c := s.Copier(slot.Name); c != nil && c.Managed() {
+			continue // PostgreSQL drops it at the end of the copy
+		}
 		holds := ""
 		if slot.RetainedBytes != nil {
 			holds = ", holds back " + words.BytesText(*slot.RetainedBytes) + " of WAL"
