@@ -13,6 +13,27 @@ func Remakes(p *topology.Publication, is *facts.Publication) bool {
 	return is.AllTables != p.AllTables && !p.Lifecycle.Ignores("all_tables")
 }
 
+// SameMember reports whether a table is published as wanted.
+func SameMember(p *topology.Publication, is, want topology.PublishedTable, filters []facts.Filter) bool {
+	if !list.SameSet(is.Columns, want.Columns) {
+		return false
+	}
+	if is.Where == want.Where {
+		return true
+	}
+	return slices.ContainsFunc(filters, func(f facts.Filter) bool {
+		return f.Publication == p.ID && f.Table == want.Table && f.Where == want.Where && f.Same
+	})
+}
+
+// Receives reports whether a subscription of the publication has that table.
+func (s *Cluster) Receives(p *topology.Publication, name topology.TableName) bool {
+	return slices.ContainsFunc(s.Subscribers(), func(sub *topology.Subscription) bool {
+		v, unknown := s.SubscriptionOf(sub)
+		return !unknown && slices.Contains(sub.Publications, p) && slices.Contains(v.Subscribed(), name)
+	})
+}
+
 // DatabaseAddresses are what must be in order before a database is used.
 func (s *Cluster) DatabaseAddresses(database string) []topology.Address {
 	p := s.Goal.Primary

@@ -35,16 +35,35 @@ func (v *Subscription) ComeBack() []topology.TableName {
 	if v.Is == nil || v.Remade() || v.Remote == nil {
 		return nil
 	}
-	var now []topology.TableName
-	for _, name := range v.Is.Publications {
-		p := v.Remote.Publication(name)
-		if p == nil {
-			return nil // it stands still
-		}
-		now = append(now, v.Remote.Published(&p.Publication)...)
+	now, ok := v.publishedNow()
+	if !ok {
+		return nil // it stands still
 	}
 	has := list.SetOf(v.Subscribed())
 	return list.Kept(list.Without(v.PublishedTables(), now), func(t topology.TableName) bool { return has[t] })
+}
+
+// publishedNow returns what the publications that it lists come to on the publisher; false
+// where one of them is not there.
+func (v *Subscription) publishedNow() (now []topology.TableName, ok bool) {
+	for _, name := range v.Is.Publications {
+		p := v.Remote.Publication(name)
+		if p == nil {
+			return nil, false
+		}
+		now = append(now, v.Remote.Published(&p.Publication)...)
+	}
+	return now, true
+}
+
+// Standing reports whether it exists, and is published to already what it is to receive:
+// what speaks against its tables came about on the servers, not by the topology.
+func (v *Subscription) Standing() bool {
+	if v.Is == nil || v.Remade() || v.Remote == nil || !list.SameSet(v.Is.Publications, v.Names()) {
+		return false
+	}
+	now, ok := v.publishedNow()
+	return ok && len(list.Without(v.PublishedTables(), now)) == 0
 }
 
 // CopyOneAgain says how to copy one table again, by who fills it.

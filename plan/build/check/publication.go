@@ -41,7 +41,10 @@ func checkPublication(s *cluster.Cluster, p *topology.Publication, found *facts.
 	} else {
 		is := cmp.Or(found.Publication(p.Name), &facts.Publication{})
 		for _, t := range p.Tables {
-			checkPublishedTable(s, p, t, found, out)
+			published := is.Table(t.Table)
+			stands := published != nil && cluster.SameMember(p, *published, t, found.Filters) && cluster.ChangesRows(&is.Publication)
+			gone := found.Table(t.Table) == nil && s.Receives(p, t.Table)
+			out.LiveState(stands || gone, p.Address(), func() { checkPublishedTable(s, p, t, found, out) })
 		}
 		checkFilters(p, found, out)
 		checkIdentities(s, p, is, found, out)

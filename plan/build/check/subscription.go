@@ -34,17 +34,21 @@ func checkSubscription(v *cluster.Subscription, out *draft.Findings) bool {
 	}
 	before := len(out.Diags)
 	checkVersions(v, out)
-	checkFixed(v, out)
+	out.LiveState(true, v.Address(), func() { checkFixed(v, out) })
 	checkTaken(v, out)
 	checkSlot(v, out)
 	if v.Source != nil {
 		checkWALLevel(v.Source, v.Range, v.ID, out)
-		checkTables(v, out)
 		checkLocks(v, out)
-		checkRowSecurity(v, out)
 		checkGap(v, out)
 	}
-	checkApplier(v, out)
+	out.LiveState(v.Standing(), v.Address(), func() {
+		if v.Source != nil {
+			checkTables(v, out)
+			checkRowSecurity(v, out)
+		}
+		checkApplier(v, out)
+	})
 	checkConnection(v, out)
 	checkPublisherReach(v, out)
 	return !out.Diags[before:].HasErrors()

@@ -91,6 +91,19 @@ func (f *Findings) Finding(address topology.Address, r hcl.Range, summary, forma
 	f.diagnose(hcl.DiagError, r, summary, detail).Extra = plan.LiveState{}
 }
 
+// LiveState runs a check whose errors are findings as well, as those of Finding, where what
+// it speaks against is so on the live clusters already: the topology asks for nothing new.
+func (f *Findings) LiveState(is bool, address topology.Address, check func()) {
+	before := len(f.Diags)
+	check()
+	for _, d := range f.Diags[before:] {
+		if is && d.Severity == hcl.DiagError && d.Extra == nil {
+			f.Found(doctor.Finding{Code: plan.CodeOf(d.Summary), Severity: doctor.Error, Address: address, Message: d.Summary, Fix: d.Detail})
+			d.Extra = plan.LiveState{}
+		}
+	}
+}
+
 // nodeOf is the node that an address names.
 func nodeOf(a topology.Address) string {
 	if a.Kind == "node" || a.Kind == "standby" {

@@ -250,7 +250,7 @@ func alterTables(d *draft.Draft, p *topology.Publication, is *facts.Publication,
 		switch old := is.Table(t.Table); {
 		case old == nil:
 			d.Differ("table."+t.Table.String(), nil, plan.Ptr(memberText(t)), "")
-		case sameMember(p, *old, t, filters):
+		case cluster.SameMember(p, *old, t, filters):
 			continue
 		default:
 			d.Differ("table."+t.Table.String(), plan.Ptr(memberText(*old)), plan.Ptr(memberText(t)), "from now on: existing rows are neither copied nor removed")
@@ -265,18 +265,6 @@ func alterTables(d *draft.Draft, p *topology.Publication, is *facts.Publication,
 		more = append(more, name+" ADD TABLE "+pg.Commas(come, memberSQL)+";")
 	}
 	return less, more
-}
-
-func sameMember(p *topology.Publication, is, want topology.PublishedTable, filters []facts.Filter) bool {
-	if !list.SameSet(is.Columns, want.Columns) {
-		return false
-	}
-	if is.Where == want.Where {
-		return true
-	}
-	return slices.ContainsFunc(filters, func(f facts.Filter) bool {
-		return f.Publication == p.ID && f.Table == want.Table && f.Where == want.Where && f.Same
-	})
 }
 
 func alterSchemas(d *draft.Draft, p *topology.Publication, is *facts.Publication, name string) (less, more []string) {
