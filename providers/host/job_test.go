@@ -149,11 +149,7 @@ func TestJobOnFullDisk(t *testing.T) {
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "none", disk).CombinedOutput(); err != nil {
 		t.Fatalf("mount: %v: %s", err, out)
 	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", disk).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v: %s", err, out)
-		}
-	})
+	t.Cleanup(func() { unmount(t, disk) })
 	fill := []string{"sh", "-c", "cat /dev/zero >" + disk + "/file; exit 7"}
 	if err := host.StartJob(t.Context(), c, disk, "j", fill, nil); err != nil {
 		t.Fatal(err)
@@ -171,6 +167,24 @@ func TestJobOnFullDisk(t *testing.T) {
 	}
 	if err := host.StartJob(t.Context(), c, disk, "k", []string{"true"}, nil); err != nil {
 		t.Errorf("once there is room again: %v", err)
+	}
+	if err := host.WatchJob(t.Context(), c, disk, "k", nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// unmount waits until nobody uses the file system any more: the shell of a job ends a while
+// after its command.
+func unmount(t *testing.T, dir string) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if err = syscall.Unmount(dir, 0); !errors.Is(err, syscall.EBUSY) {
+			break
+		}
+	}
+	if err != nil {
+		t.Errorf("unmount %s: %v", dir, err)
 	}
 }
 
