@@ -2,10 +2,7 @@ package e2e
 
 import (
 	"fmt"
-	"os/exec"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,14 +27,13 @@ func TestCopyElsewhere(t *testing.T) {
 	w.topology(fmt.Sprintf(elsewhere, "10M"))
 
 	// repltool dies: the copy continues, and is taken up.
-	first := w.start("apply", "-auto-approve", "-allow=restart") // of pg1, so that it listens
+	first := w.launch("-allow=restart") // of pg1, so that it listens
 	w.until(2, "ls /mnt/ts/sales/PG_15_*/*/*")
 	first.kill()
 	w.says(w.run("status"), "copying")
 	pid := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/pid")
 	w.says(w.must(2, "plan", "-detailed-exitcode"), "an earlier apply started the base backup, and it is still running")
-	second := w.start("apply", "-auto-approve", "-lock-timeout=30s")
-	second.until("cluster.main.standby.pg2: base backup\n") // it watches the copy
+	second := w.intoStep("cluster.main.standby.pg2: base backup\n", "-lock-timeout=30s") // it watches the copy
 	if again := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/pid"); again != pid {
 		t.Errorf("another copy was begun: %s, then %s", pid, again)
 	}
@@ -104,94 +100,11 @@ func (w *world) again() {
 	w.exec(2, "chown", "root", "/mnt/ts")
 	w.says(w.must(1, "plan", replace), "Old data directory cannot be moved", "postgres cannot write /mnt/ts", "main.hcl")
 	w.exec(2, "chown", "postgres", "/mnt/ts")
-	dying := w.start("apply", "-auto-approve", "-allow=reclone", replace)
-	dying.until("cluster.main.standby.pg2: base backup\n")
+	dying := w.intoStep("cluster.main.standby.pg2: base backup\n", "-allow=reclone", replace)
 	dying.kill()
 	if out := w.exec(2, "sh", "-c", "cd /var/lib/postgresql/15/main.repltool-old && readlink pg_wal pg_tblspc/* | sort"); out != "/mnt/ts/sales.repltool-old\n/srv/ts/plain.repltool-old\n/srv/wal/main.repltool-old\n" {
 		w.t.Errorf("the old copy is not whole: its links lead to\n%s", out)
 	}
 	w.must(0, "apply", "-auto-approve", "-lock-timeout=30s")
 	w.copiedElsewhere()
-}
-
-// running is a run of the program that has not ended.
-type running struct {
-	w   *world
-	cmd *exec.Cmd
-	out *said
-}
-
-// said is what a run has told so far.
-type said struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (s *said) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(b)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
-func (w *world) start(args ...string) running {
-	w.t.Helper()
-	args = append(args, "-verbose") // a line when a step starts, for until
-	r := running{w, exec.CommandContext(w.t.Context(), binary, args...), &said{}}
-	r.cmd.Dir, r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = w.dir, w.env, r.out, r.out
-	if err := r.cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	return r
-}
-
-// until waits until the run has told that.
-func (r running) until(text string) {
-	r.w.t.Helper()
-	for end := time.Now().Add(60 * time.Second); !strings.Contains(r.out.String(), text); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			r.w.t.Fatalf("it does not tell %q:\n%s", text, r.out)
-		}
-	}
-}
-
-// wait returns the exit code and what the run told.
-func (r running) wait() (int, string) {
-	_ = r.cmd.Wait() // the exit code tells
-	r.w.sinks.WriteString(r.out.String())
-	return r.cmd.ProcessState.ExitCode(), r.out.String()
-}
-
-func (r running) signal(s syscall.Signal) {
-	r.w.t.Helper()
-	if err := r.cmd.Process.Signal(s); err != nil {
-		r.w.t.Fatal(err)
-	}
-}
-
-func (r running) kill() {
-	r.w.t.Helper()
-	if err := r.cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		r.w.t.Fatal(err)
-	}
-	if code, out := r.wait(); code >= 0 {
-		r.w.t.Fatalf("it had ended before it was killed: exit code %d\n%s", code, out)
-	}
-}
-
-// until waits until a command of the host's shell ends well.
-func (w *world) until(i int, command string) {
-	w.t.Helper()
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		if _, err := w.host(i).Exec(w.t.Context(), "sh", "-c", command); err == nil {
-			return
-		} else if time.Now().After(end) {
-			w.t.Fatalf("pg%d: %s: %v", i, command, err)
-		}
-	}
 }

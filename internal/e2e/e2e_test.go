@@ -128,8 +128,8 @@ func (w *world) run(args ...string) result {
 func (w *world) runWith(env []string, args ...string) result {
 	w.t.Helper()
 	var stdout, stderr bytes.Buffer
-	c := exec.CommandContext(w.t.Context(), binary, args...)
-	c.Dir, c.Env, c.Stdout, c.Stderr = w.dir, env, &stdout, &stderr
+	c := w.program(args...)
+	c.Env, c.Stdout, c.Stderr = env, &stdout, &stderr
 	begin := time.Now()
 	err := c.Run()
 	r := result{stdout: stdout.String(), stderr: stderr.String(), took: time.Since(begin)}

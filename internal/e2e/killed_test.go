@@ -16,8 +16,7 @@ func TestSignals(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
 	w.topology("  parameters = { shared_buffers = \"16MB\" }\n  basebackup { max_rate = \"1M\" }\n")
 	slow := w.read("main.hcl")
-	first := w.start("apply", "-auto-approve")
-	first.until("cluster.main.standby.pg2: base backup\n")
+	first := w.intoStep("cluster.main.standby.pg2: base backup\n")
 	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/log ]")
 	begin := time.Now()
 	first.signal(syscall.SIGTERM)
@@ -39,8 +38,7 @@ func TestSignals(t *testing.T) {
 
 	// Twice: it leaves at once, whatever runs.
 	w.write("main.hcl", strings.Replace(w.read("main.hcl"), "16MB", "17MB", 1))
-	second := w.start("apply", "-auto-approve", "-allow=restart")
-	second.until("pg2.parameters: restart")
+	second := w.intoStep("pg2.parameters: restart", "-allow=restart")
 	begin = time.Now()
 	second.signal(syscall.SIGINT)
 	second.until("Interrupted:")
@@ -57,8 +55,7 @@ func TestSignals(t *testing.T) {
 func TestTwoApplies(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
 	w.topology("  parameters = { shared_buffers = \"16MB\" }\n")
-	first := w.start("apply", "-auto-approve")
-	first.until("create the cluster\n")
+	first := w.intoStep("create the cluster\n")
 	r := w.must(4, "apply", "-auto-approve")
 	w.says(r, "lock")
 	if code, out := first.wait(); code != 0 {

@@ -22,8 +22,7 @@ func TestLostConnections(t *testing.T) {
 	w.must(0, "apply", "-auto-approve")
 	w.write("main.hcl", both)
 
-	first := w.start("apply", "-auto-approve", "-allow=restart")
-	first.until("cluster.main.standby.pg2: base backup\n")
+	first := w.intoStep("cluster.main.standby.pg2: base backup\n", "-allow=restart")
 	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/log ]")
 	for i := range 2 {
 		w.exec(i+1, "sh", "-c", "kill -9 $(pgrep -f '^sshd: admin')")

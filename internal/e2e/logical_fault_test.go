@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,23 +97,15 @@ subscription "far" {
 // is stopped.
 func (p *pair) cutWhileItCopies() {
 	p.t.Helper()
-	var out strings.Builder
-	c := exec.CommandContext(p.t.Context(), binary, "apply", "-auto-approve")
-	c.Dir, c.Env, c.Stdout, c.Stderr = p.dir, p.env, &out, &out
-	if err := c.Start(); err != nil {
-		p.t.Fatal(err)
-	}
+	apply := p.launch()
 	// Of orders, with nothing of the others under way: see cutOffCopy.
 	p.expectIn(2, "dw", "SELECT count(*) FROM pg_subscription_rel WHERE srsubstate IN ('s', 'r') OR srsubstate = 'd' AND srrelid = 'orders'::regclass", "3")
 	if err := p.host(2).CutPeer(p.t.Context(), p.host(1)); err != nil {
 		p.t.Fatal(err)
 	}
-	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatal(err)
-	}
-	_ = c.Wait() // the exit code tells
-	if code := c.ProcessState.ExitCode(); code != 130 {
-		p.t.Errorf("exit code %d, want 130\n%s", code, out.String())
+	apply.signal(syscall.SIGTERM)
+	if code, out := apply.wait(); code != 130 {
+		p.t.Errorf("exit code %d, want 130\n%s", code, out)
 	}
 	p.says(p.run("drift"), "subscription.orders", "Health")
 	if err := p.host(2).Heal(p.t.Context()); err != nil {

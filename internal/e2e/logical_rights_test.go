@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,21 +152,13 @@ func (p *pair) newWorker() {
 	refused := strings.NewReplacer("cluster \"orders\" {\n", "cluster \"orders\" {\n  replication { role = \"replicator\" }\n", "  database \"shop\" {}", "  role \"limited\" {\n    replication      = true\n    password         = var.password\n    valid_until      = \"2020-01-01\"\n  }\n  database \"shop\" {}",
 		"slot_name ", "role         = \"limited\"\n  slot_name ").Replace(connects)
 	p.write("main.hcl", refused)
-	apply := exec.CommandContext(p.t.Context(), binary, "apply", "-auto-approve")
-	var out strings.Builder
-	apply.Dir, apply.Env, apply.Stdout, apply.Stderr = p.dir, p.env, &out, &out
-	if err := apply.Start(); err != nil {
-		p.t.Fatal(err)
-	}
+	apply := p.launch()
 	if _, err := p.host(2).Exec(p.t.Context(), "sh", "-c", `for n in $(seq 300); do grep -q "password authentication failed for user" /var/log/postgresql/*.log && exit 0; sleep 0.1; done; exit 1`); err != nil {
-		p.t.Errorf("no worker has tried the new connection: %v\n%s", err, out.String())
+		p.t.Errorf("no worker has tried the new connection: %v\n%s", err, apply.out)
 	}
-	if err := apply.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatal(err)
-	}
-	_ = apply.Wait() // the exit code tells
-	if code := apply.ProcessState.ExitCode(); code != 130 {
-		p.t.Errorf("apply of a connection that nobody can log in by: exit code %d, want 130\n%s", code, out.String())
+	apply.signal(syscall.SIGTERM)
+	if code, out := apply.wait(); code != 130 {
+		p.t.Errorf("apply of a connection that nobody can log in by: exit code %d, want 130\n%s", code, out)
 	}
 	p.must(2, "drift")
 	p.write("main.hcl", strings.Replace(refused, "role         = \"limited\"", "role         = \"replicator\"", 1))

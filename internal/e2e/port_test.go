@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os/exec"
 	"strings"
 	"testing"
@@ -36,7 +34,7 @@ func TestPort(t *testing.T) {
 	// Killed between the restart and its followers: commits wait for no standby, the next
 	// plan finds who is left behind.
 	w.ports("5445", "5433")
-	w.killedAt("cluster.main.node.pg1.parameters: restart: done")
+	w.killedAfter("cluster.main.node.pg1.parameters", "restart")
 	if got := w.at(1, 5445, "shop", "INSERT INTO t VALUES (12) RETURNING id"); got != "12" {
 		t.Errorf("a commit does not come through: %s", got)
 	}
@@ -126,28 +124,18 @@ func (w *world) follow(pg1, pg2, n int) {
 	w.reaches(server{3, 5432, "dw"}, "SELECT id FROM t WHERE id = "+fmt.Sprint(n), fmt.Sprint(n))
 }
 
-// killedAt runs an apply, and kills it once it has said that.
-func (w *world) killedAt(words string) {
+// killedAfter runs an apply, and kills it once it has done that step of an address.
+func (w *world) killedAfter(address, why string) {
 	w.t.Helper()
-	c := exec.CommandContext(w.t.Context(), binary, "apply", "-auto-approve", "-allow=restart")
-	c.Dir, c.Env = w.dir, w.env
-	out, err := c.StdoutPipe()
-	if err == nil {
-		c.Stderr = c.Stdout
-		err = c.Start()
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	said := false
-	lines := bufio.NewScanner(io.TeeReader(out, &w.sinks))
-	for !said && lines.Scan() {
-		said = strings.Contains(lines.Text(), words)
-	}
-	_ = c.Process.Kill() // it may have ended
-	_ = c.Wait()
-	if !said {
-		w.t.Fatalf("the apply never said %q", words)
+	done := false
+	_, told := w.followed([]string{"apply", "-auto-approve", "-allow=restart"}, func(c *exec.Cmd, e event) {
+		if e.Type == "step_done" && e.Address == address && e.Why == why {
+			done = true
+			_ = c.Process.Kill() // it may have ended
+		}
+	})
+	if !done {
+		w.t.Fatalf("the apply has not done %s: %s:\n%s", address, why, told)
 	}
 }
 

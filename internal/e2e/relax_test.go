@@ -36,8 +36,7 @@ func TestSynchronousChanges(t *testing.T) {
 	any1 := w.read("main.hcl")
 	w.whileWriting(t, "a host stands still in the middle", func() {
 		w.write("main.hcl", strings.Replace(any1, "16MB", "17MB", 1))
-		a := w.start("apply", "-auto-approve", "-allow=restart", "-target=cluster.main.node.pg2", "-target=cluster.main.node.pg3")
-		a.until("pg2.parameters: restart")
+		a := w.intoStep("pg2.parameters: restart", "-allow=restart", "-target=cluster.main.node.pg2", "-target=cluster.main.node.pg3")
 		if err := w.host(3).Freeze(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -76,8 +75,7 @@ func (w *world) ownSet(memory string) {
 	w.expect(1, "SHOW synchronous_standby_names", own)
 	w.settled()
 	w.topology(strings.Replace(memory, "16MB", "18MB", 1))
-	a := w.start("apply", "-auto-approve", "-allow=restart")
-	a.until("pg2.parameters: restart")
+	a := w.intoStep("pg2.parameters: restart", "-allow=restart")
 	a.kill()
 	w.expect(1, "SELECT object FROM repltool.managed WHERE address = 'cluster.main.synchronous.set_aside'", "setting system "+own)
 	w.expect(1, "SHOW synchronous_standby_names", "ANY 1 (pg3)")

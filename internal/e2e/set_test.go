@@ -96,7 +96,7 @@ func TestRestartWaits(t *testing.T) {
 
 	// The copy ends before the restart, whoever began it.
 	buffers("16MB", slow)
-	first := w.start("apply", "-auto-approve", "-allow=restart") // of pg1, so that it listens
+	first := w.launch("-allow=restart") // of pg1, so that it listens
 	w.until(2, "ls /var/lib/postgresql/15/main/base/*/*")
 	first.kill()
 	buffers("17MB", slow)

@@ -1,10 +1,7 @@
 package e2e
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -25,12 +22,6 @@ const (
 func (m moment) String() string {
 	return [...]string{"before a step", "in a step", "after a step"}[m]
 }
-
-// event is what an apply prints of a step.
-type event struct{ Type, Node, Address, Step, Why string }
-
-// name is that of the step among those of all applies of a stage: numbers change.
-func (e event) name() string { return e.Node + " " + e.Address + " " + e.Why }
 
 // of reports whether the event is the gate of the moment.
 func (m moment) of(e event) bool {
@@ -55,61 +46,37 @@ type striker struct {
 	over chan error // what ends a fault after a while; nil when none is in force
 }
 
-// apply runs one and answers whether another is needed: it was struck, or it failed.
+// apply runs one, strikes it, and reports whether another is needed: it was struck, or it
+// failed.
 func (s *striker) apply(more []string) bool {
 	w := s.w
 	w.t.Helper()
 	s.applies++
-	c := exec.CommandContext(w.t.Context(), binary, append([]string{"apply", "-json", "-auto-approve", "-allow=restart,drop,reclone", "-lock-timeout=2m"}, more...)...)
-	c.Dir, c.Env, c.Stderr = w.dir, w.env, &w.sinks
-	out, err := c.StdoutPipe()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	before := s.strikes
-	said := s.follow(c, out)
-	_ = c.Wait() // the exit code tells
-	w.sinks.WriteString(said)
-	s.heal()
-	return s.judge(c.ProcessState.ExitCode(), s.strikes > before, said)
-}
-
-// follow reads the events of an apply to their end, strikes, and answers them.
-func (s *striker) follow(c *exec.Cmd, out io.Reader) string {
-	s.w.t.Helper()
-	var said strings.Builder
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 16<<20)
-	whys := map[string]string{}
-	struck := false
-	for lines.Scan() {
-		said.WriteString(lines.Text() + "\n")
-		var e event
-		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			continue
-		}
-		if e.Type == "step_start" {
-			whys[e.Step] = e.Why
-		}
-		e.Why = whys[e.Step]
+	before, struck := s.strikes, false
+	args := append([]string{"apply", "-auto-approve", "-allow=restart,drop,reclone", "-lock-timeout=2m"}, more...)
+	code, said := w.followed(args, func(c *exec.Cmd, e event) {
 		due := s.walk.at.of(e) && s.done >= s.walk.every-1 && !s.struck[e.name()]
 		if due && s.strike(c, e.Node, struck) {
 			struck, s.struck[e.name()], s.done = true, true, 0
-			continue
+			return
 		}
-		if e.Type == "step_done" {
-			s.done++
-		}
-		if s.last.steps > 0 && (e.Type == "step_done" || e.Type == "step_failed") {
-			if s.left--; s.left == 0 {
-				s.heal()
-			}
+		s.passed(e)
+	})
+	s.heal()
+	return s.judge(code, s.strikes > before, said)
+}
+
+// passed counts the steps since the last strike, and those until its fault ends.
+func (s *striker) passed(e event) {
+	s.w.t.Helper()
+	if e.Type == "step_done" {
+		s.done++
+	}
+	if s.last.steps > 0 && (e.Type == "step_done" || e.Type == "step_failed") {
+		if s.left--; s.left == 0 {
+			s.heal()
 		}
 	}
-	return said.String()
 }
 
 // judge expects that an apply ends well which nothing has struck, a minute or so after the

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -165,7 +164,7 @@ func (w *world) move(from, to, third int, do func()) {
 	w.written(c)
 	do()
 	w.leads(to, from, third)
-	time.Sleep(time.Second) // a gap that has not ended is one
+	w.written(c) // the gap has ended
 	if lost := c.lost(to); lost > 0 || len(c.acknowledged) == 0 {
 		w.t.Errorf("pg%d to pg%d: %d of %d acknowledged rows are lost", from, to, lost, len(c.acknowledged))
 	}
@@ -211,13 +210,13 @@ func TestSwitchoverTakenBack(t *testing.T) {
 	before := w.read("main.hcl")
 	c := w.writes()
 	w.written(c)
-	r := w.eachStep([]string{"switchover", "main", "-to=pg2", "-auto-approve", "-json"}, func(_ *exec.Cmd, e event) {
+	code, _ := w.followed([]string{"switchover", "main", "-to=pg2", "-auto-approve"}, func(_ *exec.Cmd, e event) {
 		if e.Type == "step_start" && strings.HasPrefix(e.Why, "verify that pg1") {
 			w.sql(2, "SELECT pg_wal_replay_pause()")
 		}
 	})
-	if r.code != 1 {
-		t.Errorf("exit code %d", r.code)
+	if code != 1 {
+		t.Errorf("exit code %d", code)
 	}
 	w.sql(2, "SELECT pg_wal_replay_resume()")
 	if w.read("main.hcl") != before {
@@ -231,34 +230,6 @@ func TestSwitchoverTakenBack(t *testing.T) {
 	w.must(0, "switchover", "main", "-to=pg2", "-auto-approve")
 	w.leads(2, 1, 3)
 	w.settled()
-}
-
-// eachStep runs the program and looks at each event of its steps.
-func (w *world) eachStep(args []string, look func(c *exec.Cmd, e event)) result {
-	w.t.Helper()
-	c := exec.CommandContext(w.t.Context(), binary, args...)
-	c.Dir, c.Env, c.Stderr = w.dir, w.env, &w.sinks
-	out, err := c.StdoutPipe()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	whys := map[string]string{}
-	for lines := json.NewDecoder(out); ; {
-		var e event
-		if lines.Decode(&e) != nil {
-			break
-		}
-		if e.Type == "step_start" {
-			whys[e.Step] = e.Why
-		}
-		e.Why = whys[e.Step]
-		look(c, e)
-	}
-	_ = c.Wait() // the exit code tells
-	return result{code: c.ProcessState.ExitCode()}
 }
 
 // TestSwitchoverKilled kills repltool in a switchover. With the topology as it was edited each
@@ -291,7 +262,7 @@ func (w *world) killedOn(at moment, every int) {
 	struck, applies := map[string]bool{}, 0
 	for done := false; !done; applies++ {
 		steps, killed := 0, false
-		r := w.eachStep([]string{"apply", "-auto-approve", "-allow=switchover,drop,restart", "-lock-timeout=2m", "-json"}, func(c *exec.Cmd, e event) {
+		code, _ := w.followed([]string{"apply", "-auto-approve", "-allow=switchover,drop,restart", "-lock-timeout=2m"}, func(c *exec.Cmd, e event) {
 			if !at.of(e) || killed {
 				return
 			}
@@ -300,8 +271,8 @@ func (w *world) killedOn(at moment, every int) {
 				strikeAt(c, at, applies)
 			}
 		})
-		if done = r.code == 0 && !killed; applies > 150 {
-			w.t.Fatalf("no apply comes to the end: exit code %d", r.code)
+		if done = code == 0 && !killed; applies > 150 {
+			w.t.Fatalf("no apply comes to the end: exit code %d", code)
 		}
 	}
 	w.applied("after the last kill", "-allow=drop,restart")
@@ -331,7 +302,7 @@ func (w *world) killedBack(at moment, every int) {
 	for kill := 1; ; kill += every {
 		w.moveTo(2, 3)
 		steps, promoted, name := 0, false, ""
-		w.eachStep([]string{"apply", "-auto-approve", "-allow=switchover", "-json"}, func(c *exec.Cmd, e event) {
+		w.followed([]string{"apply", "-auto-approve", "-allow=switchover"}, func(c *exec.Cmd, e event) {
 			promoted = promoted || strings.HasPrefix(e.Why, "promote")
 			if at.of(e) && name == "" {
 				if steps++; steps == kill {
