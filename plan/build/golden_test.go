@@ -100,11 +100,7 @@ func goldenWorld(t *testing.T, parts map[string]string) (*topology.Topology, fac
 				delete(f.Nodes, was)
 			}
 		}
-		for _, n := range top.Nodes {
-			if c := top.Cluster(n); f.Nodes[n.Name] == nil && c != nil {
-				f.Nodes[n.Name] = emptyNode(top, c, n)
-			}
-		}
+		addEmpty(top, f)
 	}
 	for _, l := range strings.Split(strings.TrimSpace(parts["world"]), "\n") {
 		if l != "" && !strings.HasPrefix(l, "#") {

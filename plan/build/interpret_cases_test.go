@@ -3,7 +3,6 @@ package build
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -133,22 +132,10 @@ func TestInterpretRandom(t *testing.T) {
 	t.Parallel()
 	i, a := newInterpreter(), attempt{missing: map[string][]string{}}
 	for seed := range uint64(60) {
-		g := &generator{r: rand.New(rand.NewPCG(seed, 9))}
-		g.nodes = 2 + g.r.IntN(4)
-		g.upstreams()
-		live, wanted := g.topology("live"), g.topology("wanted")
-		top := loadText(t, wanted)
-		f := converged(t, loadText(t, live))
-		for _, n := range top.Nodes {
-			if c := top.Cluster(n); f.Nodes[n.Name] == nil && c != nil {
-				f.Nodes[n.Name] = emptyNode(top, c, n)
-			}
-		}
-		for _, slot := range f.Nodes["pg1"].Server.Slots {
-			alter(t, f, top, fmt.Sprintf("pg1 ledger cluster.main.node.pg1.slot.%s slot %s on pg1", slot.Name, slot.Name))
-		}
+		g := newGenerator(seed, 9)
+		top, f := g.world(t)
 		if p, diags := Build(top, f, cluster.Options{}); !diags.HasErrors() {
-			a.try(t, i, fmt.Sprintf("seed %d\nlive:\n%s\nwanted:\n%s", seed, live, wanted), faults()[seed], top, f, p)
+			a.try(t, i, g.String(), faults()[seed], top, f, p)
 		}
 	}
 	if a.done < 20 {

@@ -27,17 +27,8 @@ func TestRandomPlans(t *testing.T) {
 	}
 	planned := 0
 	for seed := range uint64(seeds) {
-		g := &generator{r: rand.New(rand.NewPCG(seed, 8))}
-		g.nodes = 2 + g.r.IntN(4)
-		g.upstreams()
-		live, wanted := g.topology("live"), g.topology("wanted")
-		top := loadText(t, wanted)
-		f := converged(t, loadText(t, live))
-		for _, n := range top.Nodes {
-			if c := top.Cluster(n); f.Nodes[n.Name] == nil && c != nil {
-				f.Nodes[n.Name] = emptyNode(top, c, n)
-			}
-		}
+		g := newGenerator(seed, 8)
+		top, f := g.world(t)
 		g.disturb(t, top, f)
 		o := cluster.Options{RepltoolVersion: "test", Replace: g.replaced(top)}
 		if g.one(4) {
@@ -48,7 +39,7 @@ func TestRandomPlans(t *testing.T) {
 			planned++
 		}
 		if d := faultOf(p, diags); d != "" {
-			t.Errorf("seed %d: %s\nlive:\n%s\nwanted:\n%s\nworld: %v, replace: %v, target: %v\n%s", seed, d, live, wanted, g.done, o.Replace, o.Targets, compact(p, diags))
+			t.Errorf("%s: %s\nworld: %v, replace: %v, target: %v\n%s", g, d, g.done, o.Replace, o.Targets, compact(p, diags))
 		}
 	}
 	if planned < seeds/4 {
@@ -83,11 +74,39 @@ func faultOf(p *plan.Plan, diags hcl.Diagnostics) string {
 	return ""
 }
 
+// generator makes topologies and worlds at random, the same for the same seed and stream; a
+// stream is that of one test.
 type generator struct {
-	r     *rand.Rand
-	nodes int
-	up    []int // of each node, when it is a standby; the primary is 1
-	done  []string
+	seed         uint64
+	r            *rand.Rand
+	nodes        int
+	up           []int // of each node, when it is a standby; the primary is 1
+	live, wanted string
+	done         []string
+}
+
+func newGenerator(seed, stream uint64) *generator {
+	g := &generator{seed: seed, r: rand.New(rand.NewPCG(seed, stream))}
+	g.nodes = 2 + g.r.IntN(4)
+	g.upstreams()
+	g.live, g.wanted = g.topology("live"), g.topology("wanted")
+	return g
+}
+
+func (g *generator) String() string {
+	return fmt.Sprintf("seed %d\nlive:\n%s\nwanted:\n%s", g.seed, g.live, g.wanted)
+}
+
+// world is the wanted topology, and servers that fit the live one, of which repltool made the
+// slots.
+func (g *generator) world(t *testing.T) (*topology.Topology, facts.Facts) {
+	t.Helper()
+	top, f := loadText(t, g.wanted), converged(t, loadText(t, g.live))
+	addEmpty(top, f)
+	for _, slot := range f.Nodes["pg1"].Server.Slots {
+		alter(t, f, top, fmt.Sprintf("pg1 ledger cluster.main.node.pg1.slot.%s slot %s on pg1", slot.Name, slot.Name))
+	}
+	return top, f
 }
 
 func (g *generator) one(of int) bool { return g.r.IntN(of) == 0 }
@@ -154,9 +173,6 @@ func (g *generator) disturb(t *testing.T, top *topology.Topology, f facts.Facts)
 		alter(t, f, top, line)
 	}
 	pg1 := f.Nodes["pg1"].Server
-	for _, slot := range pg1.Slots { // what the live topology has, repltool made
-		do("pg1 ledger cluster.main.node.pg1.slot.%s slot %s on pg1", slot.Name, slot.Name)
-	}
 	if g.one(4) {
 		do("pg1 alter-system synchronous_standby_names %s", pick(g, "*", "pg2", "standby_b", "other"))
 	}

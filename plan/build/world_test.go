@@ -38,6 +38,15 @@ func converged(t testing.TB, top *topology.Topology) facts.Facts {
 	return f
 }
 
+// addEmpty adds an empty machine for each node of a cluster that the world lacks.
+func addEmpty(top *topology.Topology, f facts.Facts) {
+	for _, n := range top.Nodes {
+		if c := top.Cluster(n); f.Nodes[n.Name] == nil && c != nil {
+			f.Nodes[n.Name] = emptyNode(top, c, n)
+		}
+	}
+}
+
 // emptyNode is a Debian machine with PostgreSQL's binaries and no cluster.
 func emptyNode(top *topology.Topology, c *topology.Cluster, n *topology.Node) *facts.Node {
 	version := c.Version
