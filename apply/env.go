@@ -22,17 +22,17 @@ type Database interface {
 	// ExecSecret is Exec for statements that hold secrets: the server is to log nothing
 	// of them.
 	ExecSecret(ctx context.Context, database, sql string) error
-	// Query answers rows as text; NULL is "". An error that no waiting mends
+	// Query returns rows as text; NULL is "". An error that no waiting mends
 	// (the query itself is wrong) has a method Permanent() bool.
 	Query(ctx context.Context, database, sql string) ([][]string, error)
-	// Started answers when the server that runs was started; "" where none does. It does
+	// Started returns when the server that runs was started; "" where none does. It does
 	// not wait for one that is not there yet.
 	Started(ctx context.Context) (string, error)
 }
 
 // Files are the node's files, seen as its OS user.
 type Files interface {
-	// ReadFile answers fs.ErrNotExist for a file that is not there.
+	// ReadFile returns fs.ErrNotExist for a file that is not there.
 	ReadFile(ctx context.Context, path string) ([]byte, error)
 	// WriteFile replaces a file at once or not at all. A file that is there
 	// keeps its owner and mode; a new one gets mode.
@@ -43,7 +43,7 @@ type Files interface {
 
 // Programs run on the node as its OS user.
 type Programs interface {
-	// Run runs a program to its end, and answers what it printed; a status other than 0 is an
+	// Run runs a program to its end, and returns what it printed; a status other than 0 is an
 	// error.
 	Run(ctx context.Context, argv []string, root bool) (string, error)
 	// Job starts a detached program, or finds that it runs already under that id

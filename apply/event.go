@@ -114,7 +114,7 @@ type meter struct {
 // meterMemory is the time constant of the average.
 const meterMemory = 10 * time.Second
 
-// read takes a count and answers the progress. The first count of a job that was
+// read takes a count and returns the progress. The first count of a job that was
 // found running says nothing of the rate, so that it only sets the start.
 func (m *meter) read(done, total int64) StepProgress {
 	if total > 0 {

@@ -24,7 +24,7 @@ func newPatience(op plan.Wait, end context.CancelCauseFunc) *patience {
 	return p
 }
 
-// look asks for the progress, and answers what it says for people. A node that
+// look asks for the progress, and returns what it says for people. A node that
 // cannot be asked makes none. The first answer is no progress: nothing is known of
 // before.
 func (p *patience) look(ctx context.Context, m Machine, op plan.Wait) string {

@@ -60,7 +60,7 @@ func (r Report) TookBack(address string) bool {
 	return taken
 }
 
-// With answers the steps in that state.
+// With returns the steps in that state.
 func (r Report) With(state State) []Result {
 	var found []Result
 	for _, s := range r.Steps {
@@ -71,7 +71,7 @@ func (r Report) With(state State) []Result {
 	return found
 }
 
-// MayStillRun answers what was left while it ran and may go on where it does: a
+// MayStillRun returns what was left while it ran and may go on where it does: a
 // statement or a program.
 func (r Report) MayStillRun() []Result {
 	return slices.DeleteFunc(r.With(CutOff), func(s Result) bool { return !goesOn(s.Step.Op) })

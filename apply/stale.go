@@ -179,7 +179,7 @@ func (s *staleness) steps(address string, saved, fresh []plan.Step) {
 	s.plain(address, "number of steps", fmt.Sprint(len(saved)), fmt.Sprint(len(fresh)))
 }
 
-// describe answers two operations in words that differ where they do.
+// describe returns two operations in words that differ where they do.
 func describe(was, is plan.Op) (string, string) {
 	if w, ok := was.(plan.File); ok {
 		if i, ok := is.(plan.File); ok && w.Path == i.Path && w.Replaces != i.Replaces {

@@ -30,7 +30,7 @@ func (r *run) ways(changes []plan.Change) {
 	}
 }
 
-// begun answers the steps of a change that were begun, and whether all of them are done.
+// begun returns the steps of a change that were begun, and whether all of them are done.
 func (r *run) begun(c plan.Change) (begun []string, complete bool) {
 	complete = true
 	for _, t := range r.tasks {

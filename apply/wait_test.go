@@ -174,7 +174,7 @@ func TestWaitWithProgress(t *testing.T) {
 	}
 }
 
-// moving answers a progress that grows every second until then.
+// moving returns a progress that grows every second until then.
 func moving(until time.Duration) func(time.Duration) ([][]string, error) {
 	return func(since time.Duration) ([][]string, error) {
 		n := seconds(min(since, until))

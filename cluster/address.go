@@ -4,7 +4,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Texts answers addresses as people write them.
+// Texts returns addresses as people write them.
 func Texts(addresses []topology.Address) []string {
 	all := make([]string, len(addresses))
 	for i, a := range addresses {
@@ -13,7 +13,7 @@ func Texts(addresses []topology.Address) []string {
 	return all
 }
 
-// blocks answers the addresses of the clusters, publications and subscriptions.
+// blocks returns the addresses of the clusters, publications and subscriptions.
 func blocks(t *topology.Topology) []topology.Address {
 	var all []topology.Address
 	for _, c := range t.Clusters {

@@ -47,13 +47,13 @@ func (s *Cluster) Targeted(address topology.Address) bool {
 	return len(s.Targets) == 0 || s.Required[address] || slices.ContainsFunc(s.Targets, func(t topology.Address) bool { return t.Contains(address) || address.Contains(t) })
 }
 
-// Of answers one of the clusters, for one goroutine.
+// Of returns one of the clusters, for one goroutine.
 func (w *World) Of(c *topology.Cluster) *Cluster {
 	own := *w.clusters[c]
 	return &own
 }
 
-// Found answers what was read of n; never nil, also of a leader where none leads.
+// Found returns what was read of n; never nil, also of a leader where none leads.
 func (s *Cluster) Found(n *topology.Node) *facts.Node {
 	if n == nil {
 		return &facts.Node{Error: &facts.ReadError{Kind: facts.ReadFailed, Text: "no member leads"}}
@@ -64,17 +64,17 @@ func (s *Cluster) Found(n *topology.Node) *facts.Node {
 	return &facts.Node{Name: n.Name, Error: &facts.ReadError{Kind: facts.ReadFailed, Text: "was not read"}}
 }
 
-// Live answers the server of the member that leads, or nil where none does: the one that has
+// Live returns the server of the member that leads, or nil where none does: the one that has
 // the roles, the databases, the ledger and all else that standbys copy.
 func (s *Cluster) Live() *facts.Server { return s.Found(s.Now.Leader).Server }
 
-// Leading answers the member that leads or, where none does, the one that should.
+// Leading returns the member that leads or, where none does, the one that should.
 func (s *Cluster) Leading() *topology.Node { return cmp.Or(s.Now.Leader, s.Goal.Primary) }
 
 // Running reports whether n has a server that was read.
 func (s *Cluster) Running(n *topology.Node) bool { return s.Found(n).Server != nil }
 
-// Decision answers what becomes of the server of a member.
+// Decision returns what becomes of the server of a member.
 func (s *Cluster) Decision(n *topology.Node) Decision { return s.decisions[n] }
 
 // IsNew reports whether the cluster does not exist yet, and is created.
@@ -114,7 +114,7 @@ func (s *Cluster) RangeOf(n *topology.Node) hcl.Range {
 	return n.Range
 }
 
-// Of answers another cluster of the same topology.
+// Of returns another cluster of the same topology.
 func (s *Cluster) Of(c *topology.Cluster) *Cluster {
 	if c == s.Cluster {
 		return s

@@ -90,7 +90,7 @@ func (s *Cluster) ReplicationType() string {
 	return "host"
 }
 
-// peerAddresses answers, in order and without doubles, where the cluster's other
+// peerAddresses returns, in order and without doubles, where the cluster's other
 // nodes connect from. A name is what it resolves to on n: host names in
 // pg_hba.conf would need reverse look-ups that agree.
 func (s *Cluster) peerAddresses(n *topology.Node) []string {
@@ -107,7 +107,7 @@ func (s *Cluster) addressesOf(n *topology.Node, nodes []*topology.Node) []string
 	return list.SortedKeys(set)
 }
 
-// sources answers the addresses from which m connects to n, as its routes have it: they
+// sources returns the addresses from which m connects to n, as its routes have it: they
 // need not be the address where others reach m.
 func (s *Cluster) sources(m, n *topology.Node) []netip.Addr {
 	h := s.Found(m).Host
@@ -167,7 +167,7 @@ func HBALine(r topology.HBARule) string {
 	return line.String()
 }
 
-// wantedRules answers the rules of the block in pg_hba.conf for n, KeptRules those of them
+// wantedRules returns the rules of the block in pg_hba.conf for n, KeptRules those of them
 // that stay for somebody.
 func (s *Cluster) wantedRules(n *topology.Node) []topology.HBARule { return s.rules(n).all }
 
@@ -188,7 +188,7 @@ func (s *Cluster) OurRules(n *topology.Node) []PlacedRule {
 	return compute(s, "ours", n, func() []PlacedRule { return placedFirst(s.wantedRules(n)) })
 }
 
-// keptRules answers the rules of n's block that are not wanted and that stay: a
+// keptRules returns the rules of n's block that are not wanted and that stay: a
 // subscription that remains logs in by them, who streams does, or a machine that could not
 // be read may.
 func (s *Cluster) keptRules(n *topology.Node, wanted []topology.HBARule) (rules []topology.HBARule, kept []KeptRule) {

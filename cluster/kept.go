@@ -50,7 +50,7 @@ type User struct {
 	Hint     string
 }
 
-// Users answers all of them in this cluster.
+// Users returns all of them in this cluster.
 func (s *Cluster) Users() []User {
 	here := s.Leading().Name
 	if s.Live() == nil {
@@ -119,7 +119,7 @@ func (s *Cluster) remains(is *facts.Subscription, database string) bool {
 	return true
 }
 
-// userOf answers the first one, of any cluster, that uses or may use something on a node
+// userOf returns the first one, of any cluster, that uses or may use something on a node
 // of this cluster; or nil.
 func (s *Cluster) userOf(uses func(User) bool) *User {
 	for _, c := range s.Topology.Clusters {
@@ -132,7 +132,7 @@ func (s *Cluster) userOf(uses func(User) bool) *User {
 	return nil
 }
 
-// SlotUser answers who keeps a logical slot of n that is not wanted any more, or nil.
+// SlotUser returns who keeps a logical slot of n that is not wanted any more, or nil.
 func (s *Cluster) SlotUser(n *topology.Node, name string) *User {
 	found := s.FoundSlot(n, name)
 	if found == nil || found.Type != topology.SlotLogical || found.Synced {
@@ -150,14 +150,14 @@ func (s *Cluster) SlotUser(n *topology.Node, name string) *User {
 	return nil
 }
 
-// PublicationUser answers who keeps a publication that is not wanted any more, or nil.
+// PublicationUser returns who keeps a publication that is not wanted any more, or nil.
 func (s *Cluster) PublicationUser(database, name string) *User {
 	return s.userOf(func(u User) bool {
 		return u.Is == nil || u.Conn["dbname"] == database && slices.Contains(u.Is.Publications, name)
 	})
 }
 
-// RoleUser answers who keeps a role that left the topology, or nil: who may log in as it,
+// RoleUser returns who keeps a role that left the topology, or nil: who may log in as it,
 // or what it owns stays.
 func (s *Cluster) RoleUser(name string) *User {
 	found := s.Live().Role(name)
@@ -174,7 +174,7 @@ func (s *Cluster) RoleUser(name string) *User {
 	})
 }
 
-// DatabaseUser answers who keeps a database that left the topology, or nil: who reads from
+// DatabaseUser returns who keeps a database that left the topology, or nil: who reads from
 // it, or a subscription in it, with which PostgreSQL does not drop it.
 func (s *Cluster) DatabaseUser(name string) *User {
 	if s.Live().Database(name) == nil || s.Cluster.Database(name) != nil || !s.IsOurs(Object{Kind: "database", Name: name}) {

@@ -16,7 +16,7 @@ type standbyLag struct {
 	Hint  string
 }
 
-// LagOf answers the lag of a standby, and what may be the cause.
+// LagOf returns the lag of a standby, and what may be the cause.
 func (s *Cluster) LagOf(sb *topology.Standby, sender *facts.Sender) standbyLag {
 	lag := standbyLag{
 		Bytes: sender.LagBytes, Time: sender.ReplayLag,
@@ -55,7 +55,7 @@ func (s *Cluster) Paused(n *topology.Node) bool {
 	return f.Server != nil && f.Server.Receiver != nil && f.Server.Receiver.ReplayPaused
 }
 
-// LimitPauses answers the parameter of which a standby has less than its primary, so that it
+// LimitPauses returns the parameter of which a standby has less than its primary, so that it
 // pauses its replay of what raised it there; "" for none (PostgreSQL docs, 27.4.3).
 func (s *Cluster) LimitPauses(n *topology.Node) string {
 	server := s.Found(n).Server
@@ -71,7 +71,7 @@ func (s *Cluster) LimitPauses(n *topology.Node) string {
 	return ""
 }
 
-// recoveryTarget answers the parameter that stops the replay of a standby, or "".
+// recoveryTarget returns the parameter that stops the replay of a standby, or "".
 func recoveryTarget(server *facts.Server) string {
 	for _, name := range []string{"recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid"} {
 		if server.InForce(name) != "" {

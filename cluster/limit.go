@@ -33,7 +33,7 @@ func OriginsParameter(major int) string {
 	return "max_replication_slots"
 }
 
-// Limit answers such a parameter of n as it will be, and where it is set; -1 unknown.
+// Limit returns such a parameter of n as it will be, and where it is set; -1 unknown.
 func (s *Cluster) Limit(n *topology.Node, name string) (int, hcl.Range) {
 	at, value := s.RangeOfParameter(n, name), ""
 	_, given := s.ParametersOf(n)[name]

@@ -25,7 +25,7 @@ type PassingRule struct {
 	Standby *topology.Node
 }
 
-// PassingRules answers those of n's block.
+// PassingRules returns those of n's block.
 func (s *Cluster) PassingRules(n *topology.Node) []PassingRule {
 	return compute(s, "passing", n, func() []PassingRule {
 		var all []PassingRule
@@ -76,7 +76,7 @@ func (s *Cluster) ConnMoves(n *topology.Node) bool {
 	return s.Found(n).Complete() && (!s.Repointed(sb) || s.Found(sb.Upstream).Complete())
 }
 
-// PassingLines answers the beginnings of the lines of a standby's password file by which it
+// PassingLines returns the beginnings of the lines of a standby's password file by which it
 // logs in until this plan changes its connection, and that are not wanted.
 func (s *Cluster) PassingLines(sb *topology.Standby) []string {
 	file, now := s.Found(sb.Node).Host.Passfile, s.ConnNow(sb.Node)
@@ -94,7 +94,7 @@ func (s *Cluster) PassingLines(sb *topology.Standby) []string {
 	return all
 }
 
-// unwantedRules answers the rules of n's block that let in one machine and are not wanted.
+// unwantedRules returns the rules of n's block that let in one machine and are not wanted.
 func (s *Cluster) unwantedRules(n *topology.Node, wanted []topology.HBARule) []topology.HBARule {
 	block := s.HBABlock(s.Found(n).Host)
 	if !block.Found() {
@@ -121,7 +121,7 @@ func (s *Cluster) unwantedRules(n *topology.Node, wanted []topology.HBARule) []t
 	return rules
 }
 
-// streamsBy answers who streams from n by a rule and is not defined in the topology; nil for nobody.
+// streamsBy returns who streams from n by a rule and is not defined in the topology; nil for nobody.
 func (s *Cluster) streamsBy(n *topology.Node, r topology.HBARule) *User {
 	server := s.Found(n).Server
 	if server == nil || s.Recloned(n) {

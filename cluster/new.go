@@ -7,7 +7,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// New answers what the clusters of a topology share, and computes what each of them is to be.
+// New returns what the clusters of a topology share, and computes what each of them is to be.
 func New(t *topology.Topology, f facts.Facts, o Options) *World {
 	w := &World{
 		Topology: t, Facts: f, Replace: map[topology.Address]bool{}, Targets: topology.ParseAddresses(o.Targets), InApply: o.InApply, renames: anyMoved(t),
@@ -47,7 +47,7 @@ func nowOf(c *topology.Cluster, f facts.Facts) Now {
 
 func goalOf(c *topology.Cluster) Goal { return Goal{Primary: c.Primary} }
 
-// decide answers what becomes of a member.
+// decide returns what becomes of a member.
 func (s *Cluster) decide(n *topology.Node) Decision {
 	f, sb := s.Found(n), s.Cluster.Standby(n)
 	switch {

@@ -34,7 +34,7 @@ func (s *Cluster) LoginAddresses() []topology.Address {
 	return all
 }
 
-// loginsBy answers the subscriptions of the cluster that log in by that file.
+// loginsBy returns the subscriptions of the cluster that log in by that file.
 func (s *Cluster) loginsBy(path string) []Object {
 	var all []Object
 	for _, database := range s.ReadDatabases() {
@@ -47,7 +47,7 @@ func (s *Cluster) loginsBy(path string) []Object {
 	return all
 }
 
-// OwnLines answers the lines of the instance's block in the password file of the cluster's
+// OwnLines returns the lines of the instance's block in the password file of the cluster's
 // subscriptions.
 func (s *Cluster) OwnLines(n *topology.Node) []conninfo.PassLine {
 	h := s.Found(n).Host

@@ -79,7 +79,7 @@ func shownAsWritten(setting facts.Setting, p Pending) bool {
 	return err == nil && !slices.Contains(rewritten, p.Name)
 }
 
-// removedFromFiles answers values in force of which no file has a line any more.
+// removedFromFiles returns values in force of which no file has a line any more.
 func removedFromFiles(server *facts.Server) []Pending {
 	last := LastLines(server)
 	var all []Pending

@@ -79,7 +79,7 @@ func (s *Cluster) Move(p *topology.Publication) Move {
 	return m
 }
 
-// Without answers the publication as it is but for what moves.
+// Without returns the publication as it is but for what moves.
 func (m Move) Without(is *facts.Publication) *facts.Publication {
 	rest := *is
 	rest.Tables = list.Kept(is.Tables, func(t topology.PublishedTable) bool { return m.Table(t.Table) == nil })
@@ -87,7 +87,7 @@ func (m Move) Without(is *facts.Publication) *facts.Publication {
 	return &rest
 }
 
-// Takers answers the other publications that are to have a table of that part of p
+// Takers returns the other publications that are to have a table of that part of p
 // which p will not have.
 func (s *Cluster) Takers(p *topology.Publication, found *facts.Logical, part topology.Publication) []*topology.Publication {
 	var all []*topology.Publication

@@ -151,7 +151,7 @@ func (c Consumer) declared() *Subscription {
 	return nil
 }
 
-// TakenBy answers another subscription that uses that slot of the publisher, or nil.
+// TakenBy returns another subscription that uses that slot of the publisher, or nil.
 func (v *Subscription) TakenBy(slot string) *Consumer {
 	if slot == "" {
 		return nil

@@ -31,7 +31,7 @@ func (s *Cluster) RestartsBefore(sb *topology.Standby) []topology.Address {
 	return []topology.Address{s.ParametersAddress(sb.Upstream), s.ParametersAddress(s.Goal.Primary), s.ParametersAddress(s.Followed(sb))}
 }
 
-// ConnDiffers answers the keys in which a conninfo is not as wanted. A password that
+// ConnDiffers returns the keys in which a conninfo is not as wanted. A password that
 // stands in the text or in a file of somebody else's, and is the right one, does for the
 // passfile, so that a standby made by hand is adopted without a reconnect.
 func (s *Cluster) ConnDiffers(now, wanted map[string]string, sb *topology.Standby) []string {

@@ -43,7 +43,7 @@ type Subscription struct {
 	Blind   bool                // the publisher could not be read
 }
 
-// SubscriptionOf answers a subscription as it is and is to be, under whichever of its names
+// SubscriptionOf returns a subscription as it is and is to be, under whichever of its names
 // it is there; unknown if its database could not be read.
 func (s *Cluster) SubscriptionOf(sub *topology.Subscription) (v *Subscription, unknown bool) {
 	of := s.Of(sub.Cluster)
@@ -91,7 +91,7 @@ func (v *Subscription) PublisherServer() *facts.Server {
 	return v.Source.Live()
 }
 
-// PublishedTables answers what the publications come to, in order.
+// PublishedTables returns what the publications come to, in order.
 func (v *Subscription) PublishedTables() []topology.TableName {
 	var all []topology.TableName
 	for _, p := range v.Publications {
@@ -101,7 +101,7 @@ func (v *Subscription) PublishedTables() []topology.TableName {
 	return slices.Compact(all)
 }
 
-// PublisherOf answers the node of the topology that a subscription connects to, where it
+// PublisherOf returns the node of the topology that a subscription connects to, where it
 // can be reached; else nil.
 func (s *Cluster) PublisherOf(is *facts.Subscription) *topology.Node {
 	conn := conninfo.Map(is.ConnInfo.Reveal())
@@ -161,7 +161,7 @@ type madeSubscription struct {
 	Row
 }
 
-// Ledgered answers the subscriptions in the ledgers of all clusters.
+// Ledgered returns the subscriptions in the ledgers of all clusters.
 func (w *World) Ledgered() []madeSubscription {
 	return computeShared(w, "ledgered", w.madeSubscriptions)
 }

@@ -34,7 +34,7 @@ func (s *Cluster) MadePrimary(n *topology.Node) Row {
 	return Row{s.PrimaryAddress(), Object{Kind: "primary", Name: n.Name}}
 }
 
-// Switchover answers how the primary moves with this plan; nil where it does not.
+// Switchover returns how the primary moves with this plan; nil where it does not.
 func (s *Cluster) Switchover() *Switchover {
 	return compute(s, "switchover", s.Cluster, s.findMove)
 }
@@ -94,7 +94,7 @@ func (s *Cluster) stoppedMove() *Switchover {
 	return nil
 }
 
-// member answers the member of that name, or nil.
+// member returns the member of that name, or nil.
 func (s *Cluster) member(name string) *topology.Node {
 	all := s.Cluster.Members()
 	if i := slices.IndexFunc(all, func(n *topology.Node) bool { return n.Name == name }); i >= 0 {
@@ -120,7 +120,7 @@ func (s *Cluster) othersFollow(from *topology.Node) bool {
 	})
 }
 
-// rowsOf answers the rows of the ledger as a server has it.
+// rowsOf returns the rows of the ledger as a server has it.
 func rowsOf(server *facts.Server) []LedgerRow {
 	if server == nil || server.Ledger == nil {
 		return nil
@@ -207,7 +207,7 @@ func (s *Cluster) slotBefore(n *topology.Node) string {
 	return ""
 }
 
-// SetOnFrom answers the synchronous set of the old primary while its standbys have gone under
+// SetOnFrom returns the synchronous set of the old primary while its standbys have gone under
 // the new one: a standby of a standby never counts. The same as before where that changes
 // nothing.
 func (s *Cluster) SetOnFrom(m *Switchover) (before, while string) {
@@ -249,7 +249,7 @@ func number(set pg.SyncSet, left int, before string) string {
 	return pg.SyncValue(set.Method, left, set.Names)
 }
 
-// SetOnTo answers the synchronous set with which the new primary begins: those of the wanted
+// SetOnTo returns the synchronous set with which the new primary begins: those of the wanted
 // set that stream from it by then. The old primary comes in once it streams.
 func (s *Cluster) SetOnTo(m *Switchover) string {
 	y := s.Cluster.Synchronous

@@ -15,7 +15,7 @@ import (
 // what the move leaves. So this says what it leaves: what its steps do (plan/build/move),
 // and what follows from them.
 
-// AfterMove answers the cluster as the move leaves it.
+// AfterMove returns the cluster as the move leaves it.
 func (s *Cluster) AfterMove(m *Switchover) *Cluster {
 	f := facts.Facts{Nodes: maps.Clone(s.Facts.Nodes)}
 	for _, n := range s.Cluster.Members() {
@@ -29,7 +29,7 @@ func (s *Cluster) AfterMove(m *Switchover) *Cluster {
 	return New(s.Topology, f, s.options).Of(s.Cluster)
 }
 
-// copied answers a node of which parts may be changed.
+// copied returns a node of which parts may be changed.
 func copied(n *facts.Node) *facts.Node {
 	c, h, server := *n, *n.Host, *n.Server
 	control := *h.Control

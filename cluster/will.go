@@ -4,7 +4,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// WillListen answers listen_addresses as this plan leaves it.
+// WillListen returns listen_addresses as this plan leaves it.
 func (s *Cluster) WillListen(n *topology.Node) string {
 	const name = "listen_addresses"
 	if server := s.Found(n).Server; server != nil && Fixed(server.Settings[name]) {

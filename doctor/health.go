@@ -6,7 +6,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Examine answers the states of a cluster that need attention: standbys that do not stream,
+// Examine returns the states of a cluster that need attention: standbys that do not stream,
 // lag and WAL beyond the thresholds, slots that are lost. Changes of the plan answer some of
 // them; they are reported all the same, since an apply takes time.
 func Examine(s *cluster.Cluster) Findings {

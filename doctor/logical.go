@@ -17,7 +17,7 @@ import (
 
 // mismatches compares the tables that a subscription follows, which was checked when they
 // were new in it and changes since. What stops replication is reported as an error, also
-// before it does; it answers these as causes.
+// before it does; it returns these as causes.
 func mismatches(v *cluster.Subscription, out *Findings) []string {
 	if v.Is == nil || v.Source == nil || v.Blind || v.Remote == nil || v.Local == nil {
 		return nil

@@ -53,7 +53,7 @@ func nodeHealth(s *cluster.Cluster, n *topology.Node, out *Findings) {
 	}
 }
 
-// sensitiveLine answers the first sensitive parameter that the topology gives n; "" for none.
+// sensitiveLine returns the first sensitive parameter that the topology gives n; "" for none.
 func sensitiveLine(s *cluster.Cluster, n *topology.Node) string {
 	for _, l := range s.GivenLines(n) {
 		if l.Secret.IsSet() {

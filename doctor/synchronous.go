@@ -49,7 +49,7 @@ func syncHealth(s *cluster.Cluster, out *Findings) {
 	}, "Commits on %s are waiting: %s is %s, which requires %s, and %s", primary, cluster.SyncNames, pg.Literal(value), words.Counted(set.Number, "standby"), there)
 }
 
-// setAside answers the value that an apply which died has set aside; the one in force where
+// setAside returns the value that an apply which died has set aside; the one in force where
 // none has.
 func setAside(s *cluster.Cluster, value string) string {
 	if s.Live() == nil {

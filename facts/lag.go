@@ -19,7 +19,7 @@ const BaseBackup = "pg_basebackup"
 // Neither is a standby, though the second one streams, and confirms what it has flushed.
 func (w *Sender) Copies() bool { return w.State == "backup" || w.ApplicationName == BaseBackup }
 
-// SenderFrom answers the process that holds a slot, or nil; s may be nil.
+// SenderFrom returns the process that holds a slot, or nil; s may be nil.
 func (s *Server) SenderFrom(slot string) *Sender {
 	if s == nil || slot == "" {
 		return nil
@@ -27,7 +27,7 @@ func (s *Server) SenderFrom(slot string) *Sender {
 	return find(s.Senders, func(w *Sender) bool { return w.SlotName == slot })
 }
 
-// SenderTo answers the process that serves a standby: the one that holds its slot,
+// SenderTo returns the process that serves a standby: the one that holds its slot,
 // else the one of its application_name; nil when there is none. The one that holds the
 // slot may be that of the standby's base backup.
 func (s *Server) SenderTo(slot, application string) *Sender {
@@ -37,7 +37,7 @@ func (s *Server) SenderTo(slot, application string) *Sender {
 	return find(s.Senders, func(w *Sender) bool { return w.ApplicationName == application && !w.Copies() })
 }
 
-// Behind answers how many bytes of WAL lie from one position to the end, at least
+// Behind returns how many bytes of WAL lie from one position to the end, at least
 // 0; nil when one of them is not known. Both are as pg_lsn is written: 16/B374D848.
 func Behind(position, end string) *int64 {
 	p, known := LSN(position)

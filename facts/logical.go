@@ -176,7 +176,7 @@ type Definition struct {
 	Error string `json:",omitempty"`
 }
 
-// Table answers the table of that name, or nil; l may be nil.
+// Table returns the table of that name, or nil; l may be nil.
 func (l *Logical) Table(name topology.TableName) *Table {
 	if l == nil {
 		return nil
@@ -200,7 +200,7 @@ func (l *Logical) TablesByName() map[topology.TableName]*Table {
 	return tables
 }
 
-// Overlap answers what is known of the rows of a table that a subscription is to copy
+// Overlap returns what is known of the rows of a table that a subscription is to copy
 // into, or nil; l may be nil.
 func (l *Logical) Overlap(subscription string, name topology.TableName) *Overlap {
 	if l == nil {
@@ -209,7 +209,7 @@ func (l *Logical) Overlap(subscription string, name topology.TableName) *Overlap
 	return find(l.Overlaps, func(o *Overlap) bool { return o.Subscription == subscription && o.Table == name })
 }
 
-// Published answers the tables whose changes a publication sends, in the order of
+// Published returns the tables whose changes a publication sends, in the order of
 // their names: of a partitioned table its leaves, or, where the root is published
 // through, the topmost one that is a member (PostgreSQL docs, "CREATE PUBLICATION",
 // publish_via_partition_root). l may be nil.
@@ -239,7 +239,7 @@ func sends(p *topology.Publication, t *Table, covers func(topology.TableName) bo
 	return t.Kind == "r" && covers(topmost(t, covers))
 }
 
-// Carriers answers the tables that hold the rows of t: itself, or the partitions of a
+// Carriers returns the tables that hold the rows of t: itself, or the partitions of a
 // partitioned table; where it has none, itself.
 func (l *Logical) Carriers(t *Table) []*Table {
 	if t.Kind != "p" {
@@ -257,7 +257,7 @@ func (l *Logical) Carriers(t *Table) []*Table {
 	return all
 }
 
-// topmost answers the table, or the topmost of those above it that is a member by
+// topmost returns the table, or the topmost of those above it that is a member by
 // itself.
 func topmost(t *Table, covers func(topology.TableName) bool) topology.TableName {
 	for _, parent := range slices.Backward(t.Parents) {
@@ -268,7 +268,7 @@ func topmost(t *Table, covers func(topology.TableName) bool) topology.TableName 
 	return t.Table
 }
 
-// RowFilter answers the condition for the rows of a table that a subscription receives
+// RowFilter returns the condition for the rows of a table that a subscription receives
 // from this database; "" for every row. l may be nil.
 func (l *Logical) RowFilter(sub *topology.Subscription, name topology.TableName) string {
 	return sub.RowFilter(name, func(p *topology.Publication) bool {
@@ -277,7 +277,7 @@ func (l *Logical) RowFilter(sub *topology.Subscription, name topology.TableName)
 	})
 }
 
-// Publication answers the publication of that name, or nil; l may be nil.
+// Publication returns the publication of that name, or nil; l may be nil.
 func (l *Logical) Publication(name string) *Publication {
 	if l == nil {
 		return nil
@@ -285,7 +285,7 @@ func (l *Logical) Publication(name string) *Publication {
 	return find(l.Publications, func(p *Publication) bool { return p.Name == name })
 }
 
-// Subscription answers the subscription of that name, or nil; l may be nil.
+// Subscription returns the subscription of that name, or nil; l may be nil.
 func (l *Logical) Subscription(name string) *Subscription {
 	if l == nil {
 		return nil
@@ -293,7 +293,7 @@ func (l *Logical) Subscription(name string) *Subscription {
 	return find(l.Subscriptions, func(s *Subscription) bool { return s.Name == name })
 }
 
-// Copying answers how many tables are not ready.
+// Copying returns how many tables are not ready.
 func (s *Subscription) Copying() int {
 	n := 0
 	for _, t := range s.Tables {

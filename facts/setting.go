@@ -15,7 +15,7 @@ func (s *Server) InForce(name string) string {
 }
 
 // Outside returns the value that a setting would have without the lines of that file
-// that leave answers true for; nil leaves nothing out.
+// that leave returns true for; nil leaves nothing out.
 func (s *Server) Outside(name, file string, leave func(line int) bool) string {
 	return s.fromFiles(name, s.Settings[name], func(f FileSetting) bool {
 		return f.File != file || leave == nil || !leave(f.Line)

@@ -36,7 +36,7 @@ const (
 	AllowRecreate   Allowance = "recreate"
 )
 
-// Allowance answers the allowance that the change needs beyond -auto-approve, or "".
+// Allowance returns the allowance that the change needs beyond -auto-approve, or "".
 func (c Change) Allowance() Allowance {
 	switch {
 	case c.Recreates:

@@ -116,7 +116,7 @@ type Attribute struct {
 	Note   string  `json:"note,omitempty"` // "needs a restart"
 }
 
-// Notice is something seen that no change answers.
+// Notice is something seen that no change deals with.
 type Notice struct {
 	Address string `json:"address"`
 	Code    string `json:"code"` // one of Codes
@@ -307,7 +307,7 @@ type Command struct {
 	Prints string
 }
 
-// Wait asks Query until its one row is true. A query that answers "failed" in place
+// Wait asks Query until its one row is true. A query that returns "failed" in place
 // of f says that it cannot become true any more.
 type Wait struct {
 	Database string
@@ -321,7 +321,7 @@ type Wait struct {
 	Progress *Progress
 }
 
-// Progress is a query that answers a number which grows while what is waited for
+// Progress is a query that returns a number which grows while what is waited for
 // comes nearer, and in further columns words for people.
 type Progress struct {
 	Node  string `json:"node"` // where it is asked, in the wait's database

@@ -1,5 +1,5 @@
 // Package providers reads what lives. A Fleet holds what is open of a topology's
-// nodes; Inspect reads them side by side and answers facts. Neither decides
+// nodes; Inspect reads them side by side and returns facts. Neither decides
 // anything.
 //
 // Rules:

@@ -12,7 +12,7 @@ import (
 // costs the reading of that one node, never the run: every goroutine that reads goes
 // through guarded, since a panic in any of them would end the process.
 
-// guarded runs a reading and answers a panic as why there is none.
+// guarded runs a reading and returns a panic as why there is none.
 func guarded(read func()) (failed *facts.ReadError) {
 	defer func() {
 		if p := recover(); p != nil {

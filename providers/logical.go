@@ -19,7 +19,7 @@ import (
 // mostDatabases are read side by side: an SSH connection has ten sessions.
 const mostDatabases = 3
 
-// logicalWants answers, for every primary's name and database, what is asked.
+// logicalWants returns, for every primary's name and database, what is asked.
 func logicalWants(t *topology.Topology) map[string]map[string]*postgres.LogicalWant {
 	all := map[string]map[string]*postgres.LogicalWant{}
 	of := func(c *topology.Cluster, database string) *postgres.LogicalWant {
@@ -87,7 +87,7 @@ func (n *Node) readLogical(ctx context.Context, at place) map[string]*facts.Logi
 			return nil
 		})
 	}
-	_ = group.Wait() // no reading answers an error: it is in the facts
+	_ = group.Wait() // no reading returns an error: it is in the facts
 	close(results)
 	for r := range results {
 		if r.found != nil {

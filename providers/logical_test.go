@@ -51,7 +51,7 @@ func (s *shop) publish(names ...string) {
 	}
 }
 
-// read answers both sides, which were read without an error.
+// read returns both sides, which were read without an error.
 func (s *shop) read(t *testing.T) (source, target *facts.Logical) {
 	t.Helper()
 	f := open(t, s.top, nil).Inspect(t.Context(), InspectOptions{})

@@ -57,7 +57,7 @@ func (n *Node) exec(ctx context.Context, database, sql string, do func(*postgres
 	})
 }
 
-// Rows runs statements as one string and answers the last one's rows; NULL is nil.
+// Rows runs statements as one string and returns the last one's rows; NULL is nil.
 func (n *Node) Rows(ctx context.Context, database, sql string) (rows [][]*string, err error) {
 	err = n.with(ctx, database, func(db *postgres.DB) error {
 		rows, err = db.Rows(ctx, sql)

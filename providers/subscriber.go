@@ -64,7 +64,7 @@ func (f *Fleet) lookAtSubscribers(ctx context.Context, o InspectOptions, all fac
 			return nil
 		})
 	}
-	_ = group.Wait() // no reading answers an error: it is in the facts
+	_ = group.Wait() // no reading returns an error: it is in the facts
 }
 
 // readAgainWith reads a database with the tables that are to be copied into it.

@@ -40,7 +40,7 @@ func (f *Fleet) lookAgain(ctx context.Context, o InspectOptions, all facts.Facts
 			})
 		}
 	}
-	_ = group.Wait() // no reading answers an error: it is in the facts
+	_ = group.Wait() // no reading returns an error: it is in the facts
 }
 
 // unmapped returns the directories that a copy of the standby's upstream fills beside

@@ -102,7 +102,7 @@ func (a Address) In(cluster Address) Address {
 	return a
 }
 
-// Slot answers the name of the slot that an address stands for, or "".
+// Slot returns the name of the slot that an address stands for, or "".
 func (a Address) Slot() string {
 	if a.Kind == "slot" {
 		return a.Name

@@ -76,7 +76,7 @@ func (b *block) nameOr(label string) string {
 	return label
 }
 
-// set reads a list whose order means nothing, and answers it sorted.
+// set reads a list whose order means nothing, and returns it sorted.
 func (b *block) set(name string, checks ...check) []string {
 	list := b.texts(name, checks...)
 	seen := map[string]bool{}

@@ -73,7 +73,7 @@ func (b *block) publications(name string) ([]*Publication, []hcl.Range) {
 	return list, ranges
 }
 
-// reference reads a reference to an object of that kind and answers its ID, or
+// reference reads a reference to an object of that kind and returns its ID, or
 // "" when there is none.
 func (b *block) reference(name, kind string) string {
 	v, ok := b.evaluate(name)
@@ -129,7 +129,7 @@ func (b *block) elementRange(name string, i, length int) hcl.Range {
 	return b.elementRanges(name, length)[i]
 }
 
-// elementRanges answers it for all elements.
+// elementRanges returns it for all elements.
 func (b *block) elementRanges(name string, length int) []hcl.Range {
 	ranges := make([]hcl.Range, length)
 	exprs, diags := hcl.ExprList(b.content.Attributes[name].Expr)

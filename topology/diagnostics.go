@@ -66,13 +66,13 @@ func sameLetters(a, b string) bool {
 	return slices.Equal(x, y)
 }
 
-// where answers file and line for the text of a diagnostic.
+// where returns file and line for the text of a diagnostic.
 func where(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
 
-// oneOfList answers "a", "b" or "c".
+// oneOfList returns "a", "b" or "c".
 func oneOfList(names []string) string { return quotedList(names, "or") }
 
-// allOfList answers "a", "b" and "c".
+// allOfList returns "a", "b" and "c".
 func allOfList(names []string) string { return quotedList(names, "and") }
 
 func quotedList(names []string, conjunction string) string {

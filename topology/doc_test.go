@@ -36,7 +36,7 @@ func checkNamed(t *testing.T, place, text string, names []string) {
 	}
 }
 
-// sections answers the text under each heading, that of deeper ones left out.
+// sections returns the text under each heading, that of deeper ones left out.
 func sections(text string) map[string]string {
 	out := map[string]string{}
 	title := ""

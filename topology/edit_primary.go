@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// MovePrimary answers the text of the file in which a cluster is written, with another of its
+// MovePrimary returns the text of the file in which a cluster is written, with another of its
 // members as the primary: the two take each other's place. What follows the primary follows
 // the new one, and in the synchronous set the old primary takes the place of the new one.
 // Only those references change; all else stays byte for byte.
@@ -78,7 +78,7 @@ func (e *swapper) replace(body *hclsyntax.Body, name string, was, is *Node) bool
 	return false
 }
 
-// spliced answers the text with all that was noted.
+// spliced returns the text with all that was noted.
 func (e *swapper) spliced() []byte {
 	slices.SortFunc(e.splices, func(a, b splice) int { return a.start - b.start })
 	var out []byte

@@ -57,7 +57,7 @@ func foldEncoding(name string) string {
 	}, strings.ToLower(name))
 }
 
-// Encoding answers PostgreSQL's own name of an encoding: UTF8 for utf-8; "" for
+// Encoding returns PostgreSQL's own name of an encoding: UTF8 for utf-8; "" for
 // what is none that a database can have.
 func Encoding(name string) string {
 	folded := foldEncoding(name)

@@ -196,7 +196,7 @@ func (e *evaluator) context(refs []hcl.Traversal, extra map[string]cty.Value) *h
 	return &hcl.EvalContext{Variables: vars, Functions: e.functions}
 }
 
-// inOrder answers attributes in the order of the text.
+// inOrder returns attributes in the order of the text.
 func inOrder(attrs hcl.Attributes) []*hcl.Attribute {
 	list := make([]*hcl.Attribute, 0, len(attrs))
 	for _, attr := range attrs {

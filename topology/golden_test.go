@@ -80,7 +80,7 @@ func caseFiles(t *testing.T) []string {
 	return paths
 }
 
-// unpack writes the archive's files and answers the inputs that it asks for.
+// unpack writes the archive's files and returns the inputs that it asks for.
 func unpack(t *testing.T, archive *txtar.Archive) (string, Inputs) {
 	t.Helper()
 	dir := t.TempDir()

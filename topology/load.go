@@ -36,7 +36,7 @@ type Assignment struct {
 }
 
 // Load reads all topology files of one directory (not its subdirectories) and
-// answers what they describe.
+// returns what they describe.
 //
 // Every problem is reported, not the first only. With error diagnostics the
 // topology is partial: it serves snippets and strikes out secrets, nothing

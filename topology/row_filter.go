@@ -81,7 +81,7 @@ func enclosed(filter string) bool {
 }
 
 // outside calls see for every byte that stands outside of quotes, with how
-// many parentheses are open after it, until see answers false. It answers how
+// many parentheses are open after it, until see returns false. It returns how
 // many are open at the end, or -1 when a quote is.
 func outside(filter string, see func(i, depth int) bool) int {
 	depth := 0

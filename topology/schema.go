@@ -82,7 +82,7 @@ func (s *schema) content(body hcl.Body, sources map[string]*hcl.File) (*hcl.Body
 	})
 }
 
-// withHint gives a diagnostic about a name the nearest one there is, and answers
+// withHint gives a diagnostic about a name the nearest one there is, and returns
 // that: HCL's own hint is the first that is near. A missing label is shown.
 func (s *schema) withHint(d *hcl.Diagnostic, sources map[string]*hcl.File) (better *hcl.Diagnostic, near string) {
 	if kind, missing := strings.CutPrefix(d.Summary, "Missing name for "); missing {

@@ -28,10 +28,10 @@ func (s Secret) IsSet() bool { return s.set }
 // Reveal returns the text. Call it only where the text is about to be used.
 func (s Secret) Reveal() string { return s.text }
 
-// String answers Redacted.
+// String returns Redacted.
 func (s Secret) String() string { return Redacted }
 
-// GoString answers Redacted.
+// GoString returns Redacted.
 func (s Secret) GoString() string { return Redacted }
 
 // Format prints Redacted whatever the verb is.

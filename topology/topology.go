@@ -1,4 +1,4 @@
-// Package topology is the language: it reads HCL and answers checked values.
+// Package topology is the language: it reads HCL and returns checked values.
 //
 // The types in this file and its siblings are the vocabulary of the whole
 // program. What lives on a server is reported in the same words (package facts

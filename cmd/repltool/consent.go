@@ -48,7 +48,7 @@ func clusterOf(p *plan.Plan, node string) string {
 	return ""
 }
 
-// consent answers nil when the plan may run: by flags, or by a person's yes. Who
+// consent returns nil when the plan may run: by flags, or by a person's yes. Who
 // saved a plan and hands it over has seen it: that is as good as -auto-approve.
 func (x *application) consent(ctx context.Context, p *plan.Plan) error {
 	grave, missing := x.grave(p)

@@ -43,7 +43,7 @@ func (x *application) record(ctx context.Context, locks *apply.Locks, report app
 	}
 }
 
-// observer answers who watches the run: progress on stderr, events as JSON. Where
+// observer returns who watches the run: progress on stderr, events as JSON. Where
 // there is progress, say puts a line between.
 func (x *application) observer(p *plan.Plan) (all view.Observers, say func(string), done func()) {
 	done = func() {}

@@ -120,7 +120,7 @@ func (w *watched) Inspect(ctx context.Context, replace []string) facts.Facts {
 	return w.stand.Inspect(ctx, replace)
 }
 
-// onTerminal answers a pseudo-terminal into which something was typed. What it shows is
+// onTerminal returns a pseudo-terminal into which something was typed. What it shows is
 // written to out; done waits until all of it is.
 func onTerminal(t *testing.T, typed string, out io.Writer) (s streams, done func()) {
 	t.Helper()

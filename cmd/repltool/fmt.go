@@ -91,7 +91,7 @@ func formattable(target string, recursive bool) ([]string, error) {
 	return files, err
 }
 
-// fmtFile formats one file and answers whether that changes it. A file that has
+// fmtFile formats one file and reports whether that changes it. A file that has
 // errors is told of, and is exitError.
 func (a *app) fmtFile(path string, o fmtFlags) (differs bool, err error) {
 	before, err := topology.ReadFile(path, topology.LargestSource)

@@ -53,7 +53,7 @@ type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// run runs one command and answers its exit code.
+// run runs one command and returns its exit code.
 func run(ctx context.Context, args []string, s streams) int { return newApp(s).run(ctx, args) }
 
 func (a *app) run(ctx context.Context, args []string) (status int) {

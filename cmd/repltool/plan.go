@@ -89,7 +89,7 @@ func (o *planFlags) planWords(r *reading, dir string, targets []string) []string
 	return append(words, dirWord(dir))
 }
 
-// readable answers, for a plan that apply would refuse since nodes of its clusters could
+// readable returns, for a plan that apply would refuse since nodes of its clusters could
 // not be read, the changes to limit it to; nil for any other.
 func readable(p *plan.Plan) []string {
 	if len(p.Targets) > 0 || len(unreadNodes(p)) == 0 {

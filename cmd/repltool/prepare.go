@@ -14,7 +14,7 @@ import (
 // the reading and the lock.
 const mostAttempts = 5
 
-// prepare answers a plan that was made while its locks were held, and the locks. A
+// prepare returns a plan that was made while its locks were held, and the locks. A
 // plan with nothing to do needs none.
 //
 // What is to be locked follows from a plan, so that the clusters are read twice:
@@ -54,7 +54,7 @@ func (x *application) look(ctx context.Context) (*reading, error) {
 	return x.read(ctx, x.topology, x.loading, x.live, o, x.o.quiet || x.o.json)
 }
 
-// touching answers a plan that touches what is to be locked: the plan itself or,
+// touching returns a plan that touches what is to be locked: the plan itself or,
 // where it has errors or gaps, every node that was read.
 func touching(r *reading) *plan.Plan {
 	if !r.failed() && r.plan.Complete {

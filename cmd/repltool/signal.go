@@ -64,7 +64,7 @@ func (s *signals) tell(w io.Writer, text string) {
 	fmt.Fprintln(w, text)
 }
 
-// gentle makes the first signal a request to stop, told by say, and answers what
+// gentle makes the first signal a request to stop, told by say, and returns what
 // it closes.
 func (s *signals) gentle(say func(string)) <-chan struct{} {
 	s.mu.Lock()

@@ -109,7 +109,7 @@ func (x *application) editPrimary(name, to string) (*edit, error) {
 	return e, replaceFile(e.path, e.after)
 }
 
-// chosen answers the cluster and its member of those names.
+// chosen returns the cluster and its member of those names.
 func chosen(t *topology.Topology, name, to string) (*topology.Cluster, *topology.Node, error) {
 	var clusters, members []string
 	for _, c := range t.Clusters {

@@ -54,7 +54,7 @@ const maintenance = "postgres"
 // machine is a node as apply needs it: apply.Machine and apply.LockNode.
 type machine struct{ *providers.Node }
 
-// machines answers the nodes of the fleet that were read.
+// machines returns the nodes of the fleet that were read.
 func machines(f *providers.Fleet, t *topology.Topology) map[string]machine {
 	all := map[string]machine{}
 	for _, n := range t.Nodes {
@@ -65,7 +65,7 @@ func machines(f *providers.Fleet, t *topology.Topology) map[string]machine {
 	return all
 }
 
-// Query answers rows as text.
+// Query returns rows as text.
 func (m machine) Query(ctx context.Context, database, sql string) ([][]string, error) {
 	rows, err := m.Rows(ctx, database, sql)
 	return text(rows), err
@@ -143,7 +143,7 @@ func environment(machines map[string]machine, secrets topology.Secrets, observer
 	return env
 }
 
-// lockable answers the machines as what locks are taken on.
+// lockable returns the machines as what locks are taken on.
 func lockable(machines map[string]machine) map[string]apply.LockNode {
 	nodes := map[string]apply.LockNode{}
 	for name, m := range machines {

@@ -66,7 +66,7 @@ func clusters(n int) [][]int {
 // pair is the cluster that is restarted: no commit of it waits for its standby.
 func pair() []int { return []int{28, 29} }
 
-// topology writes clusters as a user does, and answers the directory.
+// topology writes clusters as a user does, and returns the directory.
 func (w *world) topology(b *testing.B, buffers string, clusters ...[]int) string {
 	b.Helper()
 	var text strings.Builder

@@ -88,7 +88,7 @@ END $$`)
 	})
 }
 
-// run starts a command and answers how it ends.
+// run starts a command and returns how it ends.
 func run(t *testing.T, c *exec.Cmd) <-chan error {
 	t.Helper()
 	if err := c.Start(); err != nil {

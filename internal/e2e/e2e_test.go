@@ -186,7 +186,7 @@ func (w *world) eventually(word string, args ...string) {
 	w.says(r, word)
 }
 
-// host answers pg1's host for 1.
+// host returns pg1's host for 1.
 func (w *world) host(i int) *lab.Host { return w.lab.Hosts[i-1] }
 
 // exec runs a command in a host as root.

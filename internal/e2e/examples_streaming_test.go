@@ -40,7 +40,7 @@ func (w *world) standing(i int, do func()) {
 	do()
 }
 
-// commit begins a write on pg1 and answers how it ends.
+// commit begins a write on pg1 and returns how it ends.
 func (w *world) commit() <-chan error {
 	w.t.Helper()
 	c, err := w.host(1).Command(w.t.Context(), "postgres", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", "INSERT INTO written VALUES (1)")

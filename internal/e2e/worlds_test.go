@@ -161,7 +161,7 @@ func revealed(t *testing.T, v any) json.RawMessage {
 	return json.RawMessage(b.String())
 }
 
-// gather answers the secrets that are set, in the order in which they are encoded.
+// gather returns the secrets that are set, in the order in which they are encoded.
 func gather(v reflect.Value, out *[]string) {
 	if v.IsValid() && v.Type() == reflect.TypeFor[topology.Secret]() {
 		if s := v.Interface().(topology.Secret); s.IsSet() {

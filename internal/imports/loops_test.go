@@ -97,7 +97,7 @@ func compiled(t *testing.T) map[string]compiledPkg {
 	return all
 }
 
-// filesNamed answers, for each file of a package, the others that it names something of.
+// filesNamed returns, for each file of a package, the others that it names something of.
 func filesNamed(t *testing.T, p compiledPkg, all map[string]compiledPkg) map[string][]string {
 	t.Helper()
 	fset := token.NewFileSet()

@@ -17,7 +17,7 @@ func Without[T comparable](list, other []T) []T {
 	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return gone[x] })
 }
 
-// SetOf answers the elements as a set, for who asks about many: a list of 10,000 tables is
+// SetOf returns the elements as a set, for who asks about many: a list of 10,000 tables is
 // not looked through 10,000 times.
 func SetOf[T comparable](list []T) map[T]bool {
 	set := make(map[T]bool, len(list))

@@ -61,7 +61,7 @@ func name(e ast.Expr) string {
 	return ""
 }
 
-// literals answers the first literal of a list as a summary, and the second as its detail.
+// literals returns the first literal of a list as a summary, and the second as its detail.
 func literals(s source, list []ast.Expr) []said {
 	var texts []string
 	for i, e := range list {

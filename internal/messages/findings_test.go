@@ -10,7 +10,7 @@ import (
 	"github.com/repltool/repltool/plan"
 )
 
-// findingCodes answers where the code of each finding is said: as Code of a Finding, or as
+// findingCodes returns where the code of each finding is said: as Code of a Finding, or as
 // the first argument of what makes one.
 func findingCodes(t *testing.T) map[string]string {
 	t.Helper()
@@ -65,7 +65,7 @@ func parts() []string { return []string{"- Meaning: ", "- Evidence: ", "- Fix: "
 
 const unwritten = "TODO"
 
-// explanations answers what docs/findings.md says of each finding; of a new one, a skeleton.
+// explanations returns what docs/findings.md says of each finding; of a new one, a skeleton.
 func explanations(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}

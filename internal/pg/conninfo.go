@@ -33,7 +33,7 @@ func FormatConnInfo(c map[string]string) string {
 	return conninfo.Format(pairs)
 }
 
-// KeepRest answers wanted with what a connection string has beside it: a parameter that
+// KeepRest returns wanted with what a connection string has beside it: a parameter that
 // the topology does not speak of stays as it is. Those of said are the topology's also
 // where it leaves them empty.
 func KeepRest(now, wanted map[string]string, said []string) map[string]string {

@@ -85,7 +85,7 @@ func unitTables() [][]unit {
 	}
 }
 
-// Convert answers x of a unit in the base unit. A fraction is rounded to the next smaller
+// Convert returns x of a unit in the base unit. A fraction is rounded to the next smaller
 // unit, as the server does: 30.1GB is 30822MB.
 func Convert(x float64, name, base string) (float64, bool) {
 	n, baseName := SplitBase(base)

@@ -193,7 +193,7 @@ func (s *Server) Session(t testing.TB) *pgconn.PgConn {
 	return conn
 }
 
-// Query runs statements on a session of its own and answers the last one's rows.
+// Query runs statements on a session of its own and returns the last one's rows.
 func (s *Server) Query(t testing.TB, sql string) [][]string {
 	t.Helper()
 	conn, err := s.connect()

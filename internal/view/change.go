@@ -47,7 +47,7 @@ func (v *planView) change(c plan.Change, wave []plan.Change) {
 	}
 }
 
-// stepsOf writes steps, with the node where that is another one than the last, and answers
+// stepsOf writes steps, with the node where that is another one than the last, and returns
 // the last.
 func (v *planView) stepsOf(steps []plan.Step, on string) string {
 	for _, step := range steps {

@@ -100,7 +100,7 @@ func (v *planView) unread(n plan.Node) {
 	}
 }
 
-// notices tell what was seen that no change answers.
+// notices tell what was seen that no change deals with.
 func (v *planView) notices() {
 	v.seen("Drift", v.plan.Drift)
 	v.seen("Unmanaged", v.single())

@@ -126,7 +126,7 @@ func (r *Redactor) String(text string) string {
 // Flush writes that.
 func (r *Redactor) Writer(w io.Writer) *RedactingWriter { return &RedactingWriter{redactor: r, w: w} }
 
-// RedactingWriter is what Redactor.Writer answers. It may be used side by side.
+// RedactingWriter is what Redactor.Writer returns. It may be used side by side.
 type RedactingWriter struct {
 	redactor *Redactor
 	w        io.Writer
@@ -134,7 +134,7 @@ type RedactingWriter struct {
 	held     []byte
 }
 
-// Write takes all of p, or answers the error of what is under it.
+// Write takes all of p, or returns the error of what is under it.
 func (w *RedactingWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -161,7 +161,7 @@ func (w *RedactingWriter) pass(data []byte, last bool) error {
 	return err
 }
 
-// strike answers data without secrets, and the end of it that must wait for more.
+// strike returns data without secrets, and the end of it that must wait for more.
 // Matches that overlap become one: no byte of either is left.
 func (r *Redactor) strike(data []byte, last bool) (out, rest []byte) {
 	r.mu.Lock()

@@ -27,7 +27,7 @@ type SubscriptionStatus struct {
 	Errors   int64    `json:"errors"` // since the statistics were reset; PostgreSQL 15
 }
 
-// subscriptionsOf answers the state of a cluster's subscriptions.
+// subscriptionsOf returns the state of a cluster's subscriptions.
 func subscriptionsOf(t *topology.Topology, c *topology.Cluster, f facts.Facts) []SubscriptionStatus {
 	all := []SubscriptionStatus{}
 	for _, sub := range t.Subscriptions {

@@ -25,7 +25,7 @@ func Few(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// Near answers " Did you mean …?" for a name that is close to one of known.
+// Near returns " Did you mean …?" for a name that is close to one of known.
 func Near(name string, known []string) string {
 	if n := topology.Nearest(strings.ToLower(name), known); n != "" {
 		return fmt.Sprintf(" Did you mean %q?", n)

@@ -9,7 +9,7 @@ import (
 // What -target may name: everything that the topology has, whether it changes or not,
 // what the ledger knows, and what changes.
 
-// targetable answers them all; a target is one of them, or above some.
+// targetable returns them all; a target is one of them, or above some.
 func targetable(scopes []*cluster.Cluster, drafts []*draft.Draft) []topology.Address {
 	var all []topology.Address
 	for _, s := range scopes {

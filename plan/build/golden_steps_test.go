@@ -109,7 +109,7 @@ func writeStep(b *strings.Builder, margin string, number int, s plan.Step) {
 	}
 }
 
-// fields answers the fields of a struct that are set and not shown elsewhere: short ones
+// fields returns the fields of a struct that are set and not shown elsewhere: short ones
 // for the line of their owner, and the others as lines below that.
 func fields(v any, margin string) (short, below string) {
 	value := reflect.ValueOf(v)
@@ -163,7 +163,7 @@ func blockText(b *plan.Block) string {
 	return text
 }
 
-// hidden answers what of a step's own text its line in the plan does not tell.
+// hidden returns what of a step's own text its line in the plan does not tell.
 func hidden(op plan.Op, margin string) string {
 	switch op := op.(type) {
 	case plan.SQL:
@@ -183,7 +183,7 @@ func hidden(op plan.Op, margin string) string {
 	return ""
 }
 
-// after answers the text that a diff leaves, of the lines that it shows.
+// after returns the text that a diff leaves, of the lines that it shows.
 func after(diff string) string {
 	var b strings.Builder
 	for line := range strings.Lines(diff) {
@@ -194,7 +194,7 @@ func after(diff string) string {
 	return b.String()
 }
 
-// secrets answers where the secrets of a text come from, in their order, and how each is written.
+// secrets returns where the secrets of a text come from, in their order, and how each is written.
 func secrets(t plan.Text, margin string) string {
 	var all []string
 	for _, use := range t.Secrets {

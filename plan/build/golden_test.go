@@ -86,7 +86,7 @@ func coded(t *testing.T, p *plan.Plan) {
 	}
 }
 
-// goldenWorld answers the topology of a case, its world, and what was asked for.
+// goldenWorld returns the topology of a case, its world, and what was asked for.
 func goldenWorld(t *testing.T, parts map[string]string) (*topology.Topology, facts.Facts, cluster.Options) {
 	t.Helper()
 	top := loadText(t, parts["main.hcl"])

@@ -123,7 +123,7 @@ func firstBlock(text string) int {
 	return line + 1
 }
 
-// blocksOf answers what stands in repltool's blocks.
+// blocksOf returns what stands in repltool's blocks.
 func blocksOf(text string) string {
 	var b strings.Builder
 	for _, name := range conftext.BlockNames(text) {
@@ -247,7 +247,7 @@ func (m *model) stop(n *facts.Node) {
 	}
 }
 
-// upstreamOf answers the node from which a standby streams now.
+// upstreamOf returns the node from which a standby streams now.
 func (m *model) upstreamOf(n *facts.Node) *facts.Node {
 	s := n.Server
 	if s == nil || s.Receiver == nil || s.Receiver.Status != "streaming" {

@@ -143,7 +143,7 @@ func record(c call) error {
 	return nil
 }
 
-// oidOf answers the OID of an object as the ledger names it.
+// oidOf returns the OID of an object as the ledger names it.
 func (c call) oidOf(object string) int64 {
 	kind, name, _ := strings.Cut(object, " ")
 	switch kind {

@@ -213,7 +213,7 @@ func shownConn(conn map[string]string) string {
 	return strings.Join(words, " ")
 }
 
-// at answers the node to which a connection string leads.
+// at returns the node to which a connection string leads.
 func (m *model) at(conn map[string]string) *facts.Node {
 	for _, n := range m.top.Nodes {
 		f := m.f.Nodes[n.Name]
@@ -299,7 +299,7 @@ func copyValue(v reflect.Value) reflect.Value {
 	return v
 }
 
-// run does the steps from a plan of the model, and answers what is left to do.
+// run does the steps from a plan of the model, and returns what is left to do.
 func (m *model) run(o cluster.Options) (string, error) {
 	o.Targets, o.Replace = nil, nil
 	p, diags := Build(m.top, m.f, o)
@@ -314,7 +314,7 @@ func (m *model) run(o cluster.Options) (string, error) {
 	return m.left(o)
 }
 
-// left answers the plan of what is left to do; "" for nothing.
+// left returns the plan of what is left to do; "" for nothing.
 func (m *model) left(o cluster.Options) (string, error) {
 	m.settle()
 	p, diags := Build(m.top, m.f, o)

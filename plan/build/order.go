@@ -13,7 +13,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// madeWith answers the subscription whose slot is at that address, or nil.
+// madeWith returns the subscription whose slot is at that address, or nil.
 func madeWith(t *topology.Topology, address topology.Address) *topology.Subscription {
 	for _, sub := range t.Subscriptions {
 		if c := sub.Publisher(); c != nil && address == c.Address().Object("slot", sub.Options.SlotName) {

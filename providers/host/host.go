@@ -17,7 +17,7 @@ import (
 type Command struct {
 	Argv  []string
 	Stdin io.Reader
-	// Stdout receives the output as it comes; nil: Run answers it.
+	// Stdout receives the output as it comes; nil: Run returns it.
 	Stdout io.Writer
 	// Root asks for root instead of the OS user (sudo -n): systemd's units only.
 	Root bool

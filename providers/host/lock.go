@@ -167,7 +167,7 @@ func (l *Lock) kept() {
 	}
 }
 
-// Renewed answers since when at the latest the machine counts the silence after which it
+// Renewed returns since when at the latest the machine counts the silence after which it
 // gives the lock up.
 func (l *Lock) Renewed() time.Time {
 	l.mu.Lock()

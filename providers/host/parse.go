@@ -140,7 +140,7 @@ func (f *fields) stat(path string) *stat {
 	return nil
 }
 
-// unknown answers why it cannot be said whether a file exists; "" where it can for all.
+// unknown returns why it cannot be said whether a file exists; "" where it can for all.
 func (f *fields) unknown() string {
 	for line := range strings.Lines(f.text["stats"]) {
 		line = strings.TrimSpace(line)

@@ -23,7 +23,7 @@ func (d *DB) Exec(ctx context.Context, sql string) error {
 	return wrap("execute", err)
 }
 
-// Rows runs statements as Exec does and answers the rows of the last one that has
+// Rows runs statements as Exec does and returns the rows of the last one that has
 // any columns. A NULL is nil.
 func (d *DB) Rows(ctx context.Context, sql string) ([][]*string, error) {
 	return rows(ctx, d, sql, func(value []byte) *string {
@@ -66,7 +66,7 @@ func (d *DB) lastRows(ctx context.Context, sql string) ([][][]byte, error) {
 	return nil, nil
 }
 
-// value runs a query and answers its one value.
+// value runs a query and returns its one value.
 func (d *DB) value(ctx context.Context, sql string) (string, error) {
 	found, err := d.lastRows(ctx, sql)
 	if err != nil {

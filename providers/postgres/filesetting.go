@@ -21,7 +21,7 @@ func fileSettings() section {
 	}}
 }
 
-// pendingConnInfoSQL answers primary_conninfo as the files have it, where the server uses another.
+// pendingConnInfoSQL returns primary_conninfo as the files have it, where the server uses another.
 const pendingConnInfoSQL = `SELECT to_json(coalesce(f.setting, ''))
   FROM pg_settings s
   LEFT JOIN (SELECT setting FROM pg_file_settings WHERE lower(name) = 'primary_conninfo' ORDER BY seqno DESC LIMIT 1) f ON true

@@ -54,7 +54,7 @@ type WantedFilter struct {
 	Where       string
 }
 
-// logicalSection is one kind: a query that answers one JSON value, and what makes
+// logicalSection is one kind: a query that returns one JSON value, and what makes
 // facts of it.
 type logicalSection struct {
 	name   string
@@ -164,7 +164,7 @@ func unproven(s facts.Subscription, major int) bool {
 	return young && (w.ReceivedLSN == "" || s.ApplyErrors > 0 || major < 15)
 }
 
-// restarted answers 1 where the worker of the earlier reading is gone or has failed.
+// restarted returns 1 where the worker of the earlier reading is gone or has failed.
 func restarted(was, is *facts.Subscription) int {
 	if was == nil || was.Worker == nil || !was.Options.Enabled {
 		return 0

@@ -23,7 +23,7 @@ func (d *DB) version() int {
 	return n
 }
 
-// parametrized runs a query with one parameter and answers its one value. Like
+// parametrized runs a query with one parameter and returns its one value. Like
 // document it asks for bytes as they are where they are no UTF-8.
 func (d *DB) parametrized(ctx context.Context, sql string, parameter []byte) (string, error) {
 	text, err := d.query(ctx, sql, parameter)
@@ -57,7 +57,7 @@ type answer struct {
 	err  error
 }
 
-// each runs statements that stand each for itself, in one round trip, and answers
+// each runs statements that stand each for itself, in one round trip, and returns
 // the one value of each. One that fails stops no other.
 func (d *DB) each(ctx context.Context, statements []string) []answer {
 	if len(statements) == 0 {

@@ -97,7 +97,7 @@ func (r subscriptionRow) subscription() facts.Subscription {
 	return s
 }
 
-// streaming answers the option's word; "" for a version that has none.
+// streaming returns the option's word; "" for a version that has none.
 func streaming(found any) string {
 	switch found {
 	case true, "t":

@@ -94,7 +94,7 @@ func FindBlock(text, name string) (Block, error) {
 	return b, nil
 }
 
-// plainEnds answers whole lines, each ended by "\n".
+// plainEnds returns whole lines, each ended by "\n".
 func plainEnds(text string) string {
 	if !strings.Contains(text, "\r") {
 		return text

@@ -121,7 +121,7 @@ func unquote(s string) string {
 	return value
 }
 
-// unescape writes what stands after a backslash and answers how many bytes of it
+// unescape writes what stands after a backslash and returns how many bytes of it
 // were used.
 func unescape(b *strings.Builder, s string) int {
 	if i := strings.IndexByte("bfnrt", s[0]); i >= 0 {

@@ -21,7 +21,7 @@ func confSeeds() []string {
 	}
 }
 
-// readConf answers ParseConf's reading in the form of server.settings.
+// readConf returns ParseConf's reading in the form of server.settings.
 func readConf(text string) []string {
 	var all []string
 	for _, s := range ParseConf(text) {

@@ -23,7 +23,7 @@ func hbaSeeds() []string {
 	}
 }
 
-// rule answers our reading of a line in the form of server.rules, for a line that
+// serverForm returns our reading of a line in the form of server.rules, for a line that
 // the server accepts.
 func serverForm(l HBALine) (string, error) {
 	r, err := l.Rule()

@@ -53,7 +53,7 @@ func startServer(t testing.TB) *server {
 	return s
 }
 
-// unprivileged answers whom the server runs as: PostgreSQL refuses root.
+// unprivileged returns whom the server runs as: PostgreSQL refuses root.
 func unprivileged(t testing.TB, dir string) *syscall.Credential {
 	if os.Geteuid() != 0 {
 		return nil

@@ -93,7 +93,7 @@ func parseKeyValue(text string) ([]Pair, error) {
 
 func skip(text string) string { return strings.TrimLeft(text, blanks) }
 
-// parseValue reads one value, bare or in quotes, and answers what follows it. A
+// parseValue reads one value, bare or in quotes, and returns what follows it. A
 // backslash takes the next byte as it is.
 func parseValue(text string) (value, rest string, err error) {
 	quoted := strings.HasPrefix(text, "'")

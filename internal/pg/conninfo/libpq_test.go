@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// libpqProgram reads connection strings in hexadecimal, one a line, and answers what
+// libpqProgram reads connection strings in hexadecimal, one a line, and prints what
 // libpq reads in each: key=value in hexadecimal, or ! for an error.
 const libpqProgram = `
 #include <stdio.h>

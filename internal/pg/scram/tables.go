@@ -2,7 +2,7 @@
 
 package scram
 
-// Each function answers pairs of the first and the last rune of a range, in order.
+// Each function returns pairs of the first and the last rune of a range, in order.
 
 // spaces is table C.1.2: non-ASCII spaces, mapped to a space.
 func spaces() []rune {

@@ -60,7 +60,7 @@ func askMoved(s *cluster.Cluster, name string) string {
 	return fmt.Sprintf("If you renamed cluster %s, add to the topology: moved { from = cluster.%s, to = %s } (each on its own line), ", name, name, s.Cluster.ID)
 }
 
-// settingsText answers the settings of a block's body.
+// settingsText returns the settings of a block's body.
 func settingsText(body string) []string {
 	var all []string
 	for line := range strings.Lines(body) {
@@ -75,7 +75,7 @@ func settingsText(body string) []string {
 	return all
 }
 
-// rulesText answers the rules of a block's body, without their options: some are secrets.
+// rulesText returns the rules of a block's body, without their options: some are secrets.
 func rulesText(body string) []string {
 	var all []string
 	for _, l := range conftext.ParseHBA(body) {

@@ -68,7 +68,7 @@ func addFault(faults []*paramFault, node string, fault *paramFault) []*paramFaul
 	return faults
 }
 
-// above returns the first of the rules that takes all that r would, and answers it
+// above returns the first of the rules that takes all that r would, and decides
 // otherwise.
 func above(rules []cluster.PlacedRule, r topology.HBARule) *cluster.PlacedRule {
 	for i := range rules {

@@ -89,7 +89,7 @@ func localesOfFiles(s *cluster.Cluster, n *topology.Node) []string {
 	return all
 }
 
-// lacked answers those of the locales that the machine does not have, each once.
+// lacked returns those of the locales that the machine does not have, each once.
 func lacked(s *cluster.Cluster, h *facts.Host, locales []string) []string {
 	var all []string
 	for _, l := range locales {

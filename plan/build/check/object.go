@@ -53,7 +53,7 @@ func predefined() map[string]int {
 	}
 }
 
-// noRole answers why there is no role of that name, and none will be; or "".
+// noRole returns why there is no role of that name, and none will be; or "".
 func noRole(s *cluster.Cluster, name string) string {
 	since, known := predefined()[name]
 	switch {

@@ -116,7 +116,7 @@ func membershipFix(v *cluster.Subscription, owners []string, tables []topology.T
 	return "Grant the membership." + in + "GRANT " + pg.Idents(owners) + " TO " + role + ";\nor set run_as_owner = true and grant the privileges on the tables:\n  " + grants
 }
 
-// missingRights answers the privileges that applying the published operations takes and that the
+// missingRights returns the privileges that applying the published operations takes and that the
 // owner lacks.
 func missingRights(v *cluster.Subscription, name topology.TableName, access facts.Access) []facts.LackedPrivileges {
 	needs := []string{"INSERT"}

@@ -229,7 +229,7 @@ func (c *paramChange) compareOwn() {
 	}
 }
 
-// withoutSystem answers the value that a parameter has without ALTER SYSTEM, and without its
+// withoutSystem returns the value that a parameter has without ALTER SYSTEM, and without its
 // line in the block, which goes.
 func (c *paramChange) withoutSystem(name string) string {
 	value, block := c.found.Server.Settings[name].Boot, c.scope.ConfBlock(c.found.Host)

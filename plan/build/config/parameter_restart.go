@@ -115,7 +115,7 @@ func refusePortToo(s *cluster.Cluster, changes []*paramChange, lowers []string, 
 	}
 }
 
-// classes answers the hot-standby parameters that some node raises or lowers.
+// classes returns the hot-standby parameters that some node raises or lowers.
 func classes(changes []*paramChange) (raises, lowers []string) {
 	up, down := map[string]bool{}, map[string]bool{}
 	for _, c := range changes {

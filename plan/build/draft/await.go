@@ -65,7 +65,7 @@ func receiverKeys() []string {
 	return []string{"host", "port", "user", "passfile", cluster.ApplicationKey, "sslmode", "sslrootcert", "sslcert", "sslkey"}
 }
 
-// shownAs answers how each parameter of a connection stands in what the receiver shows.
+// shownAs returns how each parameter of a connection stands in what the receiver shows.
 func shownAs(conn map[string]string) []string {
 	var all []string
 	for _, key := range receiverKeys() {

@@ -124,7 +124,7 @@ func (d *Draft) TakesBack(from int, add func(back *Draft)) {
 
 func StepID(address string, i int) string { return fmt.Sprintf("%s#%d", address, i+1) }
 
-// Finish answers the change with what follows from its parts.
+// Finish returns the change with what follows from its parts.
 func (d *Draft) Finish() plan.Change {
 	c := d.Change
 	c.Address, c.Requires, c.Needs = d.Address.String(), cluster.Texts(d.requires), cluster.Texts(d.needs)

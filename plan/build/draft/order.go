@@ -10,7 +10,7 @@ import (
 )
 
 // Order sorts the drafts so that each comes after those that it names in Needs and After,
-// fills Requires and Wave, and answers the same order for the same drafts: a
+// fills Requires and Wave, and returns the same order for the same drafts: a
 // wave is the longest way from the start, and within a wave drafts stand as the
 // kinds listed them. A cycle is an error that names its members.
 func Order(drafts []*Draft) ([]*Draft, error) {
@@ -36,7 +36,7 @@ func Order(drafts []*Draft) ([]*Draft, error) {
 	return sorted, nil
 }
 
-// there answers the addresses, each once, at which something else changes.
+// there returns the addresses, each once, at which something else changes.
 func there(byAddress map[topology.Address]*Draft, self topology.Address, addresses []topology.Address) []topology.Address {
 	var all []topology.Address
 	for _, address := range addresses {

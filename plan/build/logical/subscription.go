@@ -266,7 +266,7 @@ func copyProgress(v *cluster.Subscription) string {
 		"FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE s.subname = " + pg.Literal(v.Name)
 }
 
-// readyQuery answers t once all tables are ready and the worker has heard of the
+// readyQuery returns t once all tables are ready and the worker has heard of the
 // publisher; "failed" for a subscription that an error has disabled.
 func readyQuery(v *cluster.Subscription) string {
 	errors := ""

@@ -194,7 +194,7 @@ func stopWorker(v *cluster.Subscription, d *draft.Draft) {
 }
 
 // refresh takes up tables that were published since and lets go of those that no
-// longer are. It answers whether that copies any.
+// longer are. It reports whether that copies any.
 func refresh(v *cluster.Subscription, d *draft.Draft, relisted bool, out *draft.Findings) (copies bool) {
 	come, gone := v.TableChanges()
 	changed := len(come)+len(gone) > 0

@@ -47,7 +47,7 @@ func goneDatabase(s *cluster.Cluster, m cluster.Row) *draft.Draft {
 	return d
 }
 
-// usersOf answers what leaves a database before it is dropped, which PostgreSQL refuses
+// usersOf returns what leaves a database before it is dropped, which PostgreSQL refuses
 // as long as a subscription is in it or a logical slot of it is active; one that is not
 // active it would drop too (PostgreSQL docs, "DROP DATABASE").
 func usersOf(s *cluster.Cluster, database string) []topology.Address {

@@ -20,7 +20,7 @@ import (
 // which keeps the connection that it began with.
 
 // repointDown gives a standby that is down the connection, the slot and the delay that the
-// topology has, and answers the lines for postgresql.auto.conf. A connection that stands in
+// topology has, and returns the lines for postgresql.auto.conf. A connection that stands in
 // none of its files is left alone: a file that they include may have it.
 func repointDown(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) (lines []cluster.Line) {
 	n := sb.Node

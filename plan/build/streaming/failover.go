@@ -64,7 +64,7 @@ func beforeSyncedSlots(s *cluster.Cluster) []topology.Address {
 }
 
 // leaveSlots takes the slots out of the list in force whose standbys are copied, or which
-// are made again, and puts those changes after that. It answers the list from then on.
+// are made again, and puts those changes after that. It returns the list from then on.
 func leaveSlots(s *cluster.Cluster, current string, out *draft.Findings) (value string, leaves bool) {
 	if s.Live() == nil || current == "" {
 		return current, false

@@ -94,7 +94,7 @@ func subscriptionPassfileChange(s *cluster.Cluster, n *topology.Node, wanted pla
 	return d
 }
 
-// keptLines answers the beginnings of the lines of the instance's block that are not wanted
+// keptLines returns the beginnings of the lines of the instance's block that are not wanted
 // and that stay, since a subscription that remains logs in by them.
 func keptLines(s *cluster.Cluster, n *topology.Node, wanted plan.Text, out *draft.Findings) []string {
 	var keep []string

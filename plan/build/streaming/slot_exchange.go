@@ -11,7 +11,7 @@ import (
 // leaves its own and is not waited for: its WAL receiver tries again until the slot that it
 // is to use is free, which is waited for with the change that frees it.
 
-// slotHolder answers the standby that uses the slot of sb now and leaves it in this plan, or nil.
+// slotHolder returns the standby that uses the slot of sb now and leaves it in this plan, or nil.
 func slotHolder(s *cluster.Cluster, sb *topology.Standby) *topology.Standby {
 	if sb.Slot == "" || !s.Running(sb.Node) || s.Recloned(sb.Node) || s.SlotInUse(sb, sb.Upstream) == sb.Slot {
 		return nil

@@ -113,7 +113,7 @@ func setInForce(s *cluster.Cluster, n *topology.Node, name, wanted string) bool 
 	return cluster.Same(server.Settings[name], server.InForce(name), wanted)
 }
 
-// setDiffers notes a parameter that is not as wanted, and answers the statement that sets it.
+// setDiffers notes a parameter that is not as wanted, and returns the statement that sets it.
 func setDiffers(s *cluster.Cluster, d *draft.Draft, n *topology.Node, name, wanted string) []string {
 	setting, current := s.Found(n).Server.Settings[name], s.Found(n).Server.InForce(name)
 	note := ""

@@ -21,7 +21,7 @@ import (
 // wanted set in last, behind its gates.
 
 // leave plans the early change where one is needed, and puts what disturbs a member
-// after it. It answers the value from then on.
+// after it. It returns the value from then on.
 func leave(s *cluster.Cluster, out *draft.Findings) (value string, leaves bool) {
 	current := s.SyncCurrent()
 	set, ok := pg.ParseSync(current)
@@ -45,7 +45,7 @@ func leave(s *cluster.Cluster, out *draft.Findings) (value string, leaves bool) 
 	return value, true
 }
 
-// staying answers the names that stay in the set, and whether the others have to leave.
+// staying returns the names that stay in the set, and whether the others have to leave.
 func staying(s *cluster.Cluster, set pg.SyncSet, out *draft.Findings) (stay []string, needed bool) {
 	names, copied := set.Names, false
 	if set.Every() {
@@ -121,7 +121,7 @@ func disturbs(s *cluster.Cluster, d *draft.Draft) bool {
 		(d.Address.Part == topology.PartHBA || d.Action == plan.Delete && d.Address.Slot() != "")
 }
 
-// restored answers a value that is in force as it is to be again: members whose names
+// restored returns a value that is in force as it is to be again: members whose names
 // change in this plan have their new ones.
 func restored(s *cluster.Cluster, value string, out *draft.Findings) string {
 	set, ok := pg.ParseSync(value)

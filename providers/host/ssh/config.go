@@ -90,7 +90,7 @@ func checkHost(h string) error {
 	return nil
 }
 
-// resolve answers what `ssh DEST` would use.
+// resolve returns what `ssh DEST` would use.
 func resolve(ctx context.Context, d destination, o Options) (*target, error) {
 	if err := checkHost(d.host); err != nil {
 		return nil, configError(d, err, "")
@@ -244,7 +244,7 @@ func (s settings) setLogin(t *target) error {
 	return nil
 }
 
-// agentSocket answers the agent's path for what IdentityAgent says.
+// agentSocket returns the agent's path for what IdentityAgent says.
 func agentSocket(value string) string {
 	switch {
 	case value == "none":

@@ -14,7 +14,7 @@ import (
 	"github.com/repltool/repltool/providers/host"
 )
 
-// hostKeyError dials and answers how the key was refused.
+// hostKeyError dials and returns how the key was refused.
 func hostKeyError(t *testing.T, s *sshd) *facts.ReadError {
 	t.Helper()
 	_, err := s.dial()

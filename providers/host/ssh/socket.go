@@ -118,7 +118,7 @@ func (s *socket) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write answers why the connection ended, too: a client writes before it reads.
+// Write returns why the connection ended, too: a client writes before it reads.
 func (s *socket) Write(b []byte) (int, error) {
 	n, err := s.Conn.Write(b)
 	if errors.Is(err, io.ErrClosedPipe) {
