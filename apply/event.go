@@ -59,8 +59,8 @@ type StepFailed struct {
 	MayStillRun bool
 }
 
-// Gate is a wait between waves: told when it begins, and again whenever what was
-// seen last is another text.
+// Gate is a wait without which the next steps would do harm: told when it begins, and again
+// whenever what was seen last is another text.
 type Gate struct {
 	At
 	What    string // waited for

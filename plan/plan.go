@@ -314,7 +314,7 @@ type Wait struct {
 	Query    string // :'NAME' stands for what a command of the change has printed, as a literal
 	What     string // a clause, "pg2 is streaming"; of a gate a state, "pg2 streaming, lag < 16MB"
 	Else     string // of a gate: "wave 5 would block commits"
-	Gate     bool   // shown between waves
+	Gate     bool   // shown between waves where its change begins with it
 	Timeout  time.Duration
 	// Progress, where there is one, puts the limit off: it counts from when that
 	// last moved.

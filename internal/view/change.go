@@ -37,7 +37,7 @@ func (v *planView) change(c plan.Change, wave []plan.Change) {
 		on = home(c)
 	}
 	var steps []plan.Step
-	for _, id := range c.Steps {
+	for _, id := range c.Steps[len(v.leadingGates(c)):] {
 		steps = append(steps, v.steps[id])
 	}
 	on = v.stepsOf(steps, on)
@@ -162,7 +162,7 @@ func pad(text string, width int) string {
 	return text + strings.Repeat(" ", max(width-lipgloss.Width(text), 0))
 }
 
-// step writes what a step does, in full. Gates stand above the wave.
+// step writes what a step does, in full.
 func (v *planView) step(s plan.Step, on string) {
 	const indent = entryIndent
 	switch op := s.Op.(type) {
@@ -173,9 +173,7 @@ func (v *planView) step(s plan.Step, on string) {
 	case plan.Command:
 		v.command(indent, op)
 	case plan.Wait:
-		if !op.Gate {
-			v.wait(indent, op, s.Node, on)
-		}
+		v.wait(indent, op, s.Node, on)
 	}
 }
 
@@ -251,7 +249,11 @@ func (v *planView) wait(indent string, op plan.Wait, node, on string) {
 	if node != on {
 		asked = ", queried on " + node
 	}
-	v.flow(indent, v.dim(Clean("wait until "+op.What+asked+atMost(op))))
+	if op.Gate {
+		v.flow(indent, v.cyan(Clean("Gate · "+op.What+asked+atMost(op)+elseStop(op))))
+	} else {
+		v.flow(indent, v.dim(Clean("wait until "+op.What+asked+atMost(op))))
+	}
 	if v.opts.Detail == Verbose {
 		v.block(indent+"  ", v.dim(Clean(op.Query)))
 		if p := op.Progress; p != nil {

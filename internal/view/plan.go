@@ -173,21 +173,35 @@ func waveEffect(wave []plan.Change) string {
 	return Clean(strings.Join(append([]string{count(restarts, "restart")}, effects...), ", "))
 }
 
-// gates are the waits that a wave begins with; they stand above its rule.
+// gates are the waits that the changes of a wave begin with; they stand above its rule. One
+// further down in a change stands at its place.
 func (v *planView) gates(wave []plan.Change) {
 	for _, c := range wave {
-		for _, id := range c.Steps {
-			w, ok := v.steps[id].Op.(plan.Wait)
-			if !ok || !w.Gate {
-				continue
-			}
-			text := "Gate · " + w.What + atMost(w) + ": else stop"
-			if w.Else != "" {
-				text += ", since " + w.Else
-			}
-			v.flow("", v.cyan(Clean(text)))
+		for _, id := range v.leadingGates(c) {
+			w := v.steps[id].Op.(plan.Wait)
+			v.flow("", v.cyan(Clean("Gate · "+w.What+atMost(w)+elseStop(w))))
 		}
 	}
+}
+
+// leadingGates are the gates before every other step of a change.
+func (v *planView) leadingGates(c plan.Change) []string {
+	i := slices.IndexFunc(c.Steps, func(id string) bool {
+		w, ok := v.steps[id].Op.(plan.Wait)
+		return !ok || !w.Gate
+	})
+	if i < 0 {
+		return c.Steps
+	}
+	return c.Steps[:i]
+}
+
+// elseStop says what happens when a gate stays shut, and why.
+func elseStop(w plan.Wait) string {
+	if w.Else == "" {
+		return ": else stop"
+	}
+	return ": else stop, since " + w.Else
 }
 
 // atMost is a wait's limit.
