@@ -40,6 +40,7 @@ func (a *app) switchoverCommand() *cobra.Command {
 		},
 	}
 	o.register(c.Flags())
+	c.Flags().Lookup("target").Hidden = true // it is refused
 	c.Flags().StringVar(&o.to, "to", "", "the standby that becomes the primary is `NODE`")
 	c.Flags().BoolVar(&o.autoApprove, "auto-approve", false, "do not ask for approval of the switchover")
 	c.Flags().StringSliceVar(&o.allow, "allow", nil, "also approve the kinds of changes in `LIST`: restart, drop, reclone, recreate")
@@ -56,6 +57,9 @@ func switchoverArgs(_ *cobra.Command, args []string) error {
 func (a *app) switchover(ctx context.Context, cluster, dir string, o *switchoverFlags) error {
 	if err := o.check(); err != nil {
 		return err
+	}
+	if len(o.targets) > 0 {
+		return fmt.Errorf("-target cannot be used with switchover: the move and what follows from it are applied whole. For a part of the plan edit primary, then: repltool apply -target=%s", o.targets[0])
 	}
 	o.allow = append(o.allow, string(plan.AllowSwitchover)) // that is what was asked for
 	x := &application{app: a, o: &o.applyFlags, dir: dir}
