@@ -59,7 +59,7 @@ func (s *Cluster) LockedOut(sb *topology.Standby) bool {
 	}
 	now := s.ConnNow(sb.Node)
 	diffs := s.ConnDiffers(now, s.ConnInfo(sb), sb)
-	return (slices.Contains(diffs, "passfile") || slices.Contains(diffs, "user")) && s.losesLogin(now["user"])
+	return (slices.Contains(diffs, "passfile") || slices.Contains(diffs, "user")) && s.LosesLogin(now["user"])
 }
 
 // Decodes reports whether a WAL sender serves a logical slot.

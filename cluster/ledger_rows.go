@@ -144,6 +144,9 @@ func (s *Cluster) Today(r Row) LedgerRow {
 	if n := s.nodeOnce(r.In); r.Kind == "slot" && n != nil {
 		now.Row = s.SlotRow(n, r.Name)
 	}
+	if r.Kind == "primary" {
+		now.Name, now.In = s.nodeToday(r.Name), s.nodeToday(r.In)
+	}
 	id := s.AddressOfRow(now.Address)
 	for _, of := range s.movedObjects() {
 		for _, name := range of.earlier {
@@ -165,6 +168,14 @@ func (s *Cluster) nodeOnce(name string) *topology.Node {
 		return nil
 	}
 	return s.Topology.Nodes[i]
+}
+
+// nodeToday returns the name that a node has now.
+func (s *Cluster) nodeToday(name string) string {
+	if n := s.nodeOnce(name); n != nil {
+		return n.Name
+	}
+	return name
 }
 
 type movedObject struct {

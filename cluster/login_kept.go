@@ -51,9 +51,9 @@ func (s *Cluster) movesLogin(sb *topology.Standby) bool {
 		len(s.ConnDiffers(s.ConnNow(sb.Node), s.ConnInfo(sb), sb)) > 0
 }
 
-// losesLogin reports whether a role has another password after this plan, or is not known to
+// LosesLogin reports whether a role has another password after this plan, or is not known to
 // exist on the primary.
-func (s *Cluster) losesLogin(name string) bool {
+func (s *Cluster) LosesLogin(name string) bool {
 	if s.Live() == nil || s.Live().Role(name) == nil {
 		return true
 	}

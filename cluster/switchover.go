@@ -40,21 +40,14 @@ func (s *Cluster) Switchover() *Switchover {
 }
 
 func (s *Cluster) findMove() *Switchover {
-	var leaders []*topology.Node
-	for _, n := range s.Cluster.Members() {
-		if f := s.Found(n); f.Server != nil && !f.Server.InRecovery {
-			leaders = append(leaders, n)
-		}
-	}
-	to := s.Goal.Primary
-	switch {
-	case len(leaders) == 0:
+	switch s.Now.Leader {
+	case nil:
 		return s.stoppedMove()
-	case len(leaders) > 1 || leaders[0] == to:
+	case s.Goal.Primary:
 		return nil
 	}
-	m := &Switchover{From: leaders[0], To: to}
-	t, f := s.Found(to).Server, s.Found(m.From).Server
+	m := &Switchover{From: s.Now.Leader, To: s.Goal.Primary}
+	t, f := s.Found(m.To).Server, s.Found(m.From).Server
 	if t == nil || !t.InRecovery || t.SystemIdentifier != f.SystemIdentifier || !s.moveAsked(m) {
 		return nil
 	}
@@ -66,9 +59,15 @@ func (s *Cluster) moveAsked(m *Switchover) bool {
 	if s.moves[s.ClusterAddress] {
 		return true
 	}
-	made := s.SlotRow(m.From, m.To.SlotName())
-	return slices.ContainsFunc(rowsOf(s.Found(m.From).Server), func(r LedgerRow) bool {
-		return r.Row == s.MoveIntent(m) && r.Intent != "" || r.Intent == "" && (r.Row == made || r.Row == s.MadePrimary(m.From))
+	slots := []string{m.To.SlotName()}
+	for _, name := range m.To.Earlier {
+		slots = append(slots, (&topology.Node{Name: name}).SlotName())
+	}
+	madeSlot := func(r LedgerRow) bool {
+		return slices.ContainsFunc(slots, func(name string) bool { return r.Row == s.SlotRow(m.From, name) })
+	}
+	return slices.ContainsFunc(s.rowsOf(s.Found(m.From).Server), func(r LedgerRow) bool {
+		return r.Row == s.MoveIntent(m) && r.Intent != "" || r.Intent == "" && (madeSlot(r) || r.Row == s.MadePrimary(m.From))
 	})
 }
 
@@ -77,7 +76,7 @@ func (s *Cluster) moveAsked(m *Switchover) bool {
 // have to be known to be standbys.
 func (s *Cluster) stoppedMove() *Switchover {
 	for _, n := range s.Cluster.Members() {
-		for _, r := range rowsOf(s.Found(n).Server) {
+		for _, r := range s.rowsOf(s.Found(n).Server) {
 			if r.Kind != "primary" || !s.PrimaryAddress().Contains(r.Address) || r.Intent == "" {
 				continue
 			}
@@ -120,16 +119,63 @@ func (s *Cluster) othersFollow(from *topology.Node) bool {
 	})
 }
 
-// rowsOf returns the rows of the ledger as a server has it.
-func rowsOf(server *facts.Server) []LedgerRow {
+// rowsOf answers the rows of the ledger as a server has it, under the names of today.
+func (s *Cluster) rowsOf(server *facts.Server) []LedgerRow {
 	if server == nil || server.Ledger == nil {
 		return nil
 	}
 	var rows []LedgerRow
 	for _, m := range server.Ledger.Managed {
-		rows = append(rows, LedgerRow{Row: ParseRow(m), Intent: m.Intent, OID: m.OID, Since: m.Since})
+		r := s.Today(ParseRow(m))
+		r.Intent, r.OID, r.Since = m.Intent, m.OID, m.Since
+		rows = append(rows, r)
 	}
 	return rows
+}
+
+// Renames answers what would get another name while the primary moves: the nodes and the
+// cluster whose moved block was not carried out yet.
+func (s *Cluster) Renames(m *Switchover) []string {
+	var all []string
+	for _, n := range s.Cluster.Members() {
+		if slices.ContainsFunc(n.Earlier, func(name string) bool { return s.nodeKnownAs(m, n, name) }) {
+			all = append(all, n.ID)
+		}
+	}
+	if s.clusterRenamed(m) {
+		all = append(all, s.Cluster.ID)
+	}
+	return all
+}
+
+// nodeKnownAs reports whether a member has an earlier name still: upstream, or in the ledger.
+func (s *Cluster) nodeKnownAs(m *Switchover, n *topology.Node, name string) bool {
+	sb := s.Cluster.Standby(n)
+	streams := s.Running(n) && s.Found(n).Server.InRecovery && s.ApplicationName(n) == name && (sb == nil || s.WillBeSeenAs(sb) != name)
+	return streams || slices.ContainsFunc(s.managedOf(m), func(row facts.Managed) bool {
+		o := ParseRow(row).Object
+		return o.Kind == "slot" && o.In == name || o.Kind == "primary" && (o.Name == name || o.In == name)
+	})
+}
+
+// clusterRenamed reports whether the cluster has an earlier name still, in a file or the ledger.
+func (s *Cluster) clusterRenamed(m *Switchover) bool {
+	inFile := func(n *topology.Node) bool {
+		h := s.Found(n).Host
+		return h != nil && (s.ConfBlock(h).Renamed() || s.HBABlock(h).Renamed())
+	}
+	inLedger := func(row facts.Managed) bool { return slices.Contains(s.Cluster.Earlier, ParseRow(row).Address.Cluster) }
+	return slices.ContainsFunc(s.Cluster.Members(), inFile) || slices.ContainsFunc(s.managedOf(m), inLedger)
+}
+
+// managedOf answers the ledger as it stands; of a primary that is down, as it was replicated.
+func (s *Cluster) managedOf(m *Switchover) []facts.Managed {
+	for _, n := range []*topology.Node{m.From, m.To} {
+		if f := s.Found(n); f.Server != nil && f.Server.Ledger != nil {
+			return f.Server.Ledger.Managed
+		}
+	}
+	return nil
 }
 
 // Beside are the standbys that are to follow the new primary and are not the old one.
@@ -180,7 +226,7 @@ func (s *Cluster) SlotsToDrop(m *Switchover) []string {
 		users[s.slotBefore(sb.Node)] = true
 	}
 	users[s.slotBefore(m.To)] = true
-	for _, r := range rowsOf(s.Found(m.From).Server) {
+	for _, r := range s.rowsOf(s.Found(m.From).Server) {
 		if r.Kind == "slot" && r.In == m.From.Name && r.Intent == "" {
 			users[r.Name] = true
 		}

@@ -144,7 +144,7 @@ func (s *Cluster) ledgerAfter(m *Switchover) *facts.Ledger {
 func (s *Cluster) RowsToForget(m *Switchover) []topology.Address {
 	all := []topology.Address{s.MoveIntent(m).Address}
 	drops := s.SlotsToDrop(m)
-	for _, r := range rowsOf(s.Found(m.From).Server) {
+	for _, r := range s.rowsOf(s.Found(m.From).Server) {
 		if r.Kind == "slot" && r.In == m.From.Name && slices.Contains(drops, r.Name) {
 			all = append(all, r.Address)
 		}

@@ -185,7 +185,9 @@ func buildSwitchover(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findi
 	out.Found(doctor.Examine(s)...)
 	check.Foreign(s, out)
 	if w.Stopped {
-		move.Resume(s, w, out)
+		if move.CheckResume(s, w, out); !out.Diags.HasErrors() {
+			move.Resume(s, w, out)
+		}
 		return
 	}
 	if move.Check(s, w, out); out.Diags.HasErrors() {

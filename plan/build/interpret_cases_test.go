@@ -27,7 +27,7 @@ func notInterpreted() []string {
 		"statement ALTER PUBLICATION", "statement CREATE PUBLICATION", "statement DROP PUBLICATION",
 		"statement ALTER SUBSCRIPTION", "statement CREATE SUBSCRIPTION", "statement CREATE TABLE",
 		"statement GRANT CONNECT", "statement GRANT USAGE", "statement REASSIGN OWNED", "statement UPDATE repltool.managed",
-		"command sh: STOP", "wait SELECT EXISTS (SELECT FROM repltool.managed WHERE address = 'cluster.main.primary.moving'",
+		"command sh: STOP", "wait SELECT EXISTS (SELECT FROM repltool.managed WHERE address = 'cluster.",
 		"wait SELECT CASE WHEN NOT pg_is_in_recovery() OR (pg_stat_file('promote'",
 		"wait SELECT NOT EXISTS (SELECT FROM pg_stat_replication WHERE state = 'backup')",
 		"wait SELECT count(*) >= 1 FROM pg_stat_replication\nWHERE application_name <> 'pg_basebackup'",

@@ -17,6 +17,9 @@ func Check(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	if !readable(s, w, out) {
 		return
 	}
+	if refuseRenamed(s, w, out) || refuseLogin(s, w, out) {
+		return // what follows rests on names and logins
+	}
 	refuseLogical(s, w, out)
 	refuseOwnSet(s, w, out)
 	target(s, w, out)
@@ -24,6 +27,11 @@ func Check(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 		member(s, w, sb, out)
 	}
 	clients(s, w, out)
+}
+
+// CheckResume finds what speaks against going on with one.
+func CheckResume(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	refuseRenamed(s, w, out)
 }
 
 // readable reports whether all is known that the move rests on.
@@ -49,7 +57,58 @@ func readable(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) bo
 const (
 	notReady     = "Standby not ready for a switchover"
 	notSupported = "Switchover not supported yet"
+
+	renamedAndMoved = "Rename and switchover in one apply"
 )
+
+// refuseRenamed refuses to give nodes or the cluster other names in the plan that moves the
+// primary: what a move finds, makes and takes back goes by one name. It reports whether it did.
+func refuseRenamed(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) bool {
+	renamed := s.Renames(w)
+	switch {
+	case len(renamed) == 0:
+		return false
+	case w.Stopped:
+		out.Fail(s.Cluster.Range, renamedAndMoved, "A moved block renames %s, and an apply that moved the primary from %s to %s was interrupted when %s was stopped. Nothing is "+
+			"changed. Two applies: first remove the moved block and write the earlier name again, and apply, so that a server leads; then rename.",
+			strings.Join(renamed, ", "), w.From.Name, w.To.Name, w.From.Name)
+	default:
+		out.Fail(s.Cluster.Range, renamedAndMoved, "A moved block renames %s, and the primary moves from %s to %s. Nothing is changed. Two applies: first the moved block, with\n%s\n"+
+			"then the switchover.", strings.Join(renamed, ", "), w.From.Name, w.To.Name, asNow(w))
+	}
+	return true
+}
+
+// asNow is what the topology says before the move.
+func asNow(w *cluster.Switchover) string {
+	return "  primary = " + w.From.ID + "\nand " + w.To.ID + " among the standbys;"
+}
+
+// refuseLogin refuses to move the primary in the plan that makes the role by which members
+// log in, or changes how it logs in: they log in at the new primary before that plan comes to
+// it. It reports whether it did.
+func refuseLogin(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) bool {
+	role := s.Cluster.Replication.Role
+	if role == nil {
+		return false
+	}
+	why := ""
+	switch found := s.Found(w.From).Server.Role(role.Name); {
+	case found == nil:
+		why = "does not exist yet"
+	case !found.Login || !found.Replication && !found.Superuser:
+		why = "does not have LOGIN and REPLICATION yet"
+	case s.LosesLogin(role.Name):
+		why = "gets another password"
+	case found.Expired:
+		why = "has a password that expired at " + found.ValidUntil
+	default:
+		return false
+	}
+	out.Fail(role.Range, "Role change and switchover in one apply", "Role %s %s, and the primary moves from %s to %s: %s and the other standbys could not log in at %s. Nothing is "+
+		"changed. Two applies: first the role, with\n%s\nthen the switchover.", pg.Ident(role.Name), why, w.From.Name, w.To.Name, w.From.Name, w.To.Name, asNow(w))
+	return true
+}
 
 // refuseLogical refuses what this version of repltool cannot bring along.
 func refuseLogical(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
