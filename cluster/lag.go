@@ -71,10 +71,11 @@ func (s *Cluster) LimitPauses(n *topology.Node) string {
 	return ""
 }
 
-// recoveryTarget returns the parameter that stops the replay of a standby, or "".
-func recoveryTarget(server *facts.Server) string {
+// RecoveryTarget returns the parameter that stops the replay of a standby, or "", by the
+// values that it goes by.
+func RecoveryTarget(value func(name string) string) string {
 	for _, name := range []string{"recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid"} {
-		if server.InForce(name) != "" {
+		if value(name) != "" {
 			return name
 		}
 	}
@@ -85,7 +86,7 @@ func recoveryTarget(server *facts.Server) string {
 // pg_wal_replay_resume() ends recovery, and with a limit that is too low it shuts down.
 func (s *Cluster) ResumeHint(n *topology.Node) string {
 	server := s.Found(n).Server
-	if name := recoveryTarget(server); name != "" {
+	if name := RecoveryTarget(server.InForce); name != "" {
 		return fmt.Sprintf("Do not run pg_wal_replay_resume() on %s: it has %s = '%s', and is promoted when replay resumes at its recovery target. Remove %s from its files and restart %s by hand.",
 			n.Name, name, server.InForce(name), name, n.Name)
 	}

@@ -113,6 +113,14 @@ func (s *Cluster) PendingValue(n *topology.Node, name string) *Pending {
 	return nil
 }
 
+// AtStart returns the value of a parameter with which the server of n would start.
+func (s *Cluster) AtStart(n *topology.Node, name string) string {
+	if p := s.PendingValue(n, name); p != nil {
+		return p.Value
+	}
+	return s.Found(n).Server.InForce(name)
+}
+
 // PendingConnAsWanted reports whether a pending primary_conninfo is the one that the topology wants,
 // as after an apply that died before the reload.
 func (s *Cluster) PendingConnAsWanted(sb *topology.Standby) bool {

@@ -119,7 +119,7 @@ func (s *Cluster) othersFollow(from *topology.Node) bool {
 	})
 }
 
-// rowsOf answers the rows of the ledger as a server has it, under the names of today.
+// rowsOf returns the rows of the ledger as a server has it, under the names of today.
 func (s *Cluster) rowsOf(server *facts.Server) []LedgerRow {
 	if server == nil || server.Ledger == nil {
 		return nil
@@ -133,7 +133,7 @@ func (s *Cluster) rowsOf(server *facts.Server) []LedgerRow {
 	return rows
 }
 
-// Renames answers what would get another name while the primary moves: the nodes and the
+// Renames returns what would get another name while the primary moves: the nodes and the
 // cluster whose moved block was not carried out yet.
 func (s *Cluster) Renames(m *Switchover) []string {
 	var all []string
@@ -168,7 +168,7 @@ func (s *Cluster) clusterRenamed(m *Switchover) bool {
 	return slices.ContainsFunc(s.Cluster.Members(), inFile) || slices.ContainsFunc(s.managedOf(m), inLedger)
 }
 
-// managedOf answers the ledger as it stands; of a primary that is down, as it was replicated.
+// managedOf returns the ledger as it stands; of a primary that is down, as it was replicated.
 func (s *Cluster) managedOf(m *Switchover) []facts.Managed {
 	for _, n := range []*topology.Node{m.From, m.To} {
 		if f := s.Found(n); f.Server != nil && f.Server.Ledger != nil {

@@ -26,6 +26,9 @@ func Check(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	for _, sb := range s.Cluster.Standbys {
 		member(s, w, sb, out)
 	}
+	for _, n := range s.Cluster.Members() {
+		settings(s, w, n, out)
+	}
 	clients(s, w, out)
 }
 
@@ -173,11 +176,6 @@ func target(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	case sender.LagBytes != nil && *sender.LagBytes > mostBehind:
 		say("it has %s of WAL yet to replay. Wait until it has caught up.", words.BytesText(*sender.LagBytes))
 	}
-	for _, name := range []string{"recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid"} {
-		if f.Server.InForce(name) != "" {
-			say("it has %s set, and stops there.", name)
-		}
-	}
 	if !s.HBABlock(f.Host).Is(s.HBAText(n).Text, conftext.First) {
 		say("its pg_hba.conf is not as the topology has it, and the other nodes may be refused. Apply that first, with primary = %s.", w.From.ID)
 	}
@@ -218,6 +216,38 @@ func nameOf(n *topology.Node) string {
 	return n.Name
 }
 
+// settings looks at what a member's own settings do to it in the move. The old primary starts
+// as a standby, with what stands in its files by then.
+func settings(s *cluster.Cluster, w *cluster.Switchover, n *topology.Node, out *draft.Findings) {
+	server := s.Found(n).Server
+	value, role := server.InForce, "as a standby of "+w.To.Name
+	switch n {
+	case w.From:
+		value = func(name string) string { return s.AtStart(n, name) }
+	case w.To:
+		role = "before its promotion"
+	}
+	say := func(fix, format string, args ...any) {
+		out.Fail(s.RangeOf(n), notReady, "%s "+format+" %s. Nothing is changed. %s, and apply with primary = %s; then switch over.",
+			append(append([]any{n.Name}, args...), role, fix, w.From.ID)...)
+	}
+	if name := cluster.RecoveryTarget(value); name != "" {
+		say("Remove "+name+" from its files and restart it", "has %s = '%s', and would stop there", name, value(name))
+	}
+	if line := value("recovery_target_timeline"); line != "" && line != "latest" && n != w.To {
+		say("Remove recovery_target_timeline from its files and restart it", "has recovery_target_timeline = %s, and would not follow to the new timeline", line)
+	}
+	if cluster.Same(server.Settings["hot_standby"], value("hot_standby"), "off") && n == w.From {
+		say("Remove hot_standby from its files", "has hot_standby = off, and would accept no connections")
+	}
+	for _, name := range pg.HotStandby() {
+		setting, need := server.Settings[name], s.Found(w.To).Server.InForce(name)
+		if n != w.To && cluster.Number(setting, value(name)) < cluster.Number(setting, need) {
+			say("Set "+name+" = "+need+" in parameters of "+s.Cluster.ID, "has %s = %s, and %s has %s: it could not replay WAL", name, value(name), w.To.Name, need)
+		}
+	}
+}
+
 // clients looks at who else reads WAL from the old primary.
 func clients(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	var others []string
@@ -227,6 +257,11 @@ func clients(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 			out.Fail(s.Cluster.Range, notReady, "A base backup of %s is running (process %d), and would fail when %s stops. Wait until it has ended.", w.From.Name, sender.PID, w.From.Name)
 		case s.ForeignSender(w.From, facts.Sender(sender)):
 			others = append(others, sender.ApplicationName)
+		}
+	}
+	for _, sender := range s.Found(w.To).Server.Senders {
+		if sender.Copies() {
+			out.Fail(s.Cluster.Range, notReady, "A base backup of %s is running (process %d), and would fail when %s is promoted. Wait until it has ended.", w.To.Name, sender.PID, w.To.Name)
 		}
 	}
 	if len(others) > 0 {
