@@ -37,9 +37,9 @@ test-versions: ## the loop, and every option of logical replication, on PostgreS
 	@$(SETUP) test
 	REPLTOOL_TEST_SUITES=all $(GO) test -timeout 60m -run 'TestVersions|TestLogicalVersions|TestLogicalOptions' -v ./internal/e2e
 
-faults: ## kill, SSH cut, dropped packets, frozen host, crash, full disk: each at every step; an hour or more
+faults: ## kill, SSH cut, dropped packets, frozen host, crash, full disk, a kill in a switchover: each at every step; hours
 	@$(SETUP) test
-	REPLTOOL_TEST_FAULTS=all $(GO) test -timeout 8h -run TestFaults -v ./internal/e2e
+	REPLTOOL_TEST_FAULTS=all $(GO) test -timeout 8h -run 'TestFaults|TestSwitchoverKilled' -v ./internal/e2e
 
 check: ## vet, staticcheck, gofumpt, import directions
 	$(GO) vet ./...

@@ -96,7 +96,7 @@ func (c *client) connect() *pgconn.PgConn {
 	return nil
 }
 
-// lost ends the writing and answers how many acknowledged rows the server of host i lacks.
+// lost ends the writing and returns how many acknowledged rows the server of host i lacks.
 func (c *client) lost(i int) int {
 	c.w.t.Helper()
 	close(c.stop)
@@ -232,15 +232,16 @@ func TestSwitchoverTakenBack(t *testing.T) {
 	w.settled()
 }
 
-// TestSwitchoverKilled kills repltool in a switchover. With the topology as it was edited each
-// next apply goes on, and is killed as well, until one comes to the end; with the topology as
-// it was before, the primary leads again. REPLTOOL_TEST_FAULTS is "all" for each step.
+// TestSwitchoverKilled kills repltool in a switchover, before, in and after a step, in turn at
+// every sixth step. With the topology as it was edited each next apply goes on, and is killed as
+// well, until one comes to the end; with the topology as it was before, the primary leads again.
+// REPLTOOL_TEST_FAULTS is "all" for each of these moments at each step.
 func TestSwitchoverKilled(t *testing.T) {
-	every := 6
+	every, walks := 6, []moments{{begins, runs, ends}}
 	if os.Getenv("REPLTOOL_TEST_FAULTS") == "all" {
-		every = 1
+		every, walks = 1, []moments{{begins}, {runs}, {ends}}
 	}
-	for _, at := range []moment{begins, runs, ends} {
+	for _, at := range walks {
 		t.Run(at.String(), func(t *testing.T) {
 			w := newWorld(t, lab.Options{Hosts: 3})
 			w.topology(movable + "  synchronous { number = 1 }\n")
@@ -253,22 +254,35 @@ func TestSwitchoverKilled(t *testing.T) {
 	}
 }
 
+// moments are those at which one kill after another strikes, in turn.
+type moments []moment
+
+func (m moments) of(kill int) moment { return m[kill%len(m)] }
+
+func (m moments) String() string {
+	var words []string
+	for _, at := range m {
+		words = append(words, at.String())
+	}
+	return strings.Join(words, ", ")
+}
+
 // killedOn moves pg1's place to pg2 over as many applies as it takes.
-func (w *world) killedOn(at moment, every int) {
+func (w *world) killedOn(at moments, every int) {
 	w.t.Helper()
 	c := w.writes()
 	w.written(c)
 	w.moveTo(1, 2)
 	struck, applies := map[string]bool{}, 0
 	for done := false; !done; applies++ {
-		steps, killed := 0, false
+		steps, killed, now := 0, false, at.of(len(struck))
 		code, _ := w.followed([]string{"apply", "-auto-approve", "-allow=switchover,drop,restart", "-lock-timeout=2m"}, func(c *exec.Cmd, e event) {
-			if !at.of(e) || killed {
+			if !now.of(e) || killed {
 				return
 			}
 			if steps++; steps%every == 0 && !struck[e.name()] {
 				struck[e.name()], killed = true, true
-				strikeAt(c, at, applies)
+				strikeAt(c, now, applies)
 			}
 		})
 		if done = code == 0 && !killed; applies > 150 {
@@ -278,10 +292,10 @@ func (w *world) killedOn(at moment, every int) {
 	w.applied("after the last kill", "-allow=drop,restart")
 	w.leads(2, 1, 3)
 	if lost := c.lost(2); lost > 0 {
-		w.t.Errorf("%s: %d acknowledged rows are lost", at, lost)
+		w.t.Errorf("%d acknowledged rows are lost", lost)
 	}
 	w.settled()
-	w.t.Logf("%s: killed %d times, %d applies, %d acknowledged rows, none lost, no write for %s at most", at, len(struck), applies, len(c.acknowledged), c.gap.Round(time.Millisecond))
+	w.t.Logf("killed %d times, %d applies, %d acknowledged rows, none lost, no write for %s at most", len(struck), applies, len(c.acknowledged), c.gap.Round(time.Millisecond))
 }
 
 // strikeAt kills the program, in a step some time after its beginning.
@@ -294,20 +308,21 @@ func strikeAt(c *exec.Cmd, at moment, turn int) {
 
 // killedBack begins to move the primary from pg2 to pg3, is killed at a step, and is not to
 // move it any more.
-func (w *world) killedBack(at moment, every int) {
+func (w *world) killedBack(at moments, every int) {
 	w.t.Helper()
 	before := w.read("main.hcl")
 	c := w.writes()
 	w.written(c)
-	for kill := 1; ; kill += every {
+	kills := 0
+	for ; ; kills++ {
 		w.moveTo(2, 3)
-		steps, promoted, name := 0, false, ""
+		steps, promoted, name, now := 0, false, "", at.of(kills)
 		w.followed([]string{"apply", "-auto-approve", "-allow=switchover"}, func(c *exec.Cmd, e event) {
 			promoted = promoted || strings.HasPrefix(e.Why, "promote")
-			if at.of(e) && name == "" {
-				if steps++; steps == kill {
+			if now.of(e) && name == "" {
+				if steps++; steps == 1+kills*every {
 					name = e.name()
-					strikeAt(c, at, kill)
+					strikeAt(c, now, kills)
 				}
 			}
 		})
@@ -323,9 +338,10 @@ func (w *world) killedBack(at moment, every int) {
 	w.applied("after the promotion", "-allow=switchover,drop,restart")
 	w.leads(3, 1, 2)
 	if lost := c.lost(3); lost > 0 {
-		w.t.Errorf("%s: %d acknowledged rows are lost", at, lost)
+		w.t.Errorf("%d acknowledged rows are lost", lost)
 	}
 	w.settled()
+	w.t.Logf("killed %d times before the promotion, %d acknowledged rows, none lost", kills, len(c.acknowledged))
 }
 
 // dropUnconfirmedSlots drops the slots of a kill between their creation and its confirmation:
