@@ -65,7 +65,8 @@ func (s *Cluster) minimums(n *topology.Node) []Line {
 }
 
 // GoalLimit returns what a hot-standby parameter of the member that should lead, which runs or is
-// to be created, will be after this plan: one that leaves the block has the value of the other files then.
+// to be created, will be after this plan: one that leaves the block has the value of the other files then,
+// and so has a lower one that waits for a restart, where the plan restarts that member.
 func (s *Cluster) GoalLimit(name string) string {
 	n := s.Goal.Primary
 	p, given := s.ParametersOf(n)[name]
@@ -76,16 +77,31 @@ func (s *Cluster) GoalLimit(name string) string {
 		}
 		return s.ownFile(n, name, BootValue(name))
 	}
+	now, files := server.InForce(name), s.outside(n, name, server.InForce(name))
 	switch _, ours := s.ConfBlock(s.Found(n).Host).Value(name); {
 	case Fixed(server.Settings[name]):
-		return server.InForce(name)
+		return now
 	case given:
 		return p.Value
-	case ours:
-		return s.outside(n, name, server.InForce(name))
+	case ours, LimitOf(files) < LimitOf(now) && s.restartsForLines(n):
+		return files
 	default:
-		return server.InForce(name)
+		return now
 	}
+}
+
+// restartsForLines reports whether the block of n gives, or gave, a parameter another value that
+// only a restart puts into effect.
+func (s *Cluster) restartsForLines(n *topology.Node) bool {
+	return compute(s, "restarts", n, func() bool {
+		server, lines, block := s.Found(n).Server, s.Lines(n), s.ConfBlock(s.Found(n).Host)
+		restarts := func(name, value string) bool {
+			setting := server.Settings[name]
+			return setting.Context == "postmaster" && !Fixed(setting) && (setting.PendingRestart || !Same(setting, server.InForce(name), value))
+		}
+		return slices.ContainsFunc(lines, func(l Line) bool { return restarts(l.Name, l.Reveal()) }) ||
+			slices.ContainsFunc(block.Names(), func(name string) bool { return !HasLine(lines, name) && restarts(name, s.outside(n, name, "")) })
+	})
 }
 
 // derived returns what replication needs and the topology need not say.

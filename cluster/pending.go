@@ -46,7 +46,7 @@ func (s *Cluster) findPending(n *topology.Node) []Pending {
 			all = append(all, p)
 		}
 	}
-	return append(append(all, removedFromFiles(server)...), pendingConnInfo(server)...)
+	return append(append(all, removedFromFiles(server, all)...), pendingConnInfo(server)...)
 }
 
 func waits(server *facts.Server, fs facts.FileSetting, p Pending) bool {
@@ -79,15 +79,18 @@ func shownAsWritten(setting facts.Setting, p Pending) bool {
 	return err == nil && !slices.Contains(rewritten, p.Name)
 }
 
-// removedFromFiles returns values in force of which no file has a line any more.
-func removedFromFiles(server *facts.Server) []Pending {
+// removedFromFiles returns values in force of which no file has a line any more, and that are not
+// known: of what a restart changes, pg_file_settings has a row only after a reload.
+func removedFromFiles(server *facts.Server, known []Pending) []Pending {
 	last := LastLines(server)
 	var all []Pending
 	for name, setting := range server.Settings {
-		if _, there := last[name]; there || setting.Source != "configuration file" || setting.Context == "postmaster" || Same(setting, setting.Value, setting.Boot) {
+		_, there := last[name]
+		there = there || slices.ContainsFunc(known, func(p Pending) bool { return p.Name == name })
+		if there || setting.Source != "configuration file" || Same(setting, setting.Value, setting.Boot) {
 			continue
 		}
-		all = append(all, Pending{Name: name, Value: setting.Boot, Where: "removed from the files"})
+		all = append(all, Pending{Name: name, Value: setting.Boot, Where: "removed from the files", Restart: setting.Context == "postmaster"})
 	}
 	slices.SortFunc(all, func(a, b Pending) int { return strings.Compare(a.Name, b.Name) })
 	return all

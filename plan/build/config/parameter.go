@@ -71,6 +71,7 @@ func compareParameters(s *cluster.Cluster, n *topology.Node, out *draft.Findings
 		}
 	}
 	c.compareOwn()
+	c.lowerPending()
 	c.checkRole(out)
 	c.reload = c.reload || c.write && !c.restart || len(c.reset) > 0 && !c.restart
 	return c
@@ -167,6 +168,21 @@ func (c *paramChange) differ(name, wanted, shown, note string) {
 		c.behind = c.behind || c.node == c.scope.Goal.Primary || live == nil || cluster.Number(setting, wanted) < cluster.Number(setting, live.InForce(name))
 	}
 	c.diffs = append(c.diffs, plan.Attribute{Name: name, Before: plan.Ptr(before), After: plan.Ptr(shown), Note: pg.Join(takes, note)})
+}
+
+// lowerPending notes what a restart of the primary lowers besides: an apply that was killed has
+// taken the line out of the block, and standbys must replay that before they lower it.
+func (c *paramChange) lowerPending() {
+	if !c.restart || c.node != c.scope.Goal.Primary {
+		return
+	}
+	for _, name := range pg.HotStandby() {
+		p := c.scope.PendingValue(c.node, name)
+		if p == nil || cluster.Differs(c.diffs, name) || cluster.LimitOf(p.Value) >= cluster.LimitOf(c.found.Server.InForce(name)) {
+			continue
+		}
+		c.lowers, c.behind = append(c.lowers, name), true
+	}
 }
 
 // override is the line, of all files, that a parameter is taken from in place of
