@@ -81,11 +81,6 @@ func (s *Cluster) nameAfter(m *Switchover, sb *topology.Standby) string {
 func (s *Cluster) followsAfter(f *facts.Node, m *Switchover) {
 	sb := s.Cluster.Standby(m.From)
 	f.Host.StandbySignal, f.Host.Control.State = true, "in archive recovery"
-	if passwords := s.StandbyPasswords(sb); s.NeedsPassfile(sb) {
-		text, _ := s.FilledPassfile(passwords)
-		f.Host.Passfile.Exists, f.Host.Passfile.Mode = true, 0o600
-		f.Host.Passfile.Text = topology.NewSecret("", Marked(s.PassfileBlock(m.From, f.Host.Passfile, passwords).Name, text))
-	}
 	f.Server.InRecovery, f.Server.Logical = true, nil
 	drops := s.SlotsToDrop(m)
 	f.Server.Slots = slices.DeleteFunc(slices.Clone(f.Server.Slots), func(slot facts.Slot) bool { return slices.Contains(drops, slot.Name) })
@@ -100,8 +95,13 @@ func (s *Cluster) followsAfter(f *facts.Node, m *Switchover) {
 	s.streamsFrom(f, sb)
 }
 
-// streamsFrom gives a standby the connection and the slot that it is to have.
+// streamsFrom gives a standby the password, the connection and the slot that it is to have.
 func (s *Cluster) streamsFrom(f *facts.Node, sb *topology.Standby) {
+	if passwords := s.StandbyPasswords(sb); s.NeedsPassfile(sb) {
+		text, _ := s.FilledPassfile(passwords)
+		f.Host.Passfile.Exists, f.Host.Passfile.Mode = true, 0o600
+		f.Host.Passfile.Text = topology.NewSecret("", Marked(s.PassfileBlock(sb.Node, f.Host.Passfile, passwords).Name, text))
+	}
 	f.Server.Timeline++
 	f.Host.Control.Timeline++
 	f.Server.ConnInfo = topology.NewSecret("", pg.FormatConnInfo(s.ConnInfo(sb)))
@@ -155,5 +155,5 @@ func (s *Cluster) RowsToForget(m *Switchover) []topology.Address {
 // NeedsPassfile reports whether a member has to get the password file by which it logs in as
 // a standby.
 func (s *Cluster) NeedsPassfile(sb *topology.Standby) bool {
-	return s.Cluster.Replication.Role != nil && s.Cluster.Replication.Role.Password.IsSet() && !s.PassfileFits(sb.Node, s.Found(sb.Node).Host.Passfile, s.StandbyPasswords(sb), nil)
+	return s.Cluster.Replication.Role != nil && s.Cluster.Replication.Role.Password.IsSet() && !s.PassfileFits(sb.Node, s.Found(sb.Node).Host.Passfile, s.StandbyPasswords(sb), s.PassingLines(sb))
 }

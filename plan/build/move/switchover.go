@@ -67,7 +67,7 @@ func Switchover(s, after *cluster.Cluster, w *cluster.Switchover, out *draft.Fin
 	for _, row := range s.SlotsToConfirm(w) {
 		m.d.SQL(m.From, "confirm", cluster.Record(row))
 	}
-	m.passfile()
+	m.logins()
 	m.relax()
 	for _, sb := range s.Rotates(w) {
 		m.rotate(sb)
@@ -136,11 +136,16 @@ func dropSlots(names ...string) string {
 	return "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name IN (" + pg.Literals(names) + ");"
 }
 
-// passfile gives the old primary the password by which it will log in.
-func (m *move) passfile() {
-	if sb := m.s.Cluster.Standby(m.From); m.s.NeedsPassfile(sb) {
-		draft.WritePassfile(m.s, m.d, m.From, m.s.Found(m.From).Host.Passfile, m.s.StandbyPasswords(sb), nil)
+// logins gives the members the passwords by which they will log in at the new primary, and
+// proves that the old one can. That the others can is seen when they stream from it.
+func (m *move) logins() {
+	from := m.s.Cluster.Standby(m.From)
+	for _, sb := range append([]*topology.Standby{from}, m.s.Rotates(m.Switchover)...) {
+		if m.s.NeedsPassfile(sb) {
+			draft.WritePassfile(m.s, m.d, sb.Node, m.s.Found(sb.Node).Host.Passfile, m.s.StandbyPasswords(sb), m.s.PassingLines(sb))
+		}
 	}
+	draft.CheckLogin(m.s, m.d, from)
 }
 
 // relax keeps commits from waiting for standbys that go under the new primary.

@@ -1,7 +1,6 @@
 package streaming
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/repltool/repltool/cluster"
@@ -64,7 +63,7 @@ func clone(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) *draft
 // apply began. It is false, with an error, where that needs a word of the user's.
 func copySteps(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, out *draft.Findings) bool {
 	n, h := sb.Node, s.Found(sb.Node).Host
-	copying := plan.Command{Argv: s.Basebackup(sb), Job: cluster.JobID(h, "clone"), Bytes: s.CloneBytes(sb), Remedy: admit(s, sb)}
+	copying := plan.Command{Argv: s.Basebackup(sb), Job: cluster.JobID(h, "clone"), Bytes: s.CloneBytes(sb), Remedy: draft.Admit(s, sb)}
 	checking := plan.Command{Argv: verify(s, n, h), Job: cluster.JobID(h, "verify")}
 	verify := h.Job(checking.Job)
 	left, why := s.LeftOf(sb)
@@ -112,17 +111,6 @@ func copySteps(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, out *dr
 		d.Step(n, "verify the base backup", checking)
 	}
 	return true
-}
-
-// admit is what to do where the upstream refuses the standby's address.
-func admit(s *cluster.Cluster, sb *topology.Standby) string {
-	up, role := sb.Upstream.Name, s.Cluster.Replication.Role.Name
-	return fmt.Sprintf("%s accepts the addresses in its rules: %s is %s in the topology, but connects from another address, as "+
-		"behind network address translation. Allow the address that %s names, in %s:\n"+
-		"  hba {\n"+
-		"    type     = %q\n"+
-		"    database = \"replication\"\n    user     = %q\n    address  = \"ADDRESS/32\"\n    method   = %q\n  }",
-		up, sb.Node.Name, sb.Node.Address, up, s.Cluster.ID, s.ReplicationType(), role, s.Cluster.Replication.Method)
 }
 
 // verify is the command line that checks the copy against its manifest.
