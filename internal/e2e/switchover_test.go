@@ -200,36 +200,63 @@ func (w *world) asksFirst() {
 	w.settled()
 }
 
-// TestSwitchoverTakenBack has the standby pause its replay just before the primary is
-// stopped: it is not promoted, the primary leads again, and the edit is taken back.
+// TestSwitchoverTakenBack has the standby pause its replay: before the primary is stopped, which
+// then goes on, and while it is being stopped. The standby is not promoted, the primary leads
+// again, and the edit is taken back.
 func TestSwitchoverTakenBack(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 3})
 	w.topology(movable + "  synchronous { number = 1 }\n")
 	w.must(0, "apply", "-auto-approve")
 	w.sql(1, "CREATE TABLE writes (id bigint PRIMARY KEY); GRANT INSERT ON writes TO client")
+	started := w.sql(1, "SELECT pg_postmaster_start_time()")
+	if !w.takenBack("verify that pg1") {
+		t.Error("pg2 became the primary with its replay paused")
+	}
+	w.expect(1, "SELECT pg_postmaster_start_time()", started)
+	for tries := 1; !w.takenBack("stop pg1"); tries++ {
+		if tries == 5 { // each time pg2 had replayed all before it was told to pause
+			t.Fatal("pg2 always became the primary")
+		}
+		w.must(0, "switchover", "main", "-to=pg1", "-auto-approve")
+	}
+	w.must(0, "switchover", "main", "-to=pg2", "-auto-approve")
+	w.leads(2, 1, 3)
+	w.settled()
+}
+
+// takenBack moves the primary from pg1 to pg2, of which the replay is paused when a step begins,
+// and reports whether the move was taken back.
+func (w *world) takenBack(step string) bool {
+	w.t.Helper()
 	before := w.read("main.hcl")
 	c := w.writes()
 	w.written(c)
 	code, _ := w.followed([]string{"switchover", "main", "-to=pg2", "-auto-approve"}, func(_ *exec.Cmd, e event) {
-		if e.Type == "step_start" && strings.HasPrefix(e.Why, "verify that pg1") {
-			w.sql(2, "SELECT pg_wal_replay_pause()")
+		if e.Type == "step_start" && strings.HasPrefix(e.Why, step) {
+			_, _ = w.host(2).SQLOn(w.t.Context(), 5432, "postgres", "SELECT pg_wal_replay_pause()") // it may lead by now
 		}
 	})
-	if code != 1 {
-		t.Errorf("exit code %d", code)
+	if code == 0 {
+		w.leads(2, 1, 3)
+		w.kept(c, 2)
+		return false
 	}
 	w.sql(2, "SELECT pg_wal_replay_resume()")
-	if w.read("main.hcl") != before {
-		t.Errorf("the edit is not taken back:\n%s", w.read("main.hcl"))
+	if code != 1 || w.read("main.hcl") != before {
+		w.t.Errorf("exit code %d; the topology after it:\n%s", code, w.read("main.hcl"))
 	}
 	w.leads(1, 2, 3)
-	if lost := c.lost(1); lost > 0 {
-		t.Errorf("%d acknowledged rows are lost", lost)
+	w.kept(c, 1)
+	w.settled()
+	return true
+}
+
+// kept ends the writing and expects every acknowledged row on the server of host i.
+func (w *world) kept(c *client, i int) {
+	w.t.Helper()
+	if lost := c.lost(i); lost > 0 {
+		w.t.Errorf("%d acknowledged rows are lost", lost)
 	}
-	w.settled()
-	w.must(0, "switchover", "main", "-to=pg2", "-auto-approve")
-	w.leads(2, 1, 3)
-	w.settled()
 }
 
 // TestSwitchoverKilled kills repltool in a switchover, before, in and after a step, in turn at

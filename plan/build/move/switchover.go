@@ -244,6 +244,9 @@ func (m *move) set() {
 }
 
 // ready sees, last of all, that the stop will be short, and that the server will start again.
+// That the new primary has replayed the checkpoint made just now shows that it receives and
+// replays at this moment: a connection that was cut, and a replay that was paused, show the
+// last position for a while, with little behind it.
 func (m *move) ready() {
 	draft.CheckStart(m.s, m.d, m.From)
 	m.d.SQL(m.From, "leave little to the checkpoint of the shutdown", "CHECKPOINT;")
@@ -251,9 +254,10 @@ func (m *move) ready() {
 	name := m.s.ApplicationName(m.To)
 	m.d.Step(m.From, "gate", plan.Wait{
 		Database: pg.Maintenance, Gate: true, Timeout: proofLimit,
-		What: m.To.Name + " streaming, and less than 16MB behind in its replay",
+		What: m.To.Name + " streaming, its replay past that checkpoint and less than 16MB behind",
 		Else: "writes would stop for as long as " + m.To.Name + " needs to catch up",
 		Query: "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = " + pg.Literal(name) + " AND state = 'streaming'\n" +
+			"  AND replay_lsn > (SELECT checkpoint_lsn FROM pg_control_checkpoint())\n" +
 			fmt.Sprintf("  AND pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) < %d)", draft.SyncLag),
 	})
 }
