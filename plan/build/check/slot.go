@@ -27,14 +27,7 @@ func checkStandbySlot(s *cluster.Cluster, w cluster.WantedSlot, found *facts.Slo
 	if w.Fed == nil || found == nil || s.MayUse(w, found) {
 		return
 	}
-	out.Fail(w.Range, "Replication slot already exists",
-		"Standby %s would use replication slot %s on %s. That slot exists (%s), %s, and %s does not use it now: it "+
-			"may hold WAL for another server. Give the standby a slot with another name:\n"+
-			"  standby {\n"+
-			"    node = %s\n"+
-			"    slot = \"NAME\"\n"+
-			"  }\nor, once you know that nothing needs the slot, drop it on %s:\n  SELECT pg_drop_replication_slot(%s);",
-		w.Fed.Name, pg.Ident(w.Name), w.On.Name, cluster.SlotText(*found), s.NotCreated(w, found), w.Fed.Name, w.Fed.ID, w.On.Name, pg.Literal(w.Name))
+	draft.RefuseSlot(s, w, found, out)
 }
 
 // checkClaim refuses to subscribe by a slot that is another consumer's, or that this

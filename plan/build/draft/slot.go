@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/topology"
 )
@@ -32,4 +33,16 @@ func CreateSlotSQL(w cluster.WantedSlot) string {
 		args = append(args, "true")
 	}
 	return "SET LOCAL lock_timeout = '10min';\nSELECT pg_create_logical_replication_slot(" + strings.Join(args, ", ") + ");"
+}
+
+// RefuseSlot refuses to give a standby a slot that may be another server's.
+func RefuseSlot(s *cluster.Cluster, w cluster.WantedSlot, found *facts.Slot, out *Findings) {
+	out.Fail(w.Range, "Replication slot already exists",
+		"Standby %s would use replication slot %s on %s. That slot exists (%s), %s, and %s does not use it now: it "+
+			"may hold WAL for another server. Give the standby a slot with another name:\n"+
+			"  standby {\n"+
+			"    node = %s\n"+
+			"    slot = \"NAME\"\n"+
+			"  }\nor, once you know that nothing needs the slot, drop it on %s:\n  SELECT pg_drop_replication_slot(%s);",
+		w.Fed.Name, pg.Ident(w.Name), w.On.Name, cluster.SlotText(*found), s.NotCreated(w, found), w.Fed.Name, w.Fed.ID, w.On.Name, pg.Literal(w.Name))
 }

@@ -29,6 +29,7 @@ func Check(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	for _, n := range s.Cluster.Members() {
 		settings(s, w, n, out)
 	}
+	slots(s, w, out)
 	clients(s, w, out)
 }
 
@@ -244,6 +245,21 @@ func settings(s *cluster.Cluster, w *cluster.Switchover, n *topology.Node, out *
 		setting, need := server.Settings[name], s.Found(w.To).Server.InForce(name)
 		if n != w.To && cluster.Number(setting, value(name)) < cluster.Number(setting, need) {
 			say("Set "+name+" = "+need+" in parameters of "+s.Cluster.ID, "has %s = %s, and %s has %s: it could not replay WAL", name, value(name), w.To.Name, need)
+		}
+	}
+}
+
+// slots refuses those of the new primary that have the name of a wanted one and may be another
+// server's: they would be used, and dropped with the next move.
+func slots(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	for _, wanted := range s.WantedSlots() {
+		if wanted.On != w.To || wanted.Fed == nil {
+			continue
+		}
+		found := s.FoundSlot(w.To, wanted.Name)
+		proved := s.IsOurs(cluster.Object{Kind: "slot", Name: wanted.Name, In: w.To.Name}) || s.UpstreamOf(s.Found(wanted.Fed)) == w.To
+		if found != nil && (!s.MayUse(wanted, found) || found.Active && !proved) {
+			draft.RefuseSlot(s, wanted, found, out)
 		}
 	}
 }
