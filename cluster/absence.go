@@ -10,11 +10,11 @@ import (
 )
 
 // Traces returns what says that the missing data directory of n was a cluster; none
-// where the directory is there, or a job of repltool explains what is left.
+// where the directory has files, or a job of repltool explains what is left.
 func (s *Cluster) Traces(n *topology.Node) []string {
 	f := s.Found(n)
 	h := f.Host
-	if h == nil || h.Running || f.Server != nil || h.Data.State == facts.DataCluster || h.AsideJob != nil {
+	if h == nil || h.Running || f.Server != nil || !Empty(h.Data.State) || h.AsideJob != nil {
 		return nil
 	}
 	var traces []string

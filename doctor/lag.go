@@ -28,6 +28,8 @@ func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *Findings) {
 	switch {
 	case f.Server == nil && sender == nil:
 		return // that it is down, or cannot be read, is reported with the node
+	case sender == nil && streamsElsewhere(s, sb):
+		return // the plan repoints it
 	case sender == nil:
 		behind := ""
 		if bytes := facts.Behind(s.Position(sb), s.Found(upstream).Server.LSN); bytes != nil {
@@ -54,4 +56,11 @@ func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *Findings) {
 	if t.LagTime != nil && lag.Time != nil && *lag.Time > *t.LagTime && lag.Bytes != nil && *lag.Bytes > 0 {
 		out.report(at("standby_lagging", lag.Hint), "%s is %s behind %s; the threshold is %s", n.Name, lag.Time.Round(time.Millisecond), upstream.Name, *t.LagTime)
 	}
+}
+
+// streamsElsewhere reports whether a standby streams by its own account, from a server that is
+// not the upstream that the topology gives it, and not known as another.
+func streamsElsewhere(s *cluster.Cluster, sb *topology.Standby) bool {
+	f := s.Found(sb.Node)
+	return s.UpstreamOf(f) == nil && s.Repointed(sb) && f.Server.Receiver != nil && f.Server.Receiver.Status == "streaming"
 }
