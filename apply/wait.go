@@ -16,10 +16,16 @@ const (
 	// pollLimit bounds one question: a connection that died in silence must not
 	// eat the whole wait.
 	pollLimit = 10 * time.Second
+	// failingLimit is for how long a query says "failing" of what may yet recover: three
+	// times what PostgreSQL pauses before it tries again.
+	failingLimit = 15 * time.Second
 )
 
 // errHopeless is a wait whose query says "failed": it cannot come true any more.
 var errHopeless = errors.New("the condition can no longer be met")
+
+// errFailing is a wait whose query says "failing": it is so unless that passes.
+var errFailing = errors.New("the condition is not met unless an error is fixed")
 
 // errHalted is a wait that a signal ended.
 var errHalted = errors.New("the run was stopped")
@@ -38,6 +44,7 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 	left := newPatience(op, end)
 	defer left.timer.Stop()
 	began, every := r.env.Now(), pollFirst
+	var failing time.Time // since when
 	r.waiting(s, op, 0, "")
 	for last := ""; ; every = min(every*3/2, pollMost) {
 		met, detail, err := ask(ctx, m, op)
@@ -47,7 +54,14 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 		if permanent(err) {
 			return fmt.Errorf("%s: %w", awaited(op), err)
 		}
-		if errors.Is(err, errHopeless) {
+		switch {
+		case !errors.Is(err, errFailing):
+			failing = time.Time{}
+		case failing.IsZero():
+			failing = r.env.Now()
+		}
+		over := !failing.IsZero() && r.env.Now().Sub(failing) > failingLimit
+		if errors.Is(err, errHopeless) || over {
 			return fmt.Errorf("%s: %s", awaited(op), detail)
 		}
 		if op.Progress != nil && ctx.Err() == nil {
@@ -89,8 +103,11 @@ func ask(ctx context.Context, m Machine, op plan.Wait) (met bool, detail string,
 	case len(rows[0]) > 1:
 		detail = strings.Join(rows[0][1:], ", ")
 	}
-	if rows[0][0] == "failed" {
+	switch rows[0][0] {
+	case "failed":
 		return false, detail, errHopeless
+	case "failing":
+		return false, detail, errFailing
 	}
 	return len(rows) == 1 && rows[0][0] == "t", detail, nil
 }

@@ -87,6 +87,28 @@ func TestWaitTimesOut(t *testing.T) {
 	}
 }
 
+// What fails over and over ends the wait; what fails once and recovers does not.
+func TestWaitThatKeepsFailing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld("pg1")
+		began := time.Now()
+		w.nodes["pg1"].query = func(context.Context, string) ([][]string, error) {
+			if since := time.Since(began); since > 10*time.Second && since < 12*time.Second {
+				return [][]string{{"f", "one runs"}}, nil
+			}
+			return [][]string{{"failing", "no copy runs"}}, nil
+		}
+		r := Run(t.Context(), planOf(waitStep(plan.Wait{What: "every table is copied", Timeout: time.Hour})), w.Env, Options{})
+		wantStates(t, r, "w=failed")
+		if want := "pg1: do w: waiting until every table is copied: no copy runs"; r.Err().Error() != want {
+			t.Errorf("got %q", r.Err())
+		}
+		if took := r.Ended.Sub(r.Started); took < 12*time.Second+failingLimit || took > 14*time.Second+failingLimit {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
 // A connection that died in silence costs one question, not the wait.
 func TestWaitOverFrozenConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

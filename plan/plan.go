@@ -308,7 +308,8 @@ type Command struct {
 }
 
 // Wait asks Query until its one row is true. A query that returns "failed" in place
-// of f says that it cannot become true any more.
+// of f says that it cannot become true any more; one that returns "failing" for a quarter
+// of a minute is taken at that word.
 type Wait struct {
 	Database string
 	Query    string // :'NAME' stands for what a command of the change has printed, as a literal

@@ -132,9 +132,23 @@ func (p *pair) cutOffCopy() {
 	p.settled()
 	p.in(2, "dw", "TRUNCATE items")
 	p.declare(publishAll)
-	p.must(0, "apply", "-auto-approve")
+	p.failingCopy()
 	p.settled()
 	p.alike("items", "true")
+}
+
+// failingCopy: a copy that the subscriber refuses each time is not waited for until the limit.
+func (p *pair) failingCopy() {
+	p.t.Helper()
+	p.in(2, "dw", "ALTER TABLE items ADD CONSTRAINT negative CHECK (id < 0)")
+	p.says(p.must(1, "apply", "-auto-approve"), "the copy of public.items fails whenever it is tried", "the log of dw1")
+	p.says(p.must(2, "drift"), "subscription.orders", "not copied")
+	if text := p.must(2, "drift").stdout; strings.Contains(text, "_sync_") {
+		p.t.Errorf("the slot of the copy is reported:\n%s", text)
+	}
+	p.in(2, "dw", "ALTER TABLE items DROP CONSTRAINT negative")
+	p.expectIn(2, "dw", "SELECT count(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'", "0")
+	p.follows()
 }
 
 // follows waits until the worker has heard of the publisher.

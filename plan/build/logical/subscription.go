@@ -266,19 +266,48 @@ func copyProgress(v *cluster.Subscription) string {
 		"FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE s.subname = " + pg.Literal(v.Name)
 }
 
-// readyQuery returns t once all tables are ready and the worker has heard of the
-// publisher; "failed" for a subscription that an error has disabled.
-func readyQuery(v *cluster.Subscription) string {
-	errors := ""
+// failedCopies are the failures of a table's copy after which nobody waits for it any more.
+const failedCopies = 3
+
+// copiesFail is the condition that the initial copies have stopped: some are not done, none
+// runs, and the worker that starts them has been connected to the publisher for longer than
+// it takes to try again. Why a copy ended only the server log says, and PostgreSQL tries
+// forever.
+func copiesFail(v *cluster.Subscription) string {
+	condition := "r.next IS NOT NULL\n" +
+		"    AND NOT EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.pid IS NOT NULL AND w.relid IS NOT NULL)\n" +
+		"    AND EXISTS (SELECT FROM pg_stat_subscription w JOIN pg_stat_activity a ON a.pid = w.pid WHERE w.subid = s.oid AND w.relid IS NULL AND w.received_lsn IS NOT NULL\n" +
+		fmt.Sprintf("      AND a.backend_start < clock_timestamp() - %d * current_setting('wal_retrieve_retry_interval')::interval)", failedCopies)
 	if v.Scope.AtLeast(15) {
+		before := int64(0)
+		if v.Is != nil && !v.Remade() {
+			before = v.Is.SyncErrors
+		}
+		condition += fmt.Sprintf("\n    AND EXISTS (SELECT FROM pg_stat_subscription_stats e WHERE e.subid = s.oid AND e.sync_error_count >= %d)", before+failedCopies)
+	}
+	return condition
+}
+
+// readyQuery returns t once all tables are ready and the worker has heard of the
+// publisher; "failed" for a subscription that an error has disabled, or whose copies
+// failed again and again. Before PostgreSQL 15 nobody counts that, and it returns "failing"
+// for as long as no copy runs.
+func readyQuery(v *cluster.Subscription) string {
+	errors, fails := "", "failing"
+	if v.Scope.AtLeast(15) {
+		fails = "failed"
 		errors = "\n    || (SELECT coalesce(', errors in the server log: ' || nullif(sum(e.apply_error_count + e.sync_error_count), 0), '') FROM pg_stat_subscription_stats e WHERE e.subid = s.oid)"
 	}
-	return "SELECT CASE WHEN NOT s.subenabled THEN 'failed' WHEN count(r.*) = count(r.*) FILTER (WHERE r.srsubstate = 'r')\n" +
-		"    AND EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.relid IS NULL AND w.received_lsn IS NOT NULL) THEN 't' ELSE 'f' END,\n" +
-		"  CASE WHEN NOT s.subenabled THEN 'the subscription is disabled: see the server log' ELSE\n" +
-		"  count(r.*) FILTER (WHERE r.srsubstate = 'r') || ' of ' || count(r.*) || ' tables ready'" + errors + " END\n" +
-		"FROM pg_subscription s LEFT JOIN pg_subscription_rel r ON r.srsubid = s.oid\n" +
-		"WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.subname = " + pg.Literal(v.Name) + "\nGROUP BY s.oid, s.subenabled"
+	return "SELECT CASE WHEN NOT s.subenabled THEN 'failed'\n" +
+		"  WHEN r.ready = r.tables AND EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.relid IS NULL AND w.received_lsn IS NOT NULL) THEN 't'\n" +
+		"  WHEN c.failed THEN '" + fails + "' ELSE 'f' END,\n" +
+		"  CASE WHEN NOT s.subenabled THEN 'the subscription is disabled: see the server log' ELSE r.ready || ' of ' || r.tables || ' tables ready'" + errors + "\n" +
+		"    || CASE WHEN c.failed THEN '; the copy of ' || r.next || ' fails whenever it is tried: the log of ' || " + pg.Literal(v.Scope.Goal.Primary.Name) + " || ' has the error' ELSE '' END END\n" +
+		"FROM pg_subscription s,\n" +
+		"  LATERAL (SELECT count(*) AS tables, count(*) FILTER (WHERE srsubstate = 'r') AS ready, min(srrelid::regclass::text) FILTER (WHERE srsubstate IN ('i', 'd')) AS next\n" +
+		"    FROM pg_subscription_rel WHERE srsubid = s.oid) r,\n" +
+		"  LATERAL (SELECT " + copiesFail(v) + " AS failed) c\n" +
+		"WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.subname = " + pg.Literal(v.Name)
 }
 
 // copyNote says what a change copies.
