@@ -165,6 +165,9 @@ type Database struct {
 	topology.Database
 	OID   int64
 	Bytes int64
+	// NoConnections is of ALLOW_CONNECTIONS false; Invalid of a DROP DATABASE that was
+	// interrupted: neither lets anybody in.
+	NoConnections, Invalid bool `json:",omitempty"`
 }
 
 // Tablespace is a tablespace that is not in the data directory.

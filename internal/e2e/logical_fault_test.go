@@ -223,6 +223,10 @@ func (p *pair) sideDown() {
 			p.t.Fatal(err)
 		}
 	}
+	p.in(1, "postgres", "ALTER DATABASE shop ALLOW_CONNECTIONS false")
+	p.says(p.must(2, "drift"), "database shop", "ALTER DATABASE shop ALLOW_CONNECTIONS true")
+	p.says(p.must(3, "plan"), "database shop", "ALTER DATABASE shop ALLOW_CONNECTIONS true")
+	p.in(1, "postgres", "ALTER DATABASE shop ALLOW_CONNECTIONS true")
 	p.in(2, "dw", "SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE pid IS NOT NULL")
 	p.follows()
 	p.settled()

@@ -12,7 +12,8 @@ import (
 // clone copies them.
 const databasesSQL = `SELECT json_agg(json_build_object(
     'oid', d.oid, 'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
-    'collate', d.datcollate, 'ctype', d.datctype, 'bytes', pg_database_size(d.oid), 'config', c.setconfig) ORDER BY d.datname)
+    'collate', d.datcollate, 'ctype', d.datctype, 'bytes', pg_database_size(d.oid), 'config', c.setconfig,
+    'no_connections', NOT d.datallowconn, 'invalid', d.datconnlimit = -2) ORDER BY d.datname)
   FROM pg_database d LEFT JOIN pg_db_role_setting c ON c.setdatabase = d.oid AND c.setrole = 0`
 
 // A tablespace that was made in place has no path that begins at the root.
@@ -29,13 +30,15 @@ type databaseRow struct {
 	CType    string
 	Bytes    int64
 	Config   []string
+	Closed   bool `json:"no_connections"`
+	Invalid  bool // datconnlimit says that DROP DATABASE was interrupted
 }
 
 func databases() section {
 	return section{"databases", databasesSQL, func(answer json.RawMessage, s *facts.Server) error {
 		return each(answer, func(r databaseRow) {
 			s.DataBytes += r.Bytes
-			s.Databases = append(s.Databases, facts.Database{OID: r.OID, Bytes: r.Bytes, Database: topology.Database{
+			s.Databases = append(s.Databases, facts.Database{OID: r.OID, Bytes: r.Bytes, NoConnections: r.Closed, Invalid: r.Invalid, Database: topology.Database{
 				Name: r.Name, Owner: r.Owner, Encoding: r.Encoding, Locale: r.locale(), Parameters: parameters(r.Config),
 			}})
 		})

@@ -174,8 +174,13 @@ func classify(pg *pgconn.PgError) (facts.ErrorKind, string) {
 func loginError(op, user string, err error) error {
 	wrapped := wrap(op, err)
 	var e *Error
-	if pg := serverError(err); pg != nil && errors.As(wrapped, &e) && e.Kind == facts.AuthFailed {
+	pg := serverError(err)
+	switch {
+	case pg == nil || !errors.As(wrapped, &e):
+	case e.Kind == facts.AuthFailed:
 		e.Hint = loginHint(pg, user)
+	case pg.Code == "55000": // ALLOW_CONNECTIONS false
+		e.Hint = "Allow connections to that database: from another one, such as template1, run ALTER DATABASE … ALLOW_CONNECTIONS true."
 	}
 	return wrapped
 }
