@@ -22,8 +22,8 @@ type Logical struct {
 	Tables []Table
 	// Filters tell of every wanted row filter what the server makes of it.
 	Filters []Filter `json:",omitempty"`
-	// Access tells what roles may do here: those that subscriptions connect as, and
-	// the owners of this database's own subscriptions.
+	// Access tells what roles may do here: those that subscriptions connect as or may have
+	// connected as, which have REPLICATION, and the owners of this database's own subscriptions.
 	Access map[string]Access `json:",omitempty"`
 	// Closed tells that PUBLIC has no CONNECT here: a role that comes needs it granted.
 	Closed bool `json:",omitempty"`
@@ -162,6 +162,15 @@ type Access struct {
 	Restricted []topology.TableName `json:",omitempty"`
 	// Becomes are the owners of tables that it may SET ROLE to.
 	Becomes []string `json:",omitempty"`
+	// Granted is what was granted to the role itself, of that by which a subscription reads.
+	Granted Granted `json:",omitzero"`
+}
+
+// Granted are privileges that were granted to one role by its name.
+type Granted struct {
+	Connect bool                 `json:",omitempty"`
+	Schemas []string             `json:",omitempty"` // USAGE
+	Tables  []topology.TableName `json:",omitempty"` // SELECT
 }
 
 // LackedPrivileges are privileges on a table: SELECT, INSERT, UPDATE, DELETE, TRUNCATE.

@@ -8,8 +8,8 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Access of the roles that exist: those asked about, and the owners of the wanted
-// subscriptions. A superuser may everything. SET of pg_has_role is of PostgreSQL 16;
+// Access of the roles that exist: those asked about, those that may replicate, and the
+// owners of the wanted subscriptions. A superuser may everything. SET of pg_has_role is of PostgreSQL 16;
 // before that, a member may always SET ROLE.
 const accessSQL = `SELECT json_object_agg(r.rolname, json_build_object(
     'connect', has_database_privilege(r.oid, d.oid, 'CONNECT'),
@@ -23,8 +23,13 @@ const accessSQL = `SELECT json_object_agg(r.rolname, json_build_object(
       WHERE l.privileges IS NOT NULL AND EXISTS (SELECT FROM pg_subscription s WHERE s.subdbid = d.oid AND s.subowner = r.oid)),
     'restricted', (SELECT json_agg(json_build_object('schema', c.nspname, 'name', c.relname) ORDER BY c.nspname, c.relname) FROM member c
       WHERE c.relrowsecurity AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE'))),
-    'becomes', (SELECT json_agg(DISTINCT o.rolname) FROM member c JOIN pg_roles o ON o.oid = c.relowner WHERE pg_has_role(r.oid, o.oid, '%s'))))
-  FROM want, pg_database d, pg_roles r WHERE d.datname = current_database() AND (j->'roles' ? r.rolname::text
+    'becomes', (SELECT json_agg(DISTINCT o.rolname) FROM member c JOIN pg_roles o ON o.oid = c.relowner WHERE pg_has_role(r.oid, o.oid, '%s')),
+    'granted', json_build_object('connect', EXISTS (SELECT FROM aclexplode(d.datacl) p WHERE p.grantee = r.oid AND p.privilege_type = 'CONNECT' AND d.datdba <> r.oid),
+      'schemas', (SELECT json_agg(n.nspname ORDER BY n.nspname) FROM pg_namespace n WHERE n.oid IN (SELECT relnamespace FROM member) AND n.nspowner <> r.oid
+        AND EXISTS (SELECT FROM aclexplode(n.nspacl) p WHERE p.grantee = r.oid AND p.privilege_type = 'USAGE')),
+      'tables', (SELECT json_agg(json_build_object('schema', c.nspname, 'name', c.relname) ORDER BY c.nspname, c.relname) FROM member c WHERE c.relowner <> r.oid
+        AND EXISTS (SELECT FROM aclexplode(c.relacl) p WHERE p.grantee = r.oid AND p.privilege_type = 'SELECT')))))
+  FROM want, pg_database d, pg_roles r WHERE d.datname = current_database() AND (j->'roles' ? r.rolname::text OR r.rolreplication AND r.rolcanlogin AND NOT r.rolsuper
     OR EXISTS (SELECT FROM pg_subscription s WHERE s.subdbid = d.oid AND s.subowner = r.oid AND j->'subscriptions' ? s.subname::text))`
 
 func access(major int) logicalSection {
@@ -40,6 +45,7 @@ func access(major int) logicalSection {
 			Lacks      []facts.LackedPrivileges
 			Restricted []topology.TableName
 			Becomes    []string
+			Granted    facts.Granted
 		}{}
 		if err := json.Unmarshal(answer, &rows); err != nil {
 			return err

@@ -44,6 +44,7 @@ func Subscriptions(s *cluster.Cluster, out *draft.Findings) {
 		goneSubscription(s, m, out)
 	}
 	unmanagedSubscriptions(s, out)
+	unneededGrants(s, out)
 }
 
 // unmanagedSubscriptions reports those of the databases that were read which nobody
@@ -357,6 +358,10 @@ func goneSubscription(s *cluster.Cluster, m cluster.Row, out *draft.Findings) {
 // stay behind that no plan can drop now.
 func cleanPublisher(s *cluster.Cluster, d *draft.Draft, is *facts.Subscription) {
 	if n := s.PublisherOf(is); n != nil {
+		conn := conninfo.Map(is.ConnInfo.Reveal())
+		if s.Of(s.Topology.Cluster(n)).Cluster.Role(conn["user"]) != nil {
+			d.Reason += fmt.Sprintf("; role %s keeps its privileges in database %s on %s", pg.Ident(conn["user"]), pg.Ident(conn["dbname"]), n.Name)
+		}
 		dropSyncSlots(s, d, n, is)
 		return
 	}
