@@ -13,16 +13,18 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// A standby logs in with the connection that it has until that is changed, and again after
-// every restart and every lost connection until then. The rule and the password of its old
-// connection therefore stand beside the new ones, and go once it has the new one, in the
-// same plan. Who streams and is not defined in the topology keeps the rule that lets it in,
+// A standby or a subscription logs in with the connection that it has until that is changed,
+// and again after every restart and every lost connection until then. The rule and the
+// password of its old connection therefore stand beside the new ones, and go once it has the
+// new one, in the same plan. Who streams and is not defined in the topology keeps the rule that lets it in,
 // as it keeps its slot, until it is stopped.
 
-// PassingRule is a rule that goes later in the plan, once a standby has its new connection.
+// PassingRule is a rule that goes later in the plan, once a standby or a subscription has its
+// new connection.
 type PassingRule struct {
 	topology.HBARule
-	Standby *topology.Node
+	Standby      *topology.Node         // nil: of a subscription
+	Subscription *topology.Subscription // nil: of a standby
 }
 
 // PassingRules returns those of n's block.
@@ -32,7 +34,12 @@ func (s *Cluster) PassingRules(n *topology.Node) []PassingRule {
 		for _, r := range s.unwantedRules(n, s.wantedRules(n)) {
 			i := slices.IndexFunc(s.Cluster.Standbys, func(sb *topology.Standby) bool { return s.logsInBy(n, r, sb) })
 			if i >= 0 {
-				all = append(all, PassingRule{r, s.Cluster.Standbys[i].Node})
+				all = append(all, PassingRule{HBARule: r, Standby: s.Cluster.Standbys[i].Node})
+				continue
+			}
+			i = slices.IndexFunc(s.Topology.Subscriptions, func(sub *topology.Subscription) bool { return s.subscribesBy(n, r, sub) })
+			if i >= 0 {
+				all = append(all, PassingRule{HBARule: r, Subscription: s.Topology.Subscriptions[i]})
 			}
 		}
 		return slices.Clip(all)
@@ -42,7 +49,52 @@ func (s *Cluster) PassingRules(n *topology.Node) []PassingRule {
 // DropsPassing reports whether those of n go in this plan.
 func (s *Cluster) DropsPassing(n *topology.Node) bool {
 	passing := s.PassingRules(n)
-	return len(passing) > 0 && !slices.ContainsFunc(passing, func(r PassingRule) bool { return !s.ConnMoves(r.Standby) })
+	return len(passing) > 0 && !slices.ContainsFunc(passing, func(r PassingRule) bool {
+		if r.Standby != nil {
+			return !s.ConnMoves(r.Standby)
+		}
+		return !s.subscriptionMoves(r.Subscription)
+	})
+}
+
+// subscribesBy reports whether a rule on n lets in the connection that a subscription of the
+// topology has until this plan changes it.
+func (s *Cluster) subscribesBy(n *topology.Node, r topology.HBARule, sub *topology.Subscription) bool {
+	v, unknown := s.SubscriptionOf(sub)
+	if unknown || v.Is == nil {
+		return false
+	}
+	now, on := v.ConnNow(), v.Scope.PublisherOf(v.Is)
+	return (on == nil || slices.Contains(s.Cluster.Members(), on)) &&
+		slices.Equal(r.Database, []string{conftext.LiteralDatabase(now["dbname"])}) && slices.Equal(r.User, []string{conftext.LiteralUser(now["user"])}) &&
+		slices.Contains(s.addressesOf(n, sub.Cluster.Members()), r.Address)
+}
+
+// subscriptionMoves reports whether this plan gives a subscription the connection that the
+// topology has for it.
+func (s *Cluster) subscriptionMoves(sub *topology.Subscription) bool {
+	v, unknown := s.SubscriptionOf(sub)
+	return !unknown && v.Is != nil && !v.Blind && v.Severed() == "" && !v.Lifecycle.Ignores("connection") && s.Targeted(sub.Address())
+}
+
+// PassingLogins answers the beginnings of the lines of n's block in the password file of the
+// cluster's subscriptions by which these log in until this plan changes their connection,
+// and that are not wanted; drops reports whether they go in this plan.
+func (s *Cluster) PassingLogins(n *topology.Node) (lines []string, drops bool) {
+	wanted := conninfo.PassLines(s.SubscriptionPasswords().Text)
+	drops = true
+	for _, l := range s.OwnLines(n) {
+		i := slices.IndexFunc(s.Subscriptions(), func(sub *topology.Subscription) bool {
+			v, unknown := s.SubscriptionOf(sub)
+			now := v.ConnNow()
+			return !unknown && v.Is != nil && now["passfile"] == s.subscriptionPassfile(s.Goal.Primary) && l.Fits(now["host"], strconv.Itoa(pg.PortOf(now)), now["dbname"], now["user"])
+		})
+		if i >= 0 && !slices.ContainsFunc(wanted, l.Overlaps) {
+			lines = append(lines, l.Where+":")
+			drops = drops && s.subscriptionMoves(s.Subscriptions()[i])
+		}
+	}
+	return lines, drops && lines != nil
 }
 
 // movesLogin reports whether a standby that runs gets another connection in this plan.

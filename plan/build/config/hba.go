@@ -63,14 +63,19 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 	}
 }
 
-// passedRules removes the rules of the connections that standbys had until this plan.
+// passedRules removes the rules of the connections that standbys and subscriptions had until
+// this plan.
 func passedRules(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 	d := draft.NewDraft(plan.Update, s.EarlierHBAAddress(n), n)
 	d.Worsen(plan.Reload)
-	d.Reason = "standbys do not log in by these rules any more"
+	d.Reason = "nothing logs in by these rules any more"
 	d.After = []topology.Address{s.NodeAddress(n), s.HBAAddress(n), s.ParametersAddress(n)}
 	for _, r := range s.PassingRules(n) {
-		d.After = append(d.After, s.StandbyAddress(r.Standby))
+		if r.Standby != nil {
+			d.After = append(d.After, s.StandbyAddress(r.Standby))
+		} else {
+			d.Needs = append(d.Needs, r.Subscription.Address())
+		}
 	}
 	d.Step(n, "write pg_hba.conf", draft.EarlierHBAFile(s, n))
 	reloadRules(d, n)

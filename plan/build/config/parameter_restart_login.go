@@ -25,7 +25,7 @@ func refuseLogins(s *cluster.Cluster, changes []*paramChange, out *draft.Finding
 		}
 		for _, r := range s.PassingRules(n) {
 			by, sb := firstLike(s, n, r.HBARule), r.Standby
-			if by == nil || (by.Method == "cert") == (r.Method == "cert") || !restarts[n] && !restarts[sb] || said[sb] {
+			if sb == nil || by == nil || (by.Method == "cert") == (r.Method == "cert") || !restarts[n] && !restarts[sb] || said[sb] {
 				continue
 			}
 			said[sb] = true

@@ -94,6 +94,25 @@ func RemovePassingLines(s *cluster.Cluster, d *Draft, sb *topology.Standby) {
 	})
 }
 
+// RemoveLogins adds the later write of the password file of subscriptions, without the lines
+// that go in this plan; keep are those that stay beside the wanted ones.
+func RemoveLogins(s *cluster.Cluster, d *Draft, n *topology.Node, wanted plan.Text, keep, passing []string) {
+	after := wanted.Text
+	for _, where := range keep {
+		after += where + topology.Redacted + "\n"
+	}
+	before := after
+	for _, where := range passing {
+		before += where + topology.Redacted + "\n"
+	}
+	file := s.Found(n).Host.SubscriptionPassfile
+	b := s.PassfileBlock(n, file, wanted)
+	b.Keep = keep
+	d.Step(n, "remove the lines of earlier connections from the password file", plan.File{
+		Path: file.Path, Block: &b, Content: wanted, Mode: 0o600, Diff: cluster.LinesDiff(cluster.Marked(b.Name, before), cluster.Marked(b.Name, after)),
+	})
+}
+
 // RemovePassfile adds the removal of the instance's lines, its block and those without one, and of the file where it has no
 // others.
 func RemovePassfile(s *cluster.Cluster, d *Draft, n *topology.Node, file facts.SecretFile, lines plan.Text) {

@@ -57,7 +57,8 @@ func Passfiles(s *cluster.Cluster, out *draft.Findings) {
 		if f.Host == nil {
 			continue
 		}
-		keep := keptLines(s, n, wanted, out)
+		passing, _ := s.PassingLogins(n) // until the subscriptions have their new connections
+		keep := append(keptLines(s, n, wanted, out), passing...)
 		if wanted.Text != "" || len(keep) > 0 || s.OwnsPart(n, f.Host.SubscriptionPassfile) {
 			out.Put(subscriptionPassfileChange(s, n, wanted, keep))
 		}
