@@ -32,7 +32,8 @@ func (c *copies) add(sub *topology.Subscription, tables []topology.TableName, al
 	c.tables = append(c.tables, tables...)
 	_, remote := sides(sub, all)
 	for _, t := range tables {
-		if where := remote.RowFilter(sub, t); where != "" {
+		refused := slices.ContainsFunc(remote.Filters, func(f facts.Filter) bool { return f.Table == t && f.Error != "" })
+		if where := remote.RowFilter(sub, t); where != "" && !refused { // what is run was checked by the publisher
 			c.overlaps = append(c.overlaps, postgres.WantedOverlap{ID: sub.ID, Table: t, Where: where})
 		}
 	}

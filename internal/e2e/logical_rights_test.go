@@ -169,8 +169,26 @@ func (p *pair) newWorker() {
 	p.in(2, "dw", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK TABLE%'")
 	<-locked
 	p.alike("customers", "true")
+	p.otherRole(strings.Replace(refused, "\"2020-01-01\"", "\"infinity\"", 1))
 	p.in(1, "shop", "DROP OWNED BY limited") // what was granted to it stays
 	p.write("main.hcl", connects)
 	p.must(0, "apply", "-auto-approve", "-allow=drop")
+	p.settled()
+}
+
+// otherRole: the subscription connects as a role that can log in now. Rule and line of the one of
+// before are gone at the end, and what that may read is reported.
+func (p *pair) otherRole(limited string) {
+	p.t.Helper()
+	p.write("main.hcl", limited)
+	p.must(0, "apply", "-auto-approve")
+	p.expectIn(1, "shop", "SELECT string_agg(DISTINCT user_name[1], ' ') FROM pg_hba_file_rules WHERE database = '{shop}'", "limited")
+	p.expectIn(1, "shop", "SELECT usename FROM pg_stat_replication", "limited")
+	if text := p.exec(2, "sh", "-c", "cat ~postgres/.repltool/warehouse.subscriptions.pass"); !strings.Contains(text, ":shop:limited:") || strings.Contains(text, ":shop:replicator:") {
+		p.t.Error("the password file does not have the line of the new role only")
+	}
+	p.in(1, "shop", "INSERT INTO customers VALUES (302, 'as another role')")
+	p.alike("customers", "true")
+	p.says(p.must(0, "drift"), "role replicator may read", "REVOKE SELECT ON TABLE")
 	p.settled()
 }

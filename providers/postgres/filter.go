@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/topology"
 )
 
 // Row filters. A catalog holds what an expression means, and writes it in its own
@@ -18,6 +19,11 @@ import (
 //     make superfluous, and then what differs would look alike;
 //   - that a filter fits its table is asked with it as the condition, as the server has
 //     it in a publication;
+//   - what only a publication refuses (functions that are not built in or not immutable,
+//     system columns, types and operators of users) is asked of a publication that is never
+//     committed, and only of a filter that is yet to be set: nobody sees it, event triggers
+//     do not fire for it, and it waits a second for the table at most, which it locks against
+//     ALTER and VACUUM for a moment;
 //   - each is one statement of the extended protocol, which takes no second one, in a
 //     session that is read only.
 //
@@ -57,7 +63,45 @@ func readFilters(ctx context.Context, db *DB, l *facts.Logical, wanted []WantedF
 		}
 		all, answers = append(all, f), answers[n:]
 	}
+	refused(ctx, db, all)
 	return all, nil
+}
+
+// refused fills in what a publication would refuse of the filters that are not set yet. What
+// keeps the server from telling, such as a lock or a missing privilege, is no error of the
+// filter.
+func refused(ctx context.Context, db *DB, all []facts.Filter) {
+	var asked []*facts.Filter
+	var statements []string
+	for i := range all {
+		if f := &all[i]; !f.Same && f.Error == "" {
+			asked = append(asked, f)
+			statements = append(statements, refusal(f.Table, f.Where)...)
+		}
+	}
+	answers := db.each(ctx, statements)
+	for _, f := range asked {
+		one := answers[:len(statements)/len(asked)]
+		answers = answers[len(one):]
+		if err := one[createsPublication].err; serverError(err) != nil && fits(serverError(err).Code) {
+			f.Error = cause(err)
+		}
+	}
+}
+
+// createsPublication is the place of the statement that tells among those of refusal.
+const createsPublication = 3
+
+// refusal are the statements that ask whether a publication takes a filter. A partitioned
+// table has one only by its root.
+func refusal(table topology.TableName, where string) []string {
+	return []string{
+		"BEGIN READ WRITE",
+		"SET LOCAL lock_timeout = '1s'",
+		"SET LOCAL session_replication_role = replica", // event triggers
+		"CREATE PUBLICATION repltool_checks_a_row_filter FOR TABLE ONLY " + tableIdent(table) + " WHERE (" + where + ") WITH (publish = 'insert', publish_via_partition_root = true)",
+		"ROLLBACK",
+	}
 }
 
 func foundFilter(l *facts.Logical, w WantedFilter) string {
@@ -108,7 +152,7 @@ func (q filterQuestion) judge(answers []answer) (facts.Filter, error) {
 func fits(code string) bool {
 	switch code[:2] {
 	case "0A", "22", "42", "2F", "3F", "P0":
-		return code != "42501"
+		return code != "42501" && code != "42710"
 	}
 	return false
 }

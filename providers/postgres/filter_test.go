@@ -162,6 +162,34 @@ func TestFiltersThatDoNotFit(t *testing.T) {
 	}
 }
 
+// What only a publication refuses is said before there is one, and asking leaves nothing: no
+// publication, and no event trigger ran.
+func TestFiltersThatAPublicationRefuses(t *testing.T) {
+	s := filterServer(t)
+	s.Query(t, `CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''ran''; END'`)
+	s.Query(t, `CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse()`)
+	for where, want := range map[string]string{
+		"now() > '2020-01-01'":       "mutable functions are not allowed",
+		"id > random()":              "mutable functions are not allowed",
+		"public.mine(id)":            "User-defined",
+		"ctid = '(0,1)'":             "System columns are not allowed",
+		"id > 1) WHERE (true":        "syntax error",
+		"id BETWEEN 5 AND 7":         "",
+		"lower(b) = 'x' OR id = 1":   "",
+		"coalesce(b, '') LIKE 'a%'":  "",
+		"id = ANY (ARRAY[1, 2, 30])": "",
+	} {
+		for _, table := range []string{"t", "p"} {
+			if f := filters(t, s, table, where)[0]; f.Same || want == "" && f.Error != "" || !strings.Contains(f.Error, want) {
+				t.Errorf("%s (%s): %+v, want %q", table, where, f, want)
+			}
+		}
+	}
+	if got := s.Query(t, "SELECT count(*) FROM pg_publication")[0][0]; got != "0" {
+		t.Errorf("%s publications were left", got)
+	}
+}
+
 // A table that someone holds locked says nothing about its filter.
 func TestFilterOfLockedTable(t *testing.T) {
 	s := filterServer(t)
