@@ -21,6 +21,17 @@ func (s *Cluster) IsOurs(o Object) bool {
 	return s.Ledger().ours[o]
 }
 
+// MadeFor returns the ledger's address of an object that repltool created for a cluster under
+// another name, which may be another topology's; or none.
+func (s *Cluster) MadeFor(o Object) topology.Address {
+	for _, r := range s.Ledger().Rows {
+		if r.Object == o && r.Intent == "" && r.Address.Cluster != "" && !s.ClusterAddress.Contains(r.Address) && !s.Recreated(r) && !s.IsOurs(o) {
+			return r.Address
+		}
+	}
+	return topology.Address{}
+}
+
 // HasRow reports whether the ledger has a row at that address, whatever it stands for.
 func (s *Cluster) HasRow(address topology.Address) bool {
 	return slices.ContainsFunc(s.Ledger().Rows, func(r LedgerRow) bool { return r.Address == address })

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
@@ -98,7 +100,7 @@ func foreignRows(s *cluster.Cluster, out *draft.Findings) {
 	}
 	for _, name := range list.SortedKeys(objects) {
 		out.TellDrift("foreign_ledger_rows", s.LedgerAddress(), s.Leading().Name,
-			"the ledger has %s of cluster %s, which repltool created and no longer manages: %s. %sor, to keep them unmanaged, run in database %s: DELETE FROM repltool.managed WHERE starts_with(address, %s)",
+			"the ledger has %s of cluster %s, which repltool created and this topology does not manage: %s. %sor, if no other topology manages them, run in database %s: DELETE FROM repltool.managed WHERE starts_with(address, %s)",
 			words.Counted(len(objects[name]), "object"), name, words.Few(objects[name]), askMoved(s, name), pg.Maintenance, pg.Literal("cluster."+name+"."))
 	}
 }
@@ -149,4 +151,16 @@ func unprovable(s *cluster.Cluster) int {
 		}
 	}
 	return n
+}
+
+// refuseForeign refuses to adopt what repltool created for another cluster: a topology of
+// that name changes and drops it.
+func refuseForeign(s *cluster.Cluster, address topology.Address, at hcl.Range, o cluster.Object, out *draft.Findings) {
+	row := s.MadeFor(o)
+	if row.IsZero() {
+		return
+	}
+	out.Finding(address, at, "Object of another cluster",
+		"%s: %s %s exists in database %s on %s, and repltool created it for cluster %s, whose topology manages it. Use another name here. %sor, if nothing manages it any more, run in database %s: DELETE FROM repltool.managed WHERE address = %s",
+		address, o.Kind, pg.Ident(o.Name), pg.Ident(o.In), s.Leading().Name, row.Cluster, askMoved(s, row.Cluster), pg.Maintenance, pg.Literal(row.String()))
 }

@@ -46,6 +46,9 @@ func checkPublication(s *cluster.Cluster, p *topology.Publication, found *facts.
 			gone := found.Table(t.Table) == nil && s.Receives(p, t.Table)
 			out.LiveState(stands || gone, p.Address(), func() { checkPublishedTable(s, p, t, found, out) })
 		}
+		if found.Publication(p.Name) != nil {
+			refuseForeign(s, p.Address(), p.Range, cluster.Object{Kind: "publication", Name: p.Name, In: p.Database}, out)
+		}
 		checkFilters(p, found, out)
 		checkIdentities(s, p, is, found, out)
 		checkRemake(s, p, is, found, out)

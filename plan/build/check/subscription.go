@@ -34,6 +34,9 @@ func checkSubscription(v *cluster.Subscription, out *draft.Findings) bool {
 	}
 	before := len(out.Diags)
 	checkVersions(v, out)
+	if v.Is != nil {
+		refuseForeign(v.Scope, v.Address(), v.Range, cluster.Object{Kind: "subscription", Name: v.Is.Name, In: v.Database}, out)
+	}
 	out.LiveState(true, v.Address(), func() { checkFixed(v, out) })
 	checkTaken(v, out)
 	checkSlot(v, out)

@@ -35,3 +35,11 @@ func Created(s *cluster.Cluster, d *Draft, on *topology.Node, database, why stri
 func WriteName(s *cluster.Cluster, d *Draft, kind string, of topology.Address, database, name string) {
 	d.SQL(s.Goal.Primary, "record its name", cluster.Record(cluster.Row{Address: s.Row(of), Object: cluster.Object{Kind: kind, Name: name, In: database}}))
 }
+
+// ByWhom says of an object that is not managed here for which cluster repltool created it; "" for none.
+func ByWhom(s *cluster.Cluster, o cluster.Object) string {
+	if row := s.MadeFor(o); !row.IsZero() {
+		return ", which repltool created for cluster " + row.Cluster
+	}
+	return ""
+}

@@ -45,8 +45,9 @@ func unmanagedPublications(s *cluster.Cluster, out *draft.Findings) {
 	for _, database := range s.ReadDatabases() {
 		for _, p := range s.Live().Logical[database].Publications {
 			wanted := slices.ContainsFunc(s.Publications(), func(w *topology.Publication) bool { return w.Database == database && w.Name == p.Name })
-			if !wanted && !s.IsOurs(cluster.Object{Kind: "publication", Name: p.Name, In: database}) {
-				out.TellUnmanaged("unmanaged_publication", s.Address("publication", p.Name), s.Goal.Primary.Name, "publication %s in database %s", pg.Ident(p.Name), pg.Ident(database))
+			o := cluster.Object{Kind: "publication", Name: p.Name, In: database}
+			if !wanted && !s.IsOurs(o) {
+				out.TellUnmanaged("unmanaged_publication", s.Address("publication", p.Name), s.Goal.Primary.Name, "publication %s in database %s%s", pg.Ident(p.Name), pg.Ident(database), draft.ByWhom(s, o))
 			}
 		}
 	}

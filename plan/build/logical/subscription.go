@@ -52,8 +52,9 @@ func Subscriptions(s *cluster.Cluster, out *draft.Findings) {
 func unmanagedSubscriptions(s *cluster.Cluster, out *draft.Findings) {
 	for _, database := range s.ReadDatabases() {
 		for _, sub := range s.Live().Logical[database].Subscriptions {
-			if !s.WantsSubscription(database, sub.Name) && !s.IsOurs(cluster.Object{Kind: "subscription", Name: sub.Name, In: database}) {
-				out.TellUnmanaged("unmanaged_subscription", s.Address("subscription", sub.Name), s.Goal.Primary.Name, "subscription %s in database %s", pg.Ident(sub.Name), pg.Ident(database))
+			o := cluster.Object{Kind: "subscription", Name: sub.Name, In: database}
+			if !s.WantsSubscription(database, sub.Name) && !s.IsOurs(o) {
+				out.TellUnmanaged("unmanaged_subscription", s.Address("subscription", sub.Name), s.Goal.Primary.Name, "subscription %s in database %s%s", pg.Ident(sub.Name), pg.Ident(database), draft.ByWhom(s, o))
 			}
 		}
 	}

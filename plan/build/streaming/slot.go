@@ -96,9 +96,9 @@ func unmanagedSlots(s *cluster.Cluster, n *topology.Node, wanted []cluster.Wante
 		if c := s.Copier(slot.Name); c != nil && c.Managed() {
 			continue // PostgreSQL drops it at the end of the copy
 		}
-		holds := ""
+		holds := draft.ByWhom(s, cluster.Object{Kind: "slot", Name: slot.Name, In: n.Name})
 		if slot.RetainedBytes != nil {
-			holds = ", holds back " + words.BytesText(*slot.RetainedBytes) + " of WAL"
+			holds += ", holds back " + words.BytesText(*slot.RetainedBytes) + " of WAL"
 		}
 		if s.Intent(cluster.Object{Kind: "slot", Name: slot.Name, In: n.Name}) != nil {
 			holds += "; an apply that failed or was interrupted was about to create it, and repltool cannot prove that it did. " +
