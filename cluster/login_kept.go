@@ -77,7 +77,7 @@ func (s *Cluster) subscriptionMoves(sub *topology.Subscription) bool {
 	return !unknown && v.Is != nil && !v.Blind && v.Severed() == "" && !v.Lifecycle.Ignores("connection") && s.Targeted(sub.Address())
 }
 
-// PassingLogins answers the beginnings of the lines of n's block in the password file of the
+// PassingLogins returns the beginnings of the lines of n's block in the password file of the
 // cluster's subscriptions by which these log in until this plan changes their connection,
 // and that are not wanted; drops reports whether they go in this plan.
 func (s *Cluster) PassingLogins(n *topology.Node) (lines []string, drops bool) {
