@@ -14,6 +14,8 @@ import (
 	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/move"
+	"github.com/repltool/repltool/plan/build/streaming"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -281,14 +283,24 @@ func (m *model) command(n *facts.Node, op plan.Command) error {
 		m.restart(n)
 		return nil
 	case control && verb == "stop" && n.Server != nil:
-		m.stop(n)
-		m.stopped[n.Name] = n.Server
-		n.Server, n.Host.Running = nil, false
+		m.shutDown(n)
 		return nil
-	case control && verb == "start" && m.stopped[n.Name] != nil:
-		n.Server, n.Host.Running = m.stopped[n.Name], true
-		m.restart(n)
+	case control && verb == "start" && n.Server == nil:
+		return m.start(n)
+	case op.Argv[0] == "sh" && op.Argv[2] == move.StopScript:
+		m.shutDown(n)
+		n.Host.StandbySignal = true
 		return nil
+	case path.Base(op.Argv[0]) == "psql" && slices.Contains(op.Argv, "IDENTIFY_SYSTEM"):
+		if conn := conninfo.Map(verb); m.at(conn) == nil || !m.admitted(n, conn) {
+			return fmt.Errorf("%s cannot log in with %s", n.Name, verb)
+		}
+		return nil
+	case op.Argv[0] == "sh" && op.Argv[2] == move.EndedScript:
+		n.Host.StandbySignal = n.Host.StandbySignal && op.Argv[6] != "primary"
+		return nil
+	case op.Argv[0] == "sh" && op.Argv[2] == streaming.EditSettings:
+		return m.editSettings(n, op)
 	case op.Argv[0] == "sh" && op.Argv[2] == cluster.RemoveEmpty:
 		for _, f := range m.passfiles(n.Host) {
 			if f.Path == op.Argv[4] && strings.TrimSpace(f.Text.Reveal()) == "" {
@@ -341,9 +353,17 @@ func conditions() map[string]func(n *facts.Node, found []string, query string) b
 			slot := n.Server.Slot(found[1])
 			return slot == nil || !slot.Active
 		},
-		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\)\s+OR EXISTS \(CONF_ERRORS\)`:      comesTrue,
-		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\) THEN 'failed'`:                    rulesRead,
-		`^SELECT bool_and\(replay_lsn > checkpoint_lsn\) FROM pg_stat_replication`: comesTrue,
+		`^SELECT EXISTS \(SELECT FROM repltool\.managed WHERE address = '([^']*)'\s+AND object LIKE 'intent at %' AND right\(object, \d+\) = '((?:[^']|'')*)'\)$`: intended,
+		`^SELECT current_setting\('(\w+)'\) = '((?:[^']|'')*)'$`: func(n *facts.Node, found []string, _ string) bool {
+			return n.Server.InForce(found[1]) == strings.ReplaceAll(found[2], "''", "'")
+		},
+		`^SELECT CASE WHEN pg_last_wal_replay_lsn\(\) > :'shutdown_checkpoint' THEN`:                                             func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
+		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) THEN true ELSE NOT pg_reload_conf\(\) END$`:                                 func(n *facts.Node, _ []string, _ string) bool { return !n.Server.InRecovery },
+		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) OR \(pg_stat_file\('promote', true\)\)\.modification`:                       func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
+		`^SELECT CASE WHEN EXISTS \(SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli > (\d+)\) THEN`: onTimeline,
+		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\)\s+OR EXISTS \(CONF_ERRORS\)`:                                                    comesTrue,
+		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\) THEN 'failed'`:                                                                  rulesRead,
+		`^SELECT bool_and\(replay_lsn > checkpoint_lsn\) FROM pg_stat_replication`:                                               comesTrue,
 	}
 }
 

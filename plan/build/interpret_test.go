@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/pg/conninfo"
@@ -75,6 +74,9 @@ func (i *interpreter) model(t testing.TB, top *topology.Topology, f facts.Facts)
 	for _, n := range m.f.Nodes {
 		if n.Server != nil && n.Host != nil {
 			m.clock = max(m.clock, n.Server.ConfLoaded+1, n.Host.HBA.Modified+1, n.Host.Conf.Modified+1)
+		}
+		if n.Server == nil && n.Host != nil {
+			m.gone(n)
 		}
 	}
 	return m
@@ -146,6 +148,7 @@ func (m *model) settle() {
 		}
 		m.connect(n)
 	}
+	m.follow()
 }
 
 func (m *model) nodes() []*facts.Node {
@@ -297,29 +300,4 @@ func copyValue(v reflect.Value) reflect.Value {
 		return out
 	}
 	return v
-}
-
-// run does the steps from a plan of the model, and returns what is left to do.
-func (m *model) run(o cluster.Options) (string, error) {
-	o.Targets, o.Replace = nil, nil
-	p, diags := Build(m.top, m.f, o)
-	if diags.HasErrors() {
-		return "", fmt.Errorf("plan fails: %s", compact(p, diags))
-	}
-	for _, s := range p.Steps {
-		if err := m.do(s); err != nil {
-			return "", fmt.Errorf("%s: %w", s.ID, err)
-		}
-	}
-	return m.left(o)
-}
-
-// left returns the plan of what is left to do; "" for nothing.
-func (m *model) left(o cluster.Options) (string, error) {
-	m.settle()
-	p, diags := Build(m.top, m.f, o)
-	if diags.HasErrors() || len(p.Changes) > 0 {
-		return compact(p, diags), nil
-	}
-	return "", nil
 }
