@@ -202,10 +202,16 @@ func (w *world) asksFirst() {
 
 // TestSwitchoverTakenBack has the standby pause its replay: before the primary is stopped, which
 // then goes on, and while it is being stopped. The standby is not promoted, the primary leads
-// again, and the edit is taken back.
+// again, and the edit is taken back. The next switchover finds nothing of it.
 func TestSwitchoverTakenBack(t *testing.T) {
+	for name, set := range map[string]string{"synchronous": "  synchronous { number = 1 }\n", "asynchronous": ""} {
+		t.Run(name, func(t *testing.T) { movesAfterTakenBack(t, set) })
+	}
+}
+
+func movesAfterTakenBack(t *testing.T, set string) {
 	w := newWorld(t, lab.Options{Hosts: 3})
-	w.topology(movable + "  synchronous { number = 1 }\n")
+	w.topology(movable + set)
 	w.must(0, "apply", "-auto-approve")
 	w.sql(1, "CREATE TABLE writes (id bigint PRIMARY KEY); GRANT INSERT ON writes TO client")
 	started := w.sql(1, "SELECT pg_postmaster_start_time()")

@@ -3,6 +3,7 @@ package build
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,8 +150,38 @@ func (i *interpreter) everyPrefix(t testing.TB, top *topology.Topology, f facts.
 		if err := m.killed().finish(o, false); err != nil {
 			return fmt.Errorf("killed after %s: %w", s.ID, err)
 		}
+		if err := m.killed().takenBack(p, s, o); err != nil {
+			return fmt.Errorf("taken back after %s: %w", s.ID, err)
+		}
 	}
 	return m.finish(o, p.Complete && !someDown(f))
+}
+
+// takenBack does the way back of the change in which a step was the last that was done, as apply
+// does where the next one fails: until the step of no return nothing is lost by it, and what is
+// planned then comes to the same end.
+func (m *model) takenBack(p *plan.Plan, last plan.Step, o cluster.Options) error {
+	i := slices.IndexFunc(p.Changes, func(c plan.Change) bool { return c.Address == last.Address })
+	c := p.Changes[i]
+	begun := c.Steps[:slices.Index(c.Steps, last.ID)+1]
+	if len(c.Undo) == 0 || slices.Contains(begun, c.NoReturn) {
+		return nil
+	}
+	for _, s := range c.Undo {
+		if slices.Contains(begun, s.Undoes) {
+			if err := m.do(s); err != nil {
+				return fmt.Errorf("%s: %w", s.Why, err)
+			}
+		}
+	}
+	again, diags := Build(m.top, m.f, o)
+	if diags.HasErrors() {
+		return fmt.Errorf("plan fails: %s", compact(again, diags))
+	}
+	if j := slices.IndexFunc(again.Changes, func(is plan.Change) bool { return is.Address == c.Address }); j < 0 {
+		return fmt.Errorf("another change is planned then:\n%s", compact(again, diags))
+	}
+	return m.finish(o, false)
 }
 
 // finish applies until nothing is left to do. One apply is enough, and none where done says so,

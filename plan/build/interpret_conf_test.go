@@ -220,11 +220,15 @@ func (m *model) alterSystem(n *facts.Node, name string, value *string) {
 	if value != nil {
 		s.FileSettings = append(s.FileSettings, facts.FileSetting{File: file, Line: 3, Name: name, Value: *value})
 	}
-	if name == "primary_conninfo" && value != nil {
+	if name == "primary_conninfo" {
+		text := ""
+		if value != nil {
+			text = *value
+		}
 		s.PendingConnInfo = nil
-		if *value != s.ConnInfo.Reveal() {
-			text := topology.NewSecret("", *value)
-			s.PendingConnInfo = &text
+		if text != s.ConnInfo.Reveal() {
+			secret := topology.NewSecret("", text)
+			s.PendingConnInfo = &secret
 		}
 	}
 	m.judge(n)

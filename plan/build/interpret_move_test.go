@@ -225,8 +225,9 @@ func onTimeline(n *facts.Node, found []string, _ string) bool {
 
 // dropSlots drops those of the list that are there.
 func dropSlots(c call) error {
-	for _, name := range regexp.MustCompile(literal).FindAllString(c.found[1], -1) {
-		c.found[1] = unquoted(name)
+	_, list, _ := strings.Cut(c.text, " IN ")
+	for _, name := range regexp.MustCompile(literal).FindAllString(list, -1) {
+		c.found = []string{c.text, unquoted(name)}
 		if err := dropSlotIfThere(c); err != nil {
 			return err
 		}

@@ -207,11 +207,16 @@ func (m *move) follow(d *draft.Draft, n *topology.Node, conn map[string]string, 
 }
 
 // future gives the old primary the connection of the standby that it will be. A primary does
-// not use it.
+// not use it. Its files count, with which it will start: another connection may be in force
+// where a way back was cut off.
 func (m *move) future() {
 	sb, server := m.s.Cluster.Standby(m.From), m.s.Found(m.From).Server
-	now, wanted := conninfo.Map(server.ConnInfo.Reveal()), m.s.ConnInfo(sb)
-	if pg.FormatConnInfo(now) == pg.FormatConnInfo(wanted) && server.InForce("primary_slot_name") == sb.Slot {
+	text := server.ConnInfo
+	if server.PendingConnInfo != nil {
+		text = *server.PendingConnInfo
+	}
+	now, wanted := conninfo.Map(text.Reveal()), m.s.ConnInfo(sb)
+	if pg.FormatConnInfo(now) == pg.FormatConnInfo(wanted) && cluster.LastLines(server)["primary_slot_name"].Value == sb.Slot {
 		return
 	}
 	at := len(m.d.Steps)
@@ -224,6 +229,7 @@ func (m *move) future() {
 			back.SQL(m.From, "set as before", "ALTER SYSTEM SET primary_conninfo = "+pg.Literal(pg.FormatConnInfo(now))+";")
 		}
 		back.SQL(m.From, "reset", m.resetTo(m.From, "primary_slot_name"))
+		back.Reload(m.From) // it has started with these if it was stopped
 	})
 }
 
