@@ -23,13 +23,10 @@ import (
 // shrinks: one that no plan has any more is an error, and so is a step that it lacks.
 func notInterpreted() []string {
 	return []string{
-		"ALTER ROLE … SET", "start of a server of which nothing else is known", "command rm", "command sh: NOTE_ABSENT",
+		"start of a server of which nothing else is known", "command rm", "command sh: NOTE_ABSENT",
 		"command sh: data=$1; shift;", "command sh: job=$1; shift;", "file pg2.pass",
 		"statement ALTER PUBLICATION", "statement CREATE PUBLICATION", "statement DROP PUBLICATION",
 		"statement ALTER SUBSCRIPTION", "statement CREATE SUBSCRIPTION", "statement CREATE TABLE",
-		"statement GRANT CONNECT", "statement GRANT USAGE", "statement REASSIGN OWNED", "statement UPDATE repltool.managed",
-		"wait SELECT NOT EXISTS (SELECT FROM pg_stat_replication WHERE state = 'backup')",
-		"wait SELECT count(*) >= 1 FROM pg_stat_replication\nWHERE application_name <> 'pg_basebackup'",
 	}
 }
 

@@ -361,13 +361,15 @@ func conditions() map[string]func(n *facts.Node, found []string, query string) b
 		`^SELECT current_setting\('(\w+)'\) = '((?:[^']|'')*)'$`: func(n *facts.Node, found []string, _ string) bool {
 			return n.Server.InForce(found[1]) == strings.ReplaceAll(found[2], "''", "'")
 		},
-		`^SELECT CASE WHEN pg_last_wal_replay_lsn\(\) > :'shutdown_checkpoint' THEN`:                                             func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
-		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) THEN true ELSE NOT pg_reload_conf\(\) END$`:                                 func(n *facts.Node, _ []string, _ string) bool { return !n.Server.InRecovery },
-		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) OR \(pg_stat_file\('promote', true\)\)\.modification`:                       func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
-		`^SELECT CASE WHEN EXISTS \(SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli > (\d+)\) THEN`: onTimeline,
-		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\)\s+OR EXISTS \(CONF_ERRORS\)`:                                                    comesTrue,
-		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\) THEN 'failed'`:                                                                  rulesRead,
-		`^SELECT bool_and\(replay_lsn > checkpoint_lsn\) FROM pg_stat_replication`:                                               comesTrue,
+		`^SELECT CASE WHEN pg_last_wal_replay_lsn\(\) > :'shutdown_checkpoint' THEN`:                                                func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
+		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) THEN true ELSE NOT pg_reload_conf\(\) END$`:                                    func(n *facts.Node, _ []string, _ string) bool { return !n.Server.InRecovery },
+		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) OR \(pg_stat_file\('promote', true\)\)\.modification`:                          func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
+		`^SELECT CASE WHEN EXISTS \(SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli > (\d+)\) THEN`:    onTimeline,
+		`^SELECT NOT EXISTS \(SELECT FROM pg_stat_replication WHERE state = 'backup'\)`:                                             noBackup,
+		`^SELECT count\(\*\) >= (\d+) FROM pg_stat_replication\s+WHERE application_name <> 'pg_basebackup' AND state = 'streaming'`: someStream,
+		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\)\s+OR EXISTS \(CONF_ERRORS\)`:                                                       comesTrue,
+		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\) THEN 'failed'`:                                                                     rulesRead,
+		`^SELECT bool_and\(replay_lsn > checkpoint_lsn\) FROM pg_stat_replication`:                                                  comesTrue,
 	}
 }
 

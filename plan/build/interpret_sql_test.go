@@ -87,20 +87,25 @@ func statementTable() map[string]func(c call) error {
 		`^ALTER SYSTEM RESET (\w+)$`:                                              func(c call) error { c.alterSystem(c.n, c.found[1], nil); return nil },
 		`^(SET LOCAL lock_timeout = |CHECKPOINT$|SELECT pg_current_xact_id\(\)$)`: nothing,
 		`^CREATE SCHEMA repltool$`:                                                func(c call) error { c.n.Server.Ledger = &facts.Ledger{}; return nil },
+		`^CREATE TYPE `:                                                           nothing,
 		`^CREATE TABLE repltool\.`:                                                nothing,
 		`^INSERT INTO repltool\.managed \(address, object\) VALUES `:              record,
 		`^DELETE FROM repltool\.managed WHERE address (?:= |IN )(.*)$`:            forget,
 		`^SELECT pg_terminate_backend\(pid\) FROM pg_stat_wal_receiver$`:          func(c call) error { c.disconnect(c.n); return nil },
 
-		`^CREATE ROLE ` + ident + `(.*)$`:                       createRole,
-		`^ALTER ROLE ` + ident + ` (?:RE)?SET ([\w.]+)`:         roleParameter,
-		`^ALTER ROLE ` + ident + `( .*)$`:                       alterRole,
-		`^DROP ROLE ` + ident + `$`:                             dropRole,
-		`^GRANT ` + ident + ` TO ` + ident + `$`:                grant,
-		`^REVOKE ` + ident + ` FROM ` + ident:                   revoke,
-		`^CREATE DATABASE ` + ident + `(.*)$`:                   createDatabase,
-		`^DROP DATABASE ` + ident + `$`:                         dropDatabase,
-		`^ALTER DATABASE ` + ident + ` OWNER TO ` + ident + `$`: databaseOwner,
+		`^REASSIGN OWNED BY ` + ident + ` TO CURRENT_USER$`:                                                                nothing,
+		`^DROP OWNED BY ` + ident + `$`:                                                                                    dropOwned,
+		`^GRANT (CONNECT ON DATABASE|USAGE ON SCHEMA|SELECT ON TABLE) (.*) TO (.*)$`:                                       grantAccess,
+		`^UPDATE repltool\.managed m SET address = v\.address, object = v\.object\s+FROM \(VALUES `:                        readdress,
+		`^CREATE ROLE ` + ident + `(.*)$`:                                                                                  createRole,
+		`^ALTER (ROLE|DATABASE) ` + ident + `(?: IN DATABASE ` + ident + `)? (RESET|SET) ("?[\w.]+"?)(?: (?:=|TO) (.*))?$`: setParameter,
+		`^ALTER ROLE ` + ident + `( .*)$`:                                                                                  alterRole,
+		`^DROP ROLE ` + ident + `$`:                                                                                        dropRole,
+		`^GRANT ` + ident + ` TO ` + ident + `$`:                                                                           grant,
+		`^REVOKE ` + ident + ` FROM ` + ident:                                                                              revoke,
+		`^CREATE DATABASE ` + ident + `(.*)$`:                                                                              createDatabase,
+		`^DROP DATABASE ` + ident + `$`:                                                                                    dropDatabase,
+		`^ALTER DATABASE ` + ident + ` OWNER TO ` + ident + `$`:                                                            databaseOwner,
 
 		`^SELECT pg_create_physical_replication_slot\(` + literal + `, true\)$`: func(c call) error {
 			return c.createSlot(topology.Slot{Name: c.found[1], Type: "physical"})
@@ -254,8 +259,6 @@ func alterRole(c call) error {
 	return attributes(c, r, c.found[2])
 }
 
-func roleParameter(c call) error { return unknown{"ALTER ROLE … SET"} }
-
 func dropRole(c call) error {
 	r, err := c.role(c.found[1])
 	if err != nil {
@@ -339,6 +342,11 @@ func dropDatabase(c call) error {
 	}
 	c.n.Server.Databases = remove(c.n.Server.Databases, func(d facts.Database) bool { return d.Name == c.found[1] })
 	delete(c.n.Server.Logical, c.found[1])
+	for i := range c.n.Server.Roles {
+		r := &c.n.Server.Roles[i]
+		r.NeededBy = remove(r.NeededBy, func(d string) bool { return d == c.found[1] })
+		delete(r.Owns, c.found[1])
+	}
 	c.n.Server.Subscribing = remove(c.n.Server.Subscribing, func(d string) bool { return d == c.found[1] })
 	return nil
 }
