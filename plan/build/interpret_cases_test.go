@@ -23,21 +23,22 @@ import (
 // shrinks: one that no plan has any more is an error, and so is a step that it lacks.
 func notInterpreted() []string {
 	return []string{
+		"CREATE SUBSCRIPTION of one whose slot is not in the topology",
 		"start of a server of which nothing else is known", "command rm", "command sh: NOTE_ABSENT",
 		"command sh: data=$1; shift;", "command sh: job=$1; shift;", "file pg2.pass",
-		"statement ALTER PUBLICATION", "statement CREATE PUBLICATION", "statement DROP PUBLICATION",
-		"statement ALTER SUBSCRIPTION", "statement CREATE SUBSCRIPTION", "statement CREATE TABLE",
 	}
 }
 
-// waitsForHands are cases that end in a wait which only a person ends, or of which the world
-// is not whole.
+// waitsForHands are cases that only a person brings to their end, or of which the world is not
+// whole.
 func waitsForHands() map[string]string {
 	return map[string]string{
-		"sync-own-name-died": "the set to be restored names a standby that nobody is any more: its gate says so",
-		"relax-file-died":    "the world lacks the lines of the files that the set stands in",
-		"down-included":      "the world lacks the file that the connection stands in",
-		"port-resumed":       "the world lacks the lines of the files that the set stands in",
+		"sync-own-name-died":      "the set to be restored names a standby that nobody is any more: its gate says so",
+		"relax-file-died":         "the world lacks the lines of the files that the set stands in",
+		"down-included":           "the world lacks the file that the connection stands in",
+		"logical-replace-foreign": "a kill leaves the slot of somebody else without its subscription: the plan says what to do",
+		"recreated-slot-replaced": "a kill leaves the slot of somebody else without its subscription: the plan says what to do",
+		"port-resumed":            "the world lacks the lines of the files that the set stands in",
 	}
 }
 

@@ -30,6 +30,9 @@ func (m *model) write(n *facts.Node, op plan.File) error {
 		if secret.Path == op.Path {
 			text, err := edited(secret.Text.Reveal(), op, body)
 			secret.Exists, secret.Mode, secret.Text = true, op.Mode, topology.NewSecret("", text)
+			h.EarlierPassfiles = remove(h.EarlierPassfiles, func(f facts.SecretFile) bool {
+				return !slices.Contains(conftext.BlockNames(f.Text.Reveal()), h.DataDir)
+			})
 			return err
 		}
 	}
@@ -367,9 +370,16 @@ func conditions() map[string]func(n *facts.Node, found []string, query string) b
 		`^SELECT CASE WHEN EXISTS \(SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli > (\d+)\) THEN`:    onTimeline,
 		`^SELECT NOT EXISTS \(SELECT FROM pg_stat_replication WHERE state = 'backup'\)`:                                             noBackup,
 		`^SELECT count\(\*\) >= (\d+) FROM pg_stat_replication\s+WHERE application_name <> 'pg_basebackup' AND state = 'streaming'`: someStream,
-		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\)\s+OR EXISTS \(CONF_ERRORS\)`:                                                       comesTrue,
-		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\) THEN 'failed'`:                                                                     rulesRead,
-		`^SELECT bool_and\(replay_lsn > checkpoint_lsn\) FROM pg_stat_replication`:                                                  comesTrue,
+		`^SELECT coalesce\(bool_and\(age\(s\.catalog_xmin\) < age\(p\.xmin\)\), false\)`:                                            comesTrue,
+		`^SELECT count\(\*\) = 0 FROM pg_replication_slots WHERE active AND slot_name ~`:                                            comesTrue,
+		`^SELECT count\(\*\) = 0 FROM pg_replication_slots WHERE active AND slot_name = '([^']*)'`: func(n *facts.Node, found []string, query string) bool {
+			return !sends(n, found, query)
+		},
+		`^SELECT CASE WHEN NOT s\.subenabled THEN 'failed'\s+WHEN .* AND s\.subname = '([^']*)'`:                                                  applies,
+		`^SELECT EXISTS \(SELECT FROM pg_replication_slots s JOIN pg_stat_replication r ON r\.pid = s\.active_pid WHERE s\.slot_name = '([^']*)'`: sends,
+		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\)\s+OR EXISTS \(CONF_ERRORS\)`:                                                                     comesTrue,
+		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\) THEN 'failed'`:                                                                                   rulesRead,
+		`^SELECT bool_and\(replay_lsn > checkpoint_lsn\) FROM pg_stat_replication`:                                                                comesTrue,
 	}
 }
 

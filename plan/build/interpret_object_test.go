@@ -82,7 +82,8 @@ func grantAccess(c call) error {
 		return unknown{"GRANT in a database that is not read"}
 	}
 	role := unquoted(c.found[3])
-	a := l.Access[role]
+	a, known := l.Access[role]
+	a.Connect = a.Connect || !known && !l.Closed
 	switch c.found[1] {
 	case "CONNECT ON DATABASE":
 		a.Connect = true

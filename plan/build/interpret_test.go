@@ -121,8 +121,10 @@ func (m *model) reveal(use plan.SecretUse) (string, error) {
 		return pg.Literal(m.verifier(m.t, text)), nil
 	case plan.FormPassfile:
 		return conninfo.PassField(text), nil
-	case plan.FormConfig, plan.FormLiteral, plan.FormConnInfo:
+	case plan.FormConfig, plan.FormLiteral:
 		return pg.Literal(text), nil
+	case plan.FormConnInfo: // in a literal
+		return strings.ReplaceAll(pg.Literal(text), "'", "''"), nil
 	}
 	return "", fmt.Errorf("form %s", use.Form)
 }
