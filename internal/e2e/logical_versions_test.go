@@ -25,7 +25,8 @@ func TestLogicalVersions(t *testing.T) {
 	}
 	w.write("main.hcl", chainOf(w, links(w)))
 	w.says(w.must(0, "plan"), "CREATE TYPE", "CREATE PUBLICATION", "CREATE SUBSCRIPTION")
-	w.must(0, "apply", "-auto-approve")
+	killedInSchemaCopy(w)
+	w.must(0, "apply", "-auto-approve", "-lock-timeout=1m")
 	w.settled()
 	for i := 1; i < len(chain); i++ {
 		w.in(i, "shop", fmt.Sprintf(`INSERT INTO "it's %d"."T.%[1]d" (m, d) VALUES ('it''s', '2024-05-05')`, i-1))
@@ -41,6 +42,25 @@ func TestLogicalVersions(t *testing.T) {
 		w.expectIn(i+1, "shop", fmt.Sprintf(`SELECT count(*) FROM pg_index WHERE indrelid = '"it''s %d".later'::regclass`, i-1), "2")
 	}
 	w.noSecrets()
+}
+
+// killedInSchemaCopy kills an apply while the second server creates the tables that it lacks:
+// one waits for another session, which has a table of that name in a transaction. What was
+// created is gone or complete, and the next apply continues.
+func killedInSchemaCopy(w *world) {
+	w.t.Helper()
+	held := make(chan struct{})
+	go func() {
+		defer close(held)
+		_, _ = w.host(2).SQLOn(w.t.Context(), 5432, "shop", "BEGIN; CREATE TABLE plain0 (x int); SELECT pg_sleep(600)") // it is ended below
+	}()
+	const holder = "FROM pg_stat_activity WHERE query LIKE 'BEGIN; CREATE TABLE plain0%' AND backend_xid IS NOT NULL"
+	w.expectIn(2, "shop", "SELECT count(*) "+holder, "1")
+	apply := w.launch()
+	w.expectIn(2, "shop", "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop' AND wait_event_type = 'Lock' AND query LIKE '%CREATE TYPE%'", "1")
+	apply.kill()
+	w.in(2, "shop", "SELECT pg_terminate_backend(pid) "+holder)
+	<-held
 }
 
 // chainTables are what the i-th server publishes.
