@@ -115,10 +115,11 @@ const retryInterval = 5 * time.Second
 
 // readSettled reads the database, once more for as long as a worker may be between two
 // lives: it ends at every change of its subscription, and at every change that it cannot
-// apply. What ended or failed from one reading to the next is counted.
+// apply. What ended or failed from one reading to the next is counted. One that comes after
+// a while without any is watched as long as one that was there.
 func readSettled(ctx context.Context, db *DB, parameter []byte) (*facts.Logical, error) {
 	const pause = time.Second
-	major, restarts := db.version(), map[string]int{}
+	major, seen := db.version(), map[string]life{}
 	var before *facts.Logical
 	for waited := time.Duration(0); ; waited += pause {
 		text, err := db.parametrized(ctx, logicalQuery(major), parameter)
@@ -134,12 +135,14 @@ func readSettled(ctx context.Context, db *DB, parameter []byte) (*facts.Logical,
 		}
 		for i := range l.Subscriptions {
 			s := &l.Subscriptions[i]
-			restarts[s.Name] += restarted(before.Subscription(s.Name), s)
-			s.Restarts = restarts[s.Name]
+			seen[s.Name] = seen[s.Name].next(before.Subscription(s.Name), s, waited)
+			s.Restarts = seen[s.Name].restarts
 		}
 		before = l
-		unsettled := func(s facts.Subscription) bool { return unattended(s, major) || unproven(s, major) }
-		if waited > retryInterval || !slices.ContainsFunc(l.Subscriptions, unsettled) {
+		unsettled := func(s facts.Subscription) bool {
+			return (unattended(s, major) || unproven(s, major)) && seen[s.Name].open(waited)
+		}
+		if waited > 2*retryInterval || !slices.ContainsFunc(l.Subscriptions, unsettled) {
 			return l, nil
 		}
 		select {
@@ -148,6 +151,31 @@ func readSettled(ctx context.Context, db *DB, parameter []byte) (*facts.Logical,
 			return l, nil
 		}
 	}
+}
+
+// life is what the readings showed of a subscription's workers.
+type life struct {
+	pid      int           // of the one that runs; 0 for none
+	since    time.Duration // of that, from the first reading
+	restarts int
+}
+
+// next is life after one more reading.
+func (l life) next(was, is *facts.Subscription, waited time.Duration) life {
+	l.restarts += restarted(was, is)
+	pid := 0
+	if is.Worker != nil {
+		pid = is.Worker.PID
+	}
+	if pid != l.pid {
+		l.pid, l.since = pid, waited
+	}
+	return l
+}
+
+// open reports whether a further reading may show more.
+func (l life) open(waited time.Duration) bool {
+	return waited <= retryInterval || l.restarts == 0 && waited-l.since <= retryInterval
 }
 
 // unattended tells of a subscription that should have a worker and may be given one yet.
