@@ -44,7 +44,7 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 	left := newPatience(op, end)
 	defer left.timer.Stop()
 	began, every := r.env.Now(), pollFirst
-	var failing time.Time // since when
+	var stuck failingFor
 	r.waiting(s, op, 0, "")
 	for last := ""; ; every = min(every*3/2, pollMost) {
 		met, detail, err := ask(ctx, m, op)
@@ -54,13 +54,7 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 		if permanent(err) {
 			return fmt.Errorf("%s: %w", awaited(op), err)
 		}
-		switch {
-		case !errors.Is(err, errFailing):
-			failing = time.Time{}
-		case failing.IsZero():
-			failing = r.env.Now()
-		}
-		over := !failing.IsZero() && r.env.Now().Sub(failing) > failingLimit
+		over := stuck.seen(errors.Is(err, errFailing), r.env.Now())
 		if errors.Is(err, errHopeless) || over {
 			return fmt.Errorf("%s: %s", awaited(op), detail)
 		}
@@ -78,6 +72,28 @@ func (r *run) wait(ctx context.Context, m Machine, s plan.Step, op plan.Wait) er
 			return unmet(op, err, last)
 		}
 	}
+}
+
+// failingFor is for how long a query has said "failing".
+type failingFor struct {
+	since time.Time
+	other int // answers in a row that were others
+}
+
+// seen takes an answer, and reports whether that has lasted too long. One other answer
+// between two is a moment in which it is tried again.
+func (f *failingFor) seen(is bool, now time.Time) bool {
+	switch {
+	case !is:
+		if f.other++; f.other > 1 {
+			f.since = time.Time{}
+		}
+		return false
+	case f.since.IsZero():
+		f.since = now
+	}
+	f.other = 0
+	return now.Sub(f.since) > failingLimit
 }
 
 // waiting tells what is seen.
