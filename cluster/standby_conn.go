@@ -28,10 +28,12 @@ func (s *Cluster) wantedConn(sb *topology.Standby) map[string]string {
 		c["dbname"] = pg.Maintenance
 	}
 	if !s.KnowsConn(sb.Node) {
+		pg.Keepalives(c)
 		return c
 	}
 	now := s.ConnNow(sb.Node)
 	c = pg.KeepRest(now, c, pg.AlwaysSaid())
+	pg.Keepalives(c)
 	server := s.Found(sb.Node).Server
 	if server == nil {
 		pg.KeepHosts(now, c)

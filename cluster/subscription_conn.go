@@ -43,6 +43,7 @@ func (v *Subscription) Conn() map[string]string {
 	now := v.ConnNow()
 	wanted = pg.KeepRest(now, wanted, said)
 	pg.KeepHosts(now, wanted)
+	pg.Keepalives(wanted)
 	if !strings.Contains(wanted["options"], "row_security") {
 		wanted["options"] = strings.TrimSpace(wanted["options"] + " " + noRowSecurity)
 	}

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/repltool/repltool/cluster"
@@ -35,11 +36,11 @@ func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *Findings) {
 		if bytes := facts.Behind(s.Position(sb), s.Found(upstream).Server.LSN); bytes != nil {
 			behind = ", " + words.BytesText(*bytes) + " behind"
 		}
-		hint := "Check the log of " + n.Name + "."
+		waits, hint := unanswered(n, f.Server)
 		if s.HoldsBack(n) {
 			hint += " After a restart it connects once it has replayed what it had received."
 		}
-		out.report(at("standby_not_connected", hint), "%s is not connected to its upstream %s%s", n.Name, upstream.Name, behind)
+		out.report(at("standby_not_connected", hint), "%s is not connected to its upstream %s%s%s", n.Name, upstream.Name, behind, waits)
 		return
 	case sender.State != "streaming":
 		out.report(at("standby_not_streaming", "Check the log of "+n.Name+"."), "%s is in state %s on its upstream %s", n.Name, sender.State, upstream.Name)
@@ -63,4 +64,18 @@ func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *Findings) {
 func streamsElsewhere(s *cluster.Cluster, sb *topology.Standby) bool {
 	f := s.Found(sb.Node)
 	return s.UpstreamOf(f) == nil && s.Repointed(sb) && f.Server.Receiver != nil && f.Server.Receiver.Status == "streaming"
+}
+
+// unanswered says since when the WAL receiver of a standby has waited for the first answer of
+// its upstream, and what to do. It writes nothing to the log meanwhile, and without TCP
+// keepalives it waits for two hours where the upstream vanished after it had connected.
+func unanswered(n *topology.Node, server *facts.Server) (waits, hint string) {
+	const patience = 10 * time.Second
+	hint = "Check the log of " + n.Name + "."
+	if server == nil || server.Receiver == nil || server.Receiver.Connecting == nil || server.Receiver.Connecting.For < patience {
+		return "", hint
+	}
+	c := server.Receiver.Connecting
+	return fmt.Sprintf(": its WAL receiver has waited %.0f s for an answer", c.For.Seconds()),
+		fmt.Sprintf("Run on %s, so that it connects again: kill %d", n.Name, c.PID)
 }

@@ -230,11 +230,20 @@ type Receiver struct {
 	ReceiveLSN   string
 	ReplayLSN    string
 	ReplayPaused bool
+	// Connecting is a receiver that runs and has not been answered yet, so that nothing else is
+	// known of it.
+	Connecting *Connecting `json:",omitempty"`
 	// Backlog is what was received and is not replayed yet, in bytes.
 	Backlog *int64
 	// ReplayDelay is now minus the commit time of the last transaction replayed;
 	// nil when none was, and when nothing waits to be replayed.
 	ReplayDelay *time.Duration
+}
+
+// Connecting is a WAL receiver between its start and the first answer of the upstream.
+type Connecting struct {
+	PID int
+	For time.Duration
 }
 
 // Ledger is the schema repltool of the maintenance database.

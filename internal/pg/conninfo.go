@@ -54,6 +54,20 @@ func KeepHosts(now, wanted map[string]string) {
 	}
 }
 
+// Keepalives adds TCP keepalives to a connection string that does not speak of them. A WAL
+// receiver or a subscription's worker that has connected waits for the first answer without
+// a limit: wal_receiver_timeout counts once WAL is streamed, and connect_timeout is not for
+// them. Where the server has vanished meanwhile, only keepalives end the wait, by Linux's
+// defaults after two hours (PostgreSQL docs, 34.1.2). The three are a minute, as
+// wal_receiver_timeout is by default. What a service says about them is not known here.
+func Keepalives(conn map[string]string) {
+	said := func(key string) bool { return conn[key] != "" }
+	if slices.ContainsFunc([]string{"service", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"}, said) {
+		return
+	}
+	conn["keepalives_idle"], conn["keepalives_interval"], conn["keepalives_count"] = "30", "10", "3"
+}
+
 // AlwaysSaid are the parameters that every topology speaks of.
 func AlwaysSaid() []string { return []string{"host", "hostaddr", "port", "password", "passfile"} }
 
