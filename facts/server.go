@@ -66,6 +66,13 @@ type SubscriptionName struct{ Database, Name string }
 // Major returns the major version.
 func (s *Server) Major() int { return s.VersionNum / 10000 }
 
+// CountsSenders reports whether the connection limits of roles and databases count WAL senders,
+// and refuse them: so did every minor release before those of February 2025.
+func (s *Server) CountsSenders() bool {
+	free := map[int]int{13: 19, 14: 16, 15: 11, 16: 7, 17: 3}
+	return s.Major() < 18 && s.VersionNum%10000 < free[s.Major()]
+}
+
 // Role returns the role of that name, or nil; s may be nil.
 func (s *Server) Role(name string) *Role {
 	if s == nil {
@@ -168,6 +175,8 @@ type Database struct {
 	// NoConnections is of ALLOW_CONNECTIONS false; Invalid of a DROP DATABASE that was
 	// interrupted: neither lets anybody in.
 	NoConnections, Invalid bool `json:",omitempty"`
+	// ConnectionLimit is of CONNECTION LIMIT; nil for none.
+	ConnectionLimit *int `json:",omitempty"`
 }
 
 // Tablespace is a tablespace that is not in the data directory.

@@ -13,7 +13,8 @@ import (
 const databasesSQL = `SELECT json_agg(json_build_object(
     'oid', d.oid, 'name', d.datname, 'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding),
     'collate', d.datcollate, 'ctype', d.datctype, 'bytes', pg_database_size(d.oid), 'config', c.setconfig,
-    'no_connections', NOT d.datallowconn, 'invalid', d.datconnlimit = -2) ORDER BY d.datname)
+    'no_connections', NOT d.datallowconn, 'invalid', d.datconnlimit = -2,
+    'connection_limit', CASE WHEN d.datconnlimit >= 0 THEN d.datconnlimit END) ORDER BY d.datname)
   FROM pg_database d LEFT JOIN pg_db_role_setting c ON c.setdatabase = d.oid AND c.setrole = 0`
 
 // A tablespace that was made in place has no path that begins at the root.
@@ -31,6 +32,7 @@ type databaseRow struct {
 	Bytes    int64
 	Config   []string
 	Closed   bool `json:"no_connections"`
+	Limit    *int `json:"connection_limit"`
 	Invalid  bool // datconnlimit says that DROP DATABASE was interrupted
 }
 
@@ -38,7 +40,7 @@ func databases() section {
 	return section{"databases", databasesSQL, func(answer json.RawMessage, s *facts.Server) error {
 		return each(answer, func(r databaseRow) {
 			s.DataBytes += r.Bytes
-			s.Databases = append(s.Databases, facts.Database{OID: r.OID, Bytes: r.Bytes, NoConnections: r.Closed, Invalid: r.Invalid, Database: topology.Database{
+			s.Databases = append(s.Databases, facts.Database{OID: r.OID, Bytes: r.Bytes, NoConnections: r.Closed, Invalid: r.Invalid, ConnectionLimit: r.Limit, Database: topology.Database{
 				Name: r.Name, Owner: r.Owner, Encoding: r.Encoding, Locale: r.locale(), Parameters: parameters(r.Config),
 			}})
 		})
