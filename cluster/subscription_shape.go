@@ -34,6 +34,7 @@ const (
 	MismatchedType
 	MismatchedValue // a column gets no value and must have one
 	MismatchedKey   // rows cannot be found
+	MismatchedRule  // the subscriber refuses what the publisher accepts
 )
 
 type mismatches []Mismatch
@@ -85,6 +86,8 @@ func (v *Subscription) TableMismatches(name topology.TableName, local *facts.Tab
 	}
 	v.checkFilled(name, local, published, &out)
 	v.checkKey(name, local, &out)
+	v.checkRules(name, local, published, &out)
+	v.checkTruncate(name, local, &out)
 	if len(differs) == 0 {
 		return out
 	}
@@ -154,6 +157,69 @@ func (v *Subscription) checkKey(name topology.TableName, local *facts.Table, out
 			"%s: table %s on %s has no primary key or replica identity within the columns by which %s identifies its "+
 				"rows (%s): the first UPDATE or DELETE stops replication. Create one there.",
 			v.ID, carrier.Table, v.Scope.Leading().Name, v.Source.Leading().Name, strings.Join(remote.IdentityColumns, ", "))
+	}
+}
+
+// checkRules warns of what the subscriber refuses and the publisher accepts: constraints and
+// unique indexes that only the subscriber has. Those that are about columns that are not
+// published are the subscriber's own.
+func (v *Subscription) checkRules(name topology.TableName, local *facts.Table, published []facts.Column, out *mismatches) {
+	remote := v.Remote.Table(name)
+	if remote == nil {
+		return
+	}
+	var more []string
+	for _, c := range published {
+		if mine := Column(local, c.Name); mine != nil && mine.NotNull && !c.NotNull {
+			more = append(more, c.Name+" NOT NULL")
+		}
+	}
+	for _, rule := range list.Without(local.Rules, remote.Rules) {
+		own := func(column string) bool {
+			return !slices.ContainsFunc(published, func(c facts.Column) bool { return c.Name == column })
+		}
+		if !implied(rule, remote.Rules) && !slices.ContainsFunc(ColumnsIn(rule, local), own) {
+			more = append(more, rule)
+		}
+	}
+	if len(more) > 0 {
+		here := v.Scope.Leading().Name
+		out.caution(MismatchedRule, "Constraint only on the subscriber", "%s: table %s on %s has %s, and on %s it has not: a row that violates it stops replication. Drop it on %s, or add it on %s.",
+			v.ID, name, here, words.Few(more), v.Source.Leading().Name, here, v.Source.Leading().Name)
+	}
+}
+
+// implied reports whether a unique index holds wherever some of others does: those of fewer
+// columns are stricter, and a condition only makes one weaker.
+func implied(rule string, others []string) bool {
+	columns, is := uniqueColumns(rule)
+	return is && slices.ContainsFunc(others, func(other string) bool {
+		fewer, is := uniqueColumns(other)
+		return is && !strings.Contains(other, ") WHERE ") && len(list.Without(fewer, columns)) == 0
+	})
+}
+
+// uniqueColumns returns the columns of a rule that is a unique index.
+func uniqueColumns(rule string) (columns []string, is bool) {
+	inner, is := strings.CutPrefix(rule, "UNIQUE (")
+	inner, _, _ = strings.Cut(inner, ") WHERE ")
+	return strings.Split(strings.TrimSuffix(inner, ")"), ", "), is
+}
+
+// checkTruncate warns of foreign keys of the subscriber's alone: the publisher truncates a table
+// without the one that references it, and PostgreSQL refuses that here.
+func (v *Subscription) checkTruncate(name topology.TableName, local *facts.Table, out *mismatches) {
+	remote := v.Remote.Table(name)
+	truncates := slices.ContainsFunc(v.Publications, func(p *topology.Publication) bool {
+		return p.Publishes("truncate") && remote != nil && Member(p, remote)
+	})
+	if !truncates {
+		return
+	}
+	if only := list.Without(local.Referenced, remote.Referenced); len(only) > 0 {
+		here := v.Scope.Leading().Name
+		out.caution(MismatchedRule, "Foreign key only on the subscriber", "%s: on %s, %s references %s, and on %s it does not: a TRUNCATE of %s there stops replication. Drop the foreign key, or do not publish truncate.",
+			v.ID, here, words.FewTables(only), name, v.Source.Leading().Name, name)
 	}
 }
 

@@ -34,10 +34,13 @@ func mismatches(v *cluster.Subscription, out *Findings) []string {
 		detail := strings.TrimPrefix(m.Detail, v.ID+": ")
 		f := Finding{
 			Code: "published_table_mismatch", Severity: Error, Address: v.Address(), Node: v.Scope.Leading().Name,
-			Evidence: view("pg_attribute and pg_index", v.Source.Leading().Name) + " and on " + v.Scope.Leading().Name,
+			Evidence: view("pg_attribute, pg_index and pg_constraint", v.Source.Leading().Name) + " and on " + v.Scope.Leading().Name,
 		}
 		if m.Kind == cluster.MismatchedType && !m.Certain {
 			f.Code, f.Severity = "published_column_type_mismatch", Warning // most values fit
+		}
+		if m.Kind == cluster.MismatchedRule {
+			f.Severity = Warning // most rows satisfy it
 		}
 		out.report(f, "%s: %s", strings.ToLower(m.Summary[:1])+m.Summary[1:], detail)
 		causes = append(causes, detail)

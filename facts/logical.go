@@ -125,6 +125,11 @@ type Table struct {
 	// DELETE cannot be published.
 	IdentityColumns []string
 	Bytes           int64 // pg_total_relation_size; of a partitioned table, 0
+	// Rules are what its rows must satisfy: CHECK and EXCLUDE constraints, and UNIQUE (…) of each
+	// unique index, the primary key's among them.
+	Rules []string `json:",omitempty"`
+	// Referenced are the tables whose foreign keys reference it.
+	Referenced []topology.TableName `json:",omitempty"`
 	// Fills tells of a BEFORE INSERT trigger that fires for rows that replication brings,
 	// and may give values to columns that are not published.
 	Fills bool `json:",omitempty"`

@@ -49,6 +49,12 @@ const tablesSQL = `SELECT json_agg(json_build_object('schema', c.nspname, 'name'
       FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
         JOIN pg_type t ON t.oid = CASE WHEN y.typcategory = 'A' AND y.typelem <> 0 THEN y.typelem ELSE y.oid END
       WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+    'rules', (SELECT json_agg(r.def ORDER BY r.def) FROM (
+        SELECT pg_get_constraintdef(k.oid) AS def FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'x')
+        UNION SELECT 'UNIQUE (' || (SELECT string_agg(pg_get_indexdef(i.indexrelid, g.n, false), ', ' ORDER BY g.n) FROM generate_series(1, i.indnkeyatts) AS g(n)) || ')' || coalesce(' WHERE ' || pg_get_expr(i.indpred, i.indrelid), '')
+          FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid) r),
+    'referenced', (SELECT json_agg(DISTINCT jsonb_build_object('schema', n.nspname, 'name', f.relname)) FROM pg_constraint k JOIN pg_class f ON f.oid = k.conrelid
+      JOIN pg_namespace n ON n.oid = f.relnamespace WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.conrelid <> c.oid),
     'key', (SELECT json_agg(a.attname ORDER BY k.place) FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place), pg_attribute a
       WHERE i.indrelid = c.oid AND a.attrelid = c.oid AND a.attnum = k.attnum AND k.place <= i.indnkeyatts
         AND i.indisunique AND i.indisvalid AND i.indimmediate
@@ -68,6 +74,8 @@ type tableRow struct {
 	Rows       bool
 	Parents    []topology.TableName
 	Columns    []facts.Column
+	Rules      []string
+	Referenced []topology.TableName
 	Key        []string
 }
 
@@ -80,7 +88,7 @@ func tables() logicalSection {
 func (r tableRow) facts() facts.Table {
 	t := facts.Table{
 		Table: r.TableName, Kind: r.Kind, Persistent: r.Persistent, Owner: r.Owner, RowSecurity: r.Row, ForceRowSecurity: r.Force, Columns: r.Columns, Identity: r.Identity,
-		IdentityColumns: r.Key, Fills: r.Fills, Bytes: r.Bytes, Rows: r.Rows, Parents: r.Parents,
+		IdentityColumns: r.Key, Fills: r.Fills, Bytes: r.Bytes, Rows: r.Rows, Parents: r.Parents, Rules: r.Rules, Referenced: r.Referenced,
 	}
 	if len(t.Parents) > 0 {
 		t.Root = &t.Parents[len(t.Parents)-1]
