@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/pg"
@@ -14,7 +15,7 @@ import (
 func subscriptionHealth(s *cluster.Cluster, out *Findings) {
 	for _, sub := range s.Subscriptions() {
 		if v, _ := s.SubscriptionOf(sub); v.Is != nil {
-			oneSubscriptionHealth(v, mismatches(v, out), out)
+			oneSubscriptionHealth(v, append(mismatches(v, out), aheadOfSlot(v)...), out)
 			cutOffCopies(s, v, out)
 			slotRecreated(s, v, out)
 			slotShared(v, out)
@@ -81,6 +82,22 @@ func oneSubscriptionHealth(v *cluster.Subscription, causes []string, out *Findin
 		copies.Severity = Warning
 		out.report(copies, "%s: %d of %s are still being copied", is.Name, copying, words.Counted(len(is.Tables), "table"))
 	}
+}
+
+// aheadOfSlot are causes of a subscription that fails: a change is decoded with the catalog of its
+// time, and where a publication did not exist then, nothing gets past that.
+func aheadOfSlot(v *cluster.Subscription) []string {
+	if v.Source == nil || v.Remote == nil {
+		return nil
+	}
+	var all []string
+	for _, name := range v.Is.Publications {
+		if p := v.Remote.Publication(name); p != nil && slices.Contains(p.AheadOf, v.Is.Options.SlotName) {
+			all = append(all, "publication "+pg.Ident(name)+" was created or altered after the position of slot "+pg.Ident(v.Is.Options.SlotName)+
+				": if it was dropped in between, recreate the subscription with -replace="+v.ID)
+		}
+	}
+	return all
 }
 
 // cutOffCopies reports tables whose copy ended and whose slot is gone or lost: PostgreSQL drops

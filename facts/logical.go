@@ -52,6 +52,9 @@ type Overlap struct {
 type Publication struct {
 	topology.Publication
 	Comment string `json:",omitempty"`
+	// AheadOf are the slots whose position is before the publication was created, or its
+	// options were altered last.
+	AheadOf []string `json:",omitempty"`
 }
 
 // Filter is what the server makes of a wanted row filter.

@@ -51,3 +51,32 @@ subscription "orders" {
 		})
 	}
 }
+
+// TestPublicationAheadOfSlot: of a subscription that fails, the finding names a publication that
+// did not exist at the position of its slot, and the way on.
+func TestPublicationAheadOfSlot(t *testing.T) {
+	clusters := strings.TrimSpace(twoClusters("") + `
+publication "orders" {
+  cluster  = cluster.orders
+  database = "shop"
+  tables   = ["public.orders"]
+}
+subscription "orders" {
+  cluster      = cluster.warehouse
+  database     = "dw"
+  publications = [publication.orders]
+}
+`)
+	for _, ahead := range []bool{true, false} {
+		top := loadText(t, clusters)
+		f := converged(t, top)
+		alter(t, f, top, `dw1 subscription dw {"Name":"orders","Restarts":1}`)
+		if ahead {
+			alter(t, f, top, `pg1 publication shop {"Name":"orders","AheadOf":["orders"]}`)
+		}
+		p, _ := Build(top, f, cluster.Options{})
+		if len(p.Findings) != 1 || strings.Contains(p.Findings[0].Hint, "-replace=subscription.orders") != ahead {
+			t.Errorf("publication ahead of the slot %t: %+v", ahead, p.Findings)
+		}
+	}
+}

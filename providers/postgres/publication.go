@@ -13,6 +13,7 @@ import (
 // lists and row filters are of PostgreSQL 15.
 const (
 	publicationsSQL = `SELECT json_agg(to_jsonb(p) || jsonb_build_object('owner', pg_get_userbyid(p.pubowner), 'comment', obj_description(p.oid, 'pg_publication'),
+      'ahead_of', (SELECT jsonb_agg(s.slot_name ORDER BY s.slot_name) FROM pg_replication_slots s WHERE s.database = current_database() AND age(p.xmin) <= age(s.catalog_xmin)),
       'tables', (SELECT jsonb_agg(jsonb_build_object('schema', n.nspname, 'name', c.relname`
 	publishedSQL = `,
           'columns', (SELECT jsonb_agg(a.attname ORDER BY a.attname) FROM unnest(r.prattrs) AS k(attnum)
@@ -28,14 +29,15 @@ const (
 )
 
 type publicationRow struct {
-	Name      string `json:"pubname"`
-	AllTables bool   `json:"puballtables"`
-	Insert    bool   `json:"pubinsert"`
-	Update    bool   `json:"pubupdate"`
-	Delete    bool   `json:"pubdelete"`
-	Truncate  bool   `json:"pubtruncate"`
-	ViaRoot   bool   `json:"pubviaroot"`
-	Generated string `json:"pubgencols"` // PostgreSQL 18
+	Name      string   `json:"pubname"`
+	AllTables bool     `json:"puballtables"`
+	Insert    bool     `json:"pubinsert"`
+	Update    bool     `json:"pubupdate"`
+	Delete    bool     `json:"pubdelete"`
+	Truncate  bool     `json:"pubtruncate"`
+	ViaRoot   bool     `json:"pubviaroot"`
+	Generated string   `json:"pubgencols"` // PostgreSQL 18
+	AheadOf   []string `json:"ahead_of"`
 	Comment   string
 	Owner     string
 	Schemas   []string
@@ -64,7 +66,7 @@ func (r publicationRow) publication() facts.Publication {
 	p := facts.Publication{Publication: topology.Publication{
 		Name: r.Name, AllTables: r.AllTables, Schemas: r.Schemas, ViaPartitionRoot: r.ViaRoot, Owner: r.Owner,
 		GeneratedColumns: map[string]string{"n": topology.GeneratedNone, "s": topology.GeneratedStored}[r.Generated],
-	}, Comment: r.Comment}
+	}, Comment: r.Comment, AheadOf: r.AheadOf}
 	for i, published := range []bool{r.Insert, r.Update, r.Delete, r.Truncate} {
 		if published {
 			p.Publish = append(p.Publish, topology.Operations()[i])
