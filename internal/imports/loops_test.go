@@ -42,7 +42,7 @@ func loops() map[string]int {
 		"providers":            9,
 		"providers/host":       3,
 		"providers/host/ssh":   9,
-		"providers/postgres":   13,
+		"providers/postgres":   12,
 		"topology":             34,
 	}
 }

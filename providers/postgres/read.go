@@ -9,14 +9,6 @@ import (
 	"github.com/repltool/repltool/facts"
 )
 
-// section is one kind: what the query asks about it, as one JSON value, and what
-// makes facts of the answer.
-type section struct {
-	name   string
-	sql    string
-	decode func(answer json.RawMessage, s *facts.Server) error
-}
-
 // sections are all kinds, in the order in which they are decoded.
 func sections() []section {
 	return []section{
