@@ -77,6 +77,11 @@ func serverHealth(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *Find
 				"%s runs with %s = off: a crash of its host can corrupt its data beyond repair", n.Name, name)
 		}
 	}
+	if u := f.Server.Unarchived; u != nil {
+		failing := at("archiving_failing", "pg_stat_archiver", "The log of "+n.Name+" says why. Fix archive_command, or what it writes to.")
+		failing.Severity = Warning
+		out.report(failing, "%s could not archive WAL segment %s at %s, and has archived nothing since: it keeps all WAL from there on", n.Name, u.Segment, u.Since)
+	}
 	for _, r := range f.Server.Roles {
 		roleInDatabases(s, n, r, out)
 		roleExpired(s, n, r, out)

@@ -47,6 +47,10 @@ type Server struct {
 	Subscribing []string `json:",omitempty"`
 	// Applies are the applies of repltool that are at work on this server.
 	Applies []Apply `json:",omitempty"`
+	// Transactions are the oldest that clients have open.
+	Transactions []Transaction `json:",omitempty"`
+	// Unarchived is what the archiver could not archive when it last tried; nil where it could.
+	Unarchived *Unarchived `json:",omitempty"`
 	// SubscriptionOIDs are those of all subscriptions of all databases.
 	SubscriptionOIDs []int64 `json:",omitempty"`
 	// Logical is by database: those that the topology's publications and
@@ -58,6 +62,19 @@ type Server struct {
 type Apply struct {
 	Who   string
 	Since string // in UTC
+}
+
+// Transaction is one that a client has open.
+type Transaction struct {
+	PID                         int
+	User, Database, Application string
+	Age                         time.Duration
+}
+
+// Unarchived is a WAL segment that archive_command, or archive_library, could not archive.
+type Unarchived struct {
+	Segment string
+	Since   string // in UTC
 }
 
 // SubscriptionName is a subscription of one of a server's databases.

@@ -13,6 +13,7 @@ import (
 func sections() []section {
 	return []section{
 		control(), settings(), fileSettings(), pendingConnInfo(), hba(), roles(), databases(), tablespaces(), slots(), senders(), receiver(),
+		activity(),
 	}
 }
 

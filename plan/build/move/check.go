@@ -1,7 +1,9 @@
 package move
 
 import (
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
@@ -31,6 +33,7 @@ func Check(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	}
 	slots(s, w, out)
 	clients(s, w, out)
+	transactions(s, w, out)
 }
 
 // CheckResume finds what speaks against going on with one.
@@ -283,5 +286,22 @@ func clients(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	if len(others) > 0 {
 		out.Warn(s.Cluster.Range, "Clients outside the topology are disconnected", "%s stops, and disconnects who reads WAL from it and is not in the topology: %s. They must be pointed to %s by hand.",
 			w.From.Name, strings.Join(others, ", "), w.To.Name)
+	}
+}
+
+// long is for how long a transaction is open that is worth a word.
+const long = time.Minute
+
+// transactions names those that the stop would roll back, and that are not over in a moment.
+func transactions(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	var open []string
+	for _, t := range s.Found(w.From).Server.Transactions {
+		if t.Age >= long {
+			open = append(open, fmt.Sprintf("process %d (%s in database %s, %s)", t.PID, pg.Ident(t.User), pg.Ident(t.Database), strings.TrimSuffix(t.Age.Round(time.Minute).String(), "0s")))
+		}
+	}
+	if len(open) > 0 {
+		out.Warn(s.Cluster.Range, "Open transactions are rolled back", "%s stops, and rolls back what is not committed then, of transactions that have been open for more than a minute: %s. "+
+			"Wait for them, or end them, if that would be a loss.", w.From.Name, words.Few(open))
 	}
 }
