@@ -70,6 +70,10 @@ type Host struct {
 	// not answer this machine; of those only that no subscription here has used yet.
 	PublisherErrors map[string]string `json:",omitempty"`
 
+	// Managers are the programs that run here and may promote, demote or stop the server:
+	// patroni, pg_autoctl, repmgrd, stolon-keeper.
+	Managers []string `json:",omitempty"`
+
 	// LackedLibraries are those of the shared_preload_libraries, wanted or copied, of which
 	// PostgreSQL's library directory has no file.
 	LackedLibraries []string `json:",omitempty"`

@@ -393,6 +393,32 @@ put_timelines() {
   head -c 65536 "$DATA/pg_wal/$h"
 }
 
+# manages PROC tells of a cluster manager whether it may manage this instance: an argument is the
+# data directory, or a file that names it; or none of its files can be read.
+manages() {
+  tr '\0' '\n' <"$1/cmdline" 2>/dev/null | {
+    other=''
+    while IFS= read -r a; do
+      [ "$a" != "$DATA" ] || exit 0
+      case $a in *.yml | *.yaml | *.conf) regular "$a" || continue ;; *) continue ;; esac
+      ! grep -qF -- "$DATA" "$a" || exit 0
+      other=1
+    done
+    [ -z "$other" ]
+  }
+}
+
+# put_managers answers the cluster managers that run here and may promote or stop the server.
+put_managers() {
+  m=''
+  for c in /proc/[0-9]*/comm; do
+    { read -r name <"$c"; } 2>/dev/null || continue
+    case $name in patroni | repmgrd | pg_autoctl | stolon-keeper) ;; *) continue ;; esac
+    case " $m " in *" $name "*) ;; *) ! manages "${c%/comm}" || m="$m $name" ;; esac
+  done
+  put managers "$m"
+}
+
 main() {
   choose
   data_state
@@ -434,6 +460,7 @@ main() {
   [ -z "$OUTSIDE" ] || put service.outside 1
   [ -z "$DISABLED" ] || put service.disabled 1
   [ -z "$START" ] || put service.start_conf "$START"
+  put_managers
   put port "$PORT"
   put port_owner "$OWNER"
   [ ! -e "$DATA/standby.signal" ] || put standby_signal 1

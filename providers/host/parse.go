@@ -70,6 +70,10 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 	h.Created, h.SlotsCreated = f.created()
 	h.PublisherErrors = f.publisherErrors()
 	h.ParameterError = parameterError(f.text["parameters"])
+	if managers := strings.Fields(f.line("managers")); len(managers) > 0 {
+		slices.Sort(managers)
+		h.Managers = managers
+	}
 	if lacked := strings.Fields(f.line("lacked")); len(lacked) > 0 {
 		h.LackedLibraries = lacked
 	}

@@ -22,6 +22,7 @@ func Check(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	if refuseRenamed(s, w, out) || refuseLogin(s, w, out) {
 		return // what follows rests on names and logins
 	}
+	refuseManaged(s, w, out)
 	refuseLogical(s, w, out)
 	refuseOwnSet(s, w, out)
 	target(s, w, out)
@@ -67,6 +68,22 @@ const (
 
 	renamedAndMoved = "Rename and switchover in one apply"
 )
+
+// refuseManaged refuses to move a primary over which another program decides: it would promote
+// the old one again, or another member.
+func refuseManaged(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	var found []string
+	for _, n := range s.Cluster.Members() {
+		for _, name := range s.Found(n).Host.Managers {
+			found = append(found, name+" on "+n.Name)
+		}
+	}
+	if len(found) > 0 {
+		out.Fail(s.Cluster.Range, "Cluster manager running", "The primary moves from %s to %s, and a cluster manager runs that decides which server is the primary: %s. It would "+
+			"promote or stop servers in the middle. Nothing is changed. Move the primary with that program and write primary = %s then; or stop it on every member, so that "+
+			"it does not start again, and plan again.", w.From.Name, w.To.Name, strings.Join(found, ", "), w.To.ID)
+	}
+}
 
 // refuseRenamed refuses to give nodes or the cluster other names in the plan that moves the
 // primary: what a move finds, makes and takes back goes by one name. It reports whether it did.
