@@ -21,6 +21,7 @@ func Report(w io.Writer, s Style, p *plan.Plan, r apply.Report, next string) err
 	}
 	v.results(v.red("Failed"), r.With(apply.Failed))
 	v.takenBack(p, r)
+	v.leads(p, r)
 	v.stillRunning(r.MayStillRun())
 	v.notTried(r)
 	v.flow("", v.bold(outcome(p, r)))
@@ -52,6 +53,26 @@ func (p *printer) takenBack(of *plan.Plan, r apply.Report) {
 			p.results(p.red("Not taken back"), r.Back[failed:failed+1])
 		}
 	}
+}
+
+// leads says who leads where a move of the primary failed behind its point of no return.
+func (p *printer) leads(of *plan.Plan, r apply.Report) {
+	for _, c := range of.Changes {
+		at := slices.IndexFunc(r.Steps, func(s apply.Result) bool { return c.NoReturn != "" && s.Step.ID == c.NoReturn })
+		if at < 0 || r.Steps[at].State == apply.NotTried || done(r, c) {
+			continue
+		}
+		text := c.After["primary"] + " was asked to become the primary, which cannot be taken back. repltool status shows whether it leads."
+		if at+1 < len(r.Steps) && r.Steps[at+1].State == apply.Done {
+			text = c.After["primary"] + " leads and accepts writes. The next apply does the rest."
+		}
+		p.flow("", p.yellow("Moved: ")+Clean(text))
+	}
+}
+
+// done reports whether all steps of a change are done.
+func done(r apply.Report, c plan.Change) bool {
+	return !slices.ContainsFunc(r.Steps, func(s apply.Result) bool { return s.Step.Address == c.Address && s.State != apply.Done })
 }
 
 // notTried lists, by change, what needs a step that failed, and in one line what was only

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -186,5 +187,40 @@ Resume with: repltool apply
 	}
 	if want := "Applied: 1 created, 1 updated, 0 deleted · 4 steps in 1m5s\nCheck: repltool status\n"; out.String() != want {
 		t.Errorf("got %q", out.String())
+	}
+}
+
+// TestReportMoved: behind the point of no return the report says who leads.
+func TestReportMoved(t *testing.T) {
+	p := &plan.Plan{Changes: []plan.Change{{Address: "cluster.main.primary", NoReturn: "m#2", After: map[string]string{"primary": "pg2"}}}}
+	for i := range 4 {
+		id := fmt.Sprintf("m#%d", i+1)
+		p.Changes[0].Steps = append(p.Changes[0].Steps, id)
+		p.Steps = append(p.Steps, plan.Step{ID: id, Address: "cluster.main.primary", Node: "pg2", Op: plan.Wait{}})
+	}
+	for fails, want := range []string{
+		0: "",
+		1: "Moved: pg2 was asked to become the primary, which cannot be taken back. repltool status shows whether it leads.\n",
+		2: "Moved: pg2 was asked to become the primary, which cannot be taken back. repltool status shows whether it leads.\n",
+		3: "Moved: pg2 leads and accepts writes. The next apply does the rest.\n",
+		4: "",
+	} {
+		var r apply.Report
+		for i, s := range p.Steps {
+			state := apply.Done
+			if i == fails {
+				state = apply.Failed
+			} else if i > fails {
+				state = apply.NotTried
+			}
+			r.Steps = append(r.Steps, apply.Result{Step: s, State: state})
+		}
+		var out bytes.Buffer
+		if err := Report(&out, Style{}, p, r, ""); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), "Moved: ") != (want != "") || !strings.Contains(out.String(), want) {
+			t.Errorf("step %d fails: %s", fails+1, &out)
+		}
 	}
 }
