@@ -71,6 +71,13 @@ func (s *Cluster) moveAsked(m *Switchover) bool {
 	})
 }
 
+// MovedBefore reports whether a member leads because an apply made it the primary in place of the
+// one that the topology names, and died before it had settled that.
+func (s *Cluster) MovedBefore(n *topology.Node) bool {
+	intent := s.MoveIntent(&Switchover{From: s.Goal.Primary, To: n})
+	return slices.ContainsFunc(s.rowsOf(s.Found(n).Server), func(r LedgerRow) bool { return r.Row == intent && r.Intent != "" })
+}
+
 // stoppedMove is the move of an apply that died while nobody leads: its intent was replicated.
 // The server that it stopped has to be down still, and shut down as a primary; the others
 // have to be known to be standbys.

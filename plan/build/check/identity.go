@@ -28,6 +28,11 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 	for _, n := range live {
 		switch {
 		case n == s.Goal.Primary:
+		case s.MovedBefore(n):
+			out.Finding(c.Address(), c.Range, "Another node is the primary",
+				"%s leads: an apply made it the primary in place of %s, and was interrupted before it had made %s its standby. The topology says %s still. Nothing is changed. "+
+					"Write\n  primary = %s\nand %s among the standbys, and apply: that completes the move. If %s is to lead again, then: repltool switchover %s -to=%s%s",
+				n.Name, s.Goal.Primary.Name, s.Goal.Primary.Name, s.Goal.Primary.Name, n.ID, s.Goal.Primary.ID, s.Goal.Primary.Name, c.Name, s.Goal.Primary.Name, ahead(s, n))
 		case p.Server == nil && p.Error == nil && p.ServerError == nil && !s.IsNew(), p.Server != nil && p.Server.InRecovery:
 			out.Finding(c.Address(), c.Range, "Another node is the primary",
 				"%s is a live primary, but the topology says %s, and repltool did not make %s its standby. Nothing is changed. "+
