@@ -20,6 +20,9 @@ type Switchover struct {
 	// Stopped reports whether From is down: an apply stopped it, and died before it had
 	// promoted To.
 	Stopped bool
+	// Started reports whether From, which was stopped, runs again, as the standby that it was made:
+	// somebody started it before To was promoted.
+	Started bool
 	// Back reports whether the topology does not want that move any more: From leads again.
 	Back bool
 }
@@ -79,8 +82,8 @@ func (s *Cluster) MovedBefore(n *topology.Node) bool {
 }
 
 // stoppedMove is the move of an apply that died while nobody leads: its intent was replicated.
-// The server that it stopped has to be down still, and shut down as a primary; the others
-// have to be known to be standbys.
+// The server that it stopped has to be down still, and shut down as a primary, or to run as the
+// standby that it was made; the others have to be known to be standbys.
 func (s *Cluster) stoppedMove() *Switchover {
 	for _, n := range s.Cluster.Members() {
 		for _, r := range s.rowsOf(s.Found(n).Server) {
@@ -88,7 +91,11 @@ func (s *Cluster) stoppedMove() *Switchover {
 				continue
 			}
 			m := &Switchover{From: s.member(r.In), To: s.member(r.Name), Stopped: true}
-			if m.From == nil || m.To == nil || m.From == m.To || !s.shutDown(m.From) || !s.othersFollow(m.From) {
+			if m.From == nil || m.To == nil || m.From == m.To {
+				continue
+			}
+			m.Started = s.startedAgain(m)
+			if !m.Started && !s.shutDown(m.From) || !s.othersFollow(m.From) {
 				continue
 			}
 			m.Back = s.Goal.Primary == m.From
@@ -115,6 +122,12 @@ const ShutDown = "shut down"
 func (s *Cluster) shutDown(n *topology.Node) bool {
 	f := s.Found(n)
 	return f.Complete() && f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.Control != nil && f.Host.Control.State == ShutDown
+}
+
+// startedAgain reports whether the old primary runs as a standby of the new one.
+func (s *Cluster) startedAgain(m *Switchover) bool {
+	f := s.Found(m.From)
+	return f.Complete() && f.Server != nil && f.Server.InRecovery && f.Host.StandbySignal && f.Host.Control != nil && s.UpstreamOf(f) == m.To
 }
 
 // othersFollow reports whether every other member runs and is a standby of the same timeline.

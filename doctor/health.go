@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"strings"
+
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/topology"
@@ -12,6 +14,7 @@ import (
 func Examine(s *cluster.Cluster) Findings {
 	out := &Findings{}
 	reportApplies(s, out)
+	reportLeaderless(s, out)
 	for _, sb := range s.Cluster.Standbys {
 		standbyHealth(s, sb, out)
 	}
@@ -42,6 +45,23 @@ func reportApplies(s *cluster.Cluster, out *Findings) {
 			Fix:      "The differences may be its work in progress: check again when that apply has finished.",
 		}, "an apply by %s is running on %s since %s", a.Who, n, a.Since)
 	}
+}
+
+// reportLeaderless reports a cluster of which every member runs, as a standby. Where one is down
+// that is reported with the node.
+func reportLeaderless(s *cluster.Cluster, out *Findings) {
+	var names []string
+	for _, n := range s.Cluster.Members() {
+		f := s.Found(n)
+		if f.Server == nil || !f.Server.InRecovery {
+			return
+		}
+		names = append(names, n.Name)
+	}
+	out.report(Finding{
+		Code: "no_primary", Severity: Error, Address: s.ClusterAddress, Node: s.Leading().Name, Evidence: "pg_is_in_recovery() on every member",
+		Fix: "Run repltool plan: it continues a move of the primary that was interrupted, or says what to do.",
+	}, "no member of %s leads: %s are standbys, and accept no writes", s.Cluster.ID, strings.Join(names, ", "))
 }
 
 // lossHealth reports what is gone.

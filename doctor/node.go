@@ -25,6 +25,9 @@ func nodeHealth(s *cluster.Cluster, n *topology.Node, out *Findings) {
 	if s.IsDown(n) {
 		down := at("node_down", "the data directory, postmaster.pid and the socket", "Its log says why it went down. The plan says whether repltool can start it, or what must be fixed first.")
 		down.Severity = Error
+		if w := s.Switchover(); w != nil && w.Stopped && n == w.From {
+			down.Fix = "An apply stopped it to move the primary, and was interrupted. Apply again: that completes the move, or takes it back."
+		}
 		out.report(down, "%s is down", n.Name)
 	}
 	if h.Service.Outside {

@@ -303,6 +303,11 @@ func (m *model) command(n *facts.Node, op plan.Command) error {
 			return fmt.Errorf("%s cannot log in with %s", n.Name, verb)
 		}
 		return nil
+	case path.Base(op.Argv[0]) == "psql" && slices.Contains(op.Argv, "SELECT pg_last_wal_replay_lsn()"):
+		if n.Server == nil {
+			return fmt.Errorf("%s does not run, and is asked what it has replayed", n.Name)
+		}
+		return nil
 	case op.Argv[0] == "sh" && op.Argv[2] == move.EndedScript:
 		n.Host.StandbySignal = n.Host.StandbySignal && op.Argv[6] != "primary"
 		return nil
@@ -364,6 +369,8 @@ func conditions() map[string]func(n *facts.Node, found []string, query string) b
 		`^SELECT current_setting\('(\w+)'\) = '((?:[^']|'')*)'$`: func(n *facts.Node, found []string, _ string) bool {
 			return n.Server.InForce(found[1]) == strings.ReplaceAll(found[2], "''", "'")
 		},
+		`^SELECT EXISTS \(SELECT FROM pg_stat_activity WHERE backend_type = 'startup'`:                                              func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
+		`^SELECT CASE WHEN pg_last_wal_replay_lsn\(\) >= :'replayed' THEN`:                                                          func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
 		`^SELECT CASE WHEN pg_last_wal_replay_lsn\(\) > :'shutdown_checkpoint' THEN`:                                                func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
 		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) THEN true ELSE NOT pg_reload_conf\(\) END$`:                                    func(n *facts.Node, _ []string, _ string) bool { return !n.Server.InRecovery },
 		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) OR \(pg_stat_file\('promote', true\)\)\.modification`:                          func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
