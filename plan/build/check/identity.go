@@ -81,8 +81,12 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 // follows another server, which may be the primary.
 func promotable(s *cluster.Cluster) string {
 	p := s.Found(s.Goal.Primary)
-	if up := s.UpstreamOf(p); up != nil && s.Running(up) && p.Server.Receiver != nil && p.Server.Receiver.Status == "streaming" {
+	up := s.UpstreamOf(p)
+	switch {
+	case up != nil && s.Running(up) && p.Server.Receiver != nil && p.Server.Receiver.Status == "streaming":
 		return ": " + s.Goal.Primary.Name + " follows " + up.Name
+	case up != nil && s.IsDown(up):
+		return fmt.Sprintf(". %s follows %s, which is down and may have more WAL: to start it, write primary = %s and apply", s.Goal.Primary.Name, up.Name, up.ID)
 	}
 	if r := p.Server.Receiver; r != nil && r.Status == "streaming" {
 		return fmt.Sprintf(": %s streams from a server on %s that is not a member of %s. To move the primary from there to %s, add that server to standbys",
