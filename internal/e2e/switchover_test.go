@@ -287,6 +287,55 @@ func TestSwitchoverKilled(t *testing.T) {
 	}
 }
 
+// TestSwitchoverStarted kills repltool once the primary is stopped, and starts that by hand, as the
+// standby that it is by then: nobody leads, and status says so. The next apply promotes the new
+// primary, or the old one with the topology as it was before.
+func TestSwitchoverStarted(t *testing.T) {
+	w := newWorld(t, lab.Options{Hosts: 3})
+	w.topology(movable + "  synchronous { number = 1 }\n")
+	w.must(0, "apply", "-auto-approve")
+	w.sql(1, "CREATE TABLE writes (id bigint PRIMARY KEY); GRANT INSERT ON writes TO client")
+	before := w.read("main.hcl")
+	c := w.startedByHand()
+	w.write("main.hcl", before)
+	w.applied("with the topology of before", "-allow=drop")
+	w.leads(1, 2, 3)
+	w.kept(c, 1)
+	w.settled()
+	c = w.startedByHand()
+	w.applied("with the topology as it was edited", "-allow=switchover,drop")
+	w.leads(2, 1, 3)
+	w.kept(c, 2)
+	w.settled()
+}
+
+// startedByHand leaves a move from pg1 to pg2 before the promotion, with pg1 started since.
+func (w *world) startedByHand() *client {
+	w.t.Helper()
+	for range 5 {
+		c := w.writes()
+		w.written(c)
+		w.followed([]string{"switchover", "main", "-to=pg2", "-auto-approve"}, func(c *exec.Cmd, e event) {
+			if e.Type == "step_start" && strings.HasPrefix(e.Why, "pg2 has replayed all") {
+				_ = c.Process.Signal(syscall.SIGKILL) // it may have ended
+			}
+		})
+		if r := w.run("status"); r.code != 2 {
+			w.t.Fatalf("status: exit code %d\n%s", r.code, r.stdout)
+		}
+		w.exec(1, "pg_ctlcluster", "15", "main", "start")
+		w.expect(1, "SELECT pg_is_in_recovery()", "t")
+		if r := w.run("status"); r.code == 2 && strings.Contains(r.stdout, "no member of cluster.main leads") {
+			return c
+		}
+		w.applied("killed too late", "-allow=switchover,drop") // pg2 was asked to become the primary
+		w.kept(c, 2)
+		w.must(0, "switchover", "main", "-to=pg1", "-auto-approve")
+	}
+	w.t.Fatal("repltool was always killed too late")
+	return nil
+}
+
 // moments are those at which one kill after another strikes, in turn.
 type moments []moment
 
