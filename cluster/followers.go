@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
 )
@@ -81,19 +82,25 @@ func Differs(diffs []plan.Attribute, name string) bool {
 	return slices.ContainsFunc(diffs, func(a plan.Attribute) bool { return a.Name == name })
 }
 
-// ForeignStandbys names the standbys that stream from a member of the cluster and that the
-// topology does not define. What only receives WAL, such as pg_receivewal, replays nothing.
-func (s *Cluster) ForeignStandbys() []string {
+// UndefinedSenders returns the WAL senders of n that serve standbys which the topology does not
+// define: those that were never in it, and those that left it and still stream, whose slot
+// repltool may have created. What only receives WAL, such as pg_receivewal, replays nothing.
+func (s *Cluster) UndefinedSenders(n *topology.Node) []facts.Sender {
+	server := s.Found(n).Server
+	if server == nil || s.Recloned(n) {
+		return nil
+	}
+	return list.Kept(server.Senders, func(w facts.Sender) bool {
+		return w.ReplayLSN != "" && !w.Copies() && !Decodes(server, w) && !s.isMember(n, w)
+	})
+}
+
+// UndefinedStandbys names the standbys of all members that the topology does not define.
+func (s *Cluster) UndefinedStandbys() []string {
 	var names []string
 	for _, n := range s.Cluster.Members() {
-		server := s.Found(n).Server
-		if server == nil || s.Recloned(n) {
-			continue
-		}
-		for _, w := range server.Senders {
-			if w.ReplayLSN != "" && !w.Copies() && !Decodes(server, w) && s.ForeignSender(n, w) {
-				names = append(names, fmt.Sprintf("%s (%s, from %s)", w.ApplicationName, w.ClientAddr, n.Name))
-			}
+		for _, w := range s.UndefinedSenders(n) {
+			names = append(names, fmt.Sprintf("%s (%s, from %s)", w.ApplicationName, w.ClientAddr, n.Name))
 		}
 	}
 	slices.Sort(names)

@@ -34,7 +34,7 @@ func (c *paramChange) raisePast(d *draft.Draft) {
 					"from standbys of %s and clone it again later.", n.Name, n.Name, s.Cluster.ID)))
 		}
 	}
-	if names := s.ForeignStandbys(); len(names) > 0 {
+	if names := s.UndefinedStandbys(); len(names) > 0 {
 		d.Told = append(d.Told, c.raiseDiagnostic(hcl.DiagWarning, "Parameter raised past a standby outside the topology",
 			fmt.Sprintf("%s not in the topology. A standby with a lower value stops its replay, or shuts down, when it replays this "+
 				"change. Before you apply, raise the value there, and restart it.", words.Few(names)+words.Plural(len(names), " streams and is", " stream and are"))))
