@@ -118,10 +118,13 @@ func TestRestartWaits(t *testing.T) {
 	w.expect(2, "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' AND conninfo LIKE '%sslmode=disable%'", "1")
 	w.settled()
 
-	// One that leaves is locked out by this apply, and is not waited for.
+	// One that leaves and still streams is connected again when the apply ends.
 	buffers("18MB", encrypted)
 	alone()
 	w.must(0, "apply", "-auto-approve", "-allow=restart")
+	if now := w.sql(1, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"); now != "1" {
+		t.Errorf("%s standbys stream after the apply", now)
+	}
 	w.expect(1, "SHOW shared_buffers", "18MB")
 	w.exec(2, "pg_ctlcluster", "15", "main", "stop", "-m", "fast")
 	w.must(0, "apply", "-auto-approve", "-allow=drop")

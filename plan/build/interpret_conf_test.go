@@ -387,6 +387,7 @@ func conditions() map[string]func(n *facts.Node, found []string, query string) b
 		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\)\s+OR EXISTS \(CONF_ERRORS\)`:                                                                     comesTrue,
 		`^SELECT CASE WHEN EXISTS \(HBA_ERRORS\) THEN 'failed'`:                                                                                   rulesRead,
 		`^SELECT bool_and\(replay_lsn > checkpoint_lsn\) FROM pg_stat_replication`:                                                                comesTrue,
+		`^SELECT \(SELECT count\(\*\) >= \d+ FROM pg_stat_replication.*pg_postmaster_start_time`:                                                  comesTrue, // in time
 	}
 }
 

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/repltool/repltool/internal/pg"
@@ -33,6 +35,32 @@ func (c *paramChange) awaitFollowers(d *draft.Draft, lowering bool) {
 	if lowering && len(names) > 0 {
 		draft.AwaitReplay(d, c.node, names, longest)
 	}
+	c.awaitUndefined(d)
+}
+
+// undefinedTime is how long a restarted server gives standbys that the topology does not define:
+// they try every wal_retrieve_retry_interval, which is 5 s unless someone changed it.
+const undefinedTime = 15 * time.Second
+
+// awaitUndefined gives the standbys that streamed from the node and are not in the topology time
+// to connect again: until then the slot of one is inactive, and commits that wait for it hang,
+// so that what comes after the restart, or the next plan, would count it as gone. One that does
+// not come back stops nothing: the wait is over when the server has run for that time.
+func (c *paramChange) awaitUndefined(d *draft.Draft) {
+	var names []string
+	senders := c.scope.UndefinedSenders(c.node)
+	for _, w := range senders {
+		names = append(names, w.ApplicationName)
+	}
+	if len(names) == 0 {
+		return
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	query := fmt.Sprintf("SELECT (SELECT count(*) >= %d FROM pg_stat_replication WHERE application_name IN (%s) AND state = 'streaming')\n"+
+		"  OR clock_timestamp() > pg_postmaster_start_time() + interval '%d s'", len(senders), pg.Literals(names), int(undefinedTime.Seconds()))
+	what := fmt.Sprintf("%s, not in the topology, is streaming, or %s has run for %s", strings.Join(names, ", "), c.node.Name, undefinedTime)
+	d.Wait(c.node, what, query, 2*draft.SettleTimeout)
 }
 
 // awaitReturned waits for the standbys that look for a server on the port to which it
