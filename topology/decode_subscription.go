@@ -127,7 +127,7 @@ func (b *block) checkPublisher(s *Subscription, connection *block) {
 			"publications refers to a publisher in this topology, and connection to one outside it. Remove one of the "+
 				"two."))
 	case b.has("publications"):
-		b.refuse("publication_names", "publications already says what to subscribe to. publication_names is for a publisher outside the topology, "+
+		b.notApplicable("publication_names", "publications already says what to subscribe to. publication_names is for a publisher outside the topology, "+
 			"with a connection block.")
 		if len(s.Publications) == 0 && b.emptyList("publications") {
 			b.invalid("publications", "the list is empty; a subscription needs at least one publication.")
@@ -137,7 +137,7 @@ func (b *block) checkPublisher(s *Subscription, connection *block) {
 			"%s connects to a publisher outside the topology. List the publications to subscribe to, for example\n"+
 				"  publication_names = [\"orders\"]", s.ID))
 	case connection != nil:
-		b.refuse("role", "for a publisher outside the topology, set the role as user in the connection block.")
+		b.notApplicable("role", "for a publisher outside the topology, set the role as user in the connection block.")
 		b.refuseCopySchema(s)
 		if len(s.PublicationNames) == 0 && b.emptyList("publication_names") {
 			b.invalid("publication_names", "the list is empty; a subscription needs at least one publication.")
@@ -158,8 +158,8 @@ func (b *block) emptyList(name string) bool {
 	return !diags.HasErrors() && v.IsKnown() && !v.IsNull() && v.CanIterateElements() && v.LengthInt() == 0
 }
 
-// refuse reports an attribute that has no meaning here.
-func (b *block) refuse(name, why string) {
+// notApplicable reports an attribute that has no meaning here.
+func (b *block) notApplicable(name, why string) {
 	if b.has(name) {
 		b.e.add(problem(b.rangeOf(name), "Attribute not applicable", "%s: %s", name, why))
 	}

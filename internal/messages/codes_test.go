@@ -145,27 +145,34 @@ func TestFindingsAreListed(t *testing.T) {
 	}
 }
 
-func document(t *testing.T) string {
-	details, found, explained := map[string][]string{}, findingCodes(t), explanations(t)
+// detailsOf returns the details of each code, as people read them.
+func detailsOf(t *testing.T) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
 	for _, s := range summaries(t) {
-		if code := plan.CodeOf(s.summary); s.detail != "" && !slices.Contains(details[code], s.detail) {
-			details[code] = append(details[code], s.detail)
+		code, line := plan.CodeOf(s.summary), template(s.detail)
+		if len(line) > 12 && !slices.Contains(all[code], line) {
+			all[code] = append(all[code], line)
 		}
 	}
+	return all
+}
+
+func document(t *testing.T) string {
+	t.Helper()
+	details, explained := detailsOf(t), explanations(t)
 	var b strings.Builder
 	b.WriteString(head)
 	all := plan.Codes()
 	for _, code := range slices.Sorted(maps.Keys(all)) {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n", code, all[code])
-		if found[code] != "" {
+		if explained[code] != "" {
 			fmt.Fprintf(&b, "\n%s", explained[code])
 			continue
 		}
 		slices.Sort(details[code])
 		for _, d := range details[code] {
-			if line := template(d); len(line) > 12 {
-				fmt.Fprintf(&b, "\n> %s\n", line)
-			}
+			fmt.Fprintf(&b, "\n> %s\n", d)
 		}
 	}
 	return b.String()
@@ -175,13 +182,13 @@ const head = `# Errors, warnings and findings
 
 Each error and warning of ` + "`validate`, `plan`, `apply`, `drift` and `status`" + ` has a code, which is the field ` + "`code`" + ` of a diagnostic
 in their JSON. So has each finding: a state of the live clusters that needs attention, in ` + "`findings`, `drift` or `unmanaged`" + ` of
-the JSON. The code never changes; the text that people read may. Below each code is its summary. For a finding follow what
-it means, what was read to know it, and how to fix it. For an error or a warning follows, where it is fixed, what the
-detail says; "…" is a name or a figure. An error that plan and apply refuse to continue over, such as two live primaries,
+the JSON. The code never changes; the text that people read may. Below each code is its summary. Then follows what it means,
+what was read to know it, and how to fix it; or, for an error or a warning whose detail is always the same, that detail:
+"…" is a name or a figure. An error that plan and apply refuse to continue over, such as two live primaries,
 is a finding of ` + "`drift` and `status`" + ` too, with the same code. Errors of HCL's parser that are not listed have the code
 ` + "`invalid_hcl`" + `.
 
-This page is made of plan/codes.txt and the code by ` + "`go test ./internal/messages -update`" + `, which keeps the texts of the findings.
+This page is made of plan/codes.txt and the code by ` + "`go test ./internal/messages -update`" + `, which keeps what is written by hand.
 `
 
 // template writes a format for people, in one line.

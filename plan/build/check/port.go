@@ -38,7 +38,7 @@ func checkPort(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.F
 
 // checkRepoints refuses a new port while a standby could not be given it.
 func checkRepoints(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
-	refuse := func(sb *topology.Standby, why, fix string) {
+	cannot := func(sb *topology.Standby, why, fix string) {
 		out.Fail(s.RangeOf(sb.Node), "Standby cannot follow to another port",
 			"%s listens on port %d, and the topology has port %d, which requires a restart. %s follows %s but %s, so it "+
 				"would be disconnected. %s, or write port = %d on %s until then.",
@@ -48,12 +48,12 @@ func checkRepoints(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 		switch f := s.Found(sb.Node); {
 		case sb.Upstream != n && s.Followed(sb) != n:
 		case !f.Complete():
-			refuse(sb, "could not be read", "Make it readable")
+			cannot(sb, "could not be read", "Make it readable")
 		case s.Recloned(sb.Node):
 		case f.Server == nil:
-			refuse(sb, "is down", "Start it")
+			cannot(sb, "is down", "Start it")
 		case s.Paused(sb.Node):
-			refuse(sb, "has paused its replay", strings.TrimSuffix(s.ResumeHint(sb.Node), "."))
+			cannot(sb, "has paused its replay", strings.TrimSuffix(s.ResumeHint(sb.Node), "."))
 		}
 	}
 }
