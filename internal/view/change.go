@@ -12,11 +12,18 @@ import (
 // entryIndent is that of what stands below an entry's address.
 const entryIndent = "      "
 
-// entry writes the line of a change.
+// entry writes the line of a change. An effect for which the terminal has no room there
+// stands below it.
 func (v *planView) entry(c plan.Change) {
-	symbol := c.Action.Symbol()
-	address, impact := Clean(c.Address), Clean(impactText(c))
-	v.right("  "+v.symbol(c.Action)+" "+v.bold(address), "  "+symbol+" "+address, v.impact(c.Impact, impact), impact)
+	address, impact, effect := Clean(c.Address), Clean(impactText(c)), ""
+	plain := "  " + c.Action.Symbol() + " " + address
+	if v.Width > 0 && lipgloss.Width(plain+"  "+impact) > v.Width {
+		impact, effect = string(c.Impact), strings.TrimPrefix(impact, string(c.Impact)+", ")
+	}
+	v.right("  "+v.symbol(c.Action)+" "+v.bold(address), plain, v.impact(c.Impact, impact), impact)
+	if effect != "" && effect != impact {
+		v.flow(entryIndent, v.impact(c.Impact, effect))
+	}
 }
 
 // change writes one entry of a wave.
@@ -42,7 +49,7 @@ func (v *planView) change(c plan.Change, wave []plan.Change) {
 	}
 	on = v.stepsOf(steps, on)
 	if len(c.Undo) > 0 {
-		v.flow(entryIndent, v.dim("if a step fails before \""+Clean(v.steps[c.NoReturn].Why)+"\", of these what was begun is taken back:"))
+		v.flow(entryIndent, v.dim("if a step fails before \""+Clean(v.steps[c.NoReturn].Why)+"\", these steps take back what was begun:"))
 		v.stepsOf(c.Undo, on)
 	}
 }

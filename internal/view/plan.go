@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"charm.land/lipgloss/v2"
+
 	"github.com/repltool/repltool/plan"
 )
 
@@ -114,11 +116,17 @@ func (v *planView) byWave() [][]plan.Change {
 func (v *planView) rule(wave []plan.Change) {
 	title := fmt.Sprintf("Wave %d · %s ", wave[0].Wave, Clean(someNames(homes(wave))))
 	grave := waveEffect(wave)
-	width := v.width() - len([]rune(title)) - len([]rune(grave))
+	const least = 3 // of the rule, where nothing else fits
+	if v.Width > 0 && lipgloss.Width(title+" "+grave)+least > v.Width {
+		v.line(v.bold(title), v.dim(strings.Repeat("─", max(v.width()-lipgloss.Width(title), least))))
+		v.flow("  ", v.bold(v.red(grave)))
+		return
+	}
+	width := v.width() - lipgloss.Width(title+grave)
 	if grave != "" {
 		width--
 	}
-	line := strings.Repeat("─", max(width, 3))
+	line := strings.Repeat("─", max(width, least))
 	if grave != "" {
 		grave = " " + v.bold(v.red(grave))
 	}

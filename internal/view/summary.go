@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/plan"
 )
 
@@ -24,6 +25,9 @@ func planned(p *plan.Plan) string {
 		text += fmt.Sprintf(", %d to replace", s.Replace)
 	}
 	parts := []string{text}
+	if n := len(list.Kept(p.Changes, func(c plan.Change) bool { return c.Impact == plan.Switchover })); n > 0 {
+		parts = append(parts, count(n, "switchover"))
+	}
 	if n := len(s.Restarts); n > 0 {
 		parts = append(parts, count(n, "restart")+" ("+Clean(someNames(s.Restarts))+")")
 	}
