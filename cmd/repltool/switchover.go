@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -70,8 +71,9 @@ func (a *app) switchover(ctx context.Context, cluster, dir string, o *switchover
 			return err
 		}
 		err = x.run(ctx)
-		if back := edit.settle(x, err); err == nil {
-			return back
+		if back := edit.settle(x, err); back != nil {
+			x.fail(back)
+			return cmp.Or(err, error(exitError))
 		}
 		return err
 	})
@@ -81,7 +83,8 @@ func (a *app) switchover(ctx context.Context, cluster, dir string, o *switchover
 type edit struct {
 	path          string
 	before, after []byte
-	primary       string // the address of who leads
+	primary       string         // the address of who leads
+	from, to      *topology.Node // who leads before, and after
 }
 
 // editPrimary writes who is to lead into the topology, unless that says so already.
@@ -96,7 +99,7 @@ func (x *application) editPrimary(name, to string) (*edit, error) {
 		return nil, err
 	}
 	x.moves = []string{c.ID}
-	e := &edit{primary: c.Address().Object("primary", "").String()}
+	e := &edit{primary: c.Address().Object("primary", "").String(), from: c.Primary, to: n}
 	if c.Primary == n {
 		return e, nil
 	}
@@ -107,10 +110,22 @@ func (x *application) editPrimary(name, to string) (*edit, error) {
 	if e.after, err = topology.MovePrimary(e.before, c, n); err != nil {
 		return nil, fmt.Errorf("%w\nNothing was changed. Write it by hand: primary = %s, and %s among the standbys; then: repltool apply", err, n.ID, c.Primary.ID)
 	}
-	if !x.o.json {
+	if err := e.write(); err != nil {
+		return nil, err
+	}
+	if !x.o.json && !x.o.quiet {
 		fmt.Fprintf(x.err, "%s", udiff.Unified("a/"+e.path, "b/"+e.path, string(e.before), string(e.after)))
 	}
-	return e, replaceFile(e.path, e.after)
+	return e, nil
+}
+
+// write writes the edit into the topology.
+func (e *edit) write() error {
+	if err := replaceFile(e.path, e.after); err != nil {
+		return fmt.Errorf("%s cannot be written: %w\nNothing was changed. Make the file and its directory writable, or write it by hand: primary = %s, and %s "+
+			"among the standbys; then: repltool apply", e.path, err, e.to.ID, e.from.ID)
+	}
+	return nil
 }
 
 // chosen returns the cluster and its member of those names.
@@ -145,7 +160,8 @@ func (e *edit) settle(x *application, failed error) error {
 		return err // somebody has edited it since
 	}
 	if err := replaceFile(e.path, e.before); err != nil {
-		return err
+		return fmt.Errorf("%s cannot be written: %w\nThe primary did not move, and the file still has primary = %s: write primary = %s, and %s among the standbys",
+			e.path, err, e.to.ID, e.from.ID, e.to.ID)
 	}
 	if !x.o.json {
 		x.sayf("%s is as it was before: the primary did not move.", e.path)
@@ -162,8 +178,13 @@ func (e *edit) stays(r *apply.Report) bool {
 	return begun && !r.TookBack(e.primary)
 }
 
-// replaceFile writes a file that is there, at once or not at all, and keeps its mode.
+// replaceFile writes a file that is there, at once or not at all, and keeps its mode. Of a
+// symbolic link it writes the file that the link leads to.
 func replaceFile(path string, text []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
