@@ -20,7 +20,7 @@ build: ## bin/repltool
 	@[ -e bin/repltool ] || echo "Building bin/repltool; the first time takes a minute or more."
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/repltool ./cmd/repltool
 
-demo: ## a primary and two standbys on this machine, from nothing to in sync, and back after drift
+demo: ## a primary and two standbys on this machine, up to in sync
 	@$(SETUP) demo
 	@$(MAKE) -s build
 	@./examples/quickstart/demo.sh
@@ -33,11 +33,11 @@ test: ## every test; needs root for the lab's hosts
 	@$(SETUP) test
 	$(GO) test -count=1 -timeout 60m -parallel 3 ./...
 
-test-versions: ## the loop, and every option of logical replication, on PostgreSQL 13, 15, 17 and 18
+test-versions: ## the loop and logical replication on PostgreSQL 13, 15, 17 and 18
 	@$(SETUP) test
 	REPLTOOL_TEST_SUITES=all $(GO) test -timeout 60m -run 'TestVersions|TestLogicalVersions|TestLogicalOptions' -v ./internal/e2e
 
-faults: ## kill, SSH cut, dropped packets, frozen host, crash, full disk, a kill in a switchover: each at every step; hours
+faults: ## kills, cut connections, crashes, full disks at every step; hours
 	@$(SETUP) test
 	REPLTOOL_TEST_FAULTS=all $(GO) test -timeout 8h -run 'TestFaults|TestSwitchoverKilled' -v ./internal/e2e
 
@@ -48,7 +48,7 @@ check: ## vet, staticcheck, gofumpt, import directions
 	@files=$$($(GO) run $(GOFUMPT) -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "gofumpt: $$files"; exit 1; fi
 	$(GO) test ./internal/imports
 
-lab: ## N=3 hosts with sshd and PostgreSQL's binaries; prints the ssh config to use
+lab: ## N=3 hosts with sshd and PostgreSQL; prints the ssh config to use
 	@$(SETUP) test
 	@$(GO) run ./internal/lab/cmd/lab up -n $(N) -suite $(SUITE)
 

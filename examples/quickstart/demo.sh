@@ -59,9 +59,9 @@ if [ -e "$dir" ]; then
   exit 1
 fi
 
-say "Nothing is there. What would make it as the topology says?"
-run 0 repltool plan "$topology"
-say "Do exactly that."
+say "Nothing is there. What would make it as the topology says? (-quiet: the changes, without their steps)"
+run 0 repltool plan -quiet "$topology"
+say "Apply shows each statement, file and command of them, and does exactly that."
 run 0 repltool apply -auto-approve "$topology"
 say "Who is who?"
 run 0 repltool status "$topology"
@@ -84,7 +84,7 @@ sql pg1 "ALTER ROLE replicator PASSWORD 'not-what-the-topology-says'"
 sleep 0.5
 run 2 repltool drift "$topology"
 say "Apply fixes it."
-run 0 repltool apply -auto-approve "$topology"
+run 0 repltool apply -auto-approve -quiet "$topology"
 run 0 repltool drift "$topology"
 
 cat <<END
