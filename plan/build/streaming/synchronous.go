@@ -3,6 +3,7 @@ package streaming
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/pg"
@@ -37,6 +38,7 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 		d.Reason = "this plan relaxes it: it is restored"
 	}
 	if !leaves && pg.SameSync(current, wanted) && (s.Live() == nil || s.SyncForeign() || s.SyncInBlock(wanted)) {
+		takeBackUnread(s, d, current)
 		if owed != nil {
 			d.Reason = "the ledger still has the value that an interrupted apply had overridden"
 			d.SQL(n, "remove from the ledger", cluster.Forget(s.AsideAddress()))
@@ -61,6 +63,25 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 		d.SQL(n, "the value is restored", cluster.Forget(s.AsideAddress()))
 	}
 	out.Put(d)
+}
+
+// takeBackUnread takes back a smaller set that an apply had written by ALTER SYSTEM and that was
+// killed before the server read it: the next reload or restart would put it into effect.
+func takeBackUnread(s *cluster.Cluster, d *draft.Draft, full string) {
+	n, owed := s.Goal.Primary, s.KeptAside()
+	p := s.PendingValue(n, cluster.SyncNames)
+	if p == nil || !strings.Contains(p.Where, "/"+cluster.AutoConf+",") || !cluster.RelaxedFrom(p.Value, full) || s.SyncForeign() && owed == nil {
+		return
+	}
+	was := cluster.SetAside{Value: full, System: s.SetBySystem(n, cluster.SyncNames)}
+	if owed != nil {
+		was.System = owed.System
+	}
+	d.Worsen(plan.Reload)
+	d.Reason = "an interrupted apply has written a smaller set, which the server has not read"
+	draft.SetBack(s, d, "remove the override", was)
+	d.Reload(n)
+	d.Wait(n, "the value is in effect", syncInForce(full), draft.SettleTimeout)
 }
 
 // beforeSync is what is done before the set. The parameters of its server are in the block

@@ -36,7 +36,11 @@ func leave(s *cluster.Cluster, out *draft.Findings) (value string, leaves bool) 
 		return current, false
 	}
 	value = pg.SyncValue(set.Method, min(set.Number, len(stay)), pg.SyncIdents(stay))
-	out.Drafts = append(out.Drafts, leavingDraft(s, current, value))
+	last := restartsLast(s, out)
+	out.Drafts = append(out.Drafts, leavingDraft(s, current, value, last != nil))
+	if last != nil {
+		last.After = append(last.After, s.LeavingAddress())
+	}
 	for _, d := range out.Drafts {
 		if disturbs(s, d) {
 			d.Needs = append(d.Needs, s.LeavingAddress())
@@ -70,14 +74,33 @@ func copiesWaiting(s *cluster.Cluster, d *draft.Draft) bool {
 	})
 }
 
-func leavingDraft(s *cluster.Cluster, current, value string) *draft.Draft {
+// restartsLast returns the change that restarts the primary where no standby restarts after it:
+// what leaves may not connect again after that, and leaves before. Where a limit is lowered the
+// standbys restart last, and each would put the set back that it has found; nil then.
+func restartsLast(s *cluster.Cluster, out *draft.Findings) *draft.Draft {
+	var last *draft.Draft
+	for _, d := range out.Drafts { // in the order of the restarts
+		for _, n := range s.Cluster.Members() {
+			if d.Address == s.ParametersAddress(n) && len(d.Restarts) > 0 {
+				last = d
+			}
+		}
+	}
+	if last == nil || last.Address != s.ParametersAddress(s.Goal.Primary) {
+		return nil
+	}
+	return last
+}
+
+// leavingDraft relaxes the set, before or after the change of the primary's parameters.
+func leavingDraft(s *cluster.Cluster, current, value string, before bool) *draft.Draft {
 	n := s.Goal.Primary
 	d := draft.NewDraft(plan.Update, s.LeavingAddress(), n)
 	d.Worsen(plan.Reload)
 	d.Closer = s.SyncAddress()
 	d.Reason = "commits must not wait for a standby that is being cloned, stopped, repointed or removed"
 	d.Needs = []topology.Address{s.NodeAddress(n)}
-	if !s.PortMoves(n) { // else nobody finds it after its restart
+	if !before && !s.PortMoves(n) { // else nobody finds it after its restart
 		d.After = append(d.After, s.ParametersAddress(n))
 	}
 	for _, sb := range s.Cluster.Standbys {
