@@ -34,7 +34,6 @@ func notInterpreted() []string {
 func waitsForHands() map[string]string {
 	return map[string]string{
 		"sync-own-name-died":      "the set to be restored names a standby that nobody is any more: its gate says so",
-		"switchover-started":      "the world lacks who streams from whom: the old primary and the new one follow each other",
 		"relax-file-died":         "the world lacks the lines of the files that the set stands in",
 		"down-included":           "the world lacks the file that the connection stands in",
 		"logical-replace-foreign": "a kill leaves the slot of somebody else without its subscription: the plan says what to do",
