@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/topology"
@@ -112,7 +113,7 @@ func (p *printer) subscriptions(all []SubscriptionStatus) {
 		if s.Errors > 0 {
 			errors = strconv.FormatInt(s.Errors, 10)
 		}
-		rows = append(rows, []string{s.Address, s.Node, s.Publisher, s.Slot, s.State, tables, lagBytes(s.LagBytes), lagTime(s.LagTime), errors})
+		rows = append(rows, []string{strings.TrimPrefix(s.Address, "subscription."), s.Node, s.Publisher, s.Slot, s.State, tables, lagBytes(s.LagBytes), lagTime(s.LagTime), errors})
 	}
 	p.table(rows)
 }
