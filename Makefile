@@ -20,7 +20,7 @@ build: ## bin/repltool
 	@[ -e bin/repltool ] || echo "Building bin/repltool; the first time takes a minute or more."
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/repltool ./cmd/repltool
 
-demo: ## a primary and two standbys on this machine, up to in sync
+demo: ## a primary and two standbys on this machine, a drift, and its fix
 	@$(SETUP) demo
 	@$(MAKE) -s build
 	@./examples/quickstart/demo.sh

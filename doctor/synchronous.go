@@ -21,9 +21,9 @@ func syncHealth(s *cluster.Cluster, out *Findings) {
 		out.report(Finding{
 			Code: "synchronous_set_overridden", Severity: Error, Address: s.SyncAddress(), Node: primary,
 			Evidence: view("pg_settings and repltool.managed", primary),
-			Fix:      "Apply again: that writes the previous value back once enough standbys stream.",
+			Fix:      "Apply: that writes the previous value back once enough standbys stream.",
 		},
-			"an apply that did not complete has set %s aside: it is %s in place of %s, and commits wait for fewer standbys", cluster.SyncNames, pg.Literal(value), pg.Literal(full))
+			"%s is %s in place of %s, set by an apply that did not complete, or by hand: commits wait for fewer standbys", cluster.SyncNames, pg.Literal(value), pg.Literal(full))
 	}
 	set, ok := pg.ParseSync(value)
 	if !ok || s.Live() == nil || len(set.Names) == 0 || !commitsWait(s) {
