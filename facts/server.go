@@ -25,6 +25,9 @@ type Server struct {
 	// limits below what it holds.
 	Prepared, Origins int
 
+	// PagesUnsafe: full_page_writes was off at the last checkpoint, or restartpoint.
+	PagesUnsafe bool `json:",omitempty"`
+
 	Settings     map[string]Setting
 	FileSettings []FileSetting
 	HBA          []HBARule

@@ -28,6 +28,7 @@ const controlSQL = `SELECT json_build_object(
     'lsn', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE (SELECT ends FROM wal) END,
     'prepared', (SELECT count(*) FROM pg_prepared_xacts),
     'origins', (SELECT count(*) FROM pg_replication_origin_status),
+    'pages_unsafe', (SELECT NOT full_page_writes FROM pg_control_checkpoint()),
     'applying', (SELECT json_agg(json_build_object('database', datname, 'name', subname) ORDER BY datname, subname)
       FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE subenabled),
     'subscribing', (SELECT json_agg(DISTINCT datname) FROM pg_subscription JOIN pg_database d ON d.oid = subdbid),
@@ -47,6 +48,7 @@ func control() section {
 			LSN              string
 			Prepared         int
 			Origins          int
+			PagesUnsafe      bool `json:"pages_unsafe"`
 			Applying         []facts.SubscriptionName
 			SubscriptionOIDs []int64 `json:"subscription_oids"`
 			Applies          []facts.Apply
@@ -59,7 +61,7 @@ func control() section {
 		s.VersionNum, s.InRecovery, s.SystemIdentifier = row.VersionNum, row.InRecovery, row.SystemIdentifier
 		s.Version, _, _ = strings.Cut(row.Version, " ") // without the packager's name
 		s.Prepared, s.Origins, s.Applying = row.Prepared, row.Origins, row.Applying
-		s.Applies, s.Subscribing = row.Applies, row.Subscribing
+		s.Applies, s.Subscribing, s.PagesUnsafe = row.Applies, row.Subscribing, row.PagesUnsafe
 		s.SubscriptionOIDs = row.SubscriptionOIDs
 		s.Timeline, s.LSN, s.ConfLoaded = row.Timeline, row.LSN, float64(row.ConfLoaded)/1e6
 		return nil

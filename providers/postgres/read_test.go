@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -199,6 +200,21 @@ func TestPendingRestart(t *testing.T) {
 	server := read(t, s)
 	if got := server.Settings["max_connections"]; got.Value != "30" || !got.PendingRestart || server.ConfLoaded <= before {
 		t.Errorf("%+v, loaded %f and %f", got, before, server.ConfLoaded)
+	}
+}
+
+// TestPagesUnsafe: what counts is the last checkpoint, not the setting.
+func TestPagesUnsafe(t *testing.T) {
+	s := pgtest.Start(t, pgtest.Options{Conf: []string{"full_page_writes = off"}})
+	s.Query(t, "CHECKPOINT")
+	if !read(t, s).PagesUnsafe {
+		t.Error("a checkpoint with full_page_writes = off is not seen")
+	}
+	s.Stop(t, syscall.SIGINT)
+	s.Start(t, "-c", "full_page_writes=on")
+	s.Query(t, "CHECKPOINT")
+	if read(t, s).PagesUnsafe {
+		t.Error("a checkpoint with full_page_writes = on counts as one without")
 	}
 }
 

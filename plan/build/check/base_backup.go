@@ -45,5 +45,19 @@ func checkFullPages(s *cluster.Cluster, sb *topology.Standby, out *draft.Finding
 				"from a standby before its next restartpoint after that. Apply without the clone first, then run CHECKPOINT on %s "+
 				"and then on %s; or set the upstream of %s to %s.",
 			sb.Node.Name, up.Name, p.Name, name, p.Name, up.Name, sb.Node.Name, p.ID)
+	case replaysUnsafe(s, up):
+		out.Fail(s.RangeOfParameter(p, name), "Full pages not written",
+			"%s is to be cloned from %s, a standby, and %s had %s = off at the last checkpoint that %s has replayed: PostgreSQL takes no "+
+				"base backup from a standby before it has replayed a later one. Run CHECKPOINT on %s and plan again once %s has replayed "+
+				"it; or set the upstream of %s to %s.",
+			sb.Node.Name, up.Name, p.Name, name, up.Name, p.Name, up.Name, sb.Node.Name, p.ID)
 	}
+}
+
+// replaysUnsafe reports whether a base backup from a standby would start at a checkpoint of the
+// primary without full pages. The backup makes a restartpoint of its own, at the last checkpoint
+// that was replayed: that of the standby's control file counts only where replay is held back.
+func replaysUnsafe(s *cluster.Cluster, up *topology.Node) bool {
+	server := s.Found(up).Server
+	return s.Live().PagesUnsafe || server != nil && server.PagesUnsafe && s.HoldsBack(up)
 }
