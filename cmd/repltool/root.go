@@ -73,10 +73,17 @@ func (a *app) changeDir() error {
 // unsupported are the verbs that are planned. They are not in -help.
 func unsupported() []*cobra.Command {
 	var all []*cobra.Command
-	for _, name := range []string{"import", "graph", "failover", "destroy", "history", "man"} {
+	for name, instead := range map[string]string{
+		"import":   "Write the topology by hand (repltool init writes one to start from): plan shows where the servers differ from it, and adopts what matches.",
+		"graph":    "repltool show prints which node follows which in the topology, repltool status what is found.",
+		"failover": "Promote a standby by hand (SELECT pg_promote();), then write it as primary in the topology, and plan: docs/operations.md, \"When another node has become the primary\".",
+		"destroy":  "Remove blocks from the topology, and apply: what repltool created is dropped.",
+		"history":  "The table repltool.applies, in database postgres of the primary, has who applied what, and when.",
+		"man":      "Help for a command: repltool COMMAND -help",
+	} {
 		all = append(all, &cobra.Command{
 			Use: name, Hidden: true, DisableFlagParsing: true,
-			RunE: func(*cobra.Command, []string) error { return fmt.Errorf("%s is not supported yet", name) },
+			RunE: func(*cobra.Command, []string) error { return fmt.Errorf("%s is not supported yet\n%s", name, instead) },
 		})
 	}
 	return all
@@ -152,6 +159,7 @@ func ownWords(root *cobra.Command) {
 		switch c.Name() {
 		case "help":
 			c.Short = "show help for a command"
+			c.RunE = helpOf
 		case "completion":
 			c.Short = "print a shell completion script"
 			c.Long = "Print a script that completes commands and flags in bash, zsh, fish or powershell."
@@ -161,6 +169,18 @@ func ownWords(root *cobra.Command) {
 			}
 		}
 	}
+}
+
+// helpOf prints the help of the command that args name.
+func helpOf(c *cobra.Command, args []string) error {
+	found, rest, err := c.Root().Find(args)
+	if err != nil {
+		return err
+	}
+	if found == c.Root() && len(rest) > 0 {
+		return unknownCommand(c.Root(), rest[0])
+	}
+	return found.Help()
 }
 
 func parentPath(c *cobra.Command) string {
