@@ -122,8 +122,8 @@ func (x *application) editPrimary(name, to string) (*edit, error) {
 // write writes the edit into the topology.
 func (e *edit) write() error {
 	if err := replaceFile(e.path, e.after); err != nil {
-		return fmt.Errorf("%s cannot be written: %w\nNothing was changed. Make the file and its directory writable, or write it by hand: primary = %s, and %s "+
-			"among the standbys; then: repltool apply", e.path, err, e.to.ID, e.from.ID)
+		return fmt.Errorf("%s cannot be written\n%w\nNothing was changed. Make the file and its directory writable (chattr -i, if the file is immutable), or write it "+
+			"by hand: primary = %s, and %s among the standbys; then: repltool apply", e.path, err, e.to.ID, e.from.ID)
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (e *edit) settle(x *application, failed error) error {
 		return err // somebody has edited it since
 	}
 	if err := replaceFile(e.path, e.before); err != nil {
-		return fmt.Errorf("%s cannot be written: %w\nThe primary did not move, and the file still has primary = %s: write primary = %s, and %s among the standbys",
+		return fmt.Errorf("%s cannot be written\n%w\nThe primary did not move, and the file still has primary = %s: write primary = %s, and %s among the standbys",
 			e.path, err, e.to.ID, e.from.ID, e.to.ID)
 	}
 	if !x.o.json {

@@ -15,7 +15,7 @@ func TestEditNotWritten(t *testing.T) {
 	if err == nil {
 		t.Fatal("a file in a directory that does not exist was written")
 	}
-	for _, want := range []string{e.path + " cannot be written: ", "Nothing was changed.", "primary = node.pg2, and node.pg1 among the standbys"} {
+	for _, want := range []string{e.path + " cannot be written\n", "Nothing was changed.", "primary = node.pg2, and node.pg1 among the standbys"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}

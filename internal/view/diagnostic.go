@@ -92,7 +92,7 @@ func (p *printer) diagnostic(d plan.Diagnostic) {
 	if d.Severity == plan.Warning {
 		title = p.yellow("Warning: ")
 	}
-	p.line(title, p.bold(Clean(d.Summary)))
+	p.flow("", title+p.bold(Clean(d.Summary))) // of an error without a code it may be a long line
 	if d.Address != "" {
 		p.line("  at ", Clean(d.Address))
 	}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -150,5 +151,19 @@ func TestValue(t *testing.T) {
 	}
 	if got := value(nil); got != "(none)" {
 		t.Errorf("value(nil) = %s", got)
+	}
+}
+
+// TestLongSummary: the first line of an error is broken between words on a terminal, and whole elsewhere.
+func TestLongSummary(t *testing.T) {
+	long := plan.Diagnostic{Severity: plan.Error, Summary: "rename ./.repltool-58402686 main.hcl: operation not permitted"}
+	for width, want := range map[int]string{
+		0:  "Error: rename ./.repltool-58402686 main.hcl: operation not permitted\n\n",
+		60: "Error: rename ./.repltool-58402686 main.hcl: operation not\n  permitted\n\n",
+	} {
+		var b strings.Builder
+		if err := WriteDiagnostics(&b, Style{Width: width}, []plan.Diagnostic{long}); err != nil || b.String() != want {
+			t.Errorf("width %d: got %q, want %q: %v", width, b.String(), want, err)
+		}
 	}
 }
