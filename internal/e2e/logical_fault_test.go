@@ -203,7 +203,7 @@ func (p *pair) tableDropped() {
 	p.says(p.must(1, "plan"), "Missing tables on the subscriber", "public.items")
 	p.says(p.must(2, "drift"), "Missing tables on the subscriber", "public.items")
 	p.in(2, "dw", "CREATE TABLE items (id bigint PRIMARY KEY, order_id bigint)")
-	p.says(p.must(0, "plan"), "REFRESH PUBLICATION", "copies 1 table")
+	p.says(p.must(0, "plan"), "REFRESH PUBLICATION", "1 table, ")
 	p.must(0, "apply", "-auto-approve")
 	p.settled()
 	p.alike("items", "true")

@@ -68,10 +68,13 @@ func (v *planView) stepsOf(steps []plan.Step, on string) string {
 }
 
 // impactText is the impact and a few words more. What a restart brings stands in
-// the rule of its wave.
+// the rule of its wave; that a copy copies need not be said twice.
 func impactText(c plan.Change) string {
 	if c.Effect == "" || c.Impact == plan.Restart {
 		return string(c.Impact)
+	}
+	if c.Impact == plan.CopyData {
+		return string(c.Impact) + ", " + strings.TrimPrefix(c.Effect, "copies ")
 	}
 	return string(c.Impact) + ", " + c.Effect
 }
