@@ -59,9 +59,9 @@ if [ -e "$dir" ]; then
   exit 1
 fi
 
-say "Nothing is there. What would make it as the topology says? (-quiet: the changes, without their steps)"
+say "Nothing is there. What would be done? (-quiet: changes without their steps)"
 run 0 repltool plan -quiet "$topology"
-say "Apply shows each statement, file and command of them, and does exactly that."
+say "Apply shows each statement, file and command, and does exactly that."
 run 0 repltool apply -auto-approve "$topology"
 say "Who is who?"
 run 0 repltool status "$topology"
@@ -89,9 +89,8 @@ run 0 repltool drift "$topology"
 
 cat <<END
 
-The three servers run on:
-  psql -h $dir/pg1 -p $port postgres
-pg1 is the primary$([ "$(id -u)" = 0 ] && echo "; connect as the OS user postgres").
+The three servers run on; pg1 is the primary:
+  $([ "$(id -u)" = 0 ] && echo "runuser -u postgres -- ")psql -h $dir/pg1 -p $port postgres
 Continue: change a parameter, a role or the synchronous set in
 $topology/main.hcl, then
 $(for v in $variables REPLTOOL_VAR_replicator_password="$REPLTOOL_VAR_replicator_password"; do echo "  export $v"; done)
