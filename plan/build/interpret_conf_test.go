@@ -366,6 +366,7 @@ func conditions() map[string]func(n *facts.Node, found []string, query string) b
 			return slot == nil || !slot.Active
 		},
 		`^SELECT EXISTS \(SELECT FROM repltool\.managed WHERE address = '([^']*)'\s+AND object LIKE 'intent at %' AND right\(object, \d+\) = '((?:[^']|'')*)'\)$`: intended,
+		`^SELECT EXISTS \(SELECT FROM repltool\.managed WHERE address = '([^']*)'\s+AND starts_with\(object, '((?:[^']|'')*)'\)\)$`:                               confirmed,
 		`^SELECT current_setting\('(\w+)'\) = '((?:[^']|'')*)'$`: func(n *facts.Node, found []string, _ string) bool {
 			return n.Server.InForce(found[1]) == strings.ReplaceAll(found[2], "''", "'")
 		},

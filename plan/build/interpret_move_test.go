@@ -218,6 +218,13 @@ func intended(n *facts.Node, found []string, _ string) bool {
 	})
 }
 
+// confirmed reports whether the ledger has that object, made and not only intended.
+func confirmed(n *facts.Node, found []string, _ string) bool {
+	return n.Server.Ledger != nil && slices.ContainsFunc(n.Server.Ledger.Managed, func(r facts.Managed) bool {
+		return r.Address == found[1] && r.Intent == "" && strings.HasPrefix(r.Object, strings.ReplaceAll(found[2], "''", "'"))
+	})
+}
+
 // onTimeline reports whether a standby streams on a later timeline than that.
 func onTimeline(n *facts.Node, found []string, _ string) bool {
 	return n.Server.Receiver != nil && n.Server.Receiver.Status == "streaming" && fmt.Sprint(n.Server.Timeline) > found[1]

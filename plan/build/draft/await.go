@@ -88,8 +88,14 @@ func receiving(conn map[string]string, slot string) string {
 	if slot != "" {
 		q += "\n  AND slot_name = " + pg.Literal(slot)
 	}
-	return q + ")"
+	return q + served + ")"
 }
+
+// served is the condition that a WAL receiver has got something over its connection, or has
+// held it for a while. An upstream that has removed the WAL that is asked for ends the
+// connection at once, and until then it shows as streaming. Both times are the same until the
+// first message (PostgreSQL's WalReceiverMain).
+const served = "\n  AND (last_msg_send_time IS DISTINCT FROM last_msg_receipt_time OR clock_timestamp() - last_msg_receipt_time > '5s')"
 
 // Outdated tells what of a standby's connection is not what its settings say; "" for
 // nothing: a receiver that was not replaced yet, or that nobody has made reconnect.
@@ -113,6 +119,15 @@ func Outdated(server *facts.Server) string {
 		return "slot"
 	}
 	return ""
+}
+
+// AwaitOwnReplay waits until a standby has replayed what a query on it shows.
+func AwaitOwnReplay(s *cluster.Cluster, d *Draft, n *topology.Node, what, query string) {
+	what = n.Name + " has replayed " + what
+	d.Step(n, what, plan.Wait{
+		Database: pg.Maintenance, Query: query, What: what,
+		Timeout: StreamTimeout + s.Delay(n), Progress: catchingUp(n),
+	})
 }
 
 // AwaitReplay waits until standbys of a node have replayed all that it did before.

@@ -4,6 +4,7 @@ package move
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +69,7 @@ func Switchover(s, after *cluster.Cluster, w *cluster.Switchover, out *draft.Fin
 		m.d.SQL(m.From, "confirm", cluster.Record(row))
 	}
 	m.logins()
+	m.present()
 	m.relax()
 	for _, sb := range s.Rotates(w) {
 		m.rotate(sb)
@@ -146,6 +148,21 @@ func (m *move) logins() {
 		}
 	}
 	draft.CheckLogin(m.s, m.d, from)
+}
+
+// present sees that the other standbys have what the new primary had when it got their slots:
+// a slot begins with the last restartpoint, and one that is further behind would ask for WAL
+// that the new primary has removed, and could never follow it.
+func (m *move) present() {
+	for _, sb := range m.s.Rotates(m.Switchover) {
+		made := func(w cluster.WantedSlot) bool { return w.Name == sb.Slot }
+		if !slices.ContainsFunc(m.s.SlotsToMake(m.Switchover), made) {
+			continue
+		}
+		row := m.s.SlotRow(m.To, sb.Slot)
+		draft.AwaitOwnReplay(m.s, m.d, sb.Node, "what "+m.To.Name+" had when it got slot "+sb.Slot, "SELECT EXISTS (SELECT FROM repltool.managed WHERE address = "+
+			pg.Literal(row.Address.String())+"\n  AND starts_with(object, "+pg.Literal(row.Object.String())+"))")
+	}
 }
 
 // relax keeps commits from waiting for standbys that go under the new primary.
