@@ -185,6 +185,7 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 				d.Reason = sb.Node.Name + " uses slot " + pg.Ident(sb.Slot) + " instead" + s.PerhapsRenamed(sb.Node, m.Name)
 			}
 		}
+		awaitMoved(s, d, m.Name)
 		if found.Active {
 			draft.FreeSlot(s, d, n, m.Name)
 		}
@@ -192,4 +193,17 @@ func goneSlot(s *cluster.Cluster, m cluster.Row, n *topology.Node, moves bool, o
 	}
 	d.SQL(s.Goal.Primary, "remove from the ledger", cluster.Forget(m.Address))
 	out.Put(d)
+}
+
+// awaitMoved waits until the standby whose slot has moved streams by the one it has now: an
+// apply that died may have repointed it, and what it needs may be kept by the earlier one only.
+func awaitMoved(s *cluster.Cluster, d *draft.Draft, slot string) {
+	for _, sb := range s.Cluster.Standbys {
+		server := s.Found(sb.Node).Server
+		if sb.Slot != slot || server == nil || !server.InRecovery || s.Paused(sb.Node) || server.Receiver != nil && server.Receiver.Status == "streaming" {
+			continue
+		}
+		d.Effect = sb.Node.Name + " does not stream yet, and may need the WAL that the slot retains"
+		draft.AwaitReceiver(s, d, sb.Node, s.ConnInfo(sb), slot)
+	}
 }
