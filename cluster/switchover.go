@@ -124,10 +124,11 @@ func (s *Cluster) shutDown(n *topology.Node) bool {
 	return f.Complete() && f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.Control != nil && f.Host.Control.State == ShutDown
 }
 
-// startedAgain reports whether the old primary runs as a standby of the new one.
+// startedAgain reports whether the old primary runs as a standby of the new one, and that one
+// follows it: where it follows another server, that may lead, and the intent is an old one.
 func (s *Cluster) startedAgain(m *Switchover) bool {
 	f := s.Found(m.From)
-	return f.Complete() && f.Server != nil && f.Server.InRecovery && f.Host.StandbySignal && f.Host.Control != nil && s.UpstreamOf(f) == m.To
+	return f.Complete() && f.Server != nil && f.Server.InRecovery && f.Host.StandbySignal && f.Host.Control != nil && s.UpstreamOf(f) == m.To && s.UpstreamOf(s.Found(m.To)) == m.From
 }
 
 // othersFollow reports whether every other member runs and is a standby of the same timeline.
