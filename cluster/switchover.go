@@ -257,6 +257,9 @@ func (s *Cluster) SlotsToDrop(m *Switchover) []string {
 			delete(users, s.slotBefore(sb.Node)) // it still reads from it
 		}
 	}
+	for _, w := range s.LeftBehind(m) {
+		delete(users, w.SlotName) // it has left the topology, and comes back by it
+	}
 	var all []string
 	for _, slot := range s.Found(m.From).Server.Slots {
 		if users[slot.Name] && slot.Type == topology.SlotPhysical && !SlotWanted(s.WantedSlots(), m.From, slot.Name) {
@@ -264,6 +267,16 @@ func (s *Cluster) SlotsToDrop(m *Switchover) []string {
 		}
 	}
 	return all
+}
+
+// LeftBehind are the WAL senders of the old primary for standbys that are not in the topology,
+// or left it: whose slot repltool may have created.
+func (s *Cluster) LeftBehind(m *Switchover) []facts.Sender {
+	return slices.DeleteFunc(slices.Clone(s.UndefinedSenders(m.From)), func(w facts.Sender) bool {
+		return slices.ContainsFunc(s.Cluster.Members(), func(n *topology.Node) bool {
+			return w.ApplicationName == s.ApplicationName(n) || w.SlotName != "" && w.SlotName == s.slotBefore(n)
+		})
+	})
 }
 
 // slotBefore is the slot that a standby reads from now.

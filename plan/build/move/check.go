@@ -2,6 +2,7 @@ package move
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -287,11 +288,15 @@ func slots(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 // clients looks at who else reads WAL from the old primary.
 func clients(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	var others []string
+	var left []int // the processes of standbys that left the topology, whose slots may be repltool's
+	for _, sender := range s.LeftBehind(w) {
+		left = append(left, sender.PID)
+	}
 	for _, sender := range s.Found(w.From).Server.Senders {
 		switch {
 		case sender.Copies():
 			out.Fail(s.Cluster.Range, notReady, "A base backup of %s is running (process %d), and would fail when %s stops. Wait until it has ended.", w.From.Name, sender.PID, w.From.Name)
-		case s.ForeignSender(w.From, facts.Sender(sender)):
+		case s.ForeignSender(w.From, facts.Sender(sender)), slices.Contains(left, sender.PID):
 			others = append(others, sender.ApplicationName)
 		}
 	}
