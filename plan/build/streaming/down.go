@@ -90,7 +90,8 @@ func downParameters(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 }
 
 // linesOfDown are the lines that the topology gives, and of those in the block the
-// ones that are repltool's own to derive.
+// ones that are repltool's own to derive. It derives no listen_addresses but '*': another one
+// was edited by hand, or left the topology.
 func linesOfDown(s *cluster.Cluster, d *draft.Draft, n *topology.Node, block cluster.ConfBlock) []cluster.Line {
 	var lines []cluster.Line
 	if block.Found() {
@@ -100,7 +101,11 @@ func linesOfDown(s *cluster.Cluster, d *draft.Draft, n *topology.Node, block clu
 		lines = append(lines, cluster.Line{Name: "port", Value: strconv.Itoa(n.Port)})
 	}
 	for _, name := range append(pg.HotStandby(), "listen_addresses", "unix_socket_directories", cluster.SyncNames) {
-		if v, there := block.Value(name); there && !cluster.HasLine(lines, name) {
+		v, there := block.Value(name)
+		if name == "listen_addresses" && v != "*" {
+			v, there = "*", there && s.Feeds(n)
+		}
+		if there && !cluster.HasLine(lines, name) {
 			lines = append(lines, cluster.Line{Name: name, Value: v})
 		}
 	}
