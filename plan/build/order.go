@@ -41,6 +41,10 @@ func target(t *topology.Topology, scopes []*cluster.Cluster, drafts []*draft.Dra
 			})
 			continue
 		}
+		if diag := movedTarget(scopes, address); diag != nil {
+			diags = append(diags, diag)
+			continue
+		}
 		if !slices.ContainsFunc(known, address.Contains) {
 			diags = append(diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError, Summary: "Unknown target",
@@ -56,6 +60,28 @@ func target(t *topology.Topology, scopes []*cluster.Cluster, drafts []*draft.Dra
 		diags = append(diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: cycleSummary, Detail: err.Error()})
 	}
 	return drafts, diags
+}
+
+// movedTarget refuses a target whose only difference may be the move of the primary: that is
+// another change, and without it there would be nothing to do.
+func movedTarget(scopes []*cluster.Cluster, address topology.Address) *hcl.Diagnostic {
+	for _, s := range scopes {
+		m := s.Switchover()
+		if m == nil {
+			continue
+		}
+		moves := func(sb *topology.Standby) bool {
+			return address == s.StandbyAddress(sb.Node) && (sb.Node == m.From || slices.Contains(s.Beside(m), sb))
+		}
+		if i := slices.IndexFunc(s.Cluster.Standbys, moves); i >= 0 {
+			return &hcl.Diagnostic{
+				Severity: hcl.DiagError, Summary: "Target belongs to another change",
+				Detail: fmt.Sprintf("-target=%s: the primary moves from %s to %s, and brings %s under %s. Use -target=%s, which includes that.",
+					address, m.From.Name, m.To.Name, s.Cluster.Standbys[i].Node.Name, m.To.Name, s.PrimaryAddress()),
+			}
+		}
+	}
+	return nil
 }
 
 // complete keeps what the kept drafts need, and what they bring along, to the end.

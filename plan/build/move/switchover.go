@@ -253,6 +253,9 @@ func (m *move) future() {
 // set gives the new primary the synchronous set with which it begins to lead.
 func (m *move) set() {
 	begins, now := m.s.SetOnTo(m.Switchover), m.s.Found(m.To).Server.InForce(cluster.SyncNames)
+	if m.s.Cluster.Synchronous != nil {
+		m.d.Closer = m.s.SyncAddress() // the old primary comes in, with a target as well
+	}
 	if begins == now {
 		return
 	}
