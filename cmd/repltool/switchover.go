@@ -62,7 +62,9 @@ func (a *app) switchover(ctx context.Context, cluster, dir string, o *switchover
 	if len(o.targets) > 0 {
 		return fmt.Errorf("-target cannot be used with switchover: the move and what follows from it are applied whole. For a part of the plan edit primary, then: repltool apply -target=%s", o.targets[0])
 	}
-	o.allow = append(o.allow, string(plan.AllowSwitchover)) // that is what was asked for
+	if asked := string(plan.AllowSwitchover); !slices.Contains(o.allow, asked) {
+		o.allow = append(o.allow, asked) // it is what the verb asks for
+	}
 	x := &application{app: a, o: &o.applyFlags, dir: dir}
 	return a.withEvents(&o.common, func(events *view.Events) error {
 		x.events = events
