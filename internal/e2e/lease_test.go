@@ -24,12 +24,18 @@ func TestLostConnections(t *testing.T) {
 
 	first := w.intoStep("cluster.main.standby.pg2: base backup\n", "-allow=restart")
 	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/log ]")
+	w.exec(2, "pkill", "-STOP", "pg_basebackup") // it lasts until the lock was looked at
 	for i := range 2 {
+		holder := strings.TrimSpace(w.exec(i+1, "find", "/proc", "-maxdepth", "3", "-path", "/proc/[0-9]*/fd/9", "-lname", "*/locks/apply-*"))
+		if !strings.HasPrefix(holder, "/proc/") || strings.Contains(holder, "\n") {
+			t.Fatalf("the lock of host%d is held by %q", i+1, holder)
+		}
 		w.exec(i+1, "sh", "-c", "kill -9 $(pgrep -f '^sshd: admin')")
-		w.until(i+1, "! flock -n /var/lib/postgresql/.repltool/locks/apply-* true")
+		w.until(i+1, "[ ! -e '"+holder+"' ] && ! flock -n /var/lib/postgresql/.repltool/locks/apply-* true") // it is held by another process
 	}
 	w.write("main.hcl", strings.Replace(both, "  role ", "  role \"extra\" {}\n  role ", 1))
 	w.says(w.must(4, "apply", "-auto-approve", "-target=cluster.main.role.extra"), "lock")
+	w.exec(2, "pkill", "-CONT", "pg_basebackup")
 	w.write("main.hcl", both)
 	if code, out := first.wait(); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out)
