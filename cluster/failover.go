@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/topology"
 )
@@ -54,6 +56,15 @@ func (s *Cluster) LeavingSlotsAddress() topology.Address {
 func (s *Cluster) SetBySystem(n *topology.Node, name string) bool {
 	server := s.Found(n).Server
 	return server != nil && strings.HasSuffix(server.Settings[name].SourceFile, AutoConf)
+}
+
+// WrittenBySystem reports whether ALTER SYSTEM has left a line for a parameter in the files of n,
+// which comes before what other files say as soon as the server reads it.
+func (s *Cluster) WrittenBySystem(n *topology.Node, name string) bool {
+	server := s.Found(n).Server
+	return server != nil && slices.ContainsFunc(server.FileSettings, func(line facts.FileSetting) bool {
+		return line.Name == name && strings.HasSuffix(line.File, AutoConf)
+	})
 }
 
 func SameNames(a, b string) bool {

@@ -121,7 +121,10 @@ func (a *attempt) listed(t *testing.T) {
 func TestInterpretRandom(t *testing.T) {
 	t.Parallel()
 	i, a := newInterpreter(), attempt{missing: map[string][]string{}}
-	for seed := range uint64(60) {
+	for seed := range uint64(63) {
+		if seed >= 60 {
+			seed = []uint64{115, 305, 372}[seed-60] // killed between ALTER SYSTEM and the reload
+		}
 		g := newGenerator(seed, 9)
 		top, f := g.world(t)
 		if p, diags := Build(top, f, cluster.Options{}); !diags.HasErrors() {

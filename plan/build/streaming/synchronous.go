@@ -128,7 +128,7 @@ func writeSync(s *cluster.Cluster, d *draft.Draft, wanted string, leaves bool) {
 	if value, _ := s.ConfBlock(s.Found(n).Host).Value(cluster.SyncNames); !s.Running(n) || !pg.SameSync(value, wanted) {
 		d.Step(n, "write postgresql.conf", syncFile(s, wanted))
 	}
-	if leaves || s.SetBySystem(n, cluster.SyncNames) {
+	if leaves || s.SetBySystem(n, cluster.SyncNames) || s.WrittenBySystem(n, cluster.SyncNames) {
 		d.SQL(n, "remove the override", "ALTER SYSTEM RESET "+cluster.SyncNames+";")
 	}
 }
