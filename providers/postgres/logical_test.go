@@ -173,11 +173,13 @@ func TestAccess(t *testing.T) {
 	s.Query(t, "ALTER SUBSCRIPTION theirs OWNER TO owns; ALTER ROLE owns NOSUPERUSER; GRANT SELECT, INSERT ON c TO owns")
 	a, b, c := topology.TableName{Schema: "app", Name: "a"}, topology.TableName{Schema: "app", Name: "b"}, topology.TableName{Schema: "public", Name: "c"}
 	reads := facts.Access{Connect: true, Schemas: []string{"app", "public"}, Tables: []topology.TableName{b, c}, Restricted: []topology.TableName{b}, Becomes: []string{"reader"}}
+	granted := reads // not what its member has by it
+	granted.Granted = facts.Granted{Connect: true, Schemas: []string{"app"}, Tables: []topology.TableName{b}}
 	every := []string{"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"}
 	want := map[string]facts.Access{
-		"nothing": {Schemas: []string{"public"}, Restricted: []topology.TableName{b, c}}, "reader": reads, "member": reads,
+		"nothing": {Schemas: []string{"public"}, Restricted: []topology.TableName{b, c}}, "reader": granted, "member": reads,
 		"super": {Connect: true, Schemas: []string{"app", "public"}, Tables: []topology.TableName{a, b, c}, Becomes: []string{"postgres", "reader"}},
-		"owns": {Schemas: []string{"public"}, Tables: []topology.TableName{c}, Restricted: []topology.TableName{b, c}, Lacks: []facts.LackedPrivileges{
+		"owns": {Schemas: []string{"public"}, Tables: []topology.TableName{c}, Restricted: []topology.TableName{b, c}, Granted: facts.Granted{Tables: []topology.TableName{c}}, Lacks: []facts.LackedPrivileges{
 			{Table: a, Privileges: every}, {Table: b, Privileges: every}, {Table: c, Privileges: every[2:]},
 		}},
 	}
