@@ -56,6 +56,7 @@ const roleAttributes = `SELECT concat_ws(' ', rolcanlogin, rolreplication, rolsu
 
 // TestAttributes makes, drifts, fixes, resets and drops roles and databases.
 func TestAttributes(t *testing.T) {
+	t.Parallel()
 	for _, suite := range suites() {
 		t.Run(suite, func(t *testing.T) {
 			w := newWorld(t, lab.Options{Hosts: 2, Suites: []string{suite}})

@@ -22,6 +22,7 @@ func (w *world) cascade(with, of string) {
 // TestChangeCascade raises and lowers what a standby must not have lower than its
 // primary, down a cascade of three.
 func TestChangeCascade(t *testing.T) {
+	t.Parallel()
 	for _, suite := range []string{"bookworm", "bullseye"} { // 13 stops a standby where 14 pauses it
 		t.Run(suite, func(t *testing.T) {
 			w := newWorld(t, lab.Options{Hosts: 3, Suites: []string{suite}})

@@ -71,6 +71,7 @@ func examples() map[string]example {
 // TestExamples applies every folder of examples/ to hosts of its own, asks the
 // servers for what its README says, and finds nothing left to do.
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	folders, err := filepath.Glob("../../examples/*/main.hcl")
 	if err != nil || len(folders) == 0 {
 		t.Fatalf("no examples: %v", err)

@@ -131,6 +131,7 @@ func matching(all []walk, which string) []walk {
 // TestFaults walks through plans of all kinds. REPLTOOL_TEST_FAULTS is "all" for each fault
 // at each step, or a part of the name of a walk.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	which := os.Getenv("REPLTOOL_TEST_FAULTS")
 	chosen := walks(which)
 	if len(chosen) == 0 {

@@ -66,6 +66,7 @@ SLOTS
 // TestLogicalOptions tries every option that came with some version: what the server
 // has is set, altered in place and left out again; what it lacks is refused by name.
 func TestLogicalOptions(t *testing.T) {
+	t.Parallel()
 	for _, suite := range suites() {
 		t.Run(suite, func(t *testing.T) {
 			w := &optionWorld{world: newWorld(t, lab.Options{Hosts: 1, Suites: []string{suite}})}

@@ -7,6 +7,7 @@ import (
 
 // TestLogicalOwner rotates the password of a subscription whose owner is no superuser.
 func TestLogicalOwner(t *testing.T) {
+	t.Parallel()
 	for _, suite := range suites() {
 		t.Run(suite, func(t *testing.T) {
 			p := newPair(t, suite)

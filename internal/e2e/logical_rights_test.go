@@ -10,6 +10,7 @@ import (
 // sides. What would lose rows or stop replication is refused at plan; what was refused
 // works after the way out that the message names.
 func TestLogicalRights(t *testing.T) {
+	t.Parallel()
 	for _, suite := range suites() {
 		t.Run(suite, func(t *testing.T) {
 			p := newPair(t, suite)

@@ -64,6 +64,7 @@ func (w *world) login(user, database, password, query string) (string, error) {
 // TestHostileNames makes roles, databases, rules, settings and passwords of texts
 // that hurt, and logs in as every one of them from another host.
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	for _, suite := range suites() {
 		t.Run(suite, func(t *testing.T) {
 			w := newWorld(t, lab.Options{Hosts: 2, Suites: []string{suite}})

@@ -10,6 +10,7 @@ import (
 // TestRules logs in from another host through rules of every kind that can be met
 // there: the topology's in their order, and then the user's own.
 func TestRules(t *testing.T) {
+	t.Parallel()
 	for _, suite := range suites() {
 		t.Run(suite, func(t *testing.T) {
 			w := newWorld(t, lab.Options{Hosts: 2, Suites: []string{suite}})

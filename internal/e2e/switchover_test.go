@@ -140,6 +140,7 @@ func (w *world) moveTo(from, to int) {
 // TestSwitchover moves the primary there and back, by the verb and by an edit, while a client
 // writes: no acknowledged row is lost, and nothing is left to do.
 func TestSwitchover(t *testing.T) {
+	t.Parallel()
 	for _, suite := range append([]string{"bookworm"}, suites()...) {
 		for name, set := range map[string]string{"synchronous": "  synchronous { number = 1 }\n", "asynchronous": ""} {
 			t.Run(suite+" "+name, func(t *testing.T) {
@@ -204,6 +205,7 @@ func (w *world) asksFirst() {
 // then goes on, and while it is being stopped. The standby is not promoted, the primary leads
 // again, and the edit is taken back. The next switchover finds nothing of it.
 func TestSwitchoverTakenBack(t *testing.T) {
+	t.Parallel()
 	for name, set := range map[string]string{"synchronous": "  synchronous { number = 1 }\n", "asynchronous": ""} {
 		t.Run(name, func(t *testing.T) { movesAfterTakenBack(t, set) })
 	}
@@ -270,6 +272,7 @@ func (w *world) kept(c *client, i int) {
 // well, until one comes to the end; with the topology as it was before, the primary leads again.
 // REPLTOOL_TEST_FAULTS is "all" for each of these moments at each step.
 func TestSwitchoverKilled(t *testing.T) {
+	t.Parallel()
 	every, walks := 6, []moments{{begins, runs, ends}}
 	if os.Getenv("REPLTOOL_TEST_FAULTS") == "all" {
 		every, walks = 1, []moments{{begins}, {runs}, {ends}}

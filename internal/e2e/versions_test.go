@@ -11,6 +11,7 @@ import (
 // to in sync, a restart, a drift and its mending. REPLTOOL_TEST_SUITES names the
 // suites; trixie has 17.
 func TestVersions(t *testing.T) {
+	t.Parallel()
 	for _, suite := range suites() {
 		t.Run(suite, func(t *testing.T) {
 			w := newWorld(t, lab.Options{Hosts: 3, Suites: []string{suite}})
