@@ -147,7 +147,7 @@ func chosen(t *topology.Topology, name, to string) (*topology.Cluster, *topology
 		if to == "" {
 			return nil, nil, fmt.Errorf("-to=NODE is missing: which of %s becomes the primary", words.Few(members[1:]))
 		}
-		return nil, nil, fmt.Errorf("-to=%s: %s has no such node.%s", to, c.ID, words.Near(to, members))
+		return nil, nil, fmt.Errorf("-to=%s: %s has no such node.%s", to, c.ID, words.Near(to, members[1:]))
 	}
 	return nil, nil, fmt.Errorf("there is no cluster %q.%s", name, words.Near(name, clusters))
 }

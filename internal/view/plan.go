@@ -89,6 +89,9 @@ func (v *planView) waves() {
 func (v *planView) legend() {
 	left := "  + create   ~ update   - delete   -/+ replace"
 	right := "impact: online · reload · RESTART · COPY · DROP"
+	if slices.ContainsFunc(v.plan.Changes, func(c plan.Change) bool { return c.Impact == plan.Switchover }) {
+		right += " · SWITCHOVER"
+	}
 	painted := "  " + v.green("+") + " create   " + v.yellow("~") + " update   " + v.red("-") + " delete   " + v.red("-") + "/" + v.green("+") + " replace"
 	if v.Width > 0 && len([]rune(left+right)) >= v.Width {
 		v.line(painted)
