@@ -183,6 +183,19 @@ func TestSessionsAreClean(t *testing.T) {
 	}
 }
 
+// What a standby ends for what it replays is run again; a sequence counts, since it is not rolled
+// back.
+func TestConflictWithRecovery(t *testing.T) {
+	s := pgtest.Start(t, pgtest.Options{})
+	s.Query(t, `CREATE SEQUENCE tries; CREATE FUNCTION conflict() RETURNS int LANGUAGE plpgsql AS
+		'BEGIN IF nextval(''public.tries'') < 3 THEN RAISE SQLSTATE ''40001''; END IF; RETURN 7; END'`)
+	f := open(t, single(node("pg1", s)), nil)
+	mustRead(t, f)
+	if got := ask(t, f.Node("pg1"), "SELECT public.conflict()::text"); got != "7" {
+		t.Error(got)
+	}
+}
+
 func TestSideBySide(t *testing.T) {
 	s := pgtest.Start(t, pgtest.Options{})
 	s.Query(t, `CREATE DATABASE other`)

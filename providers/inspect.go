@@ -150,13 +150,17 @@ func (n *Node) readServer(ctx context.Context, at place) reading {
 }
 
 func (n *Node) readIn(ctx context.Context, at place, t postgres.Target) reading {
-	db, err := n.connect(ctx, at, t)
-	if err != nil {
-		return reading{at: at, err: err}
-	}
-	defer db.Close() // the server drops what is left of it
-	server, err := postgres.Read(ctx, db)
-	return reading{at: at, server: server, err: err}
+	r := reading{at: at}
+	r.err = repeated(ctx, func() error {
+		db, err := n.connect(ctx, at, t)
+		if err != nil {
+			return err
+		}
+		defer db.Close() // the server drops what is left of it
+		r.server, err = postgres.Read(ctx, db)
+		return err
+	})
+	return r
 }
 
 // judge puts the server into the facts if it is that of the machine's data

@@ -109,7 +109,22 @@ type connector func(ctx context.Context, database string) (*postgres.DB, error)
 
 // with lends a session, and waits for a while for a server that is not there yet.
 func (n *Node) with(ctx context.Context, database string, use func(*postgres.DB) error) error {
-	return n.lend(ctx, database, n.insist, use)
+	return repeated(ctx, func() error { return n.lend(ctx, database, n.insist, use) })
+}
+
+// repeated does something again, for a while, that a standby has ended for what it replays.
+func repeated(ctx context.Context, do func() error) error {
+	for end := time.Now().Add(patience); ; {
+		err := do()
+		if !postgres.Conflicted(err) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-time.After(firstPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // lend lends the idle session, or one that connect opens.

@@ -249,7 +249,8 @@ func (w *world) takenBack(step string) bool {
 		w.kept(c, 2)
 		return false
 	}
-	w.sql(2, "SELECT pg_wal_replay_resume()")
+	_, _ = w.host(2).SQLOn(w.t.Context(), 5432, "postgres", "SELECT pg_wal_replay_resume()") // what is replayed then may end the statement
+	w.expect(2, "SELECT pg_is_wal_replay_paused()", "f")
 	if code != 1 || w.read("main.hcl") != before {
 		w.t.Errorf("exit code %d; the topology after it:\n%s", code, w.read("main.hcl"))
 	}

@@ -113,6 +113,14 @@ func each[Row any](answer json.RawMessage, take func(Row)) error {
 	return nil
 }
 
+// Conflicted reports whether a standby ended a statement since what it replays takes away what
+// the statement needs. It was rolled back whole, and may be run again (PostgreSQL docs, 27.4.2
+// "Handling Query Conflicts").
+func Conflicted(err error) bool {
+	pg := serverError(err)
+	return pg != nil && (pg.Code == "40001" || pg.Code == "40P01") // serialization_failure, deadlock_detected
+}
+
 // CutShort reports whether the server ended a statement because of a time limit of the session.
 func CutShort(err error) bool {
 	pg := serverError(err)
