@@ -59,9 +59,11 @@ func (n *Node) exec(ctx context.Context, database, sql string, do func(*postgres
 
 // Rows runs statements as one string and returns the last one's rows; NULL is nil.
 func (n *Node) Rows(ctx context.Context, database, sql string) (rows [][]*string, err error) {
-	err = n.with(ctx, database, func(db *postgres.DB) error {
-		rows, err = db.Rows(ctx, sql)
-		return err
+	err = repeated(ctx, func() error {
+		return n.with(ctx, database, func(db *postgres.DB) error {
+			rows, err = db.Rows(ctx, sql)
+			return err
+		})
 	})
 	return rows, err
 }
@@ -109,10 +111,11 @@ type connector func(ctx context.Context, database string) (*postgres.DB, error)
 
 // with lends a session, and waits for a while for a server that is not there yet.
 func (n *Node) with(ctx context.Context, database string, use func(*postgres.DB) error) error {
-	return repeated(ctx, func() error { return n.lend(ctx, database, n.insist, use) })
+	return n.lend(ctx, database, n.insist, use)
 }
 
-// repeated does something again, for a while, that a standby has ended for what it replays.
+// repeated reads again, for a while, what a standby has not answered for what it replays. A
+// statement that changes something is a step, and is not repeated.
 func repeated(ctx context.Context, do func() error) error {
 	for end := time.Now().Add(patience); ; {
 		err := do()

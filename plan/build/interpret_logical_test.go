@@ -275,8 +275,15 @@ func (c call) subscriptionOptions(sub *facts.Subscription, list string) error {
 	for _, option := range topLevel(list) {
 		name, value, _ := strings.Cut(option, " = ")
 		value = unquoted(value)
-		yes := value == "true"
-		switch o := &sub.Options; name {
+		yes, o := value == "true", &sub.Options
+		flags := map[string]**bool{
+			"binary": &o.Binary, "two_phase": &o.TwoPhase, "disable_on_error": &o.DisableOnError,
+			"password_required": &o.PasswordRequired, "run_as_owner": &o.RunAsOwner, "failover": &o.Failover,
+		}
+		if flag := flags[name]; flag != nil {
+			*flag = &yes
+		}
+		switch name {
 		case "slot_name":
 			if sub.Options.Enabled {
 				return fmt.Errorf("subscription %s is enabled", sub.Name)
@@ -284,22 +291,11 @@ func (c call) subscriptionOptions(sub *facts.Subscription, list string) error {
 			if o.SlotName = value; value == "NONE" {
 				o.SlotName = ""
 			}
-		case "binary":
-			o.Binary = &yes
 		case "streaming":
 			o.Streaming = value
-		case "two_phase":
-			o.TwoPhase = &yes
-		case "disable_on_error":
-			o.DisableOnError = &yes
 		case "origin":
 			o.Origin = value
-		case "password_required":
-			o.PasswordRequired = &yes
-		case "run_as_owner":
-			o.RunAsOwner = &yes
 		case "failover":
-			o.Failover = &yes
 			if up := c.publisher(sub); up != nil {
 				if slot := up.Server.Slot(o.SlotName); slot != nil {
 					slot.Failover = yes
@@ -307,7 +303,7 @@ func (c call) subscriptionOptions(sub *facts.Subscription, list string) error {
 			}
 		case "synchronous_commit":
 			o.SynchronousCommit = value
-		case "create_slot", "copy_data", "connect", "enabled":
+		case "create_slot", "copy_data", "connect", "enabled", "binary", "two_phase", "disable_on_error", "password_required", "run_as_owner":
 		default:
 			return unknown{"option of a subscription " + name}
 		}

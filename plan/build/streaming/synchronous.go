@@ -3,7 +3,6 @@ package streaming
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/pg"
@@ -70,7 +69,7 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 func takeBackUnread(s *cluster.Cluster, d *draft.Draft, full string) {
 	n, owed := s.Goal.Primary, s.KeptAside()
 	p := s.PendingValue(n, cluster.SyncNames)
-	if p == nil || !strings.Contains(p.Where, "/"+cluster.AutoConf+",") || !cluster.RelaxedFrom(p.Value, full) || s.SyncForeign() && owed == nil {
+	if p == nil || !s.WrittenBySystem(n, cluster.SyncNames) || !cluster.RelaxedFrom(p.Value, full) || s.SyncForeign() && owed == nil {
 		return
 	}
 	was := cluster.SetAside{Value: full, System: s.SetBySystem(n, cluster.SyncNames)}
