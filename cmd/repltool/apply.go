@@ -54,9 +54,10 @@ type application struct {
 	topology *topology.Topology
 	loading  []plan.Diagnostic
 	live     clusters
-	events   *view.Events  // nil: nobody wants JSON
-	moves    []string      // clusters of which the primary is to move
-	report   *apply.Report // of what was run; nil: nothing was
+	events   *view.Events   // nil: nobody wants JSON
+	moves    []string       // clusters of which the primary is to move
+	verb     plan.Allowance // what the verb itself asks for: it needs no -allow
+	report   *apply.Report  // of what was run; nil: nothing was
 }
 
 func (a *app) apply(ctx context.Context, args []string, o *applyFlags) error {

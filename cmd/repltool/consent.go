@@ -78,12 +78,12 @@ func (x *application) approval(missing []string) string {
 	return strings.Join(flags, " ")
 }
 
-// grave lists the changes that -auto-approve and -allow do not cover, and the
-// allowances that they need.
+// grave lists the changes that a person is to say yes to, and the allowances that are
+// missing where nobody is asked.
 func (x *application) grave(p *plan.Plan) (lines, missing []string) {
 	for _, c := range p.Changes {
 		need := string(c.Allowance())
-		if need == "" || slices.Contains(x.o.allow, need) {
+		if need == "" || slices.Contains(x.o.allow, need) || x.o.autoApprove && need == string(x.verb) {
 			continue
 		}
 		text := string(c.Impact)
@@ -91,7 +91,7 @@ func (x *application) grave(p *plan.Plan) (lines, missing []string) {
 			text += ", " + c.Effect
 		}
 		lines = append(lines, fmt.Sprintf("  %s %s  %s", c.Action.Symbol(), c.Address, text))
-		if !slices.Contains(missing, need) {
+		if need != string(x.verb) && !slices.Contains(missing, need) {
 			missing = append(missing, need)
 		}
 	}

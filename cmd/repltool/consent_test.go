@@ -59,6 +59,25 @@ func TestOnlyYesIsAYes(t *testing.T) {
 	}
 }
 
+// TestSwitchoverAsks: the verb's own approval is -auto-approve, and its prompt says that writes stop.
+func TestSwitchoverAsks(t *testing.T) {
+	p := &plan.Plan{Changes: []plan.Change{{Address: "cluster.a.primary", Impact: plan.Switchover, Effect: "writes stop"}}}
+	x, out := quietApplication()
+	x.verb, x.in = plan.AllowSwitchover, strings.NewReader("yes\n")
+	grave, missing := x.grave(p)
+	if err := x.ask(t.Context(), p, grave); err != nil || len(missing) > 0 || !strings.Contains(out.String(), "cluster.a.primary  SWITCHOVER, writes stop") {
+		t.Errorf("missing %q, %v\n%s", missing, err, out)
+	}
+	x.o.autoApprove = true
+	if err := x.consent(t.Context(), p); err != nil {
+		t.Error(err)
+	}
+	x.verb = ""
+	if err := x.consent(t.Context(), p); err == nil {
+		t.Error("apply -auto-approve moves a primary")
+	}
+}
+
 // TestUnreadRefusesItsCluster: only -target lets changes run beside a node of the
 // same cluster that could not be read.
 func TestUnreadRefusesItsCluster(t *testing.T) {

@@ -62,10 +62,7 @@ func (a *app) switchover(ctx context.Context, cluster, dir string, o *switchover
 	if len(o.targets) > 0 {
 		return fmt.Errorf("-target cannot be used with switchover: the move and what follows from it are applied whole. For a part of the plan edit primary, then: repltool apply -target=%s", o.targets[0])
 	}
-	if asked := string(plan.AllowSwitchover); !slices.Contains(o.allow, asked) {
-		o.allow = append(o.allow, asked) // it is what the verb asks for
-	}
-	x := &application{app: a, o: &o.applyFlags, dir: dir}
+	x := &application{app: a, o: &o.applyFlags, dir: dir, verb: plan.AllowSwitchover}
 	return a.withEvents(&o.common, func(events *view.Events) error {
 		x.events = events
 		edit, err := x.editPrimary(cluster, o.to)
