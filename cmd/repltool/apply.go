@@ -28,7 +28,7 @@ func (a *app) applyCommand() *cobra.Command {
 		Use: "apply [flags] [PLANFILE] [DIR]", GroupID: groupRun, Args: atMost(2, "a plan file and a directory"),
 		Short: "apply the changes",
 		Long: "Plan, ask for approval, and run exactly what was planned. A saved plan runs as saved, " +
-			"without asking, or is refused as stale. With -auto-approve or a saved plan, only changes " +
+			"without asking, or is refused as stale; its statements, shown when it was made, are repeated with -verbose. With -auto-approve or a saved plan, only changes " +
 			"that are online, that reload, or that copy into an empty place are run; all others also need " +
 			"-allow, or a yes at the prompt. The first Ctrl-C lets running steps finish and leaves base " +
 			"backups running; the second exits at once.",
@@ -168,6 +168,7 @@ func (x *application) decide(ctx context.Context, r *reading, locks *apply.Locks
 	return x.execute(ctx, r, locks)
 }
 
+// show writes the plan; of a saved one, which was shown when it was made, only the changes.
 func (x *application) show(r *reading) error {
 	if x.o.json || x.o.silent(r) {
 		return nil
@@ -176,7 +177,11 @@ func (x *application) show(r *reading) error {
 	if r.failed() {
 		write = view.Head
 	}
-	return write(x.out, x.outStyle(), r.plan, view.PlanOptions{Took: r.took, Detail: x.o.detail()})
+	detail := x.o.detail()
+	if x.saved != nil && detail == view.Normal {
+		detail = view.Brief
+	}
+	return write(x.out, x.outStyle(), r.plan, view.PlanOptions{Took: r.took, Detail: detail})
 }
 
 // tell tells of diagnostics, as text or as events.
