@@ -29,7 +29,7 @@ var filesInOrder = "SELECT CASE WHEN EXISTS (" + HBAErrors + ")\n  OR EXISTS (" 
 // for its program, beside those that it is started with.
 func CheckStart(s *cluster.Cluster, d *Draft, n *topology.Node, options ...string) {
 	f := s.Found(n)
-	d.Wait(n, "no errors in the files of "+n.Name, filesInOrder, SettleTimeout)
+	d.Wait(n, "the files of "+n.Name+" have no errors", filesInOrder, SettleTimeout)
 	argv := startArgv(s, n, "restart")
 	for _, name := range list.SortedKeys(f.Server.Settings) {
 		setting := f.Server.Settings[name]

@@ -225,7 +225,7 @@ func makeTables(v *cluster.Subscription, out *draft.Findings) {
 func waitReady(v *cluster.Subscription, d *draft.Draft, copies bool) {
 	w := plan.Wait{Database: v.Database, Query: readyQuery(v), What: v.Name + " follows", Timeout: draft.StreamTimeout}
 	if copies {
-		w.What = v.Name + ": every table copied"
+		w.What = v.Name + " has copied every table"
 		w.Progress = &plan.Progress{Node: v.Scope.Goal.Primary.Name, Query: copyProgress(v)}
 	}
 	d.Step(v.Scope.Goal.Primary, w.What, w)
