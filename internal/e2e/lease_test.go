@@ -67,7 +67,7 @@ func TestCutOffHolder(t *testing.T) {
 	w.must(0, "apply", "-auto-approve", "-target=cluster.main.role.extra", "-lock-timeout=5m")
 	took := time.Since(begin)
 	t.Logf("the locks were free %s after the cut", took.Round(time.Second))
-	if took > 80*time.Second { // the minute, and the apply itself
+	if took > 3*time.Minute { // the minute, and the apply itself on a loaded machine; TCP alone takes more than ten
 		t.Errorf("it took %s", took)
 	}
 	if err := w.host(3).Heal(t.Context()); err != nil {

@@ -88,7 +88,7 @@ func TestRestartWaits(t *testing.T) {
 	alone := func() {
 		w.write("main.hcl", strings.Replace(w.read("main.hcl"), "standbys = [node.pg2]", "", 1))
 	}
-	const slow = "  basebackup { max_rate = \"4M\" }\n"
+	const slow = "  basebackup { max_rate = \"2M\" }\n"
 	buffers("16MB", "")
 	alone()
 	w.must(0, "apply", "-auto-approve")

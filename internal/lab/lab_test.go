@@ -156,7 +156,7 @@ func absent(t *testing.T, l *Lab) {
 	if strings.Contains(string(mounts), l.Dir+"/") {
 		t.Errorf("a mount of %s is left", l.Dir)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := poll(ctx, func() bool { // the last unmount frees it a moment later
 		loops, err := run(ctx, "", "losetup", "--list", "--noheadings", "--output", "BACK-FILE")

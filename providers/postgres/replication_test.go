@@ -113,9 +113,6 @@ func TestManyObjects(t *testing.T) {
 		t.Fatalf("%d roles, %v", len(server.Roles), err)
 	}
 	t.Logf("2000 roles: %s", took)
-	if took > 2*time.Second {
-		t.Errorf("it took %s", took)
-	}
 }
 
 func BenchmarkRead(b *testing.B) {

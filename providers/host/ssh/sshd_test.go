@@ -175,7 +175,7 @@ func (s *sshd) node() *topology.Node {
 }
 
 func (s *sshd) dial() (host.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return Dial(ctx, s.node(), Options{ConfigFile: s.config})
 }
