@@ -2,7 +2,6 @@ package check
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/cluster"
@@ -24,47 +23,8 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 			live = append(live, n)
 		}
 	}
+	otherPrimaries(s, live, out)
 	p := s.Found(s.Goal.Primary)
-	for _, n := range live {
-		switch {
-		case n == s.Goal.Primary:
-		case s.MovedBefore(n):
-			out.Finding(c.Address(), c.Range, "Another node is the primary",
-				"%s leads: an apply made it the primary in place of %s, and was interrupted before it had made %s its standby. The topology says %s still. Nothing is changed. "+
-					"Write\n  primary = %s\nand %s among the standbys, and apply: that completes the move. If %s is to lead again, then: repltool switchover %s -to=%s%s",
-				n.Name, s.Goal.Primary.Name, s.Goal.Primary.Name, s.Goal.Primary.Name, n.ID, s.Goal.Primary.ID, s.Goal.Primary.Name, c.Name, s.Goal.Primary.Name, ahead(s, n))
-		case p.Server == nil && p.Error == nil && p.ServerError == nil && !s.IsNew(), p.Server != nil && p.Server.InRecovery:
-			out.Finding(c.Address(), c.Range, "Another node is the primary",
-				"%s is a live primary, but the topology says %s, and repltool did not make %s its standby. Nothing is changed. "+
-					"Write primary = %s, as it is now. If %s is to lead: repltool switchover %s -to=%s%s",
-				n.Name, s.Goal.Primary.Name, s.Goal.Primary.Name, n.ID, s.Goal.Primary.Name, c.Name, s.Goal.Primary.Name, ahead(s, n))
-		case p.Server != nil && p.Server.SystemIdentifier == s.Found(n).Server.SystemIdentifier:
-			out.Finding(c.Address(), c.Range, "Two live primaries",
-				"%s and %s are both primaries of system %s: data written to one is missing on the other. Nothing is changed. "+
-					"Find out which one clients write to, stop the other, then clone it again with -replace=%s.standby.NODE.",
-				s.Goal.Primary.Name, n.Name, p.Server.SystemIdentifier, c.ID)
-		case p.Server == nil && ofThisCluster(s, n):
-			out.Finding(c.Address(), c.Range, "Another node is the primary",
-				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has taken "+
-					"its place, write that in the topology:\n"+
-					"  primary = %s\n"+
-					"and remove %s from standbys until its host is back; then add it again and clone it with -replace=%s.%s",
-				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, s.Goal.Primary.Name, why(s, p), n.Name, n.ID, s.Goal.Primary.Name, s.StandbyAddress(s.Goal.Primary), ahead(s, n))
-		case p.Server == nil:
-			out.Finding(c.Address(), c.Range, "Another node is the primary",
-				"%s is a live primary (system identifier %s, timeline %d), and %s %s. Nothing is changed. If %s has the data "+
-					"of this cluster, write that in the topology:\n"+
-					"  primary = %s\nIf it is another cluster, leave it as it is, and give the node another data_dir and port.",
-				n.Name, s.Found(n).Server.SystemIdentifier, s.Found(n).Server.Timeline, s.Goal.Primary.Name, why(s, p), n.Name, n.ID)
-		case s.Replace[s.StandbyAddress(n)]:
-		default:
-			out.Finding(s.NodeAddress(n), s.RangeOf(n), "System identifier mismatch",
-				"%s should be a standby of %s, but a primary with its own data runs there: %s, system identifier %s. "+
-					"repltool does not overwrite data. Stop it and move its data directory away, or use another node, data_dir "+
-					"or port.",
-				n.Name, s.Goal.Primary.Name, s.Found(n).Host.DataDir, s.Found(n).Server.SystemIdentifier)
-		}
-	}
 	if unread := unread(s); len(live) == 0 && p.Server != nil && p.Server.InRecovery && len(unread) > 0 {
 		out.Finding(c.Address(), c.Range, "Primary is a standby",
 			"%s is in recovery, and %s could not be read: the primary may be there. Nothing is changed. Do not promote a "+
@@ -97,36 +57,6 @@ func promotable(s *cluster.Cluster) string {
 		return ", or promote " + n.Name
 	}
 	return fmt.Sprintf("; or, if there is none, promote %s and write primary = %s: it has the most WAL, up to %s on timeline %d", n.Name, n.ID, has.LSN, has.Timeline)
-}
-
-// ahead names the standbys that have WAL which a live primary does not.
-func ahead(s *cluster.Cluster, primary *topology.Node) string {
-	text := ""
-	for _, n := range s.Cluster.Members() {
-		if d := s.Diverged(n, primary); d != nil {
-			text += "\nBefore anything is cloned again: " + d.String(n.Name, primary.Name) + "."
-		}
-	}
-	return text
-}
-
-// ofThisCluster tells of a live primary that it is of this cluster: it has the cluster's block,
-// repltool's ledger of it, or has been promoted.
-func ofThisCluster(s *cluster.Cluster, n *topology.Node) bool {
-	f := s.Found(n)
-	ledger := f.Server.Ledger != nil && slices.ContainsFunc(f.Server.Ledger.Managed, func(m facts.Managed) bool { return s.ClusterAddress.Contains(topology.ParseAddress(m.Address)) })
-	return ledger || f.Server.Timeline > 1 || f.Host != nil && s.ConfBlock(f.Host).Found()
-}
-
-// why tells why nothing is known of a server that should be the primary.
-func why(s *cluster.Cluster, p *facts.Node) string {
-	switch {
-	case !p.Complete():
-		return "could not be read"
-	case s.IsNew():
-		return "has no cluster"
-	}
-	return "is down"
 }
 
 // unread names the members that could not be read, or not in full.

@@ -182,7 +182,7 @@ func ifPrimary(s *cluster.Cluster, sb *topology.Standby) string {
 		return fmt.Sprintf("If it was a primary, it may have the newest data of the cluster: write primary = %s. Do not remove or "+
 			"replace it before you know.", sb.Node.ID)
 	}
-	return fmt.Sprintf("If it was a primary, clone it again with -replace=%s.", s.StandbyAddress(sb.Node))
+	return fmt.Sprintf("If it was a primary, save what it has committed and %s has not received, if that matters, then clone it again with -replace=%s.", s.Leading().Name, s.StandbyAddress(sb.Node))
 }
 
 // CheckReplace refuses -replace of what is no standby.
