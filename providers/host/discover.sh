@@ -384,9 +384,12 @@ put_control() {
 # put_timelines answers the newest timeline of which there is WAL, and the newest history file.
 put_timelines() {
   [ -d "$DATA/pg_wal" ] || return 0
-  w=$(ls "$DATA/pg_wal")
-  put wal.timeline "$(printf '%s\n' "$w" | LC_ALL=C grep -E '^[0-9A-F]{24}$' | cut -c1-8 | LC_ALL=C sort | tail -n 1)"
-  h=$(printf '%s\n' "$w" | LC_ALL=C grep -E '^[0-9A-F]{8}[.]history$' | LC_ALL=C sort | tail -n 1)
+  w=$(LC_ALL=C ls "$DATA/pg_wal" | LC_ALL=C awk '
+    length == 24 && /^[0-9A-F]*$/ { wal = substr($0, 1, 8) }
+    length == 16 && /^[0-9A-F]*[.]history$/ { history = $0 }
+    END { print wal " " history }')
+  put wal.timeline "${w%% *}"
+  h=${w#* }
   [ -n "$h" ] && regular "$DATA/pg_wal/$h" || return 0
   put wal.history
   printf '%s\n' "$h"

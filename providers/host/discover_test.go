@@ -354,3 +354,17 @@ func TestDiscoverEndless(t *testing.T) {
 		m.run("sh", "-c", "rm "+path+"; [ ! -e "+path+".kept ] || mv "+path+".kept "+path)
 	}
 }
+
+// TestTimelines: the newest segment and the newest history file count, and nothing else that
+// lies in pg_wal.
+func TestTimelines(t *testing.T) {
+	m := newMachine(t)
+	m.initdb()
+	wal := m.dir + "/data/pg_wal/"
+	m.run("touch", wal+"0000000A00000000000000FE", wal+"0000000B00000000000000FE.partial", wal+"0000000C00000000000000FE.00000028.backup", wal+"xlogtemp.4711")
+	m.run("sh", "-c", "printf '1\\t0/3000148\\tno recovery target specified\\n' >"+wal+"00000002.history; printf '1\\t0/3000148\\tx\\n\\n2\\t0/4000000\\ty\\n' >"+wal+"00000009.history")
+	h := m.discover(m.want())
+	if h.WALTimeline != 10 || h.History.Timeline != 9 || len(h.History.Left) != 2 {
+		t.Errorf("timeline %d, history %+v", h.WALTimeline, h.History)
+	}
+}
