@@ -137,12 +137,21 @@ find_bin() {
     BIN=$W_BIN
     [ -x "$BIN/postgres" ] || fail binaries "bin_dir $BIN contains no postgres program" "Correct bin_dir, or remove it: repltool finds the programs without it."
     V=''
-  elif [ $RUNNING = 1 ] && b=$(readlink "/proc/$p_pid/exe") && [ -x "$b" ]; then
+  elif [ $RUNNING = 1 ] && running_program && [ -x "$b" ]; then
     BIN=${b%/*} V=''
   else
     bin_of "${V:-${W_VERSION:-$PGV}}"
   fi
   known_version
+}
+
+# running_program sets b to the program of the server that runs: the one that postmaster.opts
+# begins with, which is nearly always right and needs no process to be read.
+running_program() {
+  b=''
+  ! regular "$DATA/postmaster.opts" || read -r b <"$DATA/postmaster.opts"
+  b=${b%%\ \"*}
+  [ "$b" -ef "/proc/$p_pid/exe" ] && [ ! -L "$b" ] || b=$(readlink "/proc/$p_pid/exe")
 }
 
 bin_of() {
@@ -471,6 +480,8 @@ main() {
   put_timelines
   put_files
   put_earlier
+  flags=''
+  ! command -v lsattr >/dev/null || flags=$(lsattr -d -- "$CONF/postgresql.conf" "$HBA" 2>/dev/null)
   put_locked conf "$CONF/postgresql.conf"
   put_locked hba "$HBA"
   put logs

@@ -133,9 +133,11 @@ EOF
     for a; do
       { exec 3<>"/dev/udp/$a/9"; } 2>/dev/null || continue
       inode=$(readlink /proc/$$/fd/3)
-      while read -r _ ours _ _ _ _ _ _ _ i _; do
-        [ "socket:[$i]" != "$inode" ] || echo "$a $ours"
-      done < <(cat /proc/net/udp /proc/net/udp6 2>/dev/null)
+      for f in /proc/net/udp /proc/net/udp6; do
+        [ ! -r $f ] || while read -r _ ours _ _ _ _ _ _ _ i _; do
+          [ "socket:[$i]" != "$inode" ] || echo "$a $ours"
+        done <$f
+      done
     done' bash $a
 }
 

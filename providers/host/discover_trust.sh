@@ -26,11 +26,12 @@ distrust() {
   $3"
 }
 
-# put_locked NAME PATH tells why a managed file cannot be replaced.
+# put_locked NAME PATH tells why a managed file cannot be replaced. flags is what lsattr says of
+# both; of a link's target it is asked here.
 put_locked() {
   [ -e "$2" ] || return 0
-  l=$2
-  [ ! -L "$2" ] || l=$(readlink -f -- "$2")
+  l=$2 a=$flags
+  [ ! -L "$2" ] || { l=$(readlink -f -- "$2") && a=$(lsattr -d -- "$l" 2>/dev/null); }
   d=${l%/*}
   if [ ! -f "$l" ]; then
     put "$1.locked" "$l is not a regular file"
@@ -38,8 +39,17 @@ put_locked() {
     put "$1.locked" "$l is not owned by $W_USER; as root: chown $W_USER $l"
   elif [ ! -w "${d:-/}" ]; then
     put "$1.locked" "$W_USER cannot write the directory ${d:-/}; as root: chown $W_USER ${d:-/}"
-  elif command -v lsattr >/dev/null; then
-    a=$(lsattr -d -- "$l" 2>/dev/null)
-    case ${a%% *} in *[ia]*) put "$1.locked" "$l is immutable; as root: chattr -i -a $l" ;; esac
+  elif immutable "$l" "$a"; then
+    put "$1.locked" "$l is immutable; as root: chattr -i -a $l"
   fi
+}
+
+# immutable PATH FLAGS tells whether lsattr says that of the path.
+immutable() {
+  while read -r marks of; do
+    [ "$of" != "$1" ] || case $marks in *[ia]*) return 0 ;; esac
+  done <<EOF
+$2
+EOF
+  return 1
 }
