@@ -368,3 +368,20 @@ func TestTimelines(t *testing.T) {
 		t.Errorf("timeline %d, history %+v", h.WALTimeline, h.History)
 	}
 }
+
+// TestImmutable reads what lsattr says of two files: lower case i and a are what keeps a file
+// from being replaced.
+func TestImmutable(t *testing.T) {
+	functions, err := os.ReadFile("discover_trust.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const flags = "----i---------e------- /etc/pg/postgresql.conf\n--A-----------eI------ /etc/pg/my rules.conf\n-----a--------e------- /etc/pg/ident.conf\n"
+	m := newMachine(t)
+	for path, want := range map[string]string{"/etc/pg/postgresql.conf": "yes", "/etc/pg/my rules.conf": "no", "/etc/pg/ident.conf": "yes", "/etc/pg": "no"} {
+		got := strings.TrimSpace(m.run("sh", "-c", string(functions)+"\nimmutable \"$1\" \"$2\" && echo yes || echo no", "sh", path, flags))
+		if got != want {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+}
