@@ -91,7 +91,7 @@ func (n *Node) inspect(ctx context.Context, t *topology.Topology, c *topology.Cl
 
 // inspectSQL reads a node that has no machine to look at.
 func (n *Node) inspectSQL(ctx context.Context) *facts.Node {
-	r := n.read(ctx, place{})
+	r := n.read(ctx, place{}, looked())
 	return &facts.Node{Name: n.topology.Name, Server: r.server, ServerError: readError(r.err)}
 }
 
@@ -103,17 +103,25 @@ type reading struct {
 }
 
 // readBoth reads the machine and, on a second session at the same time, the server
-// where it last answered or is to be expected.
+// where it last answered or is to be expected. The server is asked once the machine is known
+// to have no file that would hold it up.
 func (n *Node) readBoth(ctx context.Context, conn host.Conn, w host.Want) (*facts.Host, reading, error) {
-	guess := make(chan reading, 1)
+	guess, look := make(chan reading, 1), make(chan struct{})
+	asking, giveUp := context.WithCancel(ctx)
+	defer giveUp()
 	go func() {
 		var r reading
-		if failed := guarded(func() { r = n.read(ctx, n.places()[0]) }); failed != nil {
+		if failed := guarded(func() { r = n.read(asking, n.places()[0], look) }); failed != nil {
 			r = reading{err: asError(failed)}
 		}
 		guess <- r
 	}()
 	h, err := host.Discover(ctx, conn, w)
+	if err != nil {
+		giveUp()
+	} else {
+		close(look)
+	}
 	r := <-guess
 	if err == nil && !h.Running && r.server != nil && n.belongs(ctx, r.server, h) {
 		h, err = host.Discover(ctx, conn, w) // it was just started: look again
@@ -121,15 +129,22 @@ func (n *Node) readBoth(ctx context.Context, conn host.Conn, w host.Want) (*fact
 	return h, r, err
 }
 
-// read reads the server at that place, in a session of its own: one that has been
+// looked is of a server whose machine was looked at, or has none to look at.
+func looked() <-chan struct{} {
+	done := make(chan struct{})
+	close(done)
+	return done
+}
+
+// read reads the server at that place when its machine was looked at, in a session of its own: one that has been
 // open for a while says when it itself took notice of the last reload, and one that
 // writes has settings of its own.
-func (n *Node) read(ctx context.Context, at place) reading {
+func (n *Node) read(ctx context.Context, at place, look <-chan struct{}) reading {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	logical := make(chan map[string]*facts.Logical, 1)
 	go func() { logical <- n.readLogical(ctx, at) }()
-	r := n.readServer(ctx, at)
+	r := n.readServer(ctx, at, look)
 	if r.err != nil || r.server.InRecovery {
 		return r
 	}
@@ -141,15 +156,15 @@ func (n *Node) read(ctx context.Context, at place) reading {
 }
 
 // readServer reads what is the whole server's.
-func (n *Node) readServer(ctx context.Context, at place) reading {
-	r := n.readIn(ctx, at, postgres.Target{Database: maintenance, Reading: true})
+func (n *Node) readServer(ctx context.Context, at place, look <-chan struct{}) reading {
+	r := n.readIn(ctx, at, postgres.Target{Database: maintenance, Reading: true}, look)
 	if postgres.CutShort(r.err) && ctx.Err() == nil { // by a limit that the site has for its clients
-		r = n.readIn(ctx, at, postgres.Target{Database: maintenance, Reading: true, Unlimited: true})
+		r = n.readIn(ctx, at, postgres.Target{Database: maintenance, Reading: true, Unlimited: true}, look)
 	}
 	return r
 }
 
-func (n *Node) readIn(ctx context.Context, at place, t postgres.Target) reading {
+func (n *Node) readIn(ctx context.Context, at place, t postgres.Target, look <-chan struct{}) reading {
 	r := reading{at: at}
 	r.err = repeated(ctx, func() error {
 		db, err := n.connect(ctx, at, t)
@@ -157,6 +172,11 @@ func (n *Node) readIn(ctx context.Context, at place, t postgres.Target) reading 
 			return err
 		}
 		defer db.Close() // the server drops what is left of it
+		select {
+		case <-look:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 		r.server, err = postgres.Read(ctx, db)
 		return err
 	})
@@ -237,7 +257,7 @@ func (n *Node) readAgain(ctx context.Context, r reading, h *facts.Host) reading 
 	if err != nil || at == r.at {
 		return r
 	}
-	second := n.read(ctx, at)
+	second := n.read(ctx, at, looked())
 	if second.err == nil && !n.belongs(ctx, second.server, h) {
 		second = reading{err: otherServer(second.server.Settings["data_directory"].Value, h)}
 	}

@@ -73,6 +73,8 @@ type Address struct {
 var (
 	//go:embed discover_layout.sh
 	layoutText string
+	//go:embed discover_files.sh
+	filesText string
 	//go:embed discover_clone.sh
 	cloneText string
 	//go:embed discover_trust.sh
@@ -174,7 +176,7 @@ func (w Want) script(boundary, user string) string {
 	} {
 		fmt.Fprintf(&s, "%s=%s\n", v[0], Quote(v[1]))
 	}
-	s.WriteString(layoutText + cloneText + trustText + discoverText)
+	s.WriteString(layoutText + filesText + cloneText + trustText + discoverText)
 	fmt.Fprintf(&s, "extra() {\n%s}\nmain </dev/null\n", w.extra())
 	return s.String()
 }

@@ -27,7 +27,7 @@ regular() { [ -f "$1" ] && [ -r "$1" ]; }
 # no_other PATH… ends the search over what is there and is not a regular file.
 no_other() {
   for f; do
-    [ ! -e "$f" ] || [ -f "$f" ] || fail data "$f is not a regular file" "Check it on that host: ls -l $f"
+    [ ! -e "$f" ] || [ -f "$f" ] || [ "$f" -ef /dev/null ] || fail data "$f is not a regular file" "Check it on that host: ls -l $f"
   done
 }
 
@@ -280,6 +280,7 @@ readable() {
   F=/dev/null
   [ -e "$1" ] || return 0
   no_other "$1"
+  [ -f "$1" ] || return 0
   [ -r "$1" ] || fail privilege "user $W_USER cannot read $1" "Give $W_USER permission to read it."
   F=$1
 }
@@ -437,6 +438,7 @@ main() {
   find_moved
   find_bin
   find_config
+  check_files
   find_socket
   find_service
   find_port

@@ -10,21 +10,24 @@
 # A new one is made only where none of these is there. Anything else is an error that
 # names what is there: a second, empty server never comes of a doubt.
 
+# AWK_VALUE is the value of a line of postgresql.conf.
+AWK_VALUE='function value(s,  v, c, i) {
+  sub(/^[ \t]*[A-Za-z_]+[ \t]*=?[ \t]*/, "", s)
+  if (substr(s, 1, 1) != "\047") { sub(/[ \t\r#].*$/, "", s); return s }
+  for (i = 2; i <= length(s); i++) {
+    c = substr(s, i, 1)
+    if (c == "\047") { if (substr(s, i + 1, 1) != "\047") break; i++ }
+    v = v c
+  }
+  return v
+}'
+
 # settings FILE… answers, for each directory of files: directory, port, data
 # directory, hba_file and socket directories, as the last line that sets them says, and
 # whose managed block is in there: ours, or theirs, of another cluster.
 settings() {
   W_MARK=$W_MARK awk '
-  function value(s,  v, c, i) {
-    sub(/^[ \t]*[A-Za-z_]+[ \t]*=?[ \t]*/, "", s)
-    if (substr(s, 1, 1) != "\047") { sub(/[ \t\r#].*$/, "", s); return s }
-    for (i = 2; i <= length(s); i++) {
-      c = substr(s, i, 1)
-      if (c == "\047") { if (substr(s, i + 1, 1) != "\047") break; i++ }
-      v = v c
-    }
-    return v
-  }
+  '"$AWK_VALUE"'
   FNR == 1 {
     dir = FILENAME
     sub(/\/(conf\.d\/)?[^\/]*$/, "", dir)

@@ -385,3 +385,47 @@ func TestImmutable(t *testing.T) {
 		}
 	}
 }
+
+// What the server's files lead to is looked at as well, at each level, as the server reads it:
+// nothing ends a session that waits for a FIFO. What the server refuses by itself is left to it.
+func TestDiscoverIncluded(t *testing.T) {
+	m := newMachine(t)
+	m.initdb()
+	data := m.dir + "/data"
+	m.run("sh", "-ec", `cd "$1" && mkdir kept && cp data/*.conf kept`, "sh", m.dir)
+	fifo, zero := "mkfifo "+data+"/x", "ln -s /dev/zero "+data+"/x"
+	for name, c := range map[string]struct{ file, line, make, says string }{
+		"include":            {"postgresql.conf", "include 'x'", fifo, "/x is not a regular file: it is a FIFO, and "},
+		"include, endless":   {"postgresql.conf", "Include_If_Exists = 'x'", zero, "/x is not a regular file: it is a device, and "},
+		"include_dir":        {"postgresql.conf", "include_dir 'd'", "mkdir d && mkfifo d/x.conf", "/d/x.conf is not a regular file: it is a FIFO, and "},
+		"include of include": {"postgresql.conf", "include_dir 'd'", "mkdir d && echo include ../x >d/y.conf && mkfifo x", "/d/../x is not a regular file: it is a FIFO, and "},
+		"a certificate":      {"postgresql.conf", "ssl_ca_file = 'x'", fifo, "/x is not a regular file: it is a FIFO, and "},
+		"rules elsewhere":    {"postgresql.conf", "ident_file = 'x'", fifo, "/x is not a regular file: it is a FIFO, and "},
+		"ALTER SYSTEM":       {"postgresql.auto.conf", "ssl_crl_file = 'x'", fifo, "/x is not a regular file: it is a FIFO, and "},
+		"names of databases": {"pg_hba.conf", "local all,@x all trust # @y", fifo, "/x is not a regular file: it is a FIFO, and "},
+		"rules":              {"pg_hba.conf", `include "x"`, fifo, "/x is not a regular file: it is a FIFO, and "},
+		"rules, two lines":   {"pg_hba.conf", "include_dir \\\n d", "mkdir d && mkfifo d/x.conf", "/d/x.conf is not a regular file: it is a FIFO, and "},
+		"user name maps":     {"pg_ident.conf", `include x`, fifo, "/x is not a regular file: it is a FIFO, and "},
+		"maps themselves":    {"pg_ident.conf", "", "mv pg_ident.conf y && mkfifo pg_ident.conf", "/pg_ident.conf is not a regular file: it is a FIFO"},
+		"each other":         {"postgresql.conf", "include 'a'", "yes \"include 'b'\" | head -n 9 >a; yes \"include 'a'\" | head -n 9 >b", "more than 2000 are to be read"},
+
+		"itself":        {"postgresql.conf", "include 'postgresql.conf'", ":", ""},
+		"its directory": {"postgresql.conf", "include_dir '.'", "cp postgresql.conf y.conf", ""},
+		"absent":        {"postgresql.conf", "include 'x'", ":", ""},
+		"not readable":  {"postgresql.conf", "include 'x'", "echo >x && chmod 0 x", ""},
+		"a directory":   {"postgresql.conf", "include 'x'", "mkdir x", ""},
+		"nothing":       {"postgresql.conf", "include 'x'", "ln -s /dev/null x", ""},
+		"a comment":     {"postgresql.conf", "# include 'x'", fifo, ""},
+		"other names":   {"postgresql.conf", "include_dir 'd'", "mkdir d && mkfifo d/.x.conf d/x.conf.old", ""},
+	} {
+		m.run("sh", "-ec", `cd "$1" && rm -rf data/[abdxy] data/*.conf && cp kept/* data`, "sh", m.dir)
+		m.run("sh", "-ec", `cd "$1" && printf '%s\n' "$3" >>"$2" && eval "$4"`, "sh", data, c.file, c.line, c.make)
+		_, err := host.Discover(t.Context(), m.conn, m.want())
+		switch e := host.ReadError(err); {
+		case c.says == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case c.says != "" && (e == nil || e.Kind != facts.BadData || !strings.Contains(e.Text, c.says) || !strings.Contains(e.Hint, "do not reload or restart")):
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/repltool/repltool/internal/pgtest"
 )
@@ -28,7 +29,7 @@ func realAnswers(f *testing.F) (server, logical map[string]json.RawMessage) {
 		}
 		return answers
 	}
-	return ask(document(sections())), ask(logicalQuery(s.Version), parameter)
+	return ask(document(sections(), time.Minute)), ask(logicalQuery(s.Version), parameter)
 }
 
 // FuzzRows: a server's answer of any JSON, kind by kind, is read or refused.

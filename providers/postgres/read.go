@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/repltool/repltool/facts"
 )
@@ -17,20 +18,31 @@ func sections() []section {
 	}
 }
 
+// beginning is what the query begins with.
+const beginning = "WITH wal AS MATERIALIZED ("
+
 // document is the whole query. Its first part is the end of the server's WAL: what
-// a primary has written, or what a standby has received or replayed.
-func document(all []section) string {
+// a primary has written, or what a standby has received or replayed. Where an earlier reading is held up, longer
+// than limit, it asks for that alone: a file that the server reads has no end, and nothing but
+// another session would be held up as well.
+func document(all []section, limit time.Duration) string {
 	var b strings.Builder
-	b.WriteString(`WITH wal AS MATERIALIZED (
+	b.WriteString(beginning + `
   SELECT CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
     ELSE pg_current_wal_lsn() END AS ends
+), held_up AS MATERIALIZED (
+  SELECT pid, query_start AS since FROM pg_stat_activity
+  WHERE application_name = 'repltool' AND state = 'active' AND pid <> pg_backend_pid() AND starts_with(query, '` + beginning + `')
+    AND query_start < clock_timestamp() - interval '`)
+	fmt.Fprintf(&b, "%d ms'\n", limit.Milliseconds())
+	b.WriteString(`  ORDER BY query_start LIMIT 1
 )
-SELECT json_build_object(
+SELECT CASE WHEN EXISTS (SELECT FROM held_up) THEN (SELECT json_build_object('held_up', held_up) FROM held_up) ELSE json_build_object(
   'ledger', to_regclass('repltool.managed') IS NOT NULL`)
 	for _, s := range all {
 		fmt.Fprintf(&b, ",\n  '%s', (%s)", s.name, s.sql)
 	}
-	b.WriteString(")::text")
+	b.WriteString(") END::text")
 	return b.String()
 }
 
@@ -38,7 +50,10 @@ SELECT json_build_object(
 // ledger where there is one.
 func Read(ctx context.Context, db *DB) (*facts.Server, error) {
 	all := sections()
-	text, err := db.document(ctx, document(all))
+	text, err := db.document(ctx, document(all, limitOf(ctx)))
+	if err == nil {
+		err = heldUp(text)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
@@ -54,6 +69,38 @@ func Read(ctx context.Context, db *DB) (*facts.Server, error) {
 	}
 	return server, nil
 }
+
+// limitOf is how long a reading may take that is as long as this one.
+func limitOf(ctx context.Context) time.Duration {
+	if at, ok := ctx.Deadline(); ok {
+		return time.Until(at)
+	}
+	return time.Minute
+}
+
+// heldUp returns that an earlier reading has not ended, if that is what the server says.
+func heldUp(text string) error {
+	var answer struct {
+		HeldUp *struct {
+			PID   int
+			Since string
+		} `json:"held_up"`
+	}
+	if err := json.Unmarshal([]byte(text), &answer); err != nil || answer.HeldUp == nil {
+		return nil // what is no such answer is decoded next
+	}
+	return &Error{
+		Kind: facts.ReadFailed, Op: "read",
+		Err:  fmt.Errorf("PID %d, a session of an earlier reading, has not ended since %s; no further one is begun", answer.HeldUp.PID, answer.HeldUp.Since),
+		Hint: heldUpHint,
+	}
+}
+
+// heldUpHint says what holds up a session that no time limit ends.
+const heldUpHint = "Probably a file that postgresql.conf or pg_hba.conf includes is a FIFO or a device: the server waits in it without end, " +
+	"and neither pg_cancel_backend nor pg_terminate_backend ends that. Do not reload or restart the server. Look on its host: find " +
+	"the file (find DIRECTORY ! -type f ! -type d), write to a FIFO once (echo > FILE), which ends the session, and replace it with a " +
+	"regular file."
 
 const (
 	// badEncoding is a text that cannot be sent as UTF-8: in a database of encoding
