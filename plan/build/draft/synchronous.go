@@ -67,17 +67,22 @@ func Relax(s *cluster.Cluster, d *Draft, why, relaxed, full string) {
 		d.Needs = append(d.Needs, s.LedgerAddress())
 		d.SQL(n, "record the value, in case this apply is interrupted", cluster.Record(cluster.Row{Address: s.AsideAddress(), Object: cluster.SetAside{Value: full, System: s.SetBySystem(n, cluster.SyncNames)}.Object()}))
 	}
-	d.SQL(n, why, "ALTER SYSTEM SET "+cluster.SyncNames+" = "+pg.Literal(relaxed)+";")
+	d.SQL(n, why, AlterSystem(cluster.SyncNames, relaxed))
 	d.Reload(n)
+	ReleaseCommits(d, n, relaxed)
+}
+
+// ReleaseCommits ends the wait of commits that began under a larger set. Without WAL to
+// answer, a standby of the smaller one would release them only after its
+// wal_receiver_status_interval.
+func ReleaseCommits(d *Draft, n *topology.Node, relaxed string) {
 	if relaxed != "" {
-		// A commit that waits for the full set is let go when a standby of the smaller one
-		// answers next: with nothing new to answer that is wal_receiver_status_interval.
 		d.SQL(n, "release commits that are already waiting", "SELECT pg_current_xact_id();")
 	}
 }
 
-// Unrelax brings the set back that relax found. What an earlier apply set aside stays
-// so: synchronous brings that back, behind its gates.
+// Unrelax restores the set that Relax replaced. One that an earlier apply had relaxed is not
+// restored here: the change of the synchronous set does that, behind its gates.
 func Unrelax(s *cluster.Cluster, d *Draft, full string) {
 	n := s.Goal.Primary
 	SetBack(s, d, "commits wait again", cluster.SetAside{Value: full, System: s.SetBySystem(n, cluster.SyncNames)})
@@ -87,10 +92,11 @@ func Unrelax(s *cluster.Cluster, d *Draft, full string) {
 	}
 }
 
+// SetBack writes the value that was there before.
 func SetBack(s *cluster.Cluster, d *Draft, why string, was cluster.SetAside) {
-	set := "ALTER SYSTEM RESET " + cluster.SyncNames + ";"
+	set := ResetSystem(cluster.SyncNames)
 	if was.System {
-		set = "ALTER SYSTEM SET " + cluster.SyncNames + " = " + pg.Literal(was.Value) + ";"
+		set = AlterSystem(cluster.SyncNames, was.Value)
 	}
 	d.SQL(s.Goal.Primary, why, set)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/repltool/repltool/cluster"
@@ -69,17 +68,17 @@ func Switchover(s, after *cluster.Cluster, w *cluster.Switchover, out *draft.Fin
 		m.d.SQL(m.From, "confirm", cluster.Record(row))
 	}
 	m.logins()
-	m.present()
+	m.awaitSlotPositions()
 	m.relax()
 	for _, sb := range s.Rotates(w) {
 		m.rotate(sb)
 	}
-	m.future()
-	m.set()
+	m.prepareOld()
+	m.beginSet()
 	m.ready()
 	m.stop()
 	m.promote()
-	m.returns()
+	m.rejoin()
 	m.settle()
 	out.Put(m.d)
 }
@@ -150,10 +149,10 @@ func (m *move) logins() {
 	draft.CheckLogin(m.s, m.d, from)
 }
 
-// present sees that the other standbys have what the new primary had when it got their slots:
+// awaitSlotPositions waits until the other standbys have what the new primary had when it got their slots:
 // a slot begins with the last restartpoint, and one that is further behind would ask for WAL
 // that the new primary has removed, and could never follow it.
-func (m *move) present() {
+func (m *move) awaitSlotPositions() {
 	for _, sb := range m.s.Rotates(m.Switchover) {
 		made := func(w cluster.WantedSlot) bool { return w.Name == sb.Slot }
 		if !slices.ContainsFunc(m.s.SlotsToMake(m.Switchover), made) {
@@ -173,30 +172,18 @@ func (m *move) relax() {
 	}
 	at := len(m.d.Steps)
 	m.d.Differ(cluster.SyncNames, plan.Ptr(pg.Literal(before)), plan.Ptr(pg.Literal(while)), "on "+m.From.Name+", until it stops: the others stream from "+m.To.Name+" by then")
-	m.d.SQL(m.From, "commits must not wait for standbys that move", "ALTER SYSTEM SET "+cluster.SyncNames+" = "+pg.Literal(while)+";")
+	m.d.SQL(m.From, "commits must not wait for standbys that move", draft.AlterSystem(cluster.SyncNames, while))
 	m.d.Reload(m.From)
 	m.d.Wait(m.From, "the value is in effect", inForce(cluster.SyncNames, while), draft.SettleTimeout)
-	if while != "" {
-		m.d.SQL(m.From, "release commits that are already waiting", "SELECT pg_current_xact_id();")
-	}
+	draft.ReleaseCommits(m.d, m.From, while)
 	m.d.TakesBack(at, func(back *draft.Draft) {
-		back.SQL(m.From, "commits wait as before", m.resetTo(m.From, cluster.SyncNames))
+		back.SQL(m.From, "commits wait as before", draft.SystemAsFound(m.s, m.From, cluster.SyncNames))
 		back.Reload(m.From)
 	})
 }
 
 func inForce(name, value string) string {
 	return "SELECT current_setting(" + pg.Literal(name) + ") = " + pg.Literal(value)
-}
-
-// resetTo brings back what ALTER SYSTEM had set, or had not.
-func (m *move) resetTo(n *topology.Node, name string) string {
-	for _, f := range m.s.Found(n).Server.FileSettings {
-		if f.Name == name && strings.HasSuffix(f.File, "/"+cluster.AutoConf) {
-			return "ALTER SYSTEM SET " + name + " = " + pg.Literal(f.Value) + ";"
-		}
-	}
-	return "ALTER SYSTEM RESET " + name + ";"
 }
 
 // rotate brings a standby under the new primary, which relays until it leads: the same
@@ -218,15 +205,15 @@ func (m *move) rotate(sb *topology.Standby) {
 
 // follow gives a standby another connection.
 func (m *move) follow(d *draft.Draft, n *topology.Node, conn map[string]string, slot string) {
-	d.SQL(n, "set", "ALTER SYSTEM SET primary_conninfo = "+pg.Literal(pg.FormatConnInfo(conn))+";")
-	d.SQL(n, "set", "ALTER SYSTEM SET primary_slot_name = "+pg.Literal(slot)+";")
+	d.SQL(n, "set", draft.AlterSystem("primary_conninfo", pg.FormatConnInfo(conn)))
+	d.SQL(n, "set", draft.AlterSystem("primary_slot_name", slot))
 	d.Reload(n)
 }
 
-// future gives the old primary the connection of the standby that it will be. A primary does
+// prepareOld gives the old primary the connection of the standby that it will be. A primary does
 // not use it. Its files count, with which it will start: another connection may be in force
 // where a way back was cut off.
-func (m *move) future() {
+func (m *move) prepareOld() {
 	sb, server := m.s.Cluster.Standby(m.From), m.s.Found(m.From).Server
 	text := server.ConnInfo
 	if server.PendingConnInfo != nil {
@@ -237,21 +224,21 @@ func (m *move) future() {
 		return
 	}
 	at := len(m.d.Steps)
-	m.d.SQL(m.From, "set what it follows once it is a standby", "ALTER SYSTEM SET primary_conninfo = "+pg.Literal(pg.FormatConnInfo(wanted))+";")
-	m.d.SQL(m.From, "set", "ALTER SYSTEM SET primary_slot_name = "+pg.Literal(sb.Slot)+";")
+	m.d.SQL(m.From, "set what it follows once it is a standby", draft.AlterSystem("primary_conninfo", pg.FormatConnInfo(wanted)))
+	m.d.SQL(m.From, "set", draft.AlterSystem("primary_slot_name", sb.Slot))
 	m.d.TakesBack(at, func(back *draft.Draft) {
 		if len(now) == 0 {
-			back.SQL(m.From, "reset", "ALTER SYSTEM RESET primary_conninfo;")
+			back.SQL(m.From, "reset", draft.ResetSystem("primary_conninfo"))
 		} else {
-			back.SQL(m.From, "set as before", "ALTER SYSTEM SET primary_conninfo = "+pg.Literal(pg.FormatConnInfo(now))+";")
+			back.SQL(m.From, "set as before", draft.AlterSystem("primary_conninfo", pg.FormatConnInfo(now)))
 		}
-		back.SQL(m.From, "reset", m.resetTo(m.From, "primary_slot_name"))
+		back.SQL(m.From, "reset", draft.SystemAsFound(m.s, m.From, "primary_slot_name"))
 		back.Reload(m.From) // it has started with these if it was stopped
 	})
 }
 
-// set gives the new primary the synchronous set with which it begins to lead.
-func (m *move) set() {
+// beginSet gives the new primary the synchronous set with which it begins to lead.
+func (m *move) beginSet() {
 	begins, now := m.s.SetOnTo(m.Switchover), m.s.Found(m.To).Server.InForce(cluster.SyncNames)
 	if m.s.Cluster.Synchronous != nil {
 		m.d.Closer = m.s.SyncAddress() // the old primary comes in, with a target as well
@@ -260,11 +247,11 @@ func (m *move) set() {
 		return
 	}
 	at := len(m.d.Steps)
-	m.d.SQL(m.To, "the first commit there waits for whom it is to wait for", "ALTER SYSTEM SET "+cluster.SyncNames+" = "+pg.Literal(begins)+";")
+	m.d.SQL(m.To, "the first commit there waits for whom it is to wait for", draft.AlterSystem(cluster.SyncNames, begins))
 	m.d.Reload(m.To)
 	m.d.Wait(m.To, "the value is in effect", inForce(cluster.SyncNames, begins), draft.SettleTimeout)
 	m.d.TakesBack(at, func(back *draft.Draft) {
-		back.SQL(m.To, "a standby does not use it", m.resetTo(m.To, cluster.SyncNames))
+		back.SQL(m.To, "a standby does not use it", draft.SystemAsFound(m.s, m.To, cluster.SyncNames))
 		back.Reload(m.To)
 	})
 }
@@ -299,12 +286,12 @@ func (m *move) stop() {
 		Argv:    []string{"sh", "-c", StopScript, "sh", h.DataDir, h.BinDir, seconds(stopLimit), asked},
 		Timeout: stopLimit + draft.SettleTimeout, Prints: checkpointVar,
 	})
-	m.d.TakesBack(at, func(back *draft.Draft) { m.lead(back) })
+	m.d.TakesBack(at, func(back *draft.Draft) { m.leadAgain(back) })
 	m.d.Wait(m.To, m.To.Name+" has replayed all that "+n.Name+" has written", waking("pg_last_wal_replay_lsn() > :'"+checkpointVar+"'"), replayLimit)
 }
 
-// lead starts the old primary again as what it was.
-func (m *move) lead(d *draft.Draft) {
+// leadAgain starts the old primary again as what it was.
+func (m *move) leadAgain(d *draft.Draft) {
 	n, h := m.From, m.s.Found(m.From).Host
 	m.ended(d, "wait for the end of its processes; the data directory is that of a primary", "primary")
 	d.Step(n, "start "+n.Name, draft.Control(n, h, "start"))
@@ -351,8 +338,8 @@ func waking(condition string) string {
 	return "SELECT CASE WHEN " + condition + " THEN true ELSE NOT pg_reload_conf() END"
 }
 
-// returns brings the old primary back as a standby.
-func (m *move) returns() {
+// rejoin brings the old primary back as a standby.
+func (m *move) rejoin() {
 	n, h := m.From, m.s.Found(m.From).Host
 	m.d.SQL(m.To, "the new timeline is in pg_control from now on", "CHECKPOINT;")
 	m.ended(m.d, "wait for the end of its processes", "standby")
@@ -369,68 +356,7 @@ func (m *move) settle() {
 	m.d.SQL(m.To, "record who leads, and remove from the ledger", cluster.Record(m.s.MadePrimary(m.To)), cluster.Forget(m.s.RowsToForget(m.Switchover)...))
 }
 
-// Resume goes on with a move that an apply left when the old primary was down, or takes it
-// back where the topology has the old one again. What else there is to do is planned once a
-// server leads.
-func Resume(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
-	m := newMove(s, s, w)
-	m.d.Reason = "an apply was interrupted after it had stopped " + w.From.Name + "; what else is to be done is planned once a server leads"
-	if w.Back {
-		m.d.Attributes, m.d.Impact = nil, plan.Online
-		m.d.Effect = w.From.Name + " leads again"
-		m.back()
-	} else {
-		m.forward()
-		m.d.SQL(m.To, "record who leads, and remove from the ledger", cluster.Record(s.MadePrimary(m.To)), cluster.Forget(s.MoveIntent(w).Address))
-	}
-	out.Put(m.d)
-}
-
-// forward promotes the new primary. One that follows an old one which somebody has started as a
-// standby gets the rest from there.
-func (m *move) forward() {
-	if !m.Started {
-		m.stop()
-		m.promote()
-		m.returns()
-		return
-	}
-	m.d.Effect = "nobody leads until " + m.To.Name + " is promoted"
-	m.replayed()
-	m.promote()
-	m.d.SQL(m.To, "the new timeline is in pg_control from now on", "CHECKPOINT;")
-	draft.AwaitNewReceiver(m.s, m.d, m.From)
-}
-
-// back makes the old primary lead again.
-func (m *move) back() {
-	m.notPromoting()
-	if !m.Started {
-		m.lead(m.d)
-		return
-	}
-	m.d.SQL(m.From, "promote "+m.From.Name, promoteSQL)
-	m.d.Wait(m.From, m.From.Name+" accepts writes", waking("NOT pg_is_in_recovery()"), promoteLimit)
-}
-
-// replayedVar is the WAL position up to which an old primary that runs as a standby has replayed.
-const replayedVar = "replayed"
-
-// replayed waits until the new primary has replayed all WAL of an old one that runs as a standby.
-// That one has replayed all that it has once its recovery waits for more (PostgreSQL docs, 27.2.3
-// "pg_stat_activity").
-func (m *move) replayed() {
-	n, h := m.From, m.s.Found(m.From).Host
-	m.d.Wait(n, n.Name+" has replayed all WAL that it has", "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup'\n"+
-		"  AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval'))", replayLimit)
-	m.d.Step(n, "up to where "+n.Name+" has WAL", plan.Command{
-		Argv:    []string{cluster.Binary(h, "psql"), "-X", "-w", "-A", "-t", "-c", "SELECT pg_last_wal_replay_lsn()", pg.FormatConnInfo(map[string]string{"host": h.SocketDir, "port": strconv.Itoa(m.s.PortInForce(n)), "dbname": pg.Maintenance})},
-		Timeout: draft.SettleTimeout, Prints: replayedVar,
-	})
-	m.d.Wait(m.To, m.To.Name+" has replayed as much", waking("pg_last_wal_replay_lsn() >= :'"+replayedVar+"'"), replayLimit)
-}
-
-// Streams reports whether a standby streams, by its own account.
+// streams reports whether a standby streams, by its own account.
 func streams(f *facts.Node) bool {
 	return f.Server.Receiver != nil && f.Server.Receiver.Status == "streaming"
 }

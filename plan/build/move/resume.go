@@ -1,0 +1,71 @@
+package move
+
+import (
+	"strconv"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+)
+
+// Resume continues a move that an apply left when the old primary was down, or takes it
+// back where the topology names the old one again. What else there is to do is planned once a
+// server leads.
+func Resume(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+	m := newMove(s, s, w)
+	m.d.Reason = "an apply was interrupted after it had stopped " + w.From.Name + "; what else is to be done is planned once a server leads"
+	if w.Back {
+		m.d.Attributes, m.d.Impact = nil, plan.Online
+		m.d.Effect = w.From.Name + " leads again"
+		m.back()
+	} else {
+		m.forward()
+		m.d.SQL(m.To, "record who leads, and remove from the ledger", cluster.Record(s.MadePrimary(m.To)), cluster.Forget(s.MoveIntent(w).Address))
+	}
+	out.Put(m.d)
+}
+
+// forward promotes the new primary. One that follows an old one which somebody has started as a
+// standby gets the rest from there.
+func (m *move) forward() {
+	if !m.Started {
+		m.stop()
+		m.promote()
+		m.rejoin()
+		return
+	}
+	m.d.Effect = "nobody leads until " + m.To.Name + " is promoted"
+	m.replayed()
+	m.promote()
+	m.d.SQL(m.To, "the new timeline is in pg_control from now on", "CHECKPOINT;")
+	draft.AwaitNewReceiver(m.s, m.d, m.From)
+}
+
+// back makes the old primary lead again.
+func (m *move) back() {
+	m.notPromoting()
+	if !m.Started {
+		m.leadAgain(m.d)
+		return
+	}
+	m.d.SQL(m.From, "promote "+m.From.Name, promoteSQL)
+	m.d.Wait(m.From, m.From.Name+" accepts writes", waking("NOT pg_is_in_recovery()"), promoteLimit)
+}
+
+// replayedVar is the WAL position up to which an old primary that runs as a standby has replayed.
+const replayedVar = "replayed"
+
+// replayed waits until the new primary has replayed all WAL of an old one that runs as a standby.
+// That one has replayed all that it has once its recovery waits for more (PostgreSQL docs, 27.2.3
+// "pg_stat_activity").
+func (m *move) replayed() {
+	n, h := m.From, m.s.Found(m.From).Host
+	m.d.Wait(n, n.Name+" has replayed all WAL that it has", "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup'\n"+
+		"  AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval'))", replayLimit)
+	m.d.Step(n, "up to where "+n.Name+" has WAL", plan.Command{
+		Argv:    []string{cluster.Binary(h, "psql"), "-X", "-w", "-A", "-t", "-c", "SELECT pg_last_wal_replay_lsn()", pg.FormatConnInfo(map[string]string{"host": h.SocketDir, "port": strconv.Itoa(m.s.PortInForce(n)), "dbname": pg.Maintenance})},
+		Timeout: draft.SettleTimeout, Prints: replayedVar,
+	})
+	m.d.Wait(m.To, m.To.Name+" has replayed as much", waking("pg_last_wal_replay_lsn() >= :'"+replayedVar+"'"), replayLimit)
+}
