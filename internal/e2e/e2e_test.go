@@ -149,9 +149,22 @@ func (w *world) must(code int, args ...string) result {
 	w.t.Helper()
 	r := w.run(args...)
 	if r.code != code {
-		w.t.Fatalf("repltool %s: exit code %d, want %d\n%s\n%s", strings.Join(args, " "), r.code, code, r.stdout, r.stderr)
+		w.t.Fatalf("repltool %s: exit code %d, want %d\n%s\n%s\n%s", strings.Join(args, " "), r.code, code, r.stdout, r.stderr, w.logs())
 	}
 	return r
+}
+
+// logs are how the logs of all servers end, for a failure.
+func (w *world) logs() string {
+	var all strings.Builder
+	for _, h := range w.lab.Hosts {
+		out, err := h.Exec(w.t.Context(), "sh", "-c", "tail -qn 20 /var/log/postgresql/*.log")
+		fmt.Fprintf(&all, "the logs of %s end with\n%s", h.Name, out)
+		if err != nil {
+			fmt.Fprintln(&all, err)
+		}
+	}
+	return all.String()
 }
 
 // settled expects that nothing is left to do, for plan, apply and drift alike.
