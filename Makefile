@@ -31,7 +31,7 @@ demo-clean: ## stop the demo's servers and remove its files
 # -count=1: the cache does not see what a test builds.
 test: ## every test; needs root for the lab's hosts
 	@$(SETUP) test
-	$(GO) test -count=1 -timeout 60m -parallel 4 ./...
+	$(GO) test -count=1 -timeout 80m -parallel 4 ./...
 
 test-versions: ## the loop and logical replication on PostgreSQL 13, 15, 17 and 18
 	@$(SETUP) test
