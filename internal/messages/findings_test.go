@@ -32,7 +32,7 @@ func findingCodes(t *testing.T) map[string]string {
 					note(n.Value)
 				}
 			case *ast.CallExpr:
-				if slices.Contains([]string{"at", "lost", "TellDrift", "TellUnmanaged", "Unmanage"}, name(n.Fun)) && len(n.Args) > 0 {
+				if slices.Contains([]string{"at", "lost", "ReportDrift", "ReportUnmanaged", "ReportUnmanagedKind"}, name(n.Fun)) && len(n.Args) > 0 {
 					note(n.Args[0])
 				}
 			case *ast.AssignStmt:

@@ -82,7 +82,7 @@ func Build(t *topology.Topology, f facts.Facts, o cluster.Options) (*plan.Plan, 
 	})
 	diags = append(diags, refuseDestroy(t, drafts)...)
 	for _, d := range drafts {
-		diags = append(diags, d.Told...)
+		diags = append(diags, d.Diags...)
 	}
 	fill(p, drafts)
 	p.Drift, p.Unmanaged, p.Findings = plan.NotNil(all.Drift), plan.NotNil(all.Unmanaged), plan.NotNil(all.Health)

@@ -47,7 +47,7 @@ func foreignBlocks(s *cluster.Cluster, n *topology.Node, file facts.File, addres
 		if err != nil {
 			where, holds = "the block by hand", "it is incomplete: "+err.Error()
 		}
-		out.TellDrift("foreign_managed_block", address, n.Name, "%s has a managed block of cluster %s, which is in effect, but the topology has no such cluster on %s; %s. "+
+		out.ReportDrift("foreign_managed_block", address, n.Name, "%s has a managed block of cluster %s, which is in effect, but the topology has no such cluster on %s; %s. "+
 			"%sor remove %s and run SELECT pg_reload_conf()",
 			file.Path, name, n.Name, holds, askMoved(s, name), where)
 	}
@@ -99,7 +99,7 @@ func foreignRows(s *cluster.Cluster, out *draft.Findings) {
 		}
 	}
 	for _, name := range list.SortedKeys(objects) {
-		out.TellDrift("foreign_ledger_rows", s.LedgerAddress(), s.Leading().Name,
+		out.ReportDrift("foreign_ledger_rows", s.LedgerAddress(), s.Leading().Name,
 			"the ledger has %s of cluster %s, which repltool created and this topology does not manage: %s. %sor, if no other topology manages them, run in database %s: DELETE FROM repltool.managed WHERE starts_with(address, %s)",
 			words.Counted(len(objects[name]), "object"), name, words.Few(objects[name]), askMoved(s, name), pg.Maintenance, pg.Literal("cluster."+name+"."))
 	}

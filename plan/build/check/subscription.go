@@ -124,7 +124,7 @@ func checkSlot(v *cluster.Subscription, out *draft.Findings) {
 	case what != "":
 		const message = "slot %s %s: changes since then are missing on %s"
 		here := v.Scope.Leading().Name
-		out.TellDrift("subscription_lost_its_slot", v.Address(), p.Name, message, pg.Ident(v.Options.SlotName), what, here)
+		out.ReportDrift("subscription_lost_its_slot", v.Address(), p.Name, message, pg.Ident(v.Options.SlotName), what, here)
 		out.Report(doctor.Finding{
 			Code: "subscription_lost_its_slot", Severity: doctor.Error, Address: v.Address(), Node: p.Name,
 			Evidence: "pg_replication_slots on " + p.Name, Fix: v.CopyAgain(),

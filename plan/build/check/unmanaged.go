@@ -51,7 +51,7 @@ func unmanagedRoles(s *cluster.Cluster, out *draft.Findings) {
 		if may := mighty(r.Role); may != "" {
 			text += " with " + may
 		}
-		out.Unmanage("unmanaged_role", noticeRole, s.Address("role", r.Name), s.Leading().Name, text)
+		out.ReportUnmanagedKind("unmanaged_role", noticeRole, s.Address("role", r.Name), s.Leading().Name, text)
 	}
 }
 
@@ -79,7 +79,7 @@ func unmanagedDatabases(s *cluster.Cluster, out *draft.Findings) {
 		if slices.Contains(made, db.Name) || s.Cluster.Database(db.Name) != nil || s.IsOurs(cluster.Object{Kind: "database", Name: db.Name}) {
 			continue
 		}
-		out.Unmanage("unmanaged_database", noticeDatabase, s.Address("database", db.Name), s.Leading().Name, fmt.Sprintf("database %s, %s", pg.Ident(db.Name), words.BytesText(db.Bytes)))
+		out.ReportUnmanagedKind("unmanaged_database", noticeDatabase, s.Address("database", db.Name), s.Leading().Name, fmt.Sprintf("database %s, %s", pg.Ident(db.Name), words.BytesText(db.Bytes)))
 	}
 }
 
@@ -88,7 +88,7 @@ func unmanagedDatabases(s *cluster.Cluster, out *draft.Findings) {
 func unmanagedRules(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 	for _, r := range s.TheirRules(n) {
 		at := fmt.Sprintf("%s:%d: %s", r.Path, r.Line, cluster.HBALine(shown(r)))
-		out.Unmanage("unmanaged_hba_rule", noticeRule, s.HBAAddress(n), n.Name, at)
+		out.ReportUnmanagedKind("unmanaged_hba_rule", noticeRule, s.HBAAddress(n), n.Name, at)
 		if r.Method == "trust" && remote(r.HBARule) {
 			out.Report(doctor.Finding{
 				Code: "trust_rule_for_other_machines", Severity: doctor.Warning, Address: s.HBAAddress(n), Node: n.Name,
@@ -121,6 +121,6 @@ func unmanagedParameters(s *cluster.Cluster, n *topology.Node, out *draft.Findin
 		if path.Base(last[name].File) != cluster.AutoConf || slices.Contains(ours, name) || cluster.HasLine(s.Lines(n), name) {
 			continue
 		}
-		out.Unmanage("unmanaged_parameter", noticeParameter, s.ParametersAddress(n), n.Name, name+", set by ALTER SYSTEM")
+		out.ReportUnmanagedKind("unmanaged_parameter", noticeParameter, s.ParametersAddress(n), n.Name, name+", set by ALTER SYSTEM")
 	}
 }

@@ -15,7 +15,7 @@ func UnreadDatabases(s *cluster.Cluster, out *draft.Findings) {
 	}
 	for _, name := range list.SortedKeys(s.Live().Logical) {
 		if found := s.Live().Logical[name]; found != nil && found.Error != nil {
-			out.TellDrift("database_not_read", s.Address("database", name), s.Leading().Name,
+			out.ReportDrift("database_not_read", s.Address("database", name), s.Leading().Name,
 				"database %s could not be read, and its publications and subscriptions are not compared: %s", pg.Ident(name), whyNotRead(s, name, found.Error))
 		}
 	}

@@ -223,7 +223,7 @@ func tellFixed(s *cluster.Cluster, n *topology.Node, name, current, wanted strin
 	case f.Host.Layout == facts.LayoutDebian:
 		way = "remove it from pg_ctl_options in " + path.Join(path.Dir(f.Host.Conf.Path), "pg_ctl.conf")
 	}
-	out.TellDrift("parameter_set_at_start", s.ParametersAddress(n), n.Name, "%s is %s because of %s, which no file overrides, and not %s: %s, and restart", name, current, where, wanted, way)
+	out.ReportDrift("parameter_set_at_start", s.ParametersAddress(n), n.Name, "%s is %s because of %s, which no file overrides, and not %s: %s, and restart", name, current, where, wanted, way)
 }
 
 // compareOwn resets what a standby has by ALTER SYSTEM that only a primary needs: a copy

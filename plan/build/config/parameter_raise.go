@@ -28,14 +28,14 @@ func (c *paramChange) raisePast(d *draft.Draft) {
 		case s.IsDown(n):
 			d.Needs = append(d.Needs, s.ParametersAddress(n))
 		case !s.Found(n).Complete():
-			d.Told = append(d.Told, c.raiseDiagnostic(hcl.DiagError, "Parameter raised past an unreadable standby",
+			d.Diags = append(d.Diags, c.raiseDiagnostic(hcl.DiagError, "Parameter raised past an unreadable standby",
 				fmt.Sprintf("%s could not be read and may have a lower value. A standby with a lower value stops its replay, or shuts "+
 					"down, when it replays this change. Make %s readable, then plan again. If it does not come back, remove it "+
 					"from standbys of %s and clone it again later.", n.Name, n.Name, s.Cluster.ID)))
 		}
 	}
 	if names := s.UndefinedStandbys(); len(names) > 0 {
-		d.Told = append(d.Told, c.raiseDiagnostic(hcl.DiagWarning, "Parameter raised past a standby outside the topology",
+		d.Diags = append(d.Diags, c.raiseDiagnostic(hcl.DiagWarning, "Parameter raised past a standby outside the topology",
 			fmt.Sprintf("%s not in the topology. A standby with a lower value stops its replay, or shuts down, when it replays this "+
 				"change. Before you apply, raise the value there, and restart it.", words.Few(names)+words.Plural(len(names), " streams and is", " stream and are"))))
 	}

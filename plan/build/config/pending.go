@@ -78,7 +78,7 @@ func reportPending(s *cluster.Cluster, n *topology.Node, p cluster.Pending, list
 		return
 	}
 	if !listed {
-		out.TellUnmanaged("pending_value", address, n.Name, "%s", what)
+		out.ReportUnmanaged("pending_value", address, n.Name, "%s", what)
 	}
 }
 
@@ -164,7 +164,7 @@ func (f force) put(p cluster.Pending) {
 // refuse is an error of plan and apply; drift and status report the state by its health.
 func (f force) refuse(summary, format string, args ...any) {
 	at := f.scope.RangeOf(f.node)
-	f.draft.Told = append(f.draft.Told, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Subject: &at, Detail: fmt.Sprintf(format, args...), Extra: plan.LiveState{}})
+	f.draft.Diags = append(f.draft.Diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Subject: &at, Detail: fmt.Sprintf(format, args...), Extra: plan.LiveState{}})
 }
 
 // rules brings the block of pg_hba.conf into its place first, where the file as it stands

@@ -30,8 +30,8 @@ type Draft struct {
 	Closer topology.Address
 	// Brings are addresses that a target must not leave out where this is planned.
 	Brings []topology.Address
-	// Told are the diagnostics of the change: they count where it is planned.
-	Told     hcl.Diagnostics
+	// Diags are the diagnostics of the change: they count only if it is planned.
+	Diags    hcl.Diagnostics
 	Restarts []string // nodes that go down and come back
 	Copies   []plan.Copy
 }

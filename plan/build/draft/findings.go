@@ -39,7 +39,7 @@ func (f *Findings) Refuse(address topology.Address) {
 	f.Refused[address] = true
 }
 
-// Put takes a draft, or counts the object as unchanged when it has no steps.
+// Put adds a draft, or counts its object as unchanged if it has no steps.
 func (f *Findings) Put(d *Draft) {
 	if len(d.Steps) == 0 {
 		f.Unchanged++
@@ -48,18 +48,19 @@ func (f *Findings) Put(d *Draft) {
 	f.Drafts = append(f.Drafts, d)
 }
 
-// TellDrift notes a difference that no change of this plan mends.
-func (f *Findings) TellDrift(code string, address topology.Address, node, format string, args ...any) {
+// ReportDrift notes a difference that no change of this plan fixes.
+func (f *Findings) ReportDrift(code string, address topology.Address, node, format string, args ...any) {
 	f.Drift = append(f.Drift, plan.Notice{Code: code, Address: address.String(), Node: node, Detail: fmt.Sprintf(format, args...)})
 }
 
-// TellUnmanaged notes an object that is neither in the topology nor repltool's.
-func (f *Findings) TellUnmanaged(code string, address topology.Address, node, format string, args ...any) {
+// ReportUnmanaged notes an object that is neither in the topology nor repltool's.
+func (f *Findings) ReportUnmanaged(code string, address topology.Address, node, format string, args ...any) {
 	f.Unmanaged = append(f.Unmanaged, plan.Notice{Code: code, Address: address.String(), Node: node, Detail: fmt.Sprintf(format, args...)})
 }
 
-// Unmanage notes one of a kind of which there are usually many.
-func (f *Findings) Unmanage(code, kind string, address topology.Address, node, detail string) {
+// ReportUnmanagedKind is ReportUnmanaged for objects of which there are usually many: they are
+// counted by kind.
+func (f *Findings) ReportUnmanagedKind(code, kind string, address topology.Address, node, detail string) {
 	f.Unmanaged = append(f.Unmanaged, plan.Notice{Code: code, Address: address.String(), Node: node, Kind: kind, Detail: detail})
 }
 

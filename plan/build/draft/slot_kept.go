@@ -7,9 +7,10 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// TellUnreadUser reports a physical slot that stays, since a standby that could not be read
-// may use it: the slot that the topology has for that one is not there yet.
-func TellUnreadUser(s *cluster.Cluster, n *topology.Node, slot string, out *Findings) bool {
+// KeptForUnreadUser reports whether a physical slot stays because a standby that could not be
+// read may use it, and notes that as a finding. The standby may use it as long as the slot that
+// the topology has for it does not exist.
+func KeptForUnreadUser(s *cluster.Cluster, n *topology.Node, slot string, out *Findings) bool {
 	found := s.FoundSlot(n, slot)
 	if found == nil || found.Type != topology.SlotPhysical {
 		return false

@@ -45,7 +45,7 @@ func Astray(v *cluster.Subscription, out *Findings) bool {
 	if pg.SameHost(now["host"], wanted["host"]) && pg.PortOf(now) == pg.PortOf(wanted) {
 		return false
 	}
-	out.TellDrift("connection_not_compared", v.Address(), v.Scope.Goal.Primary.Name, "connection not compared: %s, its publisher, could not be read, and whether it listens on port %s is unknown",
+	out.ReportDrift("connection_not_compared", v.Address(), v.Scope.Goal.Primary.Name, "connection not compared: %s, its publisher, could not be read, and whether it listens on port %s is unknown",
 		v.Source.Goal.Primary.Name, wanted["port"])
 	return true
 }

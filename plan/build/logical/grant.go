@@ -85,7 +85,7 @@ func unneededGrants(s *cluster.Cluster, out *draft.Findings) {
 		access := s.Live().Logical[database].Access
 		for _, name := range list.SortedKeys(access) {
 			if g := access[name].Granted; len(g.Tables) > 0 && s.Cluster.Role(name) != nil && !readsAs(s, database, name) {
-				out.TellUnmanaged("unneeded_privileges", s.Address("role", name), s.Leading().Name,
+				out.ReportUnmanaged("unneeded_privileges", s.Address("role", name), s.Leading().Name,
 					"role %s may read %s in database %s, and no subscription connects to it as this role; if nothing else does, run there: %s",
 					pg.Ident(name), words.Counted(len(g.Tables), "table"), pg.Ident(database), revokeSQL(database, name, g))
 			}

@@ -47,7 +47,7 @@ func unmanagedPublications(s *cluster.Cluster, out *draft.Findings) {
 			wanted := slices.ContainsFunc(s.Publications(), func(w *topology.Publication) bool { return w.Database == database && w.Name == p.Name })
 			o := cluster.Object{Kind: "publication", Name: p.Name, In: database}
 			if !wanted && !s.IsOurs(o) {
-				out.TellUnmanaged("unmanaged_publication", s.Address("publication", p.Name), s.Goal.Primary.Name, "publication %s in database %s%s", pg.Ident(p.Name), pg.Ident(database), draft.ByWhom(s, o))
+				out.ReportUnmanaged("unmanaged_publication", s.Address("publication", p.Name), s.Goal.Primary.Name, "publication %s in database %s%s", pg.Ident(p.Name), pg.Ident(database), draft.ByWhom(s, o))
 			}
 		}
 	}

@@ -37,7 +37,7 @@ func moved(s *cluster.Cluster, p *topology.Publication, out *draft.Findings) {
 		}
 		d.Needs = append(d.Needs, sub.Address())
 		if until := notYet(s, sub, m); until != "" {
-			out.TellDrift("moved_table_still_published", d.Address, s.Goal.Primary.Name, "what moved to %s also stays here until %s", m.To[0].ID, until)
+			out.ReportDrift("moved_table_still_published", d.Address, s.Goal.Primary.Name, "what moved to %s also stays here until %s", m.To[0].ID, until)
 			return
 		}
 	}

@@ -54,7 +54,7 @@ func unmanagedSubscriptions(s *cluster.Cluster, out *draft.Findings) {
 		for _, sub := range s.Live().Logical[database].Subscriptions {
 			o := cluster.Object{Kind: "subscription", Name: sub.Name, In: database}
 			if !s.WantsSubscription(database, sub.Name) && !s.IsOurs(o) {
-				out.TellUnmanaged("unmanaged_subscription", s.Address("subscription", sub.Name), s.Goal.Primary.Name, "subscription %s in database %s%s", pg.Ident(sub.Name), pg.Ident(database), draft.ByWhom(s, o))
+				out.ReportUnmanaged("unmanaged_subscription", s.Address("subscription", sub.Name), s.Goal.Primary.Name, "subscription %s in database %s%s", pg.Ident(sub.Name), pg.Ident(database), draft.ByWhom(s, o))
 			}
 		}
 	}

@@ -100,7 +100,7 @@ func relist(v *cluster.Subscription, d *draft.Draft, name string, out *draft.Fin
 	come := list.Without(v.Names(), v.Is.Publications)
 	n := v.Scope.Goal.Primary
 	if !v.WantsEnabled() && len(come) > 0 {
-		out.TellDrift("subscription_not_refreshed", v.Address(), n.Name, "it does not list %s yet; a disabled subscription cannot be refreshed: enable it first", words.Few(come))
+		out.ReportDrift("subscription_not_refreshed", v.Address(), n.Name, "it does not list %s yet; a disabled subscription cannot be refreshed: enable it first", words.Few(come))
 		return false
 	}
 	d.Differ("publications", plan.Ptr(strings.Join(v.Is.Publications, ", ")), plan.Ptr(strings.Join(v.Names(), ", ")), "")
@@ -203,7 +203,7 @@ func refresh(v *cluster.Subscription, d *draft.Draft, relisted bool, out *draft.
 		return false
 	case !v.WantsEnabled():
 		if changed {
-			out.TellDrift("subscription_not_refreshed", v.Address(), v.Scope.Goal.Primary.Name, "its publications changed: %s; a disabled subscription cannot be refreshed: enable it first", cluster.TableDelta(come, gone))
+			out.ReportDrift("subscription_not_refreshed", v.Address(), v.Scope.Goal.Primary.Name, "its publications changed: %s; a disabled subscription cannot be refreshed: enable it first", cluster.TableDelta(come, gone))
 		}
 		return false
 	}

@@ -33,7 +33,7 @@ func Roles(s *cluster.Cluster, out *draft.Findings) {
 			continue
 		}
 		if n := unreadStandby(s, m.Name); n != nil {
-			out.TellDrift("role_not_dropped", s.AddressOfRow(m.Address), s.Goal.Primary.Name,
+			out.ReportDrift("role_not_dropped", s.AddressOfRow(m.Address), s.Goal.Primary.Name,
 				"role %s is not dropped: standby %s could not be read, and may connect with it. Apply again once %s can be read", pg.Ident(m.Name), n.Name, n.Name)
 			continue
 		}
@@ -95,7 +95,7 @@ func alterRole(s *cluster.Cluster, d *draft.Draft, r *topology.Role, found *fact
 	password := s.PasswordChanges(r, found)
 	if who := unreadLogin(s, r); password && found.Verifier.Reveal() != "" && who != "" {
 		password = false
-		out.TellDrift("password_not_changed", d.Address, s.Goal.Primary.Name,
+		out.ReportDrift("password_not_changed", d.Address, s.Goal.Primary.Name,
 			"password not changed: %s logs in as %s and could not be read, so that it cannot be given the new password. Apply again once it can be read, or change the password now by hand: ALTER ROLE %s PASSWORD", who, pg.Ident(r.Name), pg.Ident(r.Name))
 	}
 	if password {

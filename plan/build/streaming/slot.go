@@ -104,7 +104,7 @@ func unmanagedSlots(s *cluster.Cluster, n *topology.Node, wanted []cluster.Wante
 			holds += "; an apply that failed or was interrupted was about to create it, and repltool cannot prove that it did. " +
 				"Once nothing needs it, drop it: SELECT pg_drop_replication_slot(" + pg.Literal(slot.Name) + ")"
 		}
-		out.TellUnmanaged("unmanaged_slot", s.Address("slot", slot.Name), n.Name, "%s slot %s, %s%s", slot.Type, pg.Ident(slot.Name), cluster.Activity(slot), holds)
+		out.ReportUnmanaged("unmanaged_slot", s.Address("slot", slot.Name), n.Name, "%s slot %s, %s%s", slot.Type, pg.Ident(slot.Name), cluster.Activity(slot), holds)
 	}
 }
 
@@ -116,8 +116,8 @@ func goneSlots(s *cluster.Cluster, wanted []cluster.WantedSlot, out *draft.Findi
 		switch {
 		case n != nil && (cluster.SlotWanted(wanted, n, m.Name) || s.DroppedWithRemake(m.Name)):
 		case n == nil || !s.Running(n) && !s.Recloned(n):
-			out.TellUnmanaged("slot_on_unread_node", m.Address, m.In, "slot %s, which repltool created on %s, is not defined in the topology any more, and %s could not be read", pg.Ident(m.Name), m.In, m.In)
-		case draft.TellUnreadUser(s, n, m.Name, out):
+			out.ReportUnmanaged("slot_on_unread_node", m.Address, m.In, "slot %s, which repltool created on %s, is not defined in the topology any more, and %s could not be read", pg.Ident(m.Name), m.In, m.In)
+		case draft.KeptForUnreadUser(s, n, m.Name, out):
 		default:
 			if u := s.SlotUser(n, m.Name); u != nil {
 				out.Keep(*u, n, "slot %s", pg.Ident(m.Name))

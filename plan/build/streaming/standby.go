@@ -32,7 +32,7 @@ func Standbys(s *cluster.Cluster, out *draft.Findings) {
 		case s.Recloned(sb.Node):
 			out.Put(clone(s, sb, out))
 		case f.Server != nil && s.Repointed(sb) && !s.Found(sb.Upstream).Complete():
-			out.TellDrift("connection_not_compared", s.StandbyAddress(sb.Node), sb.Node.Name, "not compared: %s, its upstream, could not be read, and whether it listens on port %d is unknown", sb.Upstream.Name, sb.Upstream.Port)
+			out.ReportDrift("connection_not_compared", s.StandbyAddress(sb.Node), sb.Node.Name, "not compared: %s, its upstream, could not be read, and whether it listens on port %d is unknown", sb.Upstream.Name, sb.Upstream.Port)
 		case f.Server != nil:
 			refusePausedName(s, sb, out)
 			out.Put(follow(s, sb))
@@ -40,7 +40,7 @@ func Standbys(s *cluster.Cluster, out *draft.Findings) {
 		default: // down: instances starts it
 		}
 		if s.Lost(sb.Node) && !s.Recloned(sb.Node) {
-			out.TellDrift("standby_lost_its_slot", s.StandbyAddress(sb.Node), sb.Node.Name,
+			out.ReportDrift("standby_lost_its_slot", s.StandbyAddress(sb.Node), sb.Node.Name,
 				"%s must be cloned again: its slot %s on %s has lost WAL that it needs. Plan and apply with -replace=%s, and "+
 					"allow it with -allow=reclone",
 				sb.Node.Name, pg.Ident(sb.Slot), sb.Upstream.Name, s.StandbyAddress(sb.Node))
@@ -190,7 +190,7 @@ func refusePausedName(s *cluster.Cluster, sb *topology.Standby, out *draft.Findi
 func tellOutdated(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) {
 	n := sb.Node
 	if stale := draft.Outdated(s.Found(n).Server); stale != "" && s.Paused(n) {
-		out.TellDrift("standby_not_reconnected", s.StandbyAddress(n), n.Name, "%s still has the connection from before %s was changed, and reconnects once its replay is resumed. %s", n.Name, stale, s.ResumeHint(n))
+		out.ReportDrift("standby_not_reconnected", s.StandbyAddress(n), n.Name, "%s still has the connection from before %s was changed, and reconnects once its replay is resumed. %s", n.Name, stale, s.ResumeHint(n))
 	}
 }
 

@@ -157,7 +157,7 @@ func gates(s *cluster.Cluster, d *draft.Draft, before, shrunk, wanted string, ou
 func syncReadable(s *cluster.Cluster, out *draft.Findings) bool {
 	for _, m := range s.SyncMembers() {
 		if !s.Found(m).Complete() {
-			out.TellDrift("synchronous_set_not_planned", s.SyncAddress(), m.Name, "not planned: %s could not be read, and commits would wait for it", m.Name)
+			out.ReportDrift("synchronous_set_not_planned", s.SyncAddress(), m.Name, "not planned: %s could not be read, and commits would wait for it", m.Name)
 			return false
 		}
 	}
