@@ -184,7 +184,7 @@ func (v *Subscription) checkRules(name topology.TableName, local *facts.Table, p
 	}
 	if len(more) > 0 {
 		here := v.Scope.Leading().Name
-		out.caution(MismatchedRule, "Constraint only on the subscriber", "%s: table %s on %s has %s, and on %s it has not: a row that violates it stops replication. Drop it on %s, or add it on %s.",
+		out.caution(MismatchedRule, "Constraint only on the subscriber", "%s: table %s on %s has %s, but not on %s: a row that violates it stops replication. Drop it on %s, or add it on %s.",
 			v.ID, name, here, words.Few(more), v.Source.Leading().Name, here, v.Source.Leading().Name)
 	}
 }

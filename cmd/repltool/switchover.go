@@ -31,7 +31,7 @@ func (a *app) switchoverCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "switchover CLUSTER -to=NODE [flags] [DIR]", GroupID: groupRun, Args: switchoverArgs,
 		Short: "make a standby the primary",
-		Long: "Write NODE as the primary of CLUSTER into the topology, layout and comments kept, then plan, ask for approval, and apply: " +
+		Long: "Make NODE the primary of CLUSTER in the topology, keeping layout and comments, then plan, ask for approval, and apply: " +
 			"the same as editing primary and standbys and running apply. The other standbys follow NODE before anything stops; the primary " +
 			"is shut down, NODE replays all of its WAL and is promoted, and the old primary becomes its standby. If a step fails before the " +
 			"promotion, everything is taken back, the edit too.",
@@ -42,7 +42,7 @@ func (a *app) switchoverCommand() *cobra.Command {
 	}
 	o.register(c.Flags())
 	c.Flags().Lookup("target").Hidden = true // it is refused
-	c.Flags().StringVar(&o.to, "to", "", "the standby that becomes the primary is `NODE`")
+	c.Flags().StringVar(&o.to, "to", "", "make the standby `NODE` the primary")
 	c.Flags().BoolVar(&o.autoApprove, "auto-approve", false, "do not ask for approval of the switchover")
 	c.Flags().StringSliceVar(&o.allow, "allow", nil, "also approve the kinds of changes in `LIST`: restart, drop, reclone, recreate")
 	return c

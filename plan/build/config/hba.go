@@ -68,7 +68,7 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 func passedRules(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 	d := draft.NewDraft(plan.Update, s.EarlierHBAAddress(n), n)
 	d.Worsen(plan.Reload)
-	d.Reason = "nothing logs in by these rules any more"
+	d.Reason = "nothing logs in with these rules any more"
 	d.After = []topology.Address{s.NodeAddress(n), s.HBAAddress(n), s.ParametersAddress(n)}
 	for _, r := range s.PassingRules(n) {
 		if r.Standby != nil {

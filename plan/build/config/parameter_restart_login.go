@@ -30,8 +30,8 @@ func refuseLogins(s *cluster.Cluster, changes []*paramChange, out *draft.Finding
 			}
 			said[sb] = true
 			out.Fail(s.RangeOf(sb), "Restart and other hba method in one apply",
-				"A restart would come before the new connection of %s, and by the old one it could not log in to %s again: "+
-					"the rule for it gets method %s instead of %s. Change the method first, without the parameters that require a "+
+				"This plan restarts %s or its upstream before the new connection is in use, and with the old one the standby could not log in to %s "+
+					"again: its rule gets method %s instead of %s. Change the method first, without the parameters that require a "+
 					"restart, and apply; then change those.", sb.Name, n.Name, by.Method, r.Method)
 		}
 	}

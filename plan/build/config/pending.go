@@ -187,7 +187,7 @@ func (f force) pause() {
 		return
 	}
 	f.refuse("Restart would end the pause of replay",
-		"%s has paused its replay, and %s restarts it: a server replays again once it has restarted, and what the pause is for is lost. %s Then plan again.",
+		"%s has paused its replay, and %s restarts it. A restart resumes the replay, and defeats the purpose of the pause. %s Then plan again.",
 		n.Name, f.draft.Address, f.scope.ResumeHint(n))
 }
 

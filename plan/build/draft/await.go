@@ -133,7 +133,7 @@ func AwaitOwnReplay(s *cluster.Cluster, d *Draft, n *topology.Node, what, query 
 // AwaitReplay waits until standbys of a node have replayed all that it did before.
 func AwaitReplay(d *Draft, up *topology.Node, names []string, longest time.Duration) {
 	what, who := "standbys replayed the change", "WHERE application_name IN ("+pg.Literals(names)+")"
-	d.SQL(up, "a point in WAL behind the change", "CHECKPOINT;")
+	d.SQL(up, "mark a position in WAL after the change", "CHECKPOINT;")
 	d.Step(up, what, plan.Wait{
 		Database: pg.Maintenance, What: what, Timeout: StreamTimeout + longest,
 		Query: "SELECT bool_and(replay_lsn > checkpoint_lsn) FROM pg_stat_replication, pg_control_checkpoint()\n" + who,

@@ -86,7 +86,7 @@ func retain(v *cluster.Subscription, d *draft.Draft) {
 	}
 	n := v.Source.Goal.Primary
 	if slot := v.Source.SlotRow(n, v.Options.SlotName); v.Is == nil || v.Source.IsOurs(slot.Object) {
-		d.SQL(n, "nor its slot", cluster.Forget(slot.Address))
+		d.SQL(n, "repltool no longer manages its slot", cluster.Forget(slot.Address))
 	}
 }
 
@@ -107,7 +107,7 @@ func relist(v *cluster.Subscription, d *draft.Draft, name string, out *draft.Fin
 	waitDecodable(v, d, come)
 	moves := keepsMoved(v) // a worker with the old list is not to see that
 	if moves {
-		d.SQLIn(n, v.Database, "no worker continues with the old list", name+" DISABLE;")
+		d.SQLIn(n, v.Database, "disable it, so that no worker uses the old list", name+" DISABLE;")
 		stopWorker(v, d)
 	}
 	d.SQLIn(n, v.Database, "list the publications", name+" SET PUBLICATION "+pg.Idents(v.Names())+" WITH (refresh = false);")

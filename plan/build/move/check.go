@@ -50,7 +50,7 @@ func readable(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) bo
 		f := s.Found(n)
 		switch {
 		case !f.Complete():
-			out.Fail(s.RangeOf(n), "Unreadable standby", "%s could not be read, and %s is not promoted before it is known what %s has. Make %s readable; or, if its host is gone, "+
+			out.Fail(s.RangeOf(n), "Unreadable standby", "%s could not be read. repltool does not promote %s without knowing how much WAL %s has. Make %s readable; or, if its host is gone, "+
 				"remove it from standbys.", n.Name, w.To.Name, n.Name, n.Name)
 		case s.Recloned(n), f.Server == nil:
 			out.Fail(s.RangeOf(n), notReady, "%s does not run, and the primary moves from %s to %s in this plan. Write primary = %s again and apply, so that %s follows it; or remove %s "+
@@ -80,8 +80,8 @@ func refuseManaged(s *cluster.Cluster, w *cluster.Switchover, out *draft.Finding
 		}
 	}
 	if len(found) > 0 {
-		out.Fail(s.Cluster.Range, "Cluster manager running", "The primary moves from %s to %s, and a cluster manager runs that decides which server is the primary: %s. It would "+
-			"promote or stop servers in the middle. Nothing is changed. Move the primary with that program and write primary = %s then; or stop it on every member, so that "+
+		out.Fail(s.Cluster.Range, "Cluster manager running", "The primary moves from %s to %s, but a cluster manager is running, which decides by itself which server is the primary: %s. It could "+
+			"promote or stop servers during the switchover. Nothing is changed. Move the primary with that program, then write primary = %s; or stop it on every member, so that "+
 			"it does not start again, and plan again.", w.From.Name, w.To.Name, strings.Join(found, ", "), w.To.ID)
 	}
 }
@@ -306,7 +306,7 @@ func clients(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 		}
 	}
 	if len(others) > 0 {
-		out.Warn(s.Cluster.Range, "Clients outside the topology are disconnected", "%s stops, and disconnects who reads WAL from it and is not in the topology: %s. They must be pointed to %s by hand.",
+		out.Warn(s.Cluster.Range, "Clients outside the topology are disconnected", "When %s stops, it disconnects clients that read WAL from it and are not in the topology: %s. Point them to %s by hand.",
 			w.From.Name, strings.Join(others, ", "), w.To.Name)
 	}
 }
@@ -323,7 +323,7 @@ func transactions(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings
 		}
 	}
 	if len(open) > 0 {
-		out.Warn(s.Cluster.Range, "Open transactions are rolled back", "%s stops, and rolls back what is not committed then, of transactions that have been open for more than a minute: %s. "+
-			"Wait for them, or end them, if that would be a loss.", w.From.Name, words.Few(open))
+		out.Warn(s.Cluster.Range, "Open transactions are rolled back", "When %s stops, it rolls back transactions that are still open. These have been open for more than a minute: %s. "+
+			"If that would be a loss, wait for them, or end them, before you apply.", w.From.Name, words.Few(open))
 	}
 }

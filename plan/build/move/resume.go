@@ -14,14 +14,14 @@ import (
 // server leads.
 func Resume(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	m := newMove(s, s, w)
-	m.d.Reason = "an apply was interrupted after it had stopped " + w.From.Name + "; what else is to be done is planned once a server leads"
+	m.d.Reason = "an apply was interrupted after it had stopped " + w.From.Name + "; everything else is planned once there is a primary"
 	if w.Back {
 		m.d.Attributes, m.d.Impact = nil, plan.Online
 		m.d.Effect = w.From.Name + " leads again"
 		m.back()
 	} else {
 		m.forward()
-		m.d.SQL(m.To, "record who leads, and remove from the ledger", cluster.Record(s.MadePrimary(m.To)), cluster.Forget(s.MoveIntent(w).Address))
+		m.d.SQL(m.To, "record the new primary, and remove outdated rows from the ledger", cluster.Record(s.MadePrimary(m.To)), cluster.Forget(s.MoveIntent(w).Address))
 	}
 	out.Put(m.d)
 }
@@ -35,10 +35,10 @@ func (m *move) forward() {
 		m.rejoin()
 		return
 	}
-	m.d.Effect = "nobody leads until " + m.To.Name + " is promoted"
+	m.d.Effect = "there is no primary until " + m.To.Name + " is promoted"
 	m.replayed()
 	m.promote()
-	m.d.SQL(m.To, "the new timeline is in pg_control from now on", "CHECKPOINT;")
+	m.d.SQL(m.To, "write the new timeline to pg_control", "CHECKPOINT;")
 	draft.AwaitNewReceiver(m.s, m.d, m.From)
 }
 
@@ -63,9 +63,9 @@ func (m *move) replayed() {
 	n, h := m.From, m.s.Found(m.From).Host
 	m.d.Wait(n, n.Name+" has replayed all WAL that it has", "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup'\n"+
 		"  AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval'))", replayLimit)
-	m.d.Step(n, "up to where "+n.Name+" has WAL", plan.Command{
+	m.d.Step(n, "read the end of the WAL of "+n.Name, plan.Command{
 		Argv:    []string{cluster.Binary(h, "psql"), "-X", "-w", "-A", "-t", "-c", "SELECT pg_last_wal_replay_lsn()", pg.FormatConnInfo(map[string]string{"host": h.SocketDir, "port": strconv.Itoa(m.s.PortInForce(n)), "dbname": pg.Maintenance})},
 		Timeout: draft.SettleTimeout, Prints: replayedVar,
 	})
-	m.d.Wait(m.To, m.To.Name+" has replayed as much", waking("pg_last_wal_replay_lsn() >= :'"+replayedVar+"'"), replayLimit)
+	m.d.Wait(m.To, m.To.Name+" has replayed up to that position", waking("pg_last_wal_replay_lsn() >= :'"+replayedVar+"'"), replayLimit)
 }

@@ -115,7 +115,7 @@ func (m *move) announce() {
 	m.d.TakesBack(at, func(back *draft.Draft) {
 		back.SQL(m.From, "remove the intent from the ledger", cluster.Forget(row.Address))
 	})
-	m.d.Wait(m.To, m.To.Name+" has replayed that", "SELECT EXISTS (SELECT FROM repltool.managed WHERE address = "+pg.Literal(row.Address.String())+"\n"+
+	m.d.Wait(m.To, m.To.Name+" has replayed the intent", "SELECT EXISTS (SELECT FROM repltool.managed WHERE address = "+pg.Literal(row.Address.String())+"\n"+
 		"  AND object LIKE 'intent at %' AND right(object, "+strconv.Itoa(len(row.Object.String()))+") = "+pg.Literal(row.Object.String())+")", proofLimit)
 }
 
@@ -224,7 +224,7 @@ func (m *move) prepareOld() {
 		return
 	}
 	at := len(m.d.Steps)
-	m.d.SQL(m.From, "set what it follows once it is a standby", draft.AlterSystem("primary_conninfo", pg.FormatConnInfo(wanted)))
+	m.d.SQL(m.From, "set its upstream for when it is a standby", draft.AlterSystem("primary_conninfo", pg.FormatConnInfo(wanted)))
 	m.d.SQL(m.From, "set", draft.AlterSystem("primary_slot_name", sb.Slot))
 	m.d.TakesBack(at, func(back *draft.Draft) {
 		if len(now) == 0 {
@@ -247,11 +247,11 @@ func (m *move) beginSet() {
 		return
 	}
 	at := len(m.d.Steps)
-	m.d.SQL(m.To, "the first commit there waits for whom it is to wait for", draft.AlterSystem(cluster.SyncNames, begins))
+	m.d.SQL(m.To, "set the standbys that its first commits wait for", draft.AlterSystem(cluster.SyncNames, begins))
 	m.d.Reload(m.To)
 	m.d.Wait(m.To, "the value is in effect", inForce(cluster.SyncNames, begins), draft.SettleTimeout)
 	m.d.TakesBack(at, func(back *draft.Draft) {
-		back.SQL(m.To, "a standby does not use it", draft.SystemAsFound(m.s, m.To, cluster.SyncNames))
+		back.SQL(m.To, "restore the value; a standby does not use it", draft.SystemAsFound(m.s, m.To, cluster.SyncNames))
 		back.Reload(m.To)
 	})
 }
@@ -262,8 +262,8 @@ func (m *move) beginSet() {
 // last position for a while, with little behind it.
 func (m *move) ready() {
 	draft.CheckStart(m.s, m.d, m.From)
-	m.d.SQL(m.From, "leave little to the checkpoint of the shutdown", "CHECKPOINT;")
-	m.d.SQL(m.From, "and what was written during that one", "CHECKPOINT;")
+	m.d.SQL(m.From, "shorten the shutdown checkpoint", "CHECKPOINT;")
+	m.d.SQL(m.From, "write what changed during the first checkpoint", "CHECKPOINT;")
 	name := m.s.ApplicationName(m.To)
 	m.d.Step(m.From, "gate", plan.Wait{
 		Database: pg.Maintenance, Gate: true, Timeout: proofLimit,
@@ -282,7 +282,7 @@ func (m *move) stop() {
 		asked = "no"
 		m.d.Step(n, "stop "+n.Name, plan.Command{Argv: []string{"systemctl", "stop", "--no-block", h.Service.Unit}, Root: true, Timeout: stopLimit})
 	}
-	m.d.Step(n, "stop "+n.Name+"; once it is shut down its data directory is that of a standby", plan.Command{
+	m.d.Step(n, "stop "+n.Name+", and then make its data directory that of a standby", plan.Command{
 		Argv:    []string{"sh", "-c", StopScript, "sh", h.DataDir, h.BinDir, seconds(stopLimit), asked},
 		Timeout: stopLimit + draft.SettleTimeout, Prints: checkpointVar,
 	})
@@ -341,7 +341,7 @@ func waking(condition string) string {
 // rejoin brings the old primary back as a standby.
 func (m *move) rejoin() {
 	n, h := m.From, m.s.Found(m.From).Host
-	m.d.SQL(m.To, "the new timeline is in pg_control from now on", "CHECKPOINT;")
+	m.d.SQL(m.To, "write the new timeline to pg_control", "CHECKPOINT;")
 	m.ended(m.d, "wait for the end of its processes", "standby")
 	m.d.Step(n, "start "+n.Name+" as a standby", draft.Control(n, h, "start"))
 	m.d.Wait(n, n.Name+" accepts connections", draft.IsStandby, draft.StreamTimeout)
@@ -351,9 +351,9 @@ func (m *move) rejoin() {
 // settle takes away what the old roles needed.
 func (m *move) settle() {
 	if drops := m.s.SlotsToDrop(m.Switchover); len(drops) > 0 {
-		m.d.SQL(m.From, "drop the slots of who does not follow it any more", dropSlots(drops...))
+		m.d.SQL(m.From, "drop the slots of standbys that no longer follow it", dropSlots(drops...))
 	}
-	m.d.SQL(m.To, "record who leads, and remove from the ledger", cluster.Record(m.s.MadePrimary(m.To)), cluster.Forget(m.s.RowsToForget(m.Switchover)...))
+	m.d.SQL(m.To, "record the new primary, and remove outdated rows from the ledger", cluster.Record(m.s.MadePrimary(m.To)), cluster.Forget(m.s.RowsToForget(m.Switchover)...))
 }
 
 // streams reports whether a standby streams, by its own account.

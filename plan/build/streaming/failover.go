@@ -39,7 +39,7 @@ func SynchronizedSlots(s *cluster.Cluster, out *draft.Findings) {
 		return // parameters compares it, or nobody does
 	case theirs, leaves && closes(s, d, s.LeavingSlotsAddress(), out):
 		wanted = current
-		d.Reason = "this plan relaxes it: it is restored"
+		d.Reason = "restores the value that this plan relaxes"
 	}
 	if leaves || !cluster.SameNames(current, wanted) {
 		d.Worsen(plan.Reload)

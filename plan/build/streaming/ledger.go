@@ -107,7 +107,7 @@ func settleRecreated(s *cluster.Cluster, d *draft.Draft) {
 	}
 	if gone != nil {
 		d.Action = plan.Update
-		d.Reason = pg.Join(d.Reason, "what has the name of an object that repltool created is another one")
+		d.Reason = pg.Join(d.Reason, "an object that repltool created is gone, and another one has its name")
 		d.SQL(s.Goal.Primary, "remove from the ledger", cluster.Forget(gone...))
 	}
 }

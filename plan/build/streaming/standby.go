@@ -166,7 +166,7 @@ func reconnect(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, conn ma
 	d.Effect = "the WAL receiver reconnects"
 	if appliesLate(s, n) && sb.ApplyDelay > 0 {
 		d.Effect += " once it has replayed what it has received"
-		d.SQL(n, "a delayed standby would keep its connection as long as WAL arrives", "SELECT pg_terminate_backend(pid) FROM pg_stat_wal_receiver;")
+		d.SQL(n, "end the WAL receiver: a delayed standby keeps its connection as long as WAL arrives", "SELECT pg_terminate_backend(pid) FROM pg_stat_wal_receiver;")
 		return false
 	}
 	if exchangesFirst(s, sb) {

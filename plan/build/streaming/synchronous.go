@@ -34,7 +34,7 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 		}
 	case back: // this run relaxes it, and is not to bring in another
 		wanted = restored(s, s.Unrelaxed(current), out)
-		d.Reason = "this plan relaxes it: it is restored"
+		d.Reason = "restores the value that this plan relaxes"
 	}
 	if !leaves && pg.SameSync(current, wanted) && (s.Live() == nil || s.SyncForeign() || s.SyncInBlock(wanted)) {
 		takeBackUnread(s, d, current)
