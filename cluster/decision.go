@@ -3,8 +3,8 @@ package cluster
 // Decision is what becomes of a node's server in this plan.
 type Decision int
 
-// The decisions. What becomes of a node is decided once, when its cluster's world is made
-// (new.go), and every kind goes by that.
+// The decisions. What becomes of a node is decided once (decide.go), when its cluster's world is
+// made, and all kinds use it.
 const (
 	Unknown Decision = iota // nothing is done: it could not be read, or holds what no plan touches
 	Keep                    // its server runs, and stays what it is

@@ -8,3 +8,5 @@ import (
 type Goal struct {
 	Primary *topology.Node // who should lead: the node that the topology names
 }
+
+func goalOf(c *topology.Cluster) Goal { return Goal{Primary: c.Primary} }

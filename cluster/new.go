@@ -29,46 +29,6 @@ func New(t *topology.Topology, f facts.Facts, o Options) *World {
 	return w
 }
 
-// nowOf finds who leads. Where two do, the one that should counts, so that all else is
-// compared with it.
-func nowOf(c *topology.Cluster, f facts.Facts) Now {
-	leaders := slices.DeleteFunc(c.Members(), func(n *topology.Node) bool {
-		found := f.Nodes[n.Name]
-		return found == nil || found.Server == nil || found.Server.InRecovery
-	})
-	switch {
-	case slices.Contains(leaders, c.Primary):
-		return Now{Leader: c.Primary}
-	case len(leaders) == 1:
-		return Now{Leader: leaders[0]}
-	}
-	return Now{}
-}
-
-func goalOf(c *topology.Cluster) Goal { return Goal{Primary: c.Primary} }
-
-// decide returns what becomes of a member.
-func (s *Cluster) decide(n *topology.Node) Decision {
-	f, sb := s.Found(n), s.Cluster.Standby(n)
-	switch {
-	case f.Host == nil:
-		return Unknown
-	case sb != nil && s.Replace[s.StandbyAddress(n)]:
-		return Reclone
-	case f.ServerError != nil || f.Error != nil:
-		return Unknown
-	case f.Server != nil:
-		return Keep
-	case sb != nil && (slices.Contains([]facts.DataState{facts.DataAbsent, facts.DataEmpty}, f.Host.Data.State) || len(f.Host.Jobs) > 0):
-		return Clone
-	case sb == nil && (f.Host.Data.State != facts.DataCluster || f.Host.Job(JobID(f.Host, "init")) != nil):
-		return Create
-	case f.Host.Data.State == facts.DataCluster:
-		return Start
-	}
-	return Unknown
-}
-
 // anyMoved reports whether the topology has moved blocks that lead to something.
 func anyMoved(t *topology.Topology) bool {
 	return slices.ContainsFunc(t.Nodes, func(n *topology.Node) bool { return len(n.Earlier) > 0 }) ||
