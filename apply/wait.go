@@ -25,7 +25,7 @@ const (
 var errHopeless = errors.New("the condition can no longer be met")
 
 // errFailing is a wait whose query says "failing": it is so unless that passes.
-var errFailing = errors.New("the condition is not met unless an error is fixed")
+var errFailing = errors.New("the condition cannot be met until an error is fixed")
 
 // errHalted is a wait that a signal ended.
 var errHalted = errors.New("the run was stopped")

@@ -29,7 +29,7 @@ func (o *common) register(f *pflag.FlagSet) {
 	o.variables.register(f)
 	f.StringArrayVar(&o.targets, "target", nil, "limit to what is at or under `ADDRESS`, and what that requires; repeatable")
 	f.IntVar(&o.parallelism, "parallelism", 10, "read `N` nodes, and run as many steps, at a time")
-	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "give up on a node that could not be read within `DURATION`")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "give up on a node that is not read within `DURATION`")
 	f.BoolVar(&o.json, "json", false, "write JSON to stdout")
 	f.StringVar(&o.jsonInto, "json-into", "", "also write the JSON to `FILE`")
 	f.BoolVar(&o.quiet, "quiet", false, "no progress, no steps, and nothing at all when in sync")

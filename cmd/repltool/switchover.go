@@ -34,7 +34,7 @@ func (a *app) switchoverCommand() *cobra.Command {
 		Long: "Make NODE the primary of CLUSTER in the topology, keeping layout and comments, then plan, ask for approval, and apply: " +
 			"the same as editing primary and standbys and running apply. The other standbys follow NODE before anything stops; the primary " +
 			"is shut down, NODE replays all of its WAL and is promoted, and the old primary becomes its standby. If a step fails before the " +
-			"promotion, everything is taken back, the edit too.",
+			"promotion, everything is taken back, including the edit.",
 		Example: "  repltool switchover main -to=pg2\n  repltool switchover main -to=pg2 -auto-approve",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.switchover(c.Context(), args[0], dirOf(args[1:]), &o)
