@@ -26,19 +26,19 @@ func Check(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	refuseManaged(s, w, out)
 	refuseLogical(s, w, out)
 	refuseOwnSet(s, w, out)
-	target(s, w, out)
+	checkTarget(s, w, out)
 	for _, sb := range s.Cluster.Standbys {
-		member(s, w, sb, out)
+		checkMember(s, w, sb, out)
 	}
 	for _, n := range s.Cluster.Members() {
-		settings(s, w, n, out)
+		checkSettings(s, w, n, out)
 	}
-	slots(s, w, out)
-	clients(s, w, out)
-	transactions(s, w, out)
+	checkSlots(s, w, out)
+	checkClients(s, w, out)
+	checkTransactions(s, w, out)
 }
 
-// CheckResume finds what speaks against going on with one.
+// CheckResume finds what speaks against resuming one.
 func CheckResume(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	refuseRenamed(s, w, out)
 }
@@ -95,10 +95,10 @@ func refuseRenamed(s *cluster.Cluster, w *cluster.Switchover, out *draft.Finding
 		return false
 	case w.Stopped:
 		out.Fail(s.Cluster.Range, renamedAndMoved, "A moved block renames %s, and an apply that moved the primary from %s to %s was interrupted when %s was stopped. Nothing is "+
-			"changed. Two applies: first remove the moved block and write the earlier name again, and apply, so that a server leads; then rename.",
+			"changed. Make two applies: first remove the moved block and write the earlier name again, and apply, so that a server leads; then rename.",
 			strings.Join(renamed, ", "), w.From.Name, w.To.Name, w.From.Name)
 	default:
-		out.Fail(s.Cluster.Range, renamedAndMoved, "A moved block renames %s, and the primary moves from %s to %s. Nothing is changed. Two applies: first the moved block, with\n%s\n"+
+		out.Fail(s.Cluster.Range, renamedAndMoved, "A moved block renames %s, and the primary moves from %s to %s. Nothing is changed. Make two applies: first the moved block, with\n%s\n"+
 			"then the switchover.", strings.Join(renamed, ", "), w.From.Name, w.To.Name, asNow(w))
 	}
 	return true
@@ -131,7 +131,7 @@ func refuseLogin(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings)
 		return false
 	}
 	out.Fail(role.Range, "Role change and switchover in one apply", "Role %s %s, and the primary moves from %s to %s: %s and the other standbys could not log in at %s. Nothing is "+
-		"changed. Two applies: first the role, with\n%s\nthen the switchover.", pg.Ident(role.Name), why, w.From.Name, w.To.Name, w.From.Name, w.To.Name, asNow(w))
+		"changed. Make two applies: first the role, with\n%s\nthen the switchover.", pg.Ident(role.Name), why, w.From.Name, w.To.Name, w.From.Name, w.To.Name, asNow(w))
 	return true
 }
 
@@ -169,20 +169,20 @@ func refuseOwnSet(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings
 	from := s.Found(w.From)
 	_, ours := s.ConfBlock(from.Host).Value(cluster.SyncNames)
 	if set := from.Server.InForce(cluster.SyncNames); set != "" && s.Cluster.Synchronous == nil && !ours {
-		out.Fail(s.Cluster.Range, notSupported, "%s has %s = '%s', which is not from the topology: after the switchover commits on %s would wait for nobody. Write the set as a "+
+		out.Fail(s.Cluster.Range, notSupported, "%s has %s = '%s', which is not from the topology: after the switchover commits on %s would wait for no standby. Write the set as a "+
 			"synchronous block in %s and apply, with primary = %s; then switch over.", w.From.Name, cluster.SyncNames, set, w.To.Name, s.Cluster.ID, w.From.ID)
 	}
 }
 
-// target looks at who is to be promoted.
-func target(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+// checkTarget looks at who is to be promoted.
+func checkTarget(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	n, f := w.To, s.Found(w.To)
 	say := func(format string, args ...any) {
 		out.Fail(s.Cluster.Range, notReady, "%s cannot take the place of %s: "+format+" Nothing is changed.", append([]any{n.Name, w.From.Name}, args...)...)
 	}
 	switch up := s.UpstreamOf(f); {
 	case up != w.From:
-		say("it does not follow it. Make it a direct standby first (primary = %s), and apply.", w.From.ID)
+		say("it does not follow %s directly. Make it a direct standby first (primary = %s), and apply.", w.From.Name, w.From.ID)
 		return
 	case f.Server.Timeline != s.Found(w.From).Server.Timeline:
 		say("it is on timeline %d, and %s on %d.", f.Server.Timeline, w.From.Name, s.Found(w.From).Server.Timeline)
@@ -196,22 +196,22 @@ func target(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	case sender == nil || sender.State != "streaming" || !streams(f):
 		say("it is not streaming.")
 	case sender.LagBytes != nil && *sender.LagBytes > mostBehind:
-		say("it has %s of WAL yet to replay. Wait until it has caught up.", words.BytesText(*sender.LagBytes))
+		say("it still has %s of WAL to replay. Wait until it has caught up.", words.BytesText(*sender.LagBytes))
 	}
 	if !s.HBABlock(f.Host).Is(s.HBAText(n).Text, conftext.First) {
 		say("its pg_hba.conf is not as the topology has it, and the other nodes may be refused. Apply that first, with primary = %s.", w.From.ID)
 	}
 	if server := f.Server; !s.ListensFor(n, server.InForce("listen_addresses")) {
-		say("it does not listen on %s (listen_addresses = '%s'), so that its standbys could not connect. Set listen_addresses = \"*\" in parameters of %s and apply, with primary = %s.",
+		say("it does not listen on %s (listen_addresses = '%s'), so its standbys could not connect. Set listen_addresses = \"*\" in parameters of %s and apply, with primary = %s.",
 			n.Address, server.InForce("listen_addresses"), s.Cluster.ID, w.From.ID)
 	}
 }
 
-// mostBehind is how much WAL a standby may have yet to replay when the move begins.
+// mostBehind is how much WAL a standby may still have to replay when the move begins.
 const mostBehind = 256 << 20
 
-// member looks at a standby of the new roles.
-func member(s *cluster.Cluster, w *cluster.Switchover, sb *topology.Standby, out *draft.Findings) {
+// checkMember looks at a standby of the new roles.
+func checkMember(s *cluster.Cluster, w *cluster.Switchover, sb *topology.Standby, out *draft.Findings) {
 	n, f := sb.Node, s.Found(sb.Node)
 	up := s.UpstreamOf(f)
 	secrets := pg.LostSecrets(s.ConnNow(n))
@@ -238,9 +238,9 @@ func nameOf(n *topology.Node) string {
 	return n.Name
 }
 
-// settings looks at what a member's own settings do to it in the move. The old primary starts
+// checkSettings looks at what a member's own settings do to it in the move. The old primary starts
 // as a standby, with what stands in its files by then.
-func settings(s *cluster.Cluster, w *cluster.Switchover, n *topology.Node, out *draft.Findings) {
+func checkSettings(s *cluster.Cluster, w *cluster.Switchover, n *topology.Node, out *draft.Findings) {
 	server := s.Found(n).Server
 	value, role := server.InForce, "as a standby of "+w.To.Name
 	switch n {
@@ -270,9 +270,9 @@ func settings(s *cluster.Cluster, w *cluster.Switchover, n *topology.Node, out *
 	}
 }
 
-// slots refuses those of the new primary that have the name of a wanted one and may be another
+// checkSlots refuses those of the new primary that have the name of a wanted one and may be another
 // server's: they would be used, and dropped with the next move.
-func slots(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+func checkSlots(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	for _, wanted := range s.WantedSlots() {
 		if wanted.On != w.To || wanted.Fed == nil {
 			continue
@@ -285,8 +285,8 @@ func slots(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	}
 }
 
-// clients looks at who else reads WAL from the old primary.
-func clients(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+// checkClients looks at who else reads WAL from the old primary.
+func checkClients(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	var others []string
 	var left []int // the processes of standbys that left the topology, whose slots may be repltool's
 	for _, sender := range s.LeftBehind(w) {
@@ -311,11 +311,11 @@ func clients(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	}
 }
 
-// long is for how long a transaction is open that is worth a word.
+// long is how long a transaction must be open to be named.
 const long = time.Minute
 
-// transactions names those that the stop would roll back, and that are not over in a moment.
-func transactions(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+// checkTransactions names those that the stop would roll back, and that are not over in a moment.
+func checkTransactions(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	var open []string
 	for _, t := range s.Found(w.From).Server.Transactions {
 		if t.Age >= long {
