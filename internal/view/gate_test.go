@@ -28,8 +28,8 @@ func TestGates(t *testing.T) {
 	}
 	at := 0
 	for _, line := range []string{
-		"\nGate · pg3 streaming (1m at most): else stop, since writes would stop\n", "Wave 1", "CHECKPOINT;\n",
-		"      Gate · pg2 streaming (1m at most): else stop, since writes would stop\n", "SELECT 1;\n",
+		"\nGate · pg3 streaming (1m at most): otherwise the apply stops, because writes would stop\n", "Wave 1", "CHECKPOINT;\n",
+		"      Gate · pg2 streaming (1m at most): otherwise the apply stops, because writes would stop\n", "SELECT 1;\n",
 	} {
 		next := strings.Index(text.String()[at:], line)
 		if next < 0 || strings.Count(text.String(), line) != 1 {

@@ -210,9 +210,9 @@ func (v *planView) leadingGates(c plan.Change) []string {
 // elseStop says what happens when a gate stays shut, and why.
 func elseStop(w plan.Wait) string {
 	if w.Else == "" {
-		return ": else stop"
+		return ": otherwise the apply stops"
 	}
-	return ": else stop, since " + w.Else
+	return ": otherwise the apply stops, because " + w.Else
 }
 
 // atMost is a wait's limit.
