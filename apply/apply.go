@@ -7,7 +7,7 @@
 //   - a plan is checked whole before its first step runs; one that was altered is
 //     refused;
 //   - a step runs once all that it requires is done. What depends on a failed
-//     step is not tried, and everything else goes on; a change that has a way back is taken
+//     step is not tried, and everything else continues; a change that has a way back is taken
 //     back when one of its steps fails (undo.go);
 //   - no secret is in an event, an error or a report;
 //   - this package knows neither pgx nor ssh. It declares the interfaces that it

@@ -96,7 +96,7 @@ func (f *failingFor) seen(is bool, now time.Time) bool {
 	return now.Sub(f.since) > failingLimit
 }
 
-// waiting tells what is seen.
+// waiting reports what was seen.
 func (r *run) waiting(s plan.Step, op plan.Wait, waited time.Duration, detail string) {
 	r.events.emit(s, func(at At) Event {
 		if op.Gate {

@@ -44,7 +44,7 @@ func (s *Cluster) Position(sb *topology.Standby) string {
 	return server.LSN
 }
 
-// HoldsBack tells of a standby whose replay is delayed or paused. A WAL receiver that
+// HoldsBack reports whether the replay of a standby is delayed or paused. A WAL receiver that
 // lost its upstream is started again only when replay has used up what is there: such
 // a standby is away for as long as it holds back, and only waited for where its replay
 // matters.
@@ -82,7 +82,7 @@ func RecoveryTarget(value func(name string) string) string {
 	return ""
 }
 
-// ResumeHint says how the replay of a paused standby goes on. With a recovery target
+// ResumeHint says how the replay of a paused standby is resumed. With a recovery target
 // pg_wal_replay_resume() ends recovery, and with a limit that is too low it shuts down.
 func (s *Cluster) ResumeHint(n *topology.Node) string {
 	server := s.Found(n).Server

@@ -108,7 +108,7 @@ func Forget(addresses ...topology.Address) string {
 	return "DELETE FROM repltool.managed WHERE address IN (" + pg.Literals(Texts(addresses)) + ");"
 }
 
-// ForgetObject strikes a row out, unless it stands for another object by now.
+// ForgetObject removes a row, unless it is for another object by now.
 func ForgetObject(r Row) string {
 	object := "object = " + pg.Literal(r.Object.String())
 	if oidSQL(r.Object) != "" {

@@ -100,7 +100,7 @@ func (s *Cluster) Takers(p *topology.Publication, found *facts.Logical, part top
 	return all
 }
 
-// Keeps reports whether a subscription goes on with something that moves: it must list
+// Keeps reports whether a subscription continues with something that moves: it must list
 // the other publication before this one lets go. One that does not lets go after it.
 func (m Move) Keeps(sub *topology.Subscription) bool {
 	return slices.ContainsFunc(m.To, func(q *topology.Publication) bool { return slices.Contains(sub.Publications, q) })

@@ -10,7 +10,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// A plan that moves the primary goes on after the move: the old primary gets what a standby
+// A plan that moves the primary continues after the move: the old primary gets what a standby
 // has, the new one what a primary has. Those are ordinary changes, and they are planned on
 // what the move leaves. So this says what it leaves: what its steps do (plan/build/move),
 // and what follows from them.

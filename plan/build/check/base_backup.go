@@ -24,7 +24,7 @@ func checkServes(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) 
 }
 
 // checkFullPages refuses a base backup from a standby whose primary writes no full pages: a
-// page that is copied while it is written is mended by the WAL of the primary alone
+// page that is copied while it is written is repaired only by the WAL of the primary
 // (PostgreSQL docs, 26.3 "Continuous Archiving and Point-in-Time Recovery").
 func checkFullPages(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) {
 	const name = "full_page_writes"

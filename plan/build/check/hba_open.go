@@ -13,7 +13,7 @@ import (
 // what a reject rule there would, opens that part: with sslmode = "prefer" they are of
 // type host, and a site that rejects hostnossl gets connections without TLS.
 
-// warnOpened reports such rules. One that takes all of a rule shadows it, which is told;
+// warnOpened reports such rules. One that takes all of a rule shadows it, which is reported;
 // and a rule that rejects all of one is the reason for which that stands above it.
 func warnOpened(s *cluster.Cluster, out *draft.Findings) {
 	var faults []*paramFault

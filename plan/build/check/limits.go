@@ -18,7 +18,7 @@ import (
 
 // Limits of a server, each in one sum: what is there, also of others, what this plan
 // adds, and a reserve for the copies that it makes. All are compared on every plan, so
-// that all refusals are told at once (PostgreSQL docs, 29.12 "Configuration Settings").
+// that all refusals are reported at once (PostgreSQL docs, 29.12 "Configuration Settings").
 
 // demand is what a limit of a server has to hold.
 type demand struct {

@@ -27,8 +27,8 @@ func Streaming(name string, lag int64) string {
 // SyncLag is how far behind a standby may be when commits begin to wait for it.
 const SyncLag = 16 << 20
 
-// CatchingUp is the query for the progress of a standby, as it tells itself: what it
-// received and what it replayed. Its own WAL it replays before it asks for more.
+// CatchingUp is the query for the progress of a standby by its own account: what it received
+// and what it replayed. Before it requests more, it replays the WAL that it has.
 const CatchingUp = "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') + coalesce(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0'), 0),\n" +
 	"  'received ' || coalesce(pg_last_wal_receive_lsn()::text, 'nothing yet') || ', replayed ' || pg_last_wal_replay_lsn()"
 
@@ -54,7 +54,7 @@ func AwaitReceiver(s *cluster.Cluster, d *Draft, n *topology.Node, conn map[stri
 	})
 }
 
-// AwaitNewReceiver is awaitReceiver on a server that has just started: it had no
+// AwaitNewReceiver is AwaitReceiver on a server that has just started: it had no
 // connection before.
 func AwaitNewReceiver(s *cluster.Cluster, d *Draft, n *topology.Node) {
 	AwaitReceiver(s, d, n, nil, "")
@@ -97,8 +97,8 @@ func receiving(conn map[string]string, slot string) string {
 // first message (PostgreSQL's WalReceiverMain).
 const served = "\n  AND (last_msg_send_time IS DISTINCT FROM last_msg_receipt_time OR clock_timestamp() - last_msg_receipt_time > '5s')"
 
-// Outdated tells what of a standby's connection is not what its settings say; "" for
-// nothing: a receiver that was not replaced yet, or that nobody has made reconnect.
+// Outdated returns which part of a standby's connection differs from its settings, because its
+// receiver has not reconnected yet; "" for none.
 func Outdated(server *facts.Server) string {
 	r := server.Receiver
 	if r == nil || r.Status != "streaming" || r.ConnInfo == "" {

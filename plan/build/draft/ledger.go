@@ -7,7 +7,7 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// Gone begins the removal of an object that repltool made and nobody wants any more;
+// Gone begins the removal of an object that repltool created and nothing needs any more;
 // there reports whether it still is.
 func Gone(s *cluster.Cluster, address topology.Address, on *topology.Node, there bool) *Draft {
 	d := NewDraft(plan.Delete, address, on)

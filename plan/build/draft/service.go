@@ -60,8 +60,8 @@ func Control(n *topology.Node, h *facts.Host, verb string) plan.Command {
 // serverLog is where pg_ctl has a server write its log.
 func serverLog(h *facts.Host) string { return path.Join(h.StateDir, h.Key()+".log") }
 
-// remedy is what to do about a server that does not start: a topology that is mended
-// gets it up, since its files are written before it starts (downParameters).
+// remedy is what to do about a server that does not start: correcting the topology is enough,
+// since its values are written before the server starts (downParameters in streaming/down.go).
 func remedy(n *topology.Node, h *facts.Host, verb string) string {
 	log := "its log"
 	switch {

@@ -187,7 +187,7 @@ func inForce(name, value string) string {
 }
 
 // rotate brings a standby under the new primary, which relays until it leads: the same
-// connection goes on then, on the new timeline.
+// connection continues then, on the new timeline.
 func (m *move) rotate(sb *topology.Standby) {
 	n, at := sb.Node, len(m.d.Steps)
 	now, wanted := conninfo.Map(m.s.Found(n).Server.ConnInfo.Reveal()), m.s.ConnInfo(sb)
