@@ -44,9 +44,9 @@ func SynchronizedSlots(s *cluster.Cluster, out *draft.Findings) {
 	if leaves || !cluster.SameNames(current, wanted) {
 		d.Worsen(plan.Reload)
 		d.Differ(cluster.SyncedSlots, plan.Ptr(pg.Literal(shrunk)), plan.Ptr(pg.Literal(wanted)), "")
-		set := "ALTER SYSTEM SET " + cluster.SyncedSlots + " = " + pg.Literal(wanted) + ";"
+		set := draft.AlterSystem(cluster.SyncedSlots, wanted)
 		if wanted == "" || theirs && !s.SetBySystem(n, cluster.SyncedSlots) {
-			set = "ALTER SYSTEM RESET " + cluster.SyncedSlots + ";"
+			set = draft.ResetSystem(cluster.SyncedSlots)
 		}
 		d.SQL(n, "set", set)
 		d.Reload(n)
@@ -93,7 +93,7 @@ func leaveSlots(s *cluster.Cluster, current string, out *draft.Findings) (value 
 	d.Needs, d.After = []topology.Address{s.NodeAddress(n)}, []topology.Address{s.ParametersAddress(n)}
 	value = strings.Join(stay, ", ")
 	d.Differ(cluster.SyncedSlots, plan.Ptr(pg.Literal(current)), plan.Ptr(pg.Literal(value)), "")
-	d.SQL(n, "remove from the list", "ALTER SYSTEM SET "+cluster.SyncedSlots+" = "+pg.Literal(value)+";")
+	d.SQL(n, "remove from the list", draft.AlterSystem(cluster.SyncedSlots, value))
 	d.Reload(n)
 	d.Wait(n, "the value is in effect", "SELECT setting = "+pg.Literal(value)+" FROM pg_settings WHERE name = "+pg.Literal(cluster.SyncedSlots), draft.SettleTimeout)
 	for _, other := range disturbing {

@@ -128,7 +128,7 @@ func writeSync(s *cluster.Cluster, d *draft.Draft, wanted string, leaves bool) {
 		d.Step(n, "write postgresql.conf", syncFile(s, wanted))
 	}
 	if leaves || s.SetBySystem(n, cluster.SyncNames) || s.WrittenBySystem(n, cluster.SyncNames) {
-		d.SQL(n, "remove the override", "ALTER SYSTEM RESET "+cluster.SyncNames+";")
+		d.SQL(n, "remove the override", draft.ResetSystem(cluster.SyncNames))
 	}
 }
 
