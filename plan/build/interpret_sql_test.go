@@ -82,6 +82,7 @@ func split(text string) []string {
 func statementTable() map[string]func(c call) error {
 	nothing := func(call) error { return nil }
 	return map[string]func(c call) error{
+		`^SELECT pg_(backup_start|start_backup|backup_stop|stop_backup)\(.*\)$`:   nothing,
 		`^SELECT pg_reload_conf\(\)$`:                                             func(c call) error { c.load(c.n, false); return nil },
 		`^ALTER SYSTEM SET (\w+) = ` + literal + `$`:                              func(c call) error { c.alterSystem(c.n, c.found[1], &c.found[2]); return nil },
 		`^ALTER SYSTEM RESET (\w+)$`:                                              func(c call) error { c.alterSystem(c.n, c.found[1], nil); return nil },

@@ -24,6 +24,9 @@ const moveAside = `data=$1; shift; while [ $# -gt 0 ]; do ` +
 func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	n, h := sb.Node, s.Found(sb.Node).Host
 	d.Reason = "cloned again because of -replace"
+	if up := sb.Upstream; s.Live() != nil && up != s.Now.Leader && !s.Recloned(up) {
+		d.SQL(up, "verify that "+up.Name+" serves a base backup", serves(s))
+	}
 	if h.Running {
 		d.Step(n, "stop", draft.Control(n, h, "stop"))
 	}
@@ -35,6 +38,16 @@ func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 		argv = append(argv, dir.Link, dir.Path)
 	}
 	d.Step(n, "keep the old data directory, with what its links point to", plan.Command{Argv: argv, Job: asideJob(h)})
+}
+
+// serves begins a base backup and ends it at once. A standby refuses one while its primary has had
+// full_page_writes off since the checkpoint that it would begin at, if only for a moment, and no
+// view of either tells that (PostgreSQL docs, 26.3.3 "Making a Base Backup Using the Low Level API").
+func serves(s *cluster.Cluster) string {
+	if s.AtLeast(15) {
+		return "SELECT pg_backup_start('repltool', true);\nSELECT pg_backup_stop(false);"
+	}
+	return "SELECT pg_start_backup('repltool', true, false);\nSELECT pg_stop_backup(false, false);"
 }
 
 // leaveFirst returns the changes by which standbys leave one that is copied: they come
