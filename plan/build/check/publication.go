@@ -43,7 +43,7 @@ func checkPublication(s *cluster.Cluster, p *topology.Publication, found *facts.
 		for _, t := range p.Tables {
 			published := is.Table(t.Table)
 			stands := published != nil && cluster.SameMember(p, *published, t, found.Filters) && cluster.ChangesRows(&is.Publication)
-			gone := found.Table(t.Table) == nil && s.Receives(p, t.Table)
+			gone := found.Table(t.Table) == nil && (s.Receives(p, t.Table) || len(unlisted(p, is)) > 0)
 			out.LiveState(stands || gone, p.Address(), func() { checkPublishedTable(s, p, t, found, out) })
 		}
 		if found.Publication(p.Name) != nil {
@@ -101,7 +101,8 @@ func checkPublishedTable(s *cluster.Cluster, p *topology.Publication, want topol
 	t := found.Table(want.Table)
 	switch {
 	case t == nil:
-		out.Fail(want.Range, "Unknown table", "%s: database %q has no table %s.", s.Leading().Name, p.Database, want.Table)
+		out.Fail(want.Range, "Unknown table", "%s: database %q has no table %s.%s", s.Leading().Name, p.Database, want.Table,
+			perhapsRenamed(s, p, want.Table, found))
 		return
 	case t.Kind != "r" && t.Kind != "p":
 		out.Fail(want.Range, "Not a table", "%s: %s is a %s; only tables can be published.", s.Leading().Name, want.Table, cluster.RelationKind(t.Kind))

@@ -54,7 +54,7 @@ func checkSubscription(v *cluster.Subscription, out *draft.Findings) bool {
 	})
 	checkConnection(v, out)
 	checkPublisherReach(v, out)
-	return !out.Diags[before:].HasErrors()
+	return !out.Diags[before:].HasErrors() && !tableRenamed(v)
 }
 
 // checkVersions refuses what the subscriber, or its publisher, is too old for.
