@@ -74,17 +74,6 @@ func (s *Cluster) HeldBy(slot string) *topology.Node {
 	return nil
 }
 
-// Lost reports whether a standby's slot has lost WAL that it needs: it cannot continue, if
-// no archive has it, and is not waited for.
-func (s *Cluster) Lost(n *topology.Node) bool {
-	sb := s.Cluster.Standby(n)
-	if sb == nil || sb.Slot == "" {
-		return false
-	}
-	slot := s.FoundSlot(sb.Upstream, sb.Slot)
-	return slot != nil && slot.WALStatus == "lost"
-}
-
 func (s *Cluster) StandbyAddresses() []topology.Address {
 	var all []topology.Address
 	for _, sb := range s.Cluster.Standbys {

@@ -37,7 +37,10 @@ func standbyHealth(s *cluster.Cluster, sb *topology.Standby, out *Findings) {
 			behind = ", " + words.BytesText(*bytes) + " behind"
 		}
 		waits, hint := unanswered(n, f.Server)
-		if s.HoldsBack(n) {
+		if what, fix := s.WhyLost(sb, upstream); what != "" {
+			waits, hint = ": "+what, fix
+		}
+		if s.HoldsBack(n) && !s.Lost(n) {
 			hint += " After a restart it connects once it has replayed what it had received."
 		}
 		out.report(at("standby_not_connected", hint), "%s is not connected to its upstream %s%s%s", n.Name, upstream.Name, behind, waits)

@@ -101,6 +101,8 @@ type Host struct {
 	StandbySignal    bool
 	// WALTimeline is the newest timeline of which pg_wal has a segment; 0 is not known.
 	WALTimeline int `json:",omitempty"`
+	// OldestWAL is where the oldest segment in pg_wal begins; "" is not known.
+	OldestWAL string `json:",omitempty"`
 	// History is the newest history file in pg_wal.
 	History History `json:",omitzero"`
 

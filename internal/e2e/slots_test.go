@@ -42,7 +42,12 @@ func TestSlots(t *testing.T) {
 	w.must(0, "apply", "-auto-approve")
 	r := w.must(2, "plan", "-detailed-exitcode")
 	w.says(r, append(told, "No changes, but repltool cannot fix the 1 difference")...)
-	w.must(2, "drift")
+	w.says(w.must(2, "drift"), "pg2 is not connected", "its slot pg2 on pg1 has lost WAL that it needs", "Cannot be recovered: clone it again")
+
+	// With a new slot only positions tell, and they do where it has asked for more.
+	w.sql(1, "SELECT pg_drop_replication_slot('pg2'), pg_create_physical_replication_slot('pg2', true)")
+	w.expect(2, "SELECT pg_last_wal_receive_lsn() IS NOT NULL", "t")
+	w.eventually("and pg1 has removed all before", "drift") // not in the moment in which it asks
 	w.must(1, "apply", "-auto-approve", "-replace=cluster.main.standby.pg2")
 	w.must(0, "apply", "-auto-approve", "-allow=reclone", "-replace=cluster.main.standby.pg2")
 	w.expect(1, "SELECT slot_name || ' ' || active || ' ' || wal_status FROM pg_replication_slots", "pg2 true reserved")

@@ -391,14 +391,20 @@ put_control() {
   "$b/pg_controldata" "$DATA" 2>&1
 }
 
-# put_timelines answers the newest timeline of which there is WAL, and the newest history file.
+# put_timelines answers the newest timeline of which there is WAL, the oldest segment of any, and
+# the newest history file.
 put_timelines() {
   [ -d "$DATA/pg_wal" ] || return 0
   w=$(LC_ALL=C ls "$DATA/pg_wal" | LC_ALL=C awk '
-    length == 24 && /^[0-9A-F]*$/ { wal = substr($0, 1, 8) }
+    length == 24 && /^[0-9A-F]*$/ {
+      wal = substr($0, 1, 8)
+      if (oldest == "" || substr($0, 9) < oldest) oldest = substr($0, 9)
+    }
     length == 16 && /^[0-9A-F]*[.]history$/ { history = $0 }
-    END { print wal " " history }')
+    END { print wal " " oldest " " history }')
   put wal.timeline "${w%% *}"
+  w=${w#* }
+  put wal.oldest "${w%% *}"
   h=${w#* }
   [ -n "$h" ] && regular "$DATA/pg_wal/$h" || return 0
   put wal.history

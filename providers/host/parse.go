@@ -198,6 +198,10 @@ func (f *fields) control(h *facts.Host) *Error {
 		case "Min recovery ending loc's timeline":
 			c.Reached.Timeline, _ = strconv.Atoi(value)
 		}
+		if name == "Bytes per WAL segment" {
+			size, _ := strconv.ParseUint(value, 10, 32)
+			h.OldestWAL = segmentStart(f.line("wal.oldest"), size)
+		}
 		if parameter := controlLimits()[name]; parameter != "" {
 			if c.Limits == nil {
 				c.Limits = map[string]int{}
@@ -231,6 +235,20 @@ func parseHistory(text string) facts.History {
 		}
 	}
 	return h
+}
+
+// segmentStart returns where a WAL segment begins, of the name that it has without its timeline;
+// "" for none.
+func segmentStart(name string, size uint64) string {
+	if len(name) != 16 {
+		return ""
+	}
+	high, err := strconv.ParseUint(name[:8], 16, 32)
+	number, err2 := strconv.ParseUint(name[8:], 16, 32)
+	if err != nil || err2 != nil || size == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%X/%X", high, number*size)
 }
 
 // hexTimeline reads a timeline as file names have it; 0 for none.

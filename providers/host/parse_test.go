@@ -28,8 +28,8 @@ func TestParseHost(t *testing.T) {
 		"job.2.running", "1", "job.2.argv", "sleep\x00/other\x00",
 		"resolved", "h 10.0.0.2 10.0.0.1 10.0.0.2\ngone\n",
 		"parameters", "2026 LOG:  x\n2026 FATAL:  invalid value\nHINT:  try on\nHINT:  no\n",
-		"locales", "C\nen_US.utf8\n", "control", "Database system identifier:  77\nLatest checkpoint's TimeLineID: 3\nDatabase cluster state: in production\nmax_connections setting:              90\nmax_prepared_xacts setting:           0\n",
-		"auto", "work_mem = '1MB'\n", "wal.timeline", "0000000A",
+		"locales", "C\nen_US.utf8\n", "control", "Database system identifier:  77\nLatest checkpoint's TimeLineID: 3\nDatabase cluster state: in production\nBytes per WAL segment:                16777216\nmax_connections setting:              90\nmax_prepared_xacts setting:           0\n",
+		"auto", "work_mem = '1MB'\n", "wal.timeline", "0000000A", "wal.oldest", "0000000100000003",
 		"wal.history", "0000000A.history\n# why\n1\t0/3000148\tno recovery target specified\n\n9\t1/AB\tbefore 2000-01-01\n9\tx\n",
 	), "B", Want{Locale: "en_US.UTF-8", Resolve: []string{"h", "10.0.0.9", "gone"}}, "postgres")
 	if err != nil {
@@ -47,7 +47,7 @@ func TestParseHost(t *testing.T) {
 		Resolved: map[string][]string{"h": {"10.0.0.1", "10.0.0.2"}, "10.0.0.9": {"10.0.0.9"}}, ParameterError: "invalid value\nHINT: try on",
 		Locales:  []string{"C", "en_US.utf8"},
 		Control:  &facts.Control{SystemIdentifier: "77", Timeline: 3, State: "in production", Limits: map[string]int{"max_connections": 90, "max_prepared_transactions": 0}},
-		AutoConf: facts.SecretFile{Path: "/d/postgresql.auto.conf", Exists: true}, WALTimeline: 10,
+		AutoConf: facts.SecretFile{Path: "/d/postgresql.auto.conf", Exists: true}, WALTimeline: 10, OldestWAL: "1/3000000",
 		History: facts.History{Timeline: 10, Left: []facts.Branch{{Timeline: 1, LSN: "0/3000148"}, {Timeline: 9, LSN: "1/AB"}}},
 	}
 	h.Conf.Text = ""

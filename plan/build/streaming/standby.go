@@ -39,7 +39,7 @@ func Standbys(s *cluster.Cluster, out *draft.Findings) {
 			tellOutdated(s, sb, out)
 		default: // down: instances starts it
 		}
-		if s.Lost(sb.Node) && !s.Recloned(sb.Node) {
+		if s.SlotLost(sb) && !s.Recloned(sb.Node) {
 			out.ReportDrift("standby_lost_its_slot", s.StandbyAddress(sb.Node), sb.Node.Name,
 				"%s must be cloned again: its slot %s on %s has lost WAL that it needs. Plan and apply with -replace=%s, and "+
 					"allow it with -allow=reclone",
