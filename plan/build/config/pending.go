@@ -147,6 +147,7 @@ func (f force) put(p cluster.Pending) {
 			n.Name, p.Name, p.Value, p.Where, f.draft.Address, does, n.Name, why, undo(f.scope, n, p))
 		return
 	}
+	f.raisePast(p)
 	setting, name := f.scope.Found(n).Server.Settings[p.Name], p.Name
 	if len(f.draft.Nodes) == 0 || f.draft.Nodes[0] != n.Name {
 		name = n.Name + ": " + name

@@ -5,7 +5,9 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
+	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
@@ -37,6 +39,9 @@ func leave(s *cluster.Cluster, out *draft.Findings) (value string, leaves bool) 
 	}
 	value = pg.SyncValue(set.Method, min(set.Number, len(stay)), pg.SyncIdents(stay))
 	last := restartsLast(s, out)
+	if last == nil {
+		refuseLowered(s, set, out)
+	}
 	out.Drafts = append(out.Drafts, leavingDraft(s, current, value, last != nil))
 	if last != nil {
 		last.After = append(last.After, s.LeavingAddress())
@@ -90,6 +95,22 @@ func restartsLast(s *cluster.Cluster, out *draft.Findings) *draft.Draft {
 		return nil
 	}
 	return last
+}
+
+// refuseLowered refuses to restart the primary first, to lower a limit, while commits wait for a
+// standby that left the topology: it may not connect again, and until the standbys have
+// restarted it is in the set.
+func refuseLowered(s *cluster.Cluster, set pg.SyncSet, out *draft.Findings) {
+	p := s.Goal.Primary
+	restarts := slices.ContainsFunc(out.Drafts, func(d *draft.Draft) bool { return slices.Contains(d.Restarts, p.Name) })
+	gone := list.Kept(set.Names, func(name string) bool { return s.MemberNamed(name) == nil && leaves(s, name, out) })
+	if !restarts || s.PortMoves(p) || len(gone) == 0 {
+		return
+	}
+	out.Fail(s.Cluster.Range, "Synchronous standby removed and parameter lowered in one apply",
+		"%s left the topology, and commits on %s wait for %s until %s and its standbys have restarted with a lower value: %s may not connect again after the restart. "+
+			"Apply the removal first, then lower.",
+		strings.Join(gone, ", "), p.Name, words.Plural(len(gone), "it", "them"), p.Name, words.Plural(len(gone), "it", "they"))
 }
 
 // leavingDraft relaxes the set, before or after the change of the primary's parameters.
