@@ -34,11 +34,11 @@ func (s *Cluster) Basis(n *topology.Node) []topology.Address {
 
 // movesBasis reports whether this plan gives such a parameter of a server another value.
 func (s *Cluster) movesBasis(n *topology.Node, server *facts.Server) bool {
-	lines, block := s.Lines(n), s.ConfBlock(s.Found(n).Host)
+	lines, block, left := s.Lines(n), s.ConfBlock(s.Found(n).Host), s.LeftBlock(n)
 	return slices.ContainsFunc(basis(), func(name string) bool {
 		setting := server.Settings[name]
 		if _, has := block.Value(name); !has && !HasLine(lines, name) {
-			return setting.PendingRestart
+			return setting.PendingRestart || slices.ContainsFunc(left, func(p Pending) bool { return p.Name == name })
 		}
 		will := s.WillHave(n, name)
 		return setting.PendingRestart || will != "" && !Same(setting, server.InForce(name), will)

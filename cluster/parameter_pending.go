@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/topology"
@@ -105,6 +106,23 @@ func pendingConnInfo(server *facts.Server) []Pending {
 		p.Where = fmt.Sprintf("set in %s, line %d", fs.File, fs.Line)
 	}
 	return []Pending{p}
+}
+
+// LeftBlock returns those that wait because an apply was killed after it had taken a line out of
+// the block: the value in force is from a line where the block is, and nothing else stands there,
+// since it is the last in its file. They are the topology's to put into force.
+func (s *Cluster) LeftBlock(n *topology.Node) []Pending {
+	f := s.Found(n)
+	if f.Server == nil || f.Host == nil {
+		return nil
+	}
+	lines, block := s.Lines(n), s.ConfBlock(f.Host)
+	return list.Kept(s.Pending(n), func(p Pending) bool {
+		setting := f.Server.Settings[p.Name]
+		_, stays := block.Value(p.Name)
+		from := setting.SourceFile == f.Host.Conf.Path && block.Found() && setting.SourceLine > block.FirstLine()
+		return from && !stays && !HasLine(lines, p.Name) && p.Name != SyncNames && !Same(setting, setting.Value, p.Value)
+	})
 }
 
 // PendingValue returns the pending value of that name, or nil.

@@ -80,6 +80,10 @@ func alterSetting(node *facts.Node, words []string, rest string) bool {
 		node.Server.FileSettings = append(node.Server.FileSettings, facts.FileSetting{File: words[3], Line: 3, Name: words[1], Value: words[2]})
 	case "went": // a line that is gone, of a parameter that keeps its value until a restart
 		node.Server.FileSettings = append(node.Server.FileSettings, facts.FileSetting{Error: `parameter "` + words[1] + `" cannot be changed without restarting the server`})
+	case "left": // a line of the block that is gone, of a parameter that keeps its value
+		setting, block := node.Server.Settings[words[1]], cluster.BlockOf(node.Host.Conf.Text, &topology.Cluster{Name: "main"})
+		setting.Value, setting.Source, setting.SourceFile, setting.SourceLine = words[2], "configuration file", node.Host.Conf.Path, block.FirstLine()+1
+		node.Server.Settings[words[1]] = setting
 	case "command-line":
 		setting := node.Server.Settings[words[1]]
 		setting.Value, setting.Source, setting.SourceFile, setting.SourceLine = words[2], "command line", "", 0

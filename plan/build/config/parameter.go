@@ -70,6 +70,9 @@ func compareParameters(s *cluster.Cluster, n *topology.Node, out *draft.Findings
 			c.compareRemoved(name, block)
 		}
 	}
+	for _, p := range s.LeftBlock(n) {
+		c.differ(p.Name, p.Value, cluster.WithUnit(found.Server.Settings[p.Name], p.Value), "not in the topology any more")
+	}
 	c.compareOwn()
 	c.lowerPending()
 	c.checkRole(out)
