@@ -83,6 +83,16 @@ func (b ConfBlock) Value(name string) (string, bool) {
 	return value, ok
 }
 
+// Sensitive reports whether the block marks a parameter as one whose value must not be shown.
+func (b ConfBlock) Sensitive(name string) bool {
+	for line := range strings.Lines(b.Body()) {
+		if _, is := LastValue(line, name); is && strings.HasSuffix(strings.TrimSpace(line), SensitiveMark) {
+			return true
+		}
+	}
+	return false
+}
+
 func (b ConfBlock) Names() []string {
 	var names []string
 	for _, s := range b.settings {

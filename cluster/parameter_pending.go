@@ -125,6 +125,14 @@ func (s *Cluster) LeftBlock(n *topology.Node) []Pending {
 	})
 }
 
+// MayBeSecret reports whether the value in force of a parameter must not be shown, though the
+// topology does not say so any more: its line of the block is marked, or is gone with its mark.
+func (s *Cluster) MayBeSecret(n *topology.Node, name string) bool {
+	f := s.Found(n)
+	left := slices.ContainsFunc(s.LeftBlock(n), func(p Pending) bool { return p.Name == name })
+	return s.ConfBlock(f.Host).Sensitive(name) || left && f.Server.Settings[name].VarType == "string"
+}
+
 // PendingValue returns the pending value of that name, or nil.
 func (s *Cluster) PendingValue(n *topology.Node, name string) *Pending {
 	all := s.Pending(n)

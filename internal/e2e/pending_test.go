@@ -73,3 +73,19 @@ func TestPendingReload(t *testing.T) {
 	w.must(0, "apply", "-auto-approve")
 	w.settled()
 }
+
+// TestRemovedByHalf takes parameters out of the topology and out of the file of the primary, as
+// an apply does that is killed before the restart.
+func TestRemovedByHalf(t *testing.T) {
+	w := newWorld(t, lab.Options{Hosts: 2})
+	w.topology("  parameters = {\n    shared_buffers = \"16MB\"\n    max_connections = 120\n    max_prepared_transactions = 5\n  }\n")
+	w.must(0, "apply", "-auto-approve")
+	w.topology("  parameters = { shared_buffers = \"16MB\" }\n")
+	w.exec(1, "sed", "-i", "/^max_connections = '120'$/d; /^max_prepared_transactions = '5'$/d", "/etc/postgresql/15/main/postgresql.conf")
+	w.says(w.must(2, "plan", "-detailed-exitcode"), "120 -> 100", "5 -> 0", "not in the topology any more")
+	w.must(0, "apply", "-auto-approve", "-allow=restart")
+	for i := 1; i <= 2; i++ {
+		w.expect(i, "SELECT current_setting('max_connections') || ' ' || current_setting('max_prepared_transactions')", "100 0")
+	}
+	w.settled()
+}

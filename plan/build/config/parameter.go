@@ -153,8 +153,8 @@ func (c *paramChange) compareRemoved(name string, block cluster.ConfBlock) {
 func (c *paramChange) differ(name, wanted, shown, note string) {
 	setting, current := c.found.Server.Settings[name], c.found.Server.InForce(name)
 	before, takes := cluster.WithUnit(setting, current), "takes effect on reload"
-	if shown == topology.Redacted {
-		before = shown
+	if shown == topology.Redacted || c.scope.MayBeSecret(c.node, name) {
+		before = topology.Redacted
 	}
 	if setting.Context == "postmaster" {
 		takes, c.restart = "requires a restart", true
