@@ -32,7 +32,7 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 			s.Goal.Primary.Name, strings.Join(unread, ", "))
 	} else if len(live) == 0 && p.Server != nil && p.Server.InRecovery {
 		out.Finding(c.Address(), c.Range, "Primary is a standby",
-			"%s is in recovery, and no node of the topology is a primary. Nothing is changed. Name the live primary in the topology%s.",
+			"%s is in recovery, and no node of the topology is a primary. Nothing is changed. Name the live primary in the topology%s",
 			s.Goal.Primary.Name, promotable(s))
 	}
 }
@@ -44,19 +44,36 @@ func promotable(s *cluster.Cluster) string {
 	up := s.UpstreamOf(p)
 	switch {
 	case up != nil && s.Running(up) && p.Server.Receiver != nil && p.Server.Receiver.Status == "streaming":
-		return ": " + s.Goal.Primary.Name + " follows " + up.Name
+		return ": " + s.Goal.Primary.Name + " follows " + up.Name + "."
+	case up != nil && s.IsDown(up) && downAsStandby(s.Found(up)):
+		return fmt.Sprintf(". %s follows %s, which is down, is a standby too, and may have more WAL. To continue, %s", s.Goal.Primary.Name, up.Name, startByHand(s, up))
 	case up != nil && s.IsDown(up):
-		return fmt.Sprintf(". %s follows %s, which is down and may have more WAL: to start it, write primary = %s and apply", s.Goal.Primary.Name, up.Name, up.ID)
+		return fmt.Sprintf(". %s follows %s, which is down and may have more WAL: to start it, write primary = %s and apply.", s.Goal.Primary.Name, up.Name, up.ID)
 	}
 	if r := p.Server.Receiver; r != nil && r.Status == "streaming" {
-		return fmt.Sprintf(": %s streams from a server on %s that is not a member of %s. To move the primary from there to %s, add that server to standbys",
+		return fmt.Sprintf(": %s streams from a server on %s that is not a member of %s. To move the primary from there to %s, add that server to standbys.",
 			s.Goal.Primary.Name, conninfo.Map(p.Server.ConnInfo.Reveal())["host"], s.Cluster.ID, s.Goal.Primary.Name)
 	}
 	n, has := s.MostWAL(s.Goal.Primary)
 	if n == s.Goal.Primary {
-		return ", or promote " + n.Name
+		return ", or promote " + n.Name + "."
 	}
-	return fmt.Sprintf("; or, if there is none, promote %s and write primary = %s: it has the most WAL, up to %s on timeline %d", n.Name, n.ID, has.LSN, has.Timeline)
+	return fmt.Sprintf("; or, if there is none, promote %s and write primary = %s: it has the most WAL, up to %s on timeline %d.", n.Name, n.ID, has.LSN, has.Timeline)
+}
+
+// downAsStandby reports whether a server that is down was a standby, and starts as one.
+func downAsStandby(f *facts.Node) bool { return f.Host.StandbySignal && !endedAsPrimary(f) }
+
+// startByHand is how somebody starts a server that repltool does not start while nobody leads. As
+// a standby it accepts no writes: then it is known who has the most WAL, and a move of the
+// primary that was interrupted is continued or taken back.
+func startByHand(s *cluster.Cluster, n *topology.Node) string {
+	h := s.Found(n).Host
+	start, user := draft.Control(n, h, "start"), h.OSUser
+	if start.Root {
+		user = "root"
+	}
+	return fmt.Sprintf("start it as the standby that it is, then plan again. On %s, as %s:\n  %s", n.Name, user, strings.Join(start.Argv, " "))
 }
 
 // unread names the members that could not be read, or not in full.

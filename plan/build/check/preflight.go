@@ -108,7 +108,7 @@ func endedAsPrimary(f *facts.Node) bool {
 }
 
 func checkPrimary(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Findings) {
-	if f.Server == nil && f.Host.Data.State == facts.DataCluster && !s.IsNew() {
+	if f.Server == nil && f.Host.Data.State == facts.DataCluster && !s.IsNew() && !f.Host.StandbySignal {
 		checkStillPrimary(s, n, f, out)
 	}
 	switch {
@@ -123,7 +123,7 @@ func checkPrimary(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 				"name that one in the topology. If not, remove the file on %s and plan again:\n  rm %s", n.Name, f.Host.Control.State, n.Name, path.Join(f.Host.DataDir, "standby.signal"))
 	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal:
 		out.Finding(s.ClusterAddress, s.Cluster.Range, "Primary is a standby",
-			"%s is down, and its data directory is that of a standby (standby.signal). Name the live primary in the topology.", n.Name)
+			"%s is down, and its data directory is that of a standby (standby.signal). Name the live primary in the topology. If there is none, %s", n.Name, startByHand(s, n))
 	case s.IsNew():
 		if f.Host.Data.State != facts.DataCluster {
 			checkEmpty(s, n, f, out)
