@@ -34,7 +34,8 @@ func (s *Cluster) Basis(n *topology.Node) []topology.Address {
 
 // movesBasis reports whether this plan gives such a parameter of a server another value.
 func (s *Cluster) movesBasis(n *topology.Node, server *facts.Server) bool {
-	lines, block, left := s.Lines(n), s.ConfBlock(s.Found(n).Host), s.LeftBlock(n)
+	lines, block := s.Lines(n), s.ConfBlock(s.Found(n).Host)
+	left := s.LeftBlock(n, lines)
 	return slices.ContainsFunc(basis(), func(name string) bool {
 		setting := server.Settings[name]
 		if _, has := block.Value(name); !has && !HasLine(lines, name) {

@@ -100,7 +100,7 @@ func (s *Cluster) restartsForLines(n *topology.Node) bool {
 			return setting.Context == "postmaster" && !Fixed(setting) && (setting.PendingRestart || !Same(setting, server.InForce(name), value))
 		}
 		return slices.ContainsFunc(lines, func(l Line) bool { return restarts(l.Name, l.Reveal()) }) ||
-			slices.ContainsFunc(s.LeftBlock(n), func(p Pending) bool { return p.Restart }) ||
+			slices.ContainsFunc(s.LeftBlock(n, lines), func(p Pending) bool { return p.Restart }) ||
 			slices.ContainsFunc(block.Names(), func(name string) bool { return !HasLine(lines, name) && restarts(name, s.outside(n, name, "")) })
 	})
 }

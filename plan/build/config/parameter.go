@@ -70,7 +70,7 @@ func compareParameters(s *cluster.Cluster, n *topology.Node, out *draft.Findings
 			c.compareRemoved(name, block)
 		}
 	}
-	for _, p := range s.LeftBlock(n) {
+	for _, p := range s.LeftBlock(n, c.lines) {
 		c.differ(p.Name, p.Value, cluster.WithUnit(found.Server.Settings[p.Name], p.Value), "not in the topology any more")
 	}
 	c.compareOwn()

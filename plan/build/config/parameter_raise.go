@@ -7,9 +7,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"github.com/repltool/repltool/cluster"
-	"github.com/repltool/repltool/internal/pg"
-	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan/build/draft"
 )
 
@@ -39,34 +36,6 @@ func (c *paramChange) raisePast(d *draft.Draft) {
 	if why := raisedPastUndefined(s); why != "" {
 		d.Diags = append(d.Diags, c.raiseDiagnostic(hcl.DiagWarning, raisedPast, why))
 	}
-}
-
-const raisedPast = "Parameter raised past a standby outside the topology"
-
-// raisedPastUndefined says which standbys that the topology does not define replay a raised
-// value; "" for none.
-func raisedPastUndefined(s *cluster.Cluster) string {
-	names := s.UndefinedStandbys()
-	if len(names) == 0 {
-		return ""
-	}
-	return words.Few(names) + words.Plural(len(names), " streams and is", " stream and are") + " not in the topology. A standby with a lower value stops its replay, or shuts " +
-		"down, when it replays this change. Before you apply, raise the value there, and restart it."
-}
-
-// raisePast warns where a restart of the primary puts a raised value into force that somebody
-// else has set.
-func (f force) raisePast(p cluster.Pending) {
-	now := f.scope.Found(f.node).Server.InForce(p.Name)
-	why := raisedPastUndefined(f.scope)
-	if f.node != f.scope.Goal.Primary || !slices.Contains(pg.HotStandby(), p.Name) || cluster.LimitOf(p.Value) <= cluster.LimitOf(now) || why == "" {
-		return
-	}
-	at := f.scope.RangeOf(f.node)
-	f.draft.Diags = append(f.draft.Diags, &hcl.Diagnostic{
-		Severity: hcl.DiagWarning, Summary: raisedPast, Subject: &at,
-		Detail: fmt.Sprintf("%s restarts %s, which raises %s from %s to %s (%s), and %s", f.draft.Address, f.node.Name, p.Name, now, p.Value, p.Where, why),
-	})
 }
 
 // raiseDiagnostic says which parameters a primary raises, and why that matters.

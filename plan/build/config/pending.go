@@ -162,6 +162,21 @@ func (f force) put(p cluster.Pending) {
 	})
 }
 
+// raisePast warns where a restart of the primary puts a raised value into force that somebody
+// else has set.
+func (f force) raisePast(p cluster.Pending) {
+	now := f.scope.Found(f.node).Server.InForce(p.Name)
+	why := raisedPastUndefined(f.scope)
+	if f.node != f.scope.Goal.Primary || !slices.Contains(pg.HotStandby(), p.Name) || cluster.LimitOf(p.Value) <= cluster.LimitOf(now) || why == "" {
+		return
+	}
+	at := f.scope.RangeOf(f.node)
+	f.draft.Diags = append(f.draft.Diags, &hcl.Diagnostic{
+		Severity: hcl.DiagWarning, Summary: raisedPast, Subject: &at,
+		Detail: fmt.Sprintf("%s restarts %s, which raises %s from %s to %s (%s), and %s", f.draft.Address, f.node.Name, p.Name, now, p.Value, p.Where, why),
+	})
+}
+
 // refuse is an error of plan and apply; drift and status report the state by its health.
 func (f force) refuse(summary, format string, args ...any) {
 	at := f.scope.RangeOf(f.node)
