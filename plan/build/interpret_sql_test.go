@@ -92,7 +92,6 @@ func statementTable() map[string]func(c call) error {
 		`^CREATE TABLE repltool\.`:                                                nothing,
 		`^INSERT INTO repltool\.managed \(address, object\) VALUES `:              record,
 		`^DELETE FROM repltool\.managed WHERE address (?:= |IN )(.*)$`:            forget,
-		`^SELECT pg_terminate_backend\(pid\) FROM pg_stat_wal_receiver$`:          func(c call) error { c.disconnect(c.n); return nil },
 
 		`^REASSIGN OWNED BY ` + ident + ` TO CURRENT_USER$`:                                                                                    nothing,
 		`^DROP OWNED BY ` + ident + `$`:                                                                                                        dropOwned,

@@ -54,6 +54,16 @@ func AwaitReceiver(s *cluster.Cluster, d *Draft, n *topology.Node, conn map[stri
 	})
 }
 
+// AwaitLateReceiver is the same for a standby that delays its replay: it keeps the connection that
+// it has until it has replayed what it has received, which nobody waits for.
+func AwaitLateReceiver(d *Draft, n *topology.Node, conn map[string]string, slot string) {
+	what := n.Name + " is streaming, or has WAL left to replay"
+	d.Step(n, what, plan.Wait{
+		Database: pg.Maintenance, What: what, Timeout: StreamTimeout, Progress: catchingUp(n),
+		Query: receiving(conn, slot) + "\n  OR pg_last_wal_replay_lsn() < pg_last_wal_receive_lsn()",
+	})
+}
+
 // AwaitNewReceiver is AwaitReceiver on a server that has just started: it had no
 // connection before.
 func AwaitNewReceiver(s *cluster.Cluster, d *Draft, n *topology.Node) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/doctor"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/internal/words"
@@ -149,11 +150,12 @@ func appliesLate(s *cluster.Cluster, n *topology.Node) bool {
 
 // reconnect waits until the WAL receiver has the connection that is set. A receiver that
 // runs keeps its own until replay has used up what is there: a standby that is paused has
-// it until it is resumed, and one that delays its replay is made to let go of it.
+// it until it is resumed, and one that delays its replay until it has replayed what it has
+// received. Nothing ends it before: it receives what a failover may need.
 func reconnect(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, conn map[string]string) (awaited bool) {
 	n, stale := sb.Node, draft.Outdated(s.Found(sb.Node).Server)
 	switch {
-	case !d.Changes("primary_") && (stale == "" || s.Paused(n)):
+	case !d.Changes("primary_") && (stale == "" || s.Paused(n) || replaysLate(s, n)):
 		return false
 	case s.Paused(n):
 		d.Effect = "the WAL receiver reconnects once replay is resumed"
@@ -166,7 +168,7 @@ func reconnect(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, conn ma
 	d.Effect = "the WAL receiver reconnects"
 	if appliesLate(s, n) && sb.ApplyDelay > 0 {
 		d.Effect += " once it has replayed what it has received"
-		d.SQL(n, "end the WAL receiver: a delayed standby keeps its connection as long as WAL arrives", "SELECT pg_terminate_backend(pid) FROM pg_stat_wal_receiver;")
+		draft.AwaitLateReceiver(d, n, conn, sb.Slot)
 		return false
 	}
 	if exchangesFirst(s, sb) {
@@ -186,10 +188,25 @@ func refusePausedName(s *cluster.Cluster, sb *topology.Standby, out *draft.Findi
 	}
 }
 
-// tellOutdated reports a paused standby that keeps an old connection.
+// replaysLate reports whether a standby that delays its replay has received WAL that it has not
+// replayed.
+func replaysLate(s *cluster.Cluster, n *topology.Node) bool {
+	r := s.Found(n).Server.Receiver
+	return appliesLate(s, n) && r != nil && r.Backlog != nil && *r.Backlog > 0
+}
+
+// tellOutdated reports a standby that keeps an old connection, since it is paused or delays its
+// replay.
 func tellOutdated(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) {
 	n := sb.Node
-	if stale := draft.Outdated(s.Found(n).Server); stale != "" && s.Paused(n) {
+	stale := draft.Outdated(s.Found(n).Server)
+	if stale != "" && !s.Paused(n) && replaysLate(s, n) {
+		out.Report(doctor.Finding{
+			Code: "standby_not_reconnected", Severity: doctor.Warning, Address: s.StandbyAddress(n), Node: n.Name,
+			Evidence: "pg_stat_wal_receiver on " + n.Name,
+		}, "%s delays its replay, and still has the connection from before %s was changed: it reconnects once it has replayed what it has received", n.Name, stale)
+	}
+	if stale != "" && s.Paused(n) {
 		out.ReportDrift("standby_not_reconnected", s.StandbyAddress(n), n.Name, "%s still has the connection from before %s was changed, and reconnects once its replay is resumed. %s", n.Name, stale, s.ResumeHint(n))
 	}
 }
