@@ -208,7 +208,7 @@ func (w *world) dropUnconfirmed() {
 	if w.in(3, "dw", "SELECT count(*) FROM pg_subscription") == "0" {
 		return
 	}
-	w.says(w.must(0, "plan"), "Unmanaged: cluster.dw.subscription.orders", "slot orders on pg1, not defined in the topology any more")
+	w.says(w.must(0, "plan"), "Unmanaged: cluster.dw.subscription.orders", "slot orders", "not defined in the topology any more")
 	for _, statement := range []string{"DISABLE", "SET (slot_name = NONE)"} {
 		w.in(3, "dw", "ALTER SUBSCRIPTION orders "+statement)
 	}
