@@ -21,6 +21,7 @@ func TestTableRenamed(t *testing.T) {
 	p.in(1, "shop", "INSERT INTO clients VALUES (2, 'two')")
 	rename := "ALTER TABLE public.customers RENAME TO clients;"
 	r := p.must(1, "plan")
+	r.stdout, r.stderr = strings.Join(strings.Fields(r.stdout), " "), strings.Join(strings.Fields(r.stderr), " ") // lines are wrapped
 	p.says(r, "Unknown table", "write public.clients in its place in publication.orders", "on dw1 in database dw, run "+rename)
 	if strings.Contains(r.stdout, "REFRESH PUBLICATION") {
 		t.Errorf("the subscription is to leave the table:\n%s", r.stdout)
