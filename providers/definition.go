@@ -191,10 +191,12 @@ func (n *Node) dump(ctx context.Context, database string) ([]pgdump.Entry, error
 
 // ask lends a session that only reads.
 func (n *Node) ask(ctx context.Context, database string, use func(*postgres.DB) error) error {
-	db, err := n.connect(ctx, n.places()[0], postgres.Target{Database: database, ReadOnly: true})
-	if err != nil {
-		return err
-	}
-	defer db.Close() // the server drops what is left of it
-	return use(db)
+	return repeated(ctx, func() error {
+		db, err := n.connect(ctx, n.places()[0], postgres.Target{Database: database, ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		defer db.Close() // the server drops what is left of it
+		return use(db)
+	})
 }

@@ -107,19 +107,23 @@ func (n *Node) readGuarded(ctx context.Context, at place, database string, w pos
 
 // readDatabase reads one database; nil where there is none of that name, and on a
 // standby.
-func (n *Node) readDatabase(ctx context.Context, at place, database string, w postgres.LogicalWant) *facts.Logical {
-	db, err := n.connect(ctx, at, postgres.Target{Database: database, ReadOnly: true})
-	if postgres.NoSuchDatabase(err) {
-		return nil
-	}
-	if err == nil {
-		defer db.Close() // the server drops what is left of it
-		var found *facts.Logical
-		if found, err = postgres.ReadLogical(ctx, db, w); err == nil {
-			return found
+func (n *Node) readDatabase(ctx context.Context, at place, database string, w postgres.LogicalWant) (found *facts.Logical) {
+	err := repeated(ctx, func() error {
+		db, err := n.connect(ctx, at, postgres.Target{Database: database, ReadOnly: true})
+		if err != nil {
+			return err
 		}
+		defer db.Close() // the server drops what is left of it
+		found, err = postgres.ReadLogical(ctx, db, w)
+		return err
+	})
+	switch {
+	case postgres.NoSuchDatabase(err):
+		return nil
+	case err != nil:
+		return &facts.Logical{Error: readError(err)}
 	}
-	return &facts.Logical{Error: readError(err)}
+	return found
 }
 
 // readLetGo reads the databases in which repltool made what the topology no longer has, and

@@ -114,12 +114,18 @@ func (n *Node) with(ctx context.Context, database string, use func(*postgres.DB)
 	return n.lend(ctx, database, n.insist, use)
 }
 
-// repeated reads again, for a while, what a standby has not answered for what it replays. A
-// statement that changes something is a step, and is not repeated.
+// repeated reads again, for a while, what a server has not answered for what soon is over. One
+// that stops may be away for a moment after that. A statement that changes something is a step,
+// and is not repeated.
 func repeated(ctx context.Context, do func() error) error {
-	for end := time.Now().Add(patience); ; {
+	var end time.Time // from the first answer of that kind on
+	for {
 		err := do()
-		if !postgres.Conflicted(err) || time.Now().After(end) {
+		passing := postgres.Passing(err)
+		switch {
+		case end.IsZero() && passing:
+			end = time.Now().Add(patience)
+		case !passing && (end.IsZero() || !transient(err)) || time.Now().After(end):
 			return err
 		}
 		select {

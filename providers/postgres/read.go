@@ -160,12 +160,22 @@ func each[Row any](answer json.RawMessage, take func(Row)) error {
 	return nil
 }
 
-// Conflicted reports whether a standby ended a statement since what it replays takes away what
-// the statement needs. It was rolled back whole, and may be run again (PostgreSQL docs, 27.4.2
-// "Handling Query Conflicts").
-func Conflicted(err error) bool {
+// Passing reports whether a query was not answered for what soon is over, and may be asked again.
+// A standby ends one whose rows or locks what it replays takes away (PostgreSQL docs, 27.4.2
+// "Handling Query Conflicts"); an administrator ends a session; a server that starts or stops
+// ends all, and takes no new ones.
+func Passing(err error) bool {
 	pg := serverError(err)
-	return pg != nil && (pg.Code == "40001" || pg.Code == "40P01") // serialization_failure, deadlock_detected
+	if pg == nil || noHotStandby(pg) {
+		return false
+	}
+	switch pg.Code {
+	case "40001", "40P01": // serialization_failure, deadlock_detected
+		return true
+	case "57P01", "57P02", "57P03": // admin_shutdown, crash_shutdown, cannot_connect_now
+		return true
+	}
+	return false
 }
 
 // CutShort reports whether the server ended a statement because of a time limit of the session.
