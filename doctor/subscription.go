@@ -18,6 +18,7 @@ func subscriptionHealth(s *cluster.Cluster, out *Findings) {
 			oneSubscriptionHealth(v, append(mismatches(v, out), aheadOfSlot(v)...), out)
 			cutOffCopies(s, v, out)
 			slotRecreated(s, v, out)
+			aheadOfPublisher(v, out)
 			slotShared(v, out)
 			subscriptionLag(s, sub, v.Is, out)
 		}
@@ -82,6 +83,22 @@ func oneSubscriptionHealth(v *cluster.Subscription, causes []string, out *Findin
 		copies.Severity = Warning
 		out.report(copies, "%s: %d of %s are still being copied", is.Name, copying, words.Counted(len(is.Tables), "table"))
 	}
+}
+
+// aheadOfPublisher reports a subscription that has applied more than its publisher has. It
+// looks like one that follows: changes up to that position are skipped without an error.
+func aheadOfPublisher(v *cluster.Subscription, out *Findings) {
+	publisher := v.PublisherServer()
+	if publisher == nil || !v.Is.AheadOf(publisher) {
+		return
+	}
+	here, there := v.Scope.Leading().Name, v.Source.Leading().Name
+	out.report(Finding{
+		Code: "subscription_ahead_of_publisher", Severity: Error, Address: v.Address(), Node: here, Fix: v.CopyAgain(),
+		Evidence: view("pg_replication_origin_status", here) + ", and pg_current_wal_lsn() on " + there,
+	},
+		"%s has applied changes up to WAL position %s, and the WAL of %s ends at %s: %s is not the server that they came from, was restored from a backup, or was promoted without them. Its changes up to that position are skipped without an error, and are missing on %s",
+		v.Is.Name, v.Is.Applied, there, publisher.LSN, there, here)
 }
 
 // aheadOfSlot are causes of a subscription that fails: a change is decoded with the catalog of its

@@ -83,6 +83,18 @@ type Subscription struct {
 	SyncErrors  int64
 	// Restarts is how often its worker ended or failed while it was read.
 	Restarts int `json:",omitempty"`
+	// Applied is where the last transaction that it applied ends in the publisher's WAL; "" and
+	// 0/0 where there was none.
+	Applied string `json:",omitempty"`
+}
+
+// AheadOf reports whether it has applied more than the publisher has: that server is another
+// one than the changes came from, or lost what it had. It sends nothing until its WAL ends
+// beyond that position.
+func (s *Subscription) AheadOf(publisher *Server) bool {
+	applied, known := LSN(s.Applied)
+	end, alsoKnown := LSN(publisher.LSN)
+	return known && alsoKnown && applied > end
 }
 
 // SubscribedTable is a row of pg_subscription_rel.

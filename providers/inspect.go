@@ -61,6 +61,7 @@ func (f *Fleet) Inspect(ctx context.Context, o InspectOptions) facts.Facts {
 	_ = group.Wait() // no reading returns an error: it is in the facts
 	f.lookAgain(ctx, o, all)
 	f.lookAtSubscribers(ctx, o, all)
+	f.lookAtPublishers(ctx, o, all)
 	f.define(ctx, o, all)
 	return all
 }

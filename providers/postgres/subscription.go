@@ -20,6 +20,7 @@ const (
           (extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time) * 1000000)::bigint, 'age',
           (SELECT (extract(epoch FROM clock_timestamp() - a.backend_start) * 1000000)::bigint FROM pg_stat_activity a WHERE a.pid = w.pid))
         FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.pid IS NOT NULL AND w.relid IS NULL AND to_jsonb(w)->>'leader_pid' IS NULL LIMIT 1),
+      'applied', (SELECT o.remote_lsn FROM pg_replication_origin_status o WHERE o.external_id = 'pg_' || s.oid),
       'syncing', (SELECT count(*) FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.pid IS NOT NULL AND w.relid IS NOT NULL)`
 	subscriptionErrorsSQL = `,
       'errors', (SELECT to_jsonb(e) FROM pg_stat_subscription_stats e WHERE e.subid = s.oid)`
@@ -31,6 +32,7 @@ type subscriptionRow struct {
 	OID              int64  `json:"oid,string"`
 	Name             string `json:"subname"`
 	Owner, Comment   string
+	Applied          string
 	Publications     []string `json:"subpublications"`
 	ConnInfo         string   `json:"subconninfo"`
 	Enabled          bool     `json:"subenabled"`
@@ -80,7 +82,7 @@ func (r subscriptionRow) subscription() facts.Subscription {
 			Enabled: r.Enabled, SlotName: r.SlotName, Binary: r.Binary, Streaming: streaming(r.Streaming), DisableOnError: r.DisableOnError,
 			Origin: r.Origin, PasswordRequired: r.PasswordRequired, RunAsOwner: r.RunAsOwner, Failover: r.Failover, SynchronousCommit: r.Commit,
 		},
-		ApplyErrors: r.Errors.Apply, SyncErrors: r.Errors.Sync,
+		ApplyErrors: r.Errors.Apply, SyncErrors: r.Errors.Sync, Applied: r.Applied,
 	}
 	if r.TwoPhase != "" {
 		asked := r.TwoPhase != "d"

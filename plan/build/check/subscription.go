@@ -38,6 +38,9 @@ func checkSubscription(v *cluster.Subscription, out *draft.Findings) bool {
 		refuseForeign(v.Scope, v.Address(), v.Range, cluster.Object{Kind: "subscription", Name: v.Is.Name, In: v.Database}, out)
 	}
 	out.LiveState(true, v.Address(), func() { checkFixed(v, out) })
+	if checkPublisher(v, out) {
+		return false // what else speaks against it is of the wrong publisher
+	}
 	checkTaken(v, out)
 	checkSlot(v, out)
 	if v.Source != nil {
@@ -110,6 +113,19 @@ func checkFixed(v *cluster.Subscription, out *draft.Findings) {
 		}
 	}
 	checkSlotName(v, out)
+}
+
+// checkPublisher refuses to let a subscription continue on another server, or in another
+// database, than it has received from.
+func checkPublisher(v *cluster.Subscription, out *draft.Findings) bool {
+	from, database := v.ComesFrom()
+	if from == nil {
+		return false
+	}
+	out.Fail(v.Range, "Different publisher",
+		"%s receives from database %s on %s, and the topology has database %s on %s. If it continued there, rows would be missing: "+
+			"it copies no table again, and skips changes below the position that it has reached on %s. %s", v.ID, pg.Ident(database), from.Name, pg.Ident(v.SourceDatabase()), v.Source.Goal.Primary.Name, from.Name, v.CopyAgain())
+	return true
 }
 
 // checkSlot looks at the slot on the publisher: one that is gone or has lost WAL is
