@@ -163,6 +163,10 @@ func namesOf(names []postgres.ObjectName, objects []pgdump.Object) []topology.Ta
 	return all
 }
 
+// dumpOptions are the settings of pg_dump's session that its text depends on and that it does
+// not set itself: the text is run in a session of ours, not in one with the site's settings.
+const dumpOptions = "-c standard_conforming_strings=on -c quote_all_identifiers=off -c timezone=UTC -c bytea_output=hex"
+
 // dump returns the definitions of a database.
 func (n *Node) dump(ctx context.Context, database string) ([]pgdump.Entry, error) {
 	h := n.Host()
@@ -177,7 +181,7 @@ func (n *Node) dump(ctx context.Context, database string) ([]pgdump.Entry, error
 	if err != nil {
 		return nil, n.named(err)
 	}
-	target := conninfo.Format([]conninfo.Pair{{Key: "dbname", Value: database}, {Key: "user", Value: conn.OSUser()}})
+	target := conninfo.Format([]conninfo.Pair{{Key: "dbname", Value: database}, {Key: "user", Value: conn.OSUser()}, {Key: "options", Value: dumpOptions}})
 	out, err := conn.Run(ctx, host.Command{Argv: []string{"sh", "-c", dumpScript, "dump", h.BinDir, at.dir, fmt.Sprint(at.port), target}})
 	if err != nil {
 		var exit *host.ExitError
