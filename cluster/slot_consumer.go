@@ -256,10 +256,22 @@ func (v *Subscription) DropsSlot(name string) bool {
 	w := v.Source.SlotFor(v.Subscription)
 	found := v.Source.FoundSlot(v.Source.Now.Leader, name)
 	if name == w.Name {
-		return found == nil || found.Database == v.SourceDatabase()
+		return found == nil || found.Database == v.SourceDatabase() || v.leavesSlot(found)
 	}
 	w.Name = name
 	return found == nil && v.Is.Options.SlotName == name || found != nil && found.Database == v.SourceDatabase() && v.Source.MayUse(w, found)
+}
+
+// leavesSlot reports whether a slot is the one that the subscription received by in another
+// database of its publisher, and that repltool created for it.
+func (v *Subscription) leavesSlot(found *facts.Slot) bool {
+	if v.Is.Options.SlotName != found.Name || v.ConnNow()["dbname"] != found.Database || !v.Source.IsOurs(Object{"slot", found.Name, v.Source.Now.Leader.Name}) {
+		return false
+	}
+	return slices.ContainsFunc(hostsOf(v.ConnNow()), func(one map[string]string) bool {
+		n := v.Scope.nodeAt(one)
+		return n != nil && v.Source.sameServer(n)
+	})
 }
 
 // DroppedWithRemake reports whether a subscription that is recreated, with a slot of

@@ -19,6 +19,7 @@ func subscriptionHealth(s *cluster.Cluster, out *Findings) {
 			cutOffCopies(s, v, out)
 			slotRecreated(s, v, out)
 			aheadOfPublisher(v, out)
+			replicatedTwice(v, out)
 			slotShared(v, out)
 			subscriptionLag(s, sub, v.Is, out)
 		}
@@ -99,6 +100,29 @@ func aheadOfPublisher(v *cluster.Subscription, out *Findings) {
 	},
 		"%s has applied changes up to WAL position %s, and the WAL of %s ends at %s: %s is not the server that they came from, was restored from a backup, or was promoted without them. Its changes up to that position are skipped without an error, and are missing on %s",
 		v.Is.Name, v.Is.Applied, there, publisher.LSN, there, here)
+}
+
+// replicatedTwice reports tables that a subscription of nobody's topology brings from the same
+// database too: each row comes twice, or stops whichever brings it second.
+func replicatedTwice(v *cluster.Subscription, out *Findings) {
+	for _, other := range v.Twins() {
+		tables := v.TablesShared(other)
+		if len(tables) == 0 {
+			continue
+		}
+		here := v.Scope.Leading().Name
+		var names []string
+		for _, t := range tables {
+			names = append(names, t.String())
+		}
+		out.report(Finding{
+			Code: "table_replicated_by_another_subscription", Severity: Error, Address: v.Address(), Node: here,
+			Evidence: view("pg_subscription and pg_subscription_rel", here),
+			Fix: fmt.Sprintf("Disable one of them: the changes that it has not received yet are then applied once. If it is %[1]s, on %[2]s in database %[3]s, run ALTER SUBSCRIPTION %[1]s DISABLE; and drop it once nothing needs it. Compare the rows with those of the publisher.",
+				pg.Ident(other.Name), here, pg.Ident(v.Database)),
+		}, "%s replicates %s from database %s on %s, and so does subscription %s, which the topology does not define: each change is applied twice",
+			v.Is.Name, words.Few(names), pg.Ident(v.SourceDatabase()), v.Source.Leading().Name, pg.Ident(other.Name))
+	}
 }
 
 // aheadOfSlot are causes of a subscription that fails: a change is decoded with the catalog of its

@@ -33,6 +33,8 @@ type Logical struct {
 	// Definitions hold what makes the tables that a subscriber lacks, by
 	// subscription ID: SQL text of the publisher's pg_dump (copy_schema).
 	Definitions map[string]Definition `json:",omitempty"`
+	// LackedSchemas are those that the topology's publications name and that do not exist.
+	LackedSchemas []string `json:",omitempty"`
 	// Overlaps tell of tables that have rows, and that a subscription is yet to copy
 	// through a row filter, whether the filter matches any of these rows.
 	Overlaps []Overlap `json:",omitempty"`
@@ -255,6 +257,22 @@ func (l *Logical) Published(p *topology.Publication) []topology.TableName {
 	}
 	slices.SortFunc(tables, topology.TableName.Compare)
 	return tables
+}
+
+// ForeignParts returns the foreign tables that are partitions of what the publication sends
+// partition by partition. The server lists them to subscribers, and can copy none of them.
+func (l *Logical) ForeignParts(p *topology.Publication) []topology.TableName {
+	if l == nil || p.ViaPartitionRoot {
+		return nil
+	}
+	var all []topology.TableName
+	covers := p.Covering()
+	for i := range l.Tables {
+		if t := &l.Tables[i]; t.Kind == "f" && len(t.Parents) > 0 && covers(topmost(t, covers)) {
+			all = append(all, t.Table)
+		}
+	}
+	return all
 }
 
 // sends reports whether a publication that covers these tables sends the changes of t.

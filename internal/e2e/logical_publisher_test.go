@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -12,15 +13,15 @@ func TestPublisherReplaced(t *testing.T) {
 	p := newPair(t, "bookworm")
 	feed := func(database string) string {
 		return fmt.Sprintf(`
-publication "orders" {
+publication %[1]q {
   cluster  = cluster.orders
-  database = %q
+  database = %[1]q
   tables   = ["customers"]
 }
 subscription "orders" {
   cluster      = cluster.warehouse
   database     = "dw"
-  publications = [publication.orders]
+  publications = [publication.%[1]s]
 }
 `, database)
 	}
@@ -51,6 +52,14 @@ subscription "orders" {
 	p.must(0, "apply", "-auto-approve", "-allow=drop,reclone", "-replace=subscription.orders")
 	p.expectIn(2, "dw", "SELECT string_agg(name, ' ' ORDER BY id) FROM customers", "shop skipped")
 	p.settled()
+
+	p.in(2, "dw", "CREATE SUBSCRIPTION rogue CONNECTION 'host="+p.host(1).Addr+" dbname=shop user=replicator passfile=/var/lib/postgresql/.repltool/warehouse.subscriptions.pass' PUBLICATION shop WITH (copy_data = false)")
+	p.says(p.must(2, "drift"), "and so does subscription rogue", "ALTER SUBSCRIPTION rogue DISABLE")
+	p.in(2, "dw", "DROP SUBSCRIPTION rogue")
+	p.settled()
+
+	write(strings.Replace(feed("shop"), `tables   = ["customers"]`, `schemas  = ["public", "nowhere"]`, 1))
+	p.says(p.must(1, "apply", "-auto-approve"), "Unknown schema", `no schema nowhere`)
 
 	write(feed("other"))
 	p.says(p.must(1, "apply", "-auto-approve"), "Different publisher", "database other on pg1")

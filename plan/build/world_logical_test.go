@@ -152,6 +152,8 @@ func alterLogical(t testing.TB, node *facts.Node, words []string, rest, directiv
 		merge(t, directive, text, &db.Subscriptions, func(s facts.Subscription) string { return s.Name })
 	case "conninfo-of":
 		db.Subscription(words[2]).ConnInfo = topology.NewSecret("", strings.TrimSpace(strings.TrimPrefix(text, words[2])))
+	case "lacked-schema":
+		db.LackedSchemas = append(db.LackedSchemas, words[2])
 	case "no-table":
 		db.Tables = remove(db.Tables, func(t facts.Table) bool { return t.Table == name })
 	case "table":

@@ -70,7 +70,7 @@ func logicalSections(major int) []logicalSection {
 // stand in it; columns of other versions do not matter, since whole rows are asked.
 func logicalQuery(major int) string {
 	var b strings.Builder
-	b.WriteString(wantedTablesSQL + "SELECT json_build_object(\n  'in_recovery', pg_is_in_recovery(), 'database', current_database(), 'closed', (SELECT NOT EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) p\n    WHERE p.grantee = 0 AND p.privilege_type = 'CONNECT') FROM pg_database d WHERE d.datname = current_database())")
+	b.WriteString(wantedTablesSQL + "SELECT json_build_object(\n  'in_recovery', pg_is_in_recovery(), 'database', current_database(), 'closed', (SELECT NOT EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) p\n    WHERE p.grantee = 0 AND p.privilege_type = 'CONNECT') FROM pg_database d WHERE d.datname = current_database()),\n  'lacked_schemas', (SELECT json_agg(w) FROM want, jsonb_array_elements_text(j->'schemas') AS w WHERE NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = w))")
 	for _, s := range logicalSections(major) {
 		fmt.Fprintf(&b, ",\n  '%s', (%s)", s.name, s.sql)
 	}
@@ -83,6 +83,7 @@ type logicalHead struct {
 	InRecovery bool `json:"in_recovery"`
 	Database   string
 	Closed     bool
+	Lacked     []string `json:"lacked_schemas"`
 }
 
 // ReadLogical reads what the database of the session holds; nil on a standby, which
@@ -232,7 +233,7 @@ func decodeLogical(text string, major int) (*facts.Logical, error) {
 	if head.InRecovery {
 		return nil, nil
 	}
-	l := &facts.Logical{Closed: head.Closed}
+	l := &facts.Logical{Closed: head.Closed, LackedSchemas: head.Lacked}
 	for _, s := range logicalSections(major) {
 		if err := s.decode(answers[s.name], l); err != nil {
 			return nil, fmt.Errorf("decode %s: %w", s.name, err)

@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -49,6 +50,7 @@ func checkPublication(s *cluster.Cluster, p *topology.Publication, found *facts.
 		if found.Publication(p.Name) != nil {
 			refuseForeign(s, p.Address(), p.Range, cluster.Object{Kind: "publication", Name: p.Name, In: p.Database}, out)
 		}
+		out.LiveState(found.Publication(p.Name) != nil, p.Address(), func() { checkSchemas(s, p, is, found, out) })
 		checkFilters(p, found, out)
 		checkIdentities(s, p, is, found, out)
 		checkRemake(s, p, is, found, out)
@@ -95,6 +97,25 @@ func checkPublicationVersion(s *cluster.Cluster, p *topology.Publication, out *d
 // tooOld is the error for an option that the server's version lacks.
 func tooOld(s *cluster.Cluster, at hcl.Range, what string, since int, out *draft.Findings) {
 	out.Fail(at, "Option not supported by the server", "%s requires PostgreSQL %d, and %s has %d.", what, since, s.Leading().Name, s.Major())
+}
+
+// checkSchemas refuses a schema that does not exist, and that nothing of this plan creates. One
+// that was renamed is still published, under its new name.
+func checkSchemas(s *cluster.Cluster, p *topology.Publication, is *facts.Publication, found *facts.Logical, out *draft.Findings) {
+	if len(s.CreatesTables(p.Database)) > 0 || p.Lifecycle.Ignores("schemas") {
+		return
+	}
+	for _, schema := range p.Schemas {
+		if !slices.Contains(found.LackedSchemas, schema) {
+			continue
+		}
+		renamed := ""
+		if others := list.Without(is.Schemas, p.Schemas); len(others) > 0 {
+			renamed = fmt.Sprintf(" The publication has %s, which the topology does not name: if that is its new name, write it in schemas, or rename it back (ALTER SCHEMA … RENAME TO %s). "+
+				"A subscriber needs the tables under the same name.", words.Few(others), pg.Ident(schema))
+		}
+		out.Fail(p.Range, "Unknown schema", "%s: database %q has no schema %s.%s", s.Leading().Name, p.Database, pg.Ident(schema), renamed)
+	}
 }
 
 func checkPublishedTable(s *cluster.Cluster, p *topology.Publication, want topology.PublishedTable, found *facts.Logical, out *draft.Findings) {

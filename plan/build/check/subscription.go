@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	"github.com/repltool/repltool/doctor"
 
 	"github.com/hashicorp/hcl/v2"
@@ -185,6 +187,7 @@ func checkTables(v *cluster.Subscription, out *draft.Findings) {
 		return
 	}
 	checkTwoPhase(v, out)
+	checkForeignParts(v, out)
 	var missing []string
 	has := list.SetOf(v.Subscribed())
 	for _, name := range v.PublishedTables() {
@@ -203,6 +206,9 @@ func checkTables(v *cluster.Subscription, out *draft.Findings) {
 	switch definition := v.Definition(); {
 	case definition.Error != "":
 		out.Fail(v.Range, "Missing table definitions", "%s: %s lacks %s, and the definition could not be obtained: %s", v.ID, v.Scope.Goal.Primary.Name, words.Few(missing), definition.Error)
+	case definition.SQL != "" && !v.CopyData:
+		out.Warn(v.Range, "Tables created without rows",
+			"%s: this plan creates %s on %s, and with copy_data = false nothing copies the rows that they have on the publisher.", v.ID, words.Few(missing), v.Scope.Goal.Primary.Name)
 	case definition.SQL == "" && v.CopySchema == topology.CopySchemaMissing && len(v.TablesToCome()) > 0:
 		out.Fail(v.Range, "Missing tables on the subscriber", "%s: %s lacks %s, and not all of these exist on %s yet: this plan creates some there, so that their definition cannot be read. %s",
 			v.ID, v.Scope.Goal.Primary.Name, words.Few(missing), v.Source.Goal.Primary.Name, createFirst(v))
@@ -210,6 +216,19 @@ func checkTables(v *cluster.Subscription, out *draft.Findings) {
 		out.Fail(v.Range, "Missing tables on the subscriber",
 			"%s: database %q on %s lacks %s. PostgreSQL does not replicate table definitions: create them there, or set "+
 				"copy_schema = \"missing\".", v.ID, v.Database, v.Scope.Goal.Primary.Name, words.Few(missing))
+	}
+}
+
+// checkForeignParts refuses to take up a publication that the server says has a foreign table: a
+// subscription needs a table of its name, and no worker can copy it.
+func checkForeignParts(v *cluster.Subscription, out *draft.Findings) {
+	for _, p := range v.Publications {
+		for _, name := range v.Remote.ForeignParts(p) {
+			if !slices.Contains(v.Subscribed(), name) || v.Remade() {
+				out.Fail(v.Range, "Foreign table in a published table", "%s: %s on %s is a foreign table and a partition of a table of %s. PostgreSQL lists it to subscribers and cannot copy it: "+
+					"detach it, or publish the other partitions by their names.", v.ID, name, v.Source.Goal.Primary.Name, p.ID)
+			}
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ func renameBack(s *cluster.Cluster, name, now string) string {
 // checkSlotDatabase refuses a slot of another database than the one that the subscription
 // connects to: no worker can use it.
 func checkSlotDatabase(v *cluster.Subscription, slot *facts.Slot, out *draft.Findings) bool {
-	if v.Is == nil || slot.Type != topology.SlotLogical || slot.Database == v.SourceDatabase() {
+	if v.Is == nil || slot.Type != topology.SlotLogical || slot.Database == v.SourceDatabase() || v.DropsSlot(slot.Name) {
 		return false
 	}
 	p := v.Source

@@ -216,7 +216,7 @@ func alterPublication(s *cluster.Cluster, d *draft.Draft, p *topology.Publicatio
 		gone, come = append(gone, less...), append(come, more...)
 	}
 	if !ignores("publish") && !list.SameSet(p.Publish, is.Publish) {
-		d.Differ("publish", plan.Ptr(strings.Join(is.Publish, ", ")), plan.Ptr(strings.Join(p.Publish, ", ")), "")
+		d.Differ("publish", plan.Ptr(strings.Join(is.Publish, ", ")), plan.Ptr(strings.Join(p.Publish, ", ")), "from now on: earlier changes are not sent")
 		sets = append(sets, name+" SET (publish = "+pg.Literal(strings.Join(p.Publish, ", "))+");")
 	}
 	if !ignores("via_partition_root") && p.ViaPartitionRoot != is.ViaPartitionRoot {
