@@ -12,6 +12,7 @@ import (
 func (e *evaluator) checkFlow() {
 	var flows []*Subscription
 	for _, s := range e.top.Subscriptions {
+		e.checkLedger(s)
 		into, from := s.into(), s.from()
 		if s.Options.Enabled && into.known() && from.known() && into != from {
 			flows = append(flows, s)
@@ -19,6 +20,26 @@ func (e *evaluator) checkFlow() {
 	}
 	e.checkTwice(flows)
 	e.checkCircles(flows)
+}
+
+// The ledger is schema repltool of the database postgres, on every primary: what repltool
+// created there, and may drop. A subscriber that received it would take the publisher's rows
+// for its own.
+const (
+	ledgerDatabase = "postgres"
+	ledgerSchema   = "repltool"
+)
+
+// checkLedger refuses a subscription to it.
+func (e *evaluator) checkLedger(s *Subscription) {
+	for i, p := range s.Publications {
+		named := slices.ContainsFunc(p.Tables, func(t PublishedTable) bool { return t.Table.Schema == ledgerSchema })
+		if p.Database == ledgerDatabase && (p.AllTables || named || slices.Contains(p.Schemas, ledgerSchema)) {
+			e.add(problem(e.places.of(s, publicationPlace(i), s.Range), "Ledger in a subscription",
+				"%s publishes schema %s of database %s, where repltool records what it created on the publisher: a subscriber that receives these rows "+
+					"would take them for its own. Publish the other schemas by their names, with schemas.", p.ID, ledgerSchema, ledgerDatabase))
+		}
+	}
 }
 
 func (s *Subscription) into() placed { return placed{s.Cluster, s.Database} }
