@@ -70,6 +70,15 @@ func reached(f *facts.Node) facts.Branch {
 	return has
 }
 
+// NewestTimeline is the newest one of which a server has WAL, also where it is down: it starts
+// with that one. 0 is not known.
+func NewestTimeline(f *facts.Node) int {
+	if f.Host == nil {
+		return 0
+	}
+	return reached(f).Timeline
+}
+
 // MostWAL returns the standby that has the most WAL; n where no other one has more.
 func (s *Cluster) MostWAL(n *topology.Node) (*topology.Node, facts.Branch) {
 	best, has := n, reached(s.Found(n))

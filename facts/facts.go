@@ -93,7 +93,8 @@ type File struct {
 	Text   string
 	Mode   uint32 // permission bits
 	Owner  string
-	// Modified is when the file was last written, in seconds since 1970.
+	// Modified is when the file came to be as it is, in seconds since 1970: its ctime. The
+	// time of its text (mtime) is what cp -p, rsync or a backup brought along.
 	Modified float64
 	// Locked is why repltool cannot replace it, with the way out; "" when it can.
 	Locked string `json:",omitempty"`

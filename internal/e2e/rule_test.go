@@ -29,6 +29,7 @@ func TestRules(t *testing.T) {
 			w.enters(modern)
 			w.settled()
 			w.keepsOrder()
+			w.restoredRules()
 		})
 	}
 }
@@ -92,6 +93,18 @@ func (w *world) enters(modern bool) {
 			w.t.Errorf("%s to %s is not refused with %q: %q, %v", c.user, c.database, c.refused, out, err)
 		}
 	}
+}
+
+// restoredRules: a file that was put in its place with the time of its original, as cp -p and
+// backups do it, is not in force before the server has read it.
+func (w *world) restoredRules() {
+	w.t.Helper()
+	w.exec(1, "sh", "-c", "cd /etc/postgresql/*/main && cp -p pg_hba.conf kept && sed -i '/^host  shop  blocked/d' pg_hba.conf")
+	w.sql(1, "SELECT pg_reload_conf()")
+	w.exec(1, "sh", "-c", "cd /etc/postgresql/*/main && touch -d 2020-01-01 kept && cp -p kept pg_hba.conf && rm kept && chown postgres pg_hba.conf")
+	w.says(w.must(2, "drift"), "the server has not read the file since it was last changed")
+	w.must(0, "apply", "-auto-approve")
+	w.settled()
 }
 
 // keepsOrder: the order of the blocks is the file's, and moving one up moves it there.

@@ -297,7 +297,7 @@ put_files() {
   set -- "$DATA" "$CONF/postgresql.conf" "$HBA" "$REPLTOOL/$W_NODE.pass" "$REPLTOOL/$W_CLUSTER.subscriptions.pass"
   [ "$DATA_UP" = "$DATA" ] || set -- "$@" "$DATA_UP"
   [ ! -e /proc/self/ns/net ] || set -- "$@" /proc/self/ns/net
-  LC_ALL=C stat -L -c '%d:%i %a %.9Y %U %n' -- "$@" 2>&1
+  LC_ALL=C stat -L -c '%d:%i %a %.9Z %U %n' -- "$@" 2>&1
   readable "$REPLTOOL/$W_NODE.pass" && pass=$F
   readable "$REPLTOOL/$W_CLUSTER.subscriptions.pass" && subs=$F
   readable "$HBA" && hba=$F
@@ -334,7 +334,7 @@ put_new_cluster() {
 # waits aside.
 put_auto_conf() {
   f=$DATA/postgresql.auto.conf
-  [ $STATE != cluster ] || [ ! -f "$f" ] || [ ! -r "$f" ] || { put auto && cat -- "$f" && put auto.stamp && LC_ALL=C stat -c %.9Y -- "$f"; }
+  [ $STATE != cluster ] || [ ! -f "$f" ] || [ ! -r "$f" ] || { put auto && cat -- "$f" && put auto.stamp && LC_ALL=C stat -c %.9Z -- "$f"; }
   f=$DATA.repltool-old/postgresql.auto.conf
   [ ! -f "$f" ] || [ ! -r "$f" ] || { put aside_auto && cat -- "$f"; }
 }

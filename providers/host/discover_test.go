@@ -133,6 +133,9 @@ func TestDiscoverCluster(t *testing.T) {
 	if !strings.Contains(h.Conf.Text, "max_connections") || !strings.Contains(h.HBA.Text, "trust") || h.Conf.Owner != m.conn.OSUser() || h.Conf.Mode != 0o600 {
 		t.Errorf("files: %+v", h.Conf)
 	}
+	before, _ := strconv.ParseFloat(strings.TrimSpace(m.run("date", "+%s")), 64)
+	m.run("touch", "-d", "2020-01-01", m.dir+"/data/pg_hba.conf") // as cp -p leaves it
+	check(t, "the time at which pg_hba.conf came to be as it is", m.discover(m.want()).HBA.Modified >= before, true)
 	m.start()
 	m.run("sh", "-c", "umask 077; mkdir "+m.dir+"/.repltool; echo '*:*:*:r:s3cret' >"+m.dir+"/.repltool/pg1.pass; touch "+m.dir+"/data/standby.signal")
 	begin := time.Now()

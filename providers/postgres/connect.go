@@ -121,6 +121,8 @@ func session(t Target) map[string]string {
 		"client_encoding":  "UTF8",
 		"search_path":      "pg_catalog", // nobody else's function or operator runs as us
 		"role":             "none",       // what the role is, not what it is set to
+
+		"default_transaction_isolation": "read committed", // a standby refuses "serializable"
 	}
 	if t.Application == "" {
 		settings["application_name"] = "repltool"

@@ -30,11 +30,23 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 			"%s is in recovery, and %s could not be read: the primary may be there. Nothing is changed. Do not promote a "+
 				"node before you know. Make those nodes readable first, or name the live primary in the topology.",
 			s.Goal.Primary.Name, strings.Join(unread, ", "))
+	} else if up := s.UpstreamOf(p); len(live) == 0 && p.Server != nil && p.Server.InRecovery && up != nil && s.IsDown(up) && leftBehind(s, up) {
+		out.Finding(c.Address(), c.Range, "Primary is a standby",
+			"%s has begun timeline %d and accepts no writes yet: it is being promoted. %s, which it followed, is down and ended on timeline %d: do not start it as a primary, "+
+				"there would be two. Nothing is changed. Plan again once %s accepts writes; its log says what it waits for, such as restore_command or recovery_end_command.",
+			s.Goal.Primary.Name, timeline(p), up.Name, s.Found(up).Host.Control.Timeline, s.Goal.Primary.Name)
 	} else if len(live) == 0 && p.Server != nil && p.Server.InRecovery {
 		out.Finding(c.Address(), c.Range, "Primary is a standby",
 			"%s is in recovery, and no node of the topology is a primary. Nothing is changed. Name the live primary in the topology%s",
 			s.Goal.Primary.Name, promotable(s))
 	}
+}
+
+// leftBehind reports whether the node that should lead has begun a timeline that its upstream,
+// which is down, has not: a promotion that is not over yet.
+func leftBehind(s *cluster.Cluster, up *topology.Node) bool {
+	control := s.Found(up).Host.Control
+	return control != nil && timeline(s.Found(s.Goal.Primary)) > control.Timeline
 }
 
 // promotable is which node to promote where none leads; "" where the one that should lead

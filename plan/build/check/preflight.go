@@ -161,11 +161,11 @@ func checkStandby(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *
 	case f.Server == nil && !f.Host.StandbySignal:
 		out.Finding(s.NodeAddress(n), s.RangeOf(n), "Not a standby",
 			"%s is down, and its data directory %s contains no standby.signal: it would start as a primary. %s", n.Name, f.Host.DataDir, ifPrimary(s, sb))
-	case f.Server != nil && p.Server != nil && f.Server.Timeline > p.Server.Timeline:
+	case p.Server != nil && cluster.NewestTimeline(f) > cluster.NewestTimeline(p):
 		out.Finding(s.NodeAddress(n), s.RangeOf(n), "Timeline divergence",
 			"%s is on timeline %d, and its primary %s on %d: it followed a promotion that the primary did not. Clone it "+
 				"again with -replace=%s, or name the right primary.",
-			n.Name, f.Server.Timeline, leading.Name, p.Server.Timeline, s.StandbyAddress(n))
+			n.Name, cluster.NewestTimeline(f), leading.Name, cluster.NewestTimeline(p), s.StandbyAddress(n))
 	case s.Diverged(n, leading) != nil:
 		out.Finding(s.NodeAddress(n), s.RangeOf(n), "Timeline divergence",
 			"%s. %s cannot follow %s. Decide which data to keep before anything is removed: name the node with the data to "+

@@ -17,11 +17,11 @@ import (
 // the same block, so that any of them can become the primary (PostgreSQL docs,
 // 21.1 "The pg_hba.conf File").
 
-// hbaLoaded is true once the server has read pg_hba.conf since it was written, and finds
-// no error in it: that a reload was asked for says neither. A file that a skewed clock
-// dates into the future counts as read.
+// hbaLoaded is true once the server has read pg_hba.conf since it came to be as it is, and
+// finds no error in it: that a reload was asked for says neither. Which of its times counts is
+// said in facts.File. A file that a skewed clock dates into the future counts as read.
 const hbaLoaded = "SELECT CASE WHEN EXISTS (" + draft.HBAErrors + `) THEN 'failed'
-  WHEN modification < pg_conf_load_time() OR modification > clock_timestamp() THEN 't' ELSE 'f' END,
+  WHEN change < pg_conf_load_time() OR change > clock_timestamp() THEN 't' ELSE 'f' END,
   (SELECT string_agg(concat_ws(' ', 'line', line_number, reason), '; ') FROM (` + draft.HBAErrors + `) e)
 FROM pg_stat_file(current_setting('hba_file'))`
 
@@ -56,7 +56,7 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 			d.Step(n, "write pg_hba.conf", draft.HBAFile(s, n, f.Host.HBA.Text))
 			reloadRules(d, n)
 		case f.Host.HBA.Modified > f.Server.ConfLoaded:
-			d.Reason = "the server has not read the file since it was last written"
+			d.Reason = "the server has not read the file since it was last changed"
 			reloadRules(d, n)
 		}
 		out.Put(d)

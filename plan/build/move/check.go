@@ -180,6 +180,10 @@ func checkTarget(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings)
 	say := func(format string, args ...any) {
 		out.Fail(s.Cluster.Range, notReady, "%s cannot take the place of %s: "+format+" Nothing is changed.", append([]any{n.Name, w.From.Name}, args...)...)
 	}
+	if s.PortMoves(n) {
+		say("its port changes from %d to %d in the same plan, and the other nodes would connect to a port on which nothing listens yet. Apply that first, with primary = %s.",
+			s.PortInForce(n), n.Port, w.From.ID)
+	}
 	switch up := s.UpstreamOf(f); {
 	case up != w.From:
 		say("it does not follow %s directly. Make it a direct standby first (primary = %s), and apply.", w.From.Name, w.From.ID)
@@ -226,6 +230,10 @@ func checkMember(s *cluster.Cluster, w *cluster.Switchover, sb *topology.Standby
 	case f.Server.InRecovery && sb.Upstream == w.To && up != w.From && up != w.To, sb.Upstream != w.To && up != sb.Upstream:
 		out.Fail(sb.Range, notReady, "%s would follow %s after the switchover, and follows %s now. Change its upstream first and apply, with primary = %s; then switch over.",
 			n.Name, sb.Upstream.Name, nameOf(up), w.From.ID)
+	case up == w.From && slices.Contains(s.Rotates(w), sb) && s.Found(w.From).Server.SenderTo(f.Server.InForce("primary_slot_name"), s.ApplicationName(n)) == nil:
+		out.Fail(sb.Range, notReady, "%s is to follow %s before %s stops, and is not connected to %s: it would not get the WAL that it needs first. Nothing is changed. Its log says why; "+
+			"drift too, where its slot has lost WAL. Make it stream again with primary = %s, by -replace=%s if need be; or remove it from standbys.",
+			n.Name, w.To.Name, w.From.Name, w.From.Name, w.From.ID, s.StandbyAddress(n))
 	case s.Paused(n) && up == w.From && sb.Upstream == w.To:
 		out.Fail(sb.Range, "Replay paused", "%s is to follow %s, and keeps its connection until its replay is resumed. %s Then plan again.", n.Name, w.To.Name, s.ResumeHint(n))
 	}

@@ -44,7 +44,7 @@ func repointDown(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) (line
 
 // EditSettings takes lines out of a postgresql.auto.conf that is as it was read, and adds
 // others.
-const EditSettings = `file=$1 stamp=$2 names=$3; shift 3; [ "$(LC_ALL=C stat -c %.9Y -- "$file")" = "$stamp" ] || { echo "$file was changed since the plan was made" >&2; exit 1; }; ` +
+const EditSettings = `file=$1 stamp=$2 names=$3; shift 3; [ "$(LC_ALL=C stat -c %.9Z -- "$file")" = "$stamp" ] || { echo "$file was changed since the plan was made" >&2; exit 1; }; ` +
 	`sed --in-place --regexp-extended "/^[[:space:]]*($names)[[:space:]=]/Id" "$file" && { [ -z "$(tail --bytes=1 "$file")" ] || echo >>"$file"; } && ` +
 	`{ [ $# = 0 ] || printf '%s\n' "$@" >>"$file"; } && sync "$file"`
 
