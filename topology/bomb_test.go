@@ -117,7 +117,7 @@ func TestBombs(t *testing.T) {
 			if err != nil {
 				t.Errorf("does not end with %q: %v\n%.2000s", bomb.want, err, out)
 			}
-			if took := time.Since(began); took > mostTime+10*time.Second {
+			if took := time.Since(began); took > mostTime+time.Minute { // one that is not left takes hours
 				t.Errorf("took %s", took)
 			}
 			if usage, ok := test.ProcessState.SysUsage().(*syscall.Rusage); ok && usage.Maxrss > 2<<20 { // a loaded machine looks late
