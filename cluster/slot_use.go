@@ -1,18 +1,29 @@
 package cluster
 
 import (
+	"slices"
+
 	"github.com/repltool/repltool/topology"
 )
 
 // LeavesSlot reports whether whoever uses a slot leaves it in this plan: a standby that gets
-// another upstream or another slot, or a subscription that is dropped.
+// another upstream or another slot, or a subscription that is dropped or gets another publisher.
 func (s *Cluster) LeavesSlot(n *topology.Node, slot string) bool {
 	for _, sb := range s.Cluster.Standbys {
 		if sb.Slot == slot || s.SlotInUse(sb, n) == slot {
 			return true
 		}
 	}
-	return s.leavingSubscription(slot) != ""
+	return s.leavingSubscription(slot) != "" || s.movesAway(n, slot)
+}
+
+// movesAway reports whether the subscription that uses a slot is recreated with another publisher.
+func (s *Cluster) movesAway(n *topology.Node, slot string) bool {
+	found := s.FoundSlot(n, slot)
+	return found != nil && slices.ContainsFunc(s.Consumers(slot, found.Database), func(c Consumer) bool {
+		v := c.declared()
+		return v != nil && v.Remade() && s.Targeted(v.Address()) && (v.Source == nil || v.Source.Cluster != s.Cluster)
+	})
 }
 
 // SlotInUse returns the slot of n that a standby uses now, or used before it went down, or "".
