@@ -35,7 +35,11 @@ func (s *Cluster) RestartsBefore(sb *topology.Standby) []topology.Address {
 // stands in the text or in a file of somebody else's, and is the right one, does for the
 // passfile, so that a standby made by hand is adopted without a reconnect.
 func (s *Cluster) ConnDiffers(now, wanted map[string]string, sb *topology.Standby) []string {
-	return slices.DeleteFunc(pg.ConnDiff(now, wanted, pg.ConnKeys()), func(key string) bool {
+	keys := pg.ConnDiff(now, wanted, pg.ConnKeys())
+	if s.astray(now, sb) {
+		keys = append(keys, "hostaddr")
+	}
+	return slices.DeleteFunc(keys, func(key string) bool {
 		switch key {
 		case "passfile":
 			return s.HasPassword(now, sb.Node)

@@ -49,18 +49,18 @@ func AwaitStream(s *cluster.Cluster, d *Draft, up, n *topology.Node, name string
 // these parameters, and not over one that it had before.
 func AwaitReceiver(s *cluster.Cluster, d *Draft, n *topology.Node, conn map[string]string, slot string) {
 	d.Step(n, n.Name+" is streaming", plan.Wait{
-		Database: pg.Maintenance, Query: receiving(conn, slot), What: n.Name + " is streaming",
+		Database: pg.Maintenance, Query: receiving(conn, gone(s, n, conn), slot), What: n.Name + " is streaming",
 		Timeout: StreamTimeout + s.Delay(n), Progress: catchingUp(n),
 	})
 }
 
 // AwaitLateReceiver is the same for a standby that delays its replay: it keeps the connection that
 // it has until it has replayed what it has received, which nobody waits for.
-func AwaitLateReceiver(d *Draft, n *topology.Node, conn map[string]string, slot string) {
+func AwaitLateReceiver(s *cluster.Cluster, d *Draft, n *topology.Node, conn map[string]string, slot string) {
 	what := n.Name + " is streaming, or has WAL left to replay"
 	d.Step(n, what, plan.Wait{
 		Database: pg.Maintenance, What: what, Timeout: StreamTimeout, Progress: catchingUp(n),
-		Query: receiving(conn, slot) + "\n  OR pg_last_wal_replay_lsn() < pg_last_wal_receive_lsn()",
+		Query: receiving(conn, gone(s, n, conn), slot) + "\n  OR pg_last_wal_replay_lsn() < pg_last_wal_receive_lsn()",
 	})
 }
 
@@ -86,14 +86,26 @@ func shownAs(conn map[string]string) []string {
 	return all
 }
 
+// gone are the parameters that a standby's connection has and the new one does not: by
+// hostaddr it may have connected to another server than the one that both name.
+func gone(s *cluster.Cluster, n *topology.Node, conn map[string]string) []string {
+	if conn == nil || conn["hostaddr"] != "" || s.ConnNow(n)["hostaddr"] == "" {
+		return nil
+	}
+	return []string{"hostaddr"}
+}
+
 // receiving is the query, for the standby, that is true once its WAL receiver streams with
-// these parameters and from that slot. A receiver keeps its connection for as long as
+// these parameters, without those that are gone, and from that slot. A receiver keeps its connection for as long as
 // there is WAL to replay: that the parameters are set says nothing (PostgreSQL's
 // StartupRequestWalReceiverRestart).
-func receiving(conn map[string]string, slot string) string {
+func receiving(conn map[string]string, gone []string, slot string) string {
 	q := "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'"
 	for _, text := range shownAs(conn) {
 		q += "\n  AND strpos(' ' || conninfo || ' ', " + pg.Literal(text) + ") > 0"
+	}
+	for _, key := range gone {
+		q += "\n  AND strpos(' ' || conninfo, " + pg.Literal(" "+key+"=") + ") = 0"
 	}
 	if slot != "" {
 		q += "\n  AND slot_name = " + pg.Literal(slot)

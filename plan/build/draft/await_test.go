@@ -15,7 +15,7 @@ func TestReceiving(t *testing.T) {
 		"\n  AND strpos(' ' || conninfo || ' ', ' host=10.0.0.1 ') > 0" +
 		"\n  AND strpos(' ' || conninfo || ' ', ' application_name=pg2 ') > 0" +
 		"\n  AND slot_name = 'pg2'" + served + ")"
-	if got := receiving(map[string]string{"host": "10.0.0.1", cluster.ApplicationKey: "pg2", "dbname": "postgres"}, "pg2"); got != want {
+	if got := receiving(map[string]string{"host": "10.0.0.1", cluster.ApplicationKey: "pg2", "dbname": "postgres"}, nil, "pg2"); got != want {
 		t.Errorf("receiving:\n%s\nwant\n%s", got, want)
 	}
 	for _, c := range []struct{ set, shown, slot, want string }{

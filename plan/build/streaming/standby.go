@@ -168,7 +168,7 @@ func reconnect(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, conn ma
 	d.Effect = "the WAL receiver reconnects"
 	if appliesLate(s, n) && sb.ApplyDelay > 0 {
 		d.Effect += " once it has replayed what it has received"
-		draft.AwaitLateReceiver(d, n, conn, sb.Slot)
+		draft.AwaitLateReceiver(s, d, n, conn, sb.Slot)
 		return false
 	}
 	if exchangesFirst(s, sb) {
