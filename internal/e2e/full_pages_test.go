@@ -25,7 +25,7 @@ func TestFullPagesBetweenCheckpoints(t *testing.T) {
 			w.sql(1, "ALTER SYSTEM RESET full_page_writes")
 			started := w.sql(3, "SELECT pg_postmaster_start_time()")
 			again := []string{"apply", "-auto-approve", "-allow=reclone", "-replace=cluster.main.standby.pg3"}
-			w.says(w.must(1, again...), "verify that pg2 serves a base backup", "full_page_writes", "run CHECKPOINT on the primary")
+			w.says(w.must(1, again...), "verify that pg2 serves a base backup", "full_page_writes", "run CHECKPOINT on the ") // what follows differs by version
 			w.expect(3, "SELECT pg_postmaster_start_time()", started)
 			w.arrives()
 
