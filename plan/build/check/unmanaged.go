@@ -94,7 +94,7 @@ func unmanagedRules(s *cluster.Cluster, n *topology.Node, out *draft.Findings) {
 				Code: "trust_rule_for_other_machines", Severity: doctor.Warning, Address: s.HBAAddress(n), Node: n.Name,
 				Evidence: "pg_hba_file_rules on " + n.Name,
 				Fix:      "Remove the rule, or change its method; repltool does not change rules outside its block.",
-			}, "%s accepts connections from other machines without a password: %s", n.Name, at)
+			}, "pg_hba.conf of %s lets other machines in without a password: %s", n.Name, at)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 			d.Step(n, "write pg_hba.conf", draft.HBAFile(s, n, f.Host.HBA.Text))
 			reloadRules(d, n)
 		case f.Host.HBA.Modified > f.Server.ConfLoaded:
-			d.Reason = "the server has not read the file since it was last changed"
+			d.Reason = "the server has not read the file since it was last changed: this reload puts every line of it into effect, also those outside the managed block"
 			reloadRules(d, n)
 		}
 		out.Put(d)

@@ -243,7 +243,9 @@ func refusesPending(s *cluster.Cluster, n *topology.Node, p cluster.Pending) str
 	case "port", "unix_socket_directories":
 		return "repltool and the other nodes would no longer find it at its address"
 	case "max_wal_senders":
-		return limit(len(server.Senders), "connection of standbys and other replication clients")
+		if why := limit(len(server.Senders), "connection of standbys and other replication clients"); why != "" {
+			return why
+		}
 	case "ssl":
 		if s.Feeds(n) && s.ReplicationType() == "hostssl" && cluster.Same(server.Settings[p.Name], p.Value, "off") {
 			return "standbys connect to it by TLS only, and could not connect again"
