@@ -219,7 +219,7 @@ func checkTables(v *cluster.Subscription, out *draft.Findings) {
 	}
 }
 
-// checkForeignParts refuses to take up a publication that the server says has a foreign table: a
+// checkForeignParts refuses to subscribe to a publication that the server says has a foreign table: a
 // subscription needs a table of its name, and no worker can copy it.
 func checkForeignParts(v *cluster.Subscription, out *draft.Findings) {
 	for _, p := range v.Publications {
