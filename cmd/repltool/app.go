@@ -28,6 +28,12 @@ type app struct {
 	chdir   string
 }
 
+// streams are the program's way to the outside.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
 func newApp(s streams) *app {
 	r := view.NewRedactor()
 	return &app{

@@ -11,6 +11,13 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
+// The groups of verbs in -help.
+const (
+	groupWrite = "write"
+	groupRun   = "run"
+	groupSee   = "see"
+)
+
 // common are the flags of every verb that reads the clusters.
 type common struct {
 	variables

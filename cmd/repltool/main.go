@@ -20,38 +20,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime/debug"
 )
 
-// version is set by -ldflags "-X main.version=…".
-var version = "dev"
-
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
 }
-
-// streams are the program's way to the outside.
-type streams struct {
-	in       io.Reader
-	out, err io.Writer
-}
-
-// Exit codes.
-const (
-	exitError       exit = 1
-	exitChanges     exit = 2
-	exitIncomplete  exit = 3
-	exitUnformatted exit = 3
-	exitStale       exit = 4
-	exitInterrupted exit = 130
-)
-
-// exit is an error that has been told already: only its code is left.
-type exit int
-
-func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // run runs one command and returns its exit code.
 func run(ctx context.Context, args []string, s streams) int { return newApp(s).run(ctx, args) }

@@ -12,13 +12,6 @@ import (
 	"github.com/repltool/repltool/internal/view"
 )
 
-// The groups of verbs in -help.
-const (
-	groupWrite = "write"
-	groupRun   = "run"
-	groupSee   = "see"
-)
-
 // root is the command without a verb.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{

@@ -9,6 +9,9 @@ import (
 	"github.com/repltool/repltool/plan"
 )
 
+// version is set by -ldflags "-X main.version=…".
+var version = "dev"
+
 func (a *app) versionCommand() *cobra.Command {
 	asJSON := false
 	c := &cobra.Command{

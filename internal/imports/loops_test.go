@@ -25,7 +25,7 @@ func loops() map[string]int {
 	return map[string]int{
 		"apply":                14,
 		"cluster":              3,
-		"cmd/repltool":         18,
+		"cmd/repltool":         6,
 		"facts":                4,
 		"internal/lab":         12,
 		"internal/lab/cmd/lab": 2,
