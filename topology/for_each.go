@@ -38,6 +38,9 @@ func (e *evaluator) forEach(decl *declaration, s *schema) ([]instance, bool) {
 		return wrong("The keys of for_each are part of addresses, so they cannot be sensitive. If they may be shown, wrap the " +
 			"value in nonsensitive(…).")
 	}
+	if !v.IsKnown() && e.in.NoSecrets {
+		return wrong("The keys of for_each depend on a variable, or an environment variable, that has no value. Set it.")
+	}
 	if !v.IsKnown() {
 		return nil, false
 	}

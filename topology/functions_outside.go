@@ -49,7 +49,7 @@ func (e *evaluator) environment(args []cty.Value) (cty.Value, error) {
 		return cty.StringVal(text), nil
 	case len(args) > 1:
 		return args[1], nil
-	case e.in.Unset:
+	case e.in.Unset || e.in.NoSecrets:
 		return cty.UnknownVal(cty.String), nil
 	}
 	return cty.NilVal, function.NewArgErrorf(0,

@@ -27,6 +27,10 @@ type Inputs struct {
 	// not find, for an unknown value: what rests on it is checked by type only. The topology
 	// is good for diagnostics then, and for nothing else.
 	Unset bool
+	// NoSecrets takes a sensitive variable without a value, and an environment variable that
+	// env() does not find, for an unknown value. The topology is good for being shown then:
+	// which blocks there are must not depend on one.
+	NoSecrets bool
 }
 
 // Assignment is one -var or -var-file flag. Exactly one field is set.

@@ -94,7 +94,7 @@ func (e *evaluator) variableDefault(v *variableBlock, attr *hcl.Attribute) cty.V
 func (e *evaluator) variableValue(v *variableBlock) cty.Value {
 	given, ok := e.given[v.name]
 	if !ok {
-		if v.def == cty.NilVal && e.in.Unset {
+		if v.def == cty.NilVal && (e.in.Unset || e.in.NoSecrets && v.sensitive) {
 			return cty.UnknownVal(v.typ)
 		}
 		if v.def == cty.NilVal {

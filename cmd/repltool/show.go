@@ -29,7 +29,7 @@ func (a *app) showCommand() *cobra.Command {
 		Long: "Show a saved plan as text; as json, the plan itself; as markdown or diff-markdown, for a " +
 			"merge request; or as gitlab, the counts that GitLab shows in a merge request. Without a " +
 			"plan, show the topology in DIR with every expression evaluated, as text, json or markdown. " +
-			"No host is contacted.",
+			"No host is contacted, and no password is needed.",
 		Example: "  repltool show\n  repltool show main.plan\n  repltool show -format=markdown main.plan",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.show(args, o) },
 	}
@@ -76,7 +76,9 @@ func (a *app) show(args []string, o showFlags) error {
 
 // showTopology shows what the topology of dir says.
 func (a *app) showTopology(dir string, o showFlags) error {
-	t, diagnostics := a.load(dir, o.inputs(a))
+	in := o.inputs(a)
+	in.NoSecrets = true
+	t, diagnostics := a.load(dir, in)
 	a.diagnostics(diagnostics)
 	if hasErrors(diagnostics) {
 		return exitError
