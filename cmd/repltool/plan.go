@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -160,44 +157,9 @@ func (a *app) document(o *common, encode func(io.Writer) error) error {
 	if o.jsonInto == "" {
 		return nil
 	}
-	return writeFile(o.jsonInto, func(w io.Writer) error {
-		redacting := a.redactor.Writer(w)
-		if err := encode(redacting); err != nil {
-			return err
-		}
-		return redacting.Flush()
-	})
+	return writeFile(o.jsonInto, private, a.redacted(encode))
 }
 
 // savePlan writes the plan file. It holds references where secrets go, and apply
 // needs it byte for byte, so that it does not pass the redactor.
-func savePlan(path string, p *plan.Plan) error { return writeFile(path, p.Encode) }
-
-// writeFile writes a file that only its owner may read, at once or not at all. A
-// device or a pipe is written to, not replaced.
-func writeFile(path string, write func(io.Writer) error) error {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return writeInto(path, write)
-	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".repltool-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // gone already when all is well
-	if err := write(file); err != nil {
-		_ = file.Close() // the error of writing tells more
-		return err
-	}
-	if err := file.Close(); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
-}
-
-func writeInto(path string, write func(io.Writer) error) error {
-	file, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(write(file), file.Close())
-}
+func savePlan(path string, p *plan.Plan) error { return writeFile(path, private, p.Encode) }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/repltool/repltool/internal/view"
+	"github.com/repltool/repltool/internal/view/sink"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
 )
@@ -67,7 +67,7 @@ func (a *app) show(args []string, o showFlags) error {
 	case "diff-markdown":
 		return view.DiffMarkdown(a.out, p)
 	case "gitlab":
-		return a.gitlab(p)
+		return sink.GitLabCounts(a.out, p)
 	case "junit":
 		return fmt.Errorf("-format=junit is not supported yet")
 	}
@@ -93,13 +93,6 @@ func (a *app) showTopology(dir string, o showFlags) error {
 		return v.Markdown(a.out)
 	}
 	return fmt.Errorf("-format=%s: must be text, json or markdown for a topology", o.format)
-}
-
-// gitlab writes the counts of GitLab's report artifact for plans, which has no
-// place for a replacement: it is one of each.
-func (a *app) gitlab(p *plan.Plan) error {
-	s := p.Summary
-	return json.NewEncoder(a.out).Encode(map[string]int{"create": s.Create + s.Replace, "update": s.Update, "delete": s.Delete + s.Replace})
 }
 
 // largestPlan is the size of a plan file at most.

@@ -188,9 +188,5 @@ func replaceFile(path string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	err = writeFile(path, func(w io.Writer) error { _, err := w.Write(text); return err })
-	if err != nil {
-		return err
-	}
-	return os.Chmod(path, info.Mode().Perm())
+	return writeFile(path, info.Mode().Perm(), func(w io.Writer) error { _, err := w.Write(text); return err })
 }

@@ -54,6 +54,21 @@ func (v *planView) change(c plan.Change, wave []plan.Change) {
 	}
 }
 
+// Differences are the attributes that a change is about, and why it is one, as a plan shows them;
+// "" for a change of which Gist has said all.
+func Differences(c plan.Change) string {
+	var b strings.Builder
+	v := newPlanView(&b, Style{}, &plan.Plan{}, PlanOptions{Detail: Brief})
+	if len(c.Attributes) == 0 {
+		return ""
+	}
+	if c.Reason != "" {
+		v.line(Clean(c.Reason))
+	}
+	v.attributes(c.Attributes)
+	return strings.TrimPrefix(strings.ReplaceAll(b.String(), "\n"+entryIndent, "\n"), entryIndent)
+}
+
 // stepsOf writes steps, with the node where that is another one than the last, and returns
 // the last.
 func (v *planView) stepsOf(steps []plan.Step, on string) string {

@@ -13,14 +13,14 @@ import (
 // table, and the whole text folded away.
 func Markdown(w io.Writer, p *plan.Plan) error {
 	v := &printer{w: w}
-	v.line("### ", markdownText(Summary(p)))
+	v.line("### ", MarkdownText(Summary(p)))
 	if len(p.Changes) > 0 {
 		v.line("")
 		v.line("| wave | | address | what | impact |")
 		v.line("|---|---|---|---|---|")
 	}
 	for _, c := range p.Changes {
-		v.linef("| %d | %s | %s | %s | %s |", c.Wave, codeSpan(c.Action.Symbol()), codeSpan(c.Address), markdownText(gist(c)), markdownText(impactText(c)))
+		v.linef("| %d | %s | %s | %s | %s |", c.Wave, CodeSpan(c.Action.Symbol()), CodeSpan(c.Address), MarkdownText(Gist(c)), MarkdownText(impactText(c)))
 	}
 	v.line("")
 	v.line("<details><summary>Every step</summary>")
@@ -38,8 +38,8 @@ func Markdown(w io.Writer, p *plan.Plan) error {
 // mostAttributes is how many differences of a change stand in its row of the table.
 const mostAttributes = 3
 
-// gist is what a change does, in a few words: "max_connections 100 -> 150".
-func gist(c plan.Change) string {
+// Gist is what a change does, in a few words: "max_connections 100 -> 150".
+func Gist(c plan.Change) string {
 	if len(c.Attributes) == 0 {
 		return c.Reason
 	}
@@ -119,8 +119,15 @@ func (p *printer) fenced(language, text string) {
 	p.line(fence)
 }
 
-// codeSpan writes a name so that nothing in it is markdown.
-func codeSpan(text string) string {
+// Fence writes a text in a fence that nothing in it ends.
+func Fence(w io.Writer, text string) error {
+	p := &printer{w: w}
+	p.fenced("", text)
+	return p.err
+}
+
+// CodeSpan writes a name so that nothing in it is markdown.
+func CodeSpan(text string) string {
 	text = strings.ReplaceAll(oneLine(text), "|", `\|`)
 	if strings.Contains(text, "`") {
 		return "`` " + text + " ``"
@@ -128,6 +135,7 @@ func codeSpan(text string) string {
 	return "`" + text + "`"
 }
 
-func markdownText(text string) string {
+// MarkdownText writes a text in one line so that nothing in it is markdown.
+func MarkdownText(text string) string {
 	return strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`).Replace(oneLine(text))
 }

@@ -53,6 +53,8 @@ type SlotStatus struct {
 	Status   string `json:"wal_status,omitempty"`
 	Retained *int64 `json:"retained_bytes"`
 	Safe     *int64 `json:"safe_wal_size"` // what may still be written until it can be lost
+
+	Temporary bool `json:"temporary,omitempty"`
 }
 
 // Status is the state of all clusters.
@@ -98,7 +100,7 @@ func slotsOf(name string, n *facts.Node) []SlotStatus {
 		return nil
 	}
 	for _, s := range n.Server.Slots {
-		all = append(all, SlotStatus{Node: name, Name: s.Name, Type: string(s.Type), Active: s.Active, Status: s.WALStatus, Retained: s.RetainedBytes, Safe: s.SafeWALSize})
+		all = append(all, SlotStatus{Node: name, Name: s.Name, Type: string(s.Type), Active: s.Active, Status: s.WALStatus, Retained: s.RetainedBytes, Safe: s.SafeWALSize, Temporary: s.Temporary})
 	}
 	return all
 }

@@ -26,6 +26,9 @@ type SubscriptionStatus struct {
 	LagBytes *int64   `json:"lag_bytes"` // from the publisher's end of WAL to what was applied
 	LagTime  *float64 `json:"lag_seconds"`
 	Errors   int64    `json:"errors"` // since the statistics were reset; PostgreSQL 15
+	// The same by phase; nil before PostgreSQL 15, which does not count them.
+	ApplyErrors *int64 `json:"apply_errors"`
+	SyncErrors  *int64 `json:"sync_errors"`
 }
 
 // subscriptionsOf returns the state of a cluster's subscriptions.
@@ -61,6 +64,9 @@ func subscriptionStatus(sub *topology.Subscription, f facts.Facts) SubscriptionS
 		return s
 	}
 	s.Slot, s.Tables, s.Errors = is.Options.SlotName, len(is.Tables), is.ApplyErrors+is.SyncErrors
+	if node.Server.Major() >= 15 {
+		s.ApplyErrors, s.SyncErrors = &is.ApplyErrors, &is.SyncErrors
+	}
 	s.Ready = len(is.Tables) - is.Copying()
 	var server *facts.Server
 	if publisher != nil && f.Nodes[publisher.Primary.Name] != nil {

@@ -155,11 +155,11 @@ func (t Topology) Markdown(w io.Writer) error {
 		if i > 0 {
 			p.line("")
 		}
-		p.line("### ", markdownText(c.title()))
+		p.line("### ", MarkdownText(c.title()))
 		p.line("")
 		for r, row := range c.rows() {
 			for k := range row {
-				row[k] = markdownText(row[k])
+				row[k] = MarkdownText(row[k])
 			}
 			p.line("| ", strings.Join(row, " | "), " |")
 			if r == 0 {
@@ -170,7 +170,7 @@ func (t Topology) Markdown(w io.Writer) error {
 			p.line("")
 			var spans []string
 			for _, v := range f.values {
-				spans = append(spans, codeSpan(v))
+				spans = append(spans, CodeSpan(v))
 			}
 			p.line(f.name, ": ", strings.Join(spans, ", "))
 		}
@@ -179,7 +179,7 @@ func (t Topology) Markdown(w io.Writer) error {
 		if i == 0 {
 			p.line("")
 		}
-		p.line("- ", codeSpan(f.Address), " ", markdownText(f.text()))
+		p.line("- ", CodeSpan(f.Address), " ", MarkdownText(f.text()))
 	}
 	return p.err
 }
