@@ -35,6 +35,11 @@ func writers() map[string]func(io.Writer, *sink.Run) error {
 			return errors.Join(sink.Annotations(w, r), sink.Outputs(w, r))
 		},
 		"json": sink.GitLab,
+		"nagios": func(w io.Writer, r *sink.Run) error {
+			state, err := sink.Nagios(w, r)
+			fmt.Fprintf(w, "exit %d\n", state)
+			return err
+		},
 	}
 }
 
@@ -291,5 +296,34 @@ func TestGitLabReadsNumbers(t *testing.T) {
 	}
 	if d := cmp.Diff(map[string]int{"create": 3, "update": 1, "delete": 3}, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestNagiosStates: an error is critical, then unknown, then a warning.
+func TestNagiosStates(t *testing.T) {
+	finding := func(s plan.Severity) []plan.Finding {
+		return []plan.Finding{{Address: "cluster.shop", Code: "x", Severity: s, Message: "a | b\nc"}}
+	}
+	for _, c := range []struct {
+		findings []plan.Finding
+		unread   bool
+		want     sink.NagiosState
+	}{
+		{nil, false, sink.NagiosOK},
+		{finding(plan.Warning), false, sink.NagiosWarning},
+		{finding(plan.Warning), true, sink.NagiosUnknown},
+		{nil, true, sink.NagiosUnknown},
+		{finding(plan.Error), true, sink.NagiosCritical},
+	} {
+		r := run(t)
+		r.Plan.Findings = c.findings
+		if c.unread {
+			r.Plan.Nodes[1].Error = "timeout"
+		}
+		var out bytes.Buffer
+		got, err := sink.Nagios(&out, sink.New(r))
+		if err != nil || got != c.want || strings.Count(out.String(), "\n") != 1 || strings.Count(out.String(), "|") != 1 {
+			t.Errorf("%v, want %v: %v\n%s", got, c.want, err, &out)
+		}
 	}
 }

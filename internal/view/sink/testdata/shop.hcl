@@ -24,6 +24,11 @@ cluster "shop" {
     password    = "hidden"
   }
   database "shop" {}
+  thresholds {
+    lag_bytes     = "16MB"
+    lag_time      = "30s"
+    slot_retained = "1GB"
+  }
 }
 cluster "warehouse" {
   primary = node.dw
