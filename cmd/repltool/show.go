@@ -27,14 +27,14 @@ func (a *app) showCommand() *cobra.Command {
 		Use: "show [flags] [PLANFILE|DIR]", GroupID: groupSee, Args: atMost(1, "one plan file or directory"),
 		Short: "show a saved plan, or the topology, in other formats",
 		Long: "Show a saved plan as text; as json, the plan itself; as markdown or diff-markdown, for a " +
-			"merge request; or as gitlab, the counts that GitLab shows in a merge request. Without a " +
+			"merge request; as gitlab, the counts that GitLab shows in a merge request; or as junit, a test report. Without a " +
 			"plan, show the topology in DIR with every expression evaluated, as text, json or markdown. " +
 			"No host is contacted, and no password is needed.",
 		Example: "  repltool show\n  repltool show main.plan\n  repltool show -format=markdown main.plan",
 		RunE:    func(_ *cobra.Command, args []string) error { return a.show(args, o) },
 	}
 	o.register(c.Flags())
-	c.Flags().StringVar(&o.format, "format", "text", "`FORMAT`: text, json, markdown, diff-markdown, gitlab")
+	c.Flags().StringVar(&o.format, "format", "text", "`FORMAT`: text, json, markdown, diff-markdown, gitlab, junit")
 	c.Flags().BoolVar(&o.json, "json", false, "the same as -format=json")
 	c.Flags().BoolVar(&o.quiet, "quiet", false, "show changes without their steps")
 	c.Flags().BoolVar(&o.verbose, "verbose", false, "also show checks, queries and each unmanaged object")
@@ -69,9 +69,9 @@ func (a *app) show(args []string, o showFlags) error {
 	case "gitlab":
 		return sink.GitLabCounts(a.out, p)
 	case "junit":
-		return fmt.Errorf("-format=junit is not supported yet")
+		return sink.PlanJUnit(a.out, p, a.redactor.String)
 	}
-	return fmt.Errorf("-format=%s: must be text, json, markdown, diff-markdown or gitlab", o.format)
+	return fmt.Errorf("-format=%s: must be text, json, markdown, diff-markdown, gitlab or junit", o.format)
 }
 
 // showTopology shows what the topology of dir says.
@@ -91,6 +91,9 @@ func (a *app) showTopology(dir string, o showFlags) error {
 		return v.JSON(a.out)
 	case "markdown":
 		return v.Markdown(a.out)
+	}
+	if o.format == "diff-markdown" || o.format == "gitlab" || o.format == "junit" {
+		return fmt.Errorf("-format=%s needs a saved plan: %s", o.format, a.command("show", "-format="+o.format, "main.plan"))
 	}
 	return fmt.Errorf("-format=%s: must be text, json or markdown for a topology", o.format)
 }

@@ -156,7 +156,8 @@ func TestExitCodes(t *testing.T) {
 		{"apply -auto-approve a.plan", stand{found: unreachable()}, 1, "No readable node"},
 		{"apply a.plan -target=x", stand{found: fresh()}, 1, "cannot be used with a saved plan"},
 		{"show -json a.plan", stand{}, 0, `"format_version": "1.0"`},
-		{"show -format=junit a.plan", stand{}, 1, "not supported yet"},
+		{"show -format=junit a.plan", stand{}, 0, `<testsuites name="repltool plan"`},
+		{"show -format=gitlab a.plan", stand{}, 0, `"create":`},
 	} {
 		code, out, err := command(t, &c.stand, strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(out+err, c.says) {

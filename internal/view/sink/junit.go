@@ -4,9 +4,11 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
 )
 
 // The elements of JUnit's report that Jenkins and GitLab read.
@@ -27,7 +29,7 @@ type (
 		Errors     int             `xml:"errors,attr"`
 		Skipped    int             `xml:"skipped,attr"`
 		Time       string          `xml:"time,attr"`
-		Timestamp  string          `xml:"timestamp,attr"`
+		Timestamp  string          `xml:"timestamp,attr,omitempty"`
 		Properties []junitProperty `xml:"properties>property"`
 		Cases      []junitCase     `xml:"testcase"`
 	}
@@ -69,6 +71,19 @@ const mostCases = 5000
 // error. A node that could not be read, or an error of the run, is an error.
 func JUnit(w io.Writer, r *Run) error { return r.tests("repltool drift").write(w) }
 
+// PlanJUnit writes a saved plan as a test report: the objects that it changes fail. Those in
+// sync are not in a plan.
+func PlanJUnit(w io.Writer, p *plan.Plan, redact func(string) string) error {
+	t := &topology.Topology{}
+	for _, n := range p.Nodes {
+		if !slices.ContainsFunc(t.Clusters, func(c *topology.Cluster) bool { return c.ID == n.Cluster }) {
+			t.Clusters = append(t.Clusters, &topology.Cluster{ID: n.Cluster, Name: strings.TrimPrefix(n.Cluster, "cluster.")})
+		}
+	}
+	r := Run{Version: p.RepltoolVersion, Topology: t, Plan: p, Redact: redact}
+	return New(r).tests("repltool plan").write(w)
+}
+
 func (r *Run) tests(name string) *junitReport {
 	report := &junitReport{Name: name, Time: fmt.Sprintf("%.3f", r.Took.Seconds())}
 	for _, c := range r.Topology.Clusters {
@@ -82,13 +97,14 @@ func (r *Run) tests(name string) *junitReport {
 
 func (r *Run) suite(name, cluster string) junitSuite {
 	s := junitSuite{
-		Name: name, Time: fmt.Sprintf("%.3f", r.Took.Seconds()), Timestamp: r.Ended.UTC().Format("2006-01-02T15:04:05"),
+		Name: name, Time: fmt.Sprintf("%.3f", r.Took.Seconds()),
 		Properties: []junitProperty{
-			{"repltool_version", r.Version},
-			{"topology_hash", r.Plan.TopologyHash},
-			{"exit_code", fmt.Sprint(r.ExitCode)},
-			{"complete", fmt.Sprint(r.Whole())},
+			{"repltool_version", r.Version}, {"topology_hash", r.Plan.TopologyHash}, {"complete", fmt.Sprint(r.Whole())},
 		},
+	}
+	if !r.Ended.IsZero() { // a saved plan has no time
+		s.Timestamp = r.Ended.UTC().Format("2006-01-02T15:04:05")
+		s.Properties = append(s.Properties, junitProperty{"exit_code", fmt.Sprint(r.ExitCode)})
 	}
 	for _, n := range r.Plan.Nodes {
 		if n.Cluster == name && wasRead(n) {

@@ -85,7 +85,7 @@ func (e *exposition) nodes(r *Run) {
 			timeline.set(float64(n.Timeline), c.Name, n.Name)
 			pending.set(float64(pendingRestart(server)), c.Name, n.Name)
 			archive.set(flag(server.Unarchived != nil), c.Name, n.Name)
-			info.set(1, c.Name, n.Name, n.Version, location(r.Topology, n.Name))
+			info.set(1, c.Name, n.Name, n.Version, locationOf(r.Topology, n.Name))
 		}
 	}
 }
@@ -257,7 +257,7 @@ func (e *exposition) subscriptions(r *Run) {
 	}
 }
 
-func location(t *topology.Topology, node string) string {
+func locationOf(t *topology.Topology, node string) string {
 	if n := t.Node(node); n != nil {
 		return n.Location
 	}

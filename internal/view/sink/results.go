@@ -3,11 +3,8 @@ package sink
 import (
 	"cmp"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/hashicorp/hcl/v2"
 
 	"github.com/repltool/repltool/internal/view"
 	"github.com/repltool/repltool/plan"
@@ -48,24 +45,6 @@ func resultsOf(r *Run) []Result {
 		return cmp.Or(strings.Compare(a.Address, b.Address), strings.Compare(a.Code, b.Code), strings.Compare(a.Node, b.Node))
 	})
 	return all
-}
-
-// below names the file of a range as seen from a directory. One that is not below it has no
-// name that another program could use, so that the range is empty.
-func below(base string, at hcl.Range) hcl.Range {
-	if at.Filename == "" || base == "" {
-		return at
-	}
-	path, err := filepath.Abs(at.Filename)
-	if err != nil {
-		return hcl.Range{}
-	}
-	path, err = filepath.Rel(base, path)
-	if err != nil || !filepath.IsLocal(path) {
-		return hcl.Range{}
-	}
-	at.Filename = filepath.ToSlash(path)
-	return at
 }
 
 func notRead(r *Run) []Result {
@@ -144,15 +123,10 @@ func refused(r *Run) []Result {
 		if d.Finding {
 			continue
 		}
-		x := Result{Address: d.Address, Outcome: Refused, Code: d.Code, Severity: d.Severity, Message: d.Summary, Detail: d.Detail}
-		if d.Range != nil {
-			x.Range = hcl.Range{
-				Filename: d.Range.Filename,
-				Start:    hcl.Pos{Line: d.Range.Start.Line, Column: d.Range.Start.Column, Byte: d.Range.Start.Byte},
-				End:      hcl.Pos{Line: d.Range.End.Line, Column: d.Range.End.Column, Byte: d.Range.End.Byte},
-			}
-		}
-		all = append(all, x)
+		all = append(all, Result{
+			Address: d.Address, Outcome: Refused, Code: d.Code, Severity: d.Severity,
+			Message: d.Summary, Detail: d.Detail, Range: rangeOf(d),
+		})
 	}
 	return all
 }

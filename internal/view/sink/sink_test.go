@@ -35,6 +35,17 @@ func writers() map[string]func(io.Writer, *sink.Run) error {
 			return errors.Join(sink.Annotations(w, r), sink.Outputs(w, r))
 		},
 		"json": sink.GitLab,
+		"sarif": func(w io.Writer, r *sink.Run) error {
+			return sink.SARIF(w, "1.2.3", sink.Sources{Dir: r.Base, Base: r.Base}, r.Plan.Diagnostics)
+		},
+		"codeclimate": func(w io.Writer, r *sink.Run) error {
+			return sink.CodeClimate(w, sink.Sources{Dir: r.Base, Base: r.Base}, r.Plan.Diagnostics)
+		},
+		"plan.xml": func(w io.Writer, r *sink.Run) error {
+			p := *r.Plan
+			p.Diagnostics = nil // their files are named as they were when the plan was made
+			return sink.PlanJUnit(w, &p, r.Redact)
+		},
 		"nagios": func(w io.Writer, r *sink.Run) error {
 			state, err := sink.Nagios(w, r)
 			fmt.Fprintf(w, "exit %d\n", state)
@@ -93,8 +104,13 @@ func TestNoSecret(t *testing.T) {
 	r.Plan.Diagnostics[0].Summary += secret
 	r.Plan.Diagnostics[0].Detail += secret
 	for form, write := range writers() {
-		if got := written(t, write, sink.New(r)); strings.Contains(got, "canary") {
-			t.Errorf("%s shows the secret:\n%s", form, got)
+		var out bytes.Buffer
+		redacting := redactor.Writer(&out) // as around every writer of the program
+		if err := errors.Join(write(redacting, sink.New(r)), redacting.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), "canary") {
+			t.Errorf("%s shows the secret:\n%s", form, &out)
 		}
 	}
 }
@@ -325,5 +341,32 @@ func TestNagiosStates(t *testing.T) {
 		if err != nil || got != c.want || strings.Count(out.String(), "\n") != 1 || strings.Count(out.String(), "|") != 1 {
 			t.Errorf("%v, want %v: %v\n%s", got, c.want, err, &out)
 		}
+	}
+}
+
+// TestFingerprints: a diagnostic is the same one when lines are added above it, and the same said
+// twice of a file is two.
+func TestFingerprints(t *testing.T) {
+	at := func(line int) plan.Diagnostic {
+		return plan.Diagnostic{Severity: plan.Error, Code: "missing_argument", Summary: "Missing required argument", Detail: "host", Range: &plan.Range{Filename: "main.hcl", Start: plan.Pos{Line: line}}}
+	}
+	prints := func(all ...plan.Diagnostic) []string {
+		var out bytes.Buffer
+		if err := sink.CodeClimate(&out, sink.Sources{}, all); err != nil {
+			t.Fatal(err)
+		}
+		var issues []struct{ Fingerprint string }
+		if err := json.Unmarshal(out.Bytes(), &issues); err != nil {
+			t.Fatal(err)
+		}
+		var texts []string
+		for _, i := range issues {
+			texts = append(texts, i.Fingerprint)
+		}
+		return texts
+	}
+	before, after := prints(at(3), at(7)), prints(at(4), at(8))
+	if !slices.Equal(before, after) || before[0] == before[1] {
+		t.Errorf("before %v, after %v", before, after)
 	}
 }
