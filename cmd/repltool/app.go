@@ -64,6 +64,15 @@ func (a *app) style(w io.Writer) view.Style {
 	return s
 }
 
+// variable is one of the environment; "" where it is not set.
+func (a *app) variable(name string) string {
+	value, set := a.environ(name)
+	if !set {
+		return ""
+	}
+	return value
+}
+
 func (a *app) colourful() bool {
 	no, _ := a.environ("NO_COLOR")
 	return !a.noColor && no == "" && !a.dumb()

@@ -23,7 +23,8 @@ func (a *app) driftCommand() *cobra.Command {
 			"one that cannot be written is an error, and the others are written.",
 		Example: "  repltool drift\n  repltool drift -quiet -json-into=drift.json\n" +
 			"  repltool drift -quiet -prom-file=/var/lib/prometheus/node-exporter/repltool.prom\n" +
-			"  repltool drift -github -junit-file=drift.xml",
+			"  repltool drift -github -junit-file=drift.xml\n" +
+			"  repltool drift -quiet -webhook=https://alertmanager:9093/api/v2/alerts -webhook-format=alertmanager",
 		RunE: func(c *cobra.Command, args []string) error { return a.drift(c.Context(), dirOf(args), &o, &to) },
 	}
 	o.register(c.Flags())
@@ -33,12 +34,17 @@ func (a *app) driftCommand() *cobra.Command {
 }
 
 func (a *app) drift(ctx context.Context, dir string, o *common, to *sinks) error {
+	target, err := to.hook.target(a)
+	if err != nil {
+		return err
+	}
+	to.target = target
 	r, loading, err := a.survey(ctx, dir, o, cluster.Options{})
 	if err != nil {
 		return err
 	}
 	if r == nil {
-		return a.deliver(to, o, a.runOf(dir, nil, loading), a.refuse(o, loading))
+		return a.deliver(ctx, to, o, a.runOf(dir, nil, loading), a.refuse(o, loading))
 	}
 	next := ""
 	if len(r.plan.Changes) > 0 {
@@ -46,7 +52,7 @@ func (a *app) drift(ctx context.Context, dir string, o *common, to *sinks) error
 	}
 	r.plan.Diagnostics = r.withoutFindings()
 	ended := orExit(a.showPlan(o, r, next), driftCode(r))
-	return a.deliver(to, o, a.runOf(dir, r, loading), ended)
+	return a.deliver(ctx, to, o, a.runOf(dir, r, loading), ended)
 }
 
 // silent reports whether all is in sync and -quiet wants no word of that: cron mails what is

@@ -124,6 +124,8 @@ const environmentText = "\n" +
 	"Environment\n" +
 	"  REPLTOOL_VAR_NAME        value of the variable NAME\n" +
 	"  REPLTOOL_SSH_CONFIG      ssh configuration file to use instead of ~/.ssh/config\n" +
+	"  REPLTOOL_WEBHOOK_URL     where drift posts what changed, like its -webhook\n" +
+	"  REPLTOOL_WEBHOOK_SECRET  key of the signature of what it posts\n" +
 	"  NO_COLOR                 no colors\n\nHelp for a command: repltool COMMAND -help\n"
 
 // verbText lists the verbs of a group in the order in which one needs them; the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/repltool/repltool/internal/view"
 	"github.com/repltool/repltool/internal/view/sink"
+	"github.com/repltool/repltool/internal/webhook"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
 )
@@ -20,6 +22,8 @@ import (
 type sinks struct {
 	files  []fileSink
 	github bool
+	hook   hook
+	target *webhook.Hook // nil for none
 }
 
 // fileSink is one file.
@@ -36,6 +40,7 @@ func (s *sinks) register(f *pflag.FlagSet) {
 		return sink.Markdown(w, r, sink.MarkdownLimit)
 	}))
 	f.BoolVar(&s.github, "github", false, "annotations, step summary and outputs for GitHub Actions")
+	s.hook.register(f)
 }
 
 // file registers the flag of a sink that is a file.
@@ -73,16 +78,19 @@ func metrics(_ *app, path string, w io.Writer, r *sink.Run) error {
 
 // deliver writes a run to every sink, however it ended, and returns how it ended. A sink that
 // cannot be written is an error, and keeps none of the others from being written.
-func (a *app) deliver(s *sinks, o *common, r sink.Run, ended error) error {
-	if len(s.files) == 0 && !s.github {
+func (a *app) deliver(ctx context.Context, s *sinks, o *common, r sink.Run, ended error) error {
+	if len(s.files) == 0 && !s.github && s.target == nil {
 		return ended
 	}
 	r.ExitCode = codeOf(ended)
 	run := sink.New(r)
-	failed := false
-	for _, err := range append(a.writeFiles(s, run), a.writeGitHub(s, o, run)...) {
+	errs := append(a.writeFiles(s, run), a.writeGitHub(s, o, run)...)
+	if err := a.sendAlarm(ctx, s, run); err != nil { // last: it may take a while
+		errs = append(errs, err)
+	}
+	failed := len(errs) > 0
+	for _, err := range errs {
 		a.fail(err)
-		failed = true
 	}
 	if failed && ended == nil {
 		return exitError
@@ -123,10 +131,10 @@ func (a *app) writeGitHub(s *sinks, o *common, run *sink.Run) (failed []error) {
 		out = a.err // stdout is one JSON document
 	}
 	failed = append(failed, sink.Annotations(out, run))
-	if path, _ := a.environ("GITHUB_STEP_SUMMARY"); path != "" {
+	if path := a.variable("GITHUB_STEP_SUMMARY"); path != "" {
 		failed = append(failed, a.addSummary(path, run))
 	}
-	if path, _ := a.environ("GITHUB_OUTPUT"); path != "" {
+	if path := a.variable("GITHUB_OUTPUT"); path != "" {
 		failed = append(failed, appendFile(path, a.redacted(func(w io.Writer) error { return sink.Outputs(w, run) })))
 	}
 	var all []error
@@ -183,8 +191,6 @@ func nameOf(dir string) string {
 
 // checkout is the directory that CI names files from.
 func (a *app) checkout() string {
-	github, _ := a.environ("GITHUB_WORKSPACE")
-	gitlab, _ := a.environ("CI_PROJECT_DIR")
 	here, _ := os.Getwd()
-	return cmp.Or(github, gitlab, here)
+	return cmp.Or(a.variable("GITHUB_WORKSPACE"), a.variable("CI_PROJECT_DIR"), here)
 }

@@ -103,7 +103,7 @@ func TestSinkThatCannotBeWritten(t *testing.T) {
 	whole := sink.Run{Topology: &topology.Topology{}, Plan: view.EmptyPlan("1"), Redact: strings.Clone}
 	whole.Plan.Complete = true
 	to := &sinks{files: []fileSink{{"junit-file", "none/a.xml", plainly(sink.JUnit)}, {"markdown-file", "a.md", plainly(sink.Outputs)}}}
-	if err := a.deliver(to, &common{}, whole, nil); codeOf(err) != 1 || !strings.Contains(contents(t, "a.md"), "drift=false") {
+	if err := a.deliver(t.Context(), to, &common{}, whole, nil); codeOf(err) != 1 || !strings.Contains(contents(t, "a.md"), "drift=false") {
 		t.Errorf("of a run in sync: %v", err)
 	}
 	if err := os.WriteFile("main.hcl", []byte(`node "pg1" {`), 0o600); err != nil {

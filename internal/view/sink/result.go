@@ -19,6 +19,9 @@ const (
 	Refused             // an error, or a warning, of loading or planning
 )
 
+// notReadCode is the code of a node that could not be read.
+const notReadCode = "node_not_read"
+
 // Result is one address in a run, or one of several things that are so of it.
 type Result struct {
 	Address  string

@@ -1,7 +1,8 @@
 // Package sink writes one run of drift for the programs that watch it: Prometheus, JUnit,
-// GitHub, GitLab, Nagios, webhooks, and Markdown for people.
+// GitHub, GitLab, Nagios, webhooks, and Markdown for people; and what validate finds for code
+// scanning.
 //
-// One file is one sink. All of them are given the same Run, which is computed once, and hold to
+// One file is one sink. Those of a run are given the same Run, which is computed once, and hold to
 // these rules:
 //   - what was not read is said: it is never left out as if it were in sync;
 //   - no statement, no connection string, no password: results hold what differs, not the steps;
