@@ -59,7 +59,7 @@ func (v *planView) change(c plan.Change, wave []plan.Change) {
 func Differences(c plan.Change) string {
 	var b strings.Builder
 	v := newPlanView(&b, Style{}, &plan.Plan{}, PlanOptions{Detail: Brief})
-	if len(c.Attributes) == 0 {
+	if len(c.Attributes) == 0 || len(c.Attributes) == 1 && c.Reason == "" && c.Attributes[0].Note == "" {
 		return ""
 	}
 	if c.Reason != "" {

@@ -161,9 +161,14 @@ func (e *exposition) standbys(r *Run) {
 	backlog := e.gauge("repltool_standby_backlog_bytes", "WAL that the standby has received and not replayed.", "cluster", "node")
 	for i, c := range r.Topology.Clusters {
 		for _, n := range r.Status.Clusters[i].Nodes {
-			at := []string{c.Name, n.Node, n.Upstream}
-			if n.Lag == nil || r.server(n.Upstream) == nil && n.State == "not connected" {
-				continue // the upstream was not asked
+			upstream := upstreamOf(c, n)
+			at := []string{c.Name, n.Node, upstream}
+			asked := r.server(upstream) != nil
+			if n.Lag == nil && asked { // there is none that streams to it
+				streaming.set(0, at...)
+			}
+			if n.Lag == nil || !asked && n.State == "not connected" {
+				continue
 			}
 			streaming.set(flag(n.State == "streaming"), at...)
 			for _, s := range []struct {
@@ -185,6 +190,16 @@ func (e *exposition) standbys(r *Run) {
 			setKnown(backlog, n.Lag.Backlog, c.Name, n.Node)
 		}
 	}
+}
+
+// upstreamOf is who a standby follows or, where that was not found, whom it should follow; "" of
+// a primary.
+func upstreamOf(c *topology.Cluster, n view.Standing) string {
+	i := slices.IndexFunc(c.Standbys, func(s *topology.Standby) bool { return s.Node.Name == n.Node })
+	if n.Upstream != "" || i < 0 || n.Role == string(facts.RolePrimary) {
+		return n.Upstream
+	}
+	return c.Standbys[i].Upstream.Name
 }
 
 func (e *exposition) synchronous(r *Run) {

@@ -200,6 +200,22 @@ func TestNothingLooksGreenThatWasNotRead(t *testing.T) {
 	}
 }
 
+// TestStandbyThatIsDown: its upstream knows that nothing streams to it.
+func TestStandbyThatIsDown(t *testing.T) {
+	r := run(t)
+	r.Plan.Nodes[1].Role, r.Plan.Nodes[1].Upstream = "down", ""
+	r.Facts.Nodes["pg2"].Server = nil
+	r.Facts.Nodes["pg1"].Server.Senders = nil
+	got := written(t, writers()["prom"], sink.New(r))
+	if !strings.Contains(got, `repltool_standby_streaming{cluster="shop",node="pg2",upstream="pg1"} 0`) {
+		t.Errorf("the metrics:\n%s", got)
+	}
+	r.Facts.Nodes["pg1"].Server = nil
+	if got := written(t, writers()["prom"], sink.New(r)); strings.Contains(got, "repltool_standby_streaming") {
+		t.Errorf("of an upstream that was not read:\n%s", got)
+	}
+}
+
 // TestTargets: what is not a target was not compared.
 func TestTargets(t *testing.T) {
 	r := run(t)
