@@ -73,8 +73,22 @@ func write(ctx context.Context, s Session, me Holder, report Report) (primary bo
 	return true, err
 }
 
+// who is a holder as the ledger keeps it: "ann@desk", "ci@runner7 (https://…/runs/5, commit 0a1b2c)".
+func who(me Holder) string {
+	if me.Run == "" {
+		return me.Who
+	}
+	return me.Who + " (" + me.Run + ")"
+}
+
+// Who reads that again.
+func Who(text string) Holder {
+	name, run, _ := strings.Cut(text, " (")
+	return Holder{Who: name, Run: strings.TrimSuffix(run, ")")}
+}
+
 func ledgerSQL(me Holder, report Report) string {
-	values := []string{me.Who, stamp(report.Started), stamp(report.Ended), report.Fingerprint, report.String()}
+	values := []string{who(me), stamp(report.Started), stamp(report.Ended), report.Fingerprint, report.String()}
 	for i, v := range values {
 		values[i] = literal(strings.ReplaceAll(v, "\x00", ""))
 	}

@@ -19,6 +19,7 @@ import (
 // Holder is who holds a lock, as it says of itself.
 type Holder struct {
 	Who   string // user@machine
+	Run   string // what runs it: a CI run and its commit; "" by hand
 	Since time.Time
 	From  string // where it runs: process and machine, or a client's address
 }

@@ -22,13 +22,15 @@ const mostAttempts = 5
 // nodes that could not be read, may owe that to an apply that is at work, which
 // the locks tell.
 func (x *application) prepare(ctx context.Context) (*reading, *apply.Locks, error) {
+	me := whoami(x.now())
+	me.Run = runOfCI(x.variable)
 	for range mostAttempts {
 		r, err := x.look(ctx)
 		if err != nil || len(r.plan.Changes) == 0 && !r.failed() && r.plan.Complete {
 			return r, nil, err
 		}
 		locks, err := x.live.Lock(ctx, touching(r), apply.LockOptions{
-			Me: whoami(x.now()), Timeout: x.o.lockTimeout, Now: x.now,
+			Me: me, Timeout: x.o.lockTimeout, Now: x.now,
 		})
 		if err != nil {
 			return nil, nil, err

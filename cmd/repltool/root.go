@@ -46,7 +46,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupSee, Title: "Inspect"})
 	root.AddCommand(a.initCommand(), a.validateCommand(), a.fmtCommand(),
 		a.planCommand(), a.applyCommand(), a.switchoverCommand(), a.statusCommand(), a.driftCommand(),
-		a.graphCommand(), a.showCommand(), a.versionCommand())
+		a.graphCommand(), a.historyCommand(), a.showCommand(), a.versionCommand())
 	root.AddCommand(unsupported()...)
 	ownWords(root)
 	return root
@@ -70,7 +70,6 @@ func unsupported() []*cobra.Command {
 		"import":   "Write the topology by hand (repltool init writes one to start from): plan shows where the servers differ from it, and adopts what matches.",
 		"failover": "Promote a standby by hand (SELECT pg_promote();), then write it as primary in the topology, and plan: docs/operations.md, \"When another node has become the primary\".",
 		"destroy":  "Remove blocks from the topology, and apply: what repltool created is dropped.",
-		"history":  "The table repltool.applies, in database postgres of the primary, has who applied what, and when.",
 		"man":      "Help for a command: repltool COMMAND -help",
 	} {
 		all = append(all, &cobra.Command{
@@ -131,7 +130,7 @@ const environmentText = "\n" +
 // verbText lists the verbs of a group in the order in which one needs them; the
 // parser would have them by name.
 func verbText(b *strings.Builder, c *cobra.Command, group string) {
-	order := []string{"init", "validate", "fmt", "plan", "apply", "switchover", "status", "drift", "graph", "show", "version", "completion", "help"}
+	order := []string{"init", "validate", "fmt", "plan", "apply", "switchover", "status", "drift", "graph", "history", "show", "version", "completion", "help"}
 	verbs := slices.Clone(c.Commands())
 	slices.SortStableFunc(verbs, func(x, y *cobra.Command) int {
 		return slices.Index(order, x.Name()) - slices.Index(order, y.Name())
