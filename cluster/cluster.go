@@ -103,6 +103,8 @@ type Options struct {
 	// InApply reports whether an apply plans, which holds the locks: that one is at work is no
 	// news to it.
 	InApply bool
+	// Adopt plans marks of ownership also where nothing else is to be done.
+	Adopt bool
 	// Variables are recorded, so that a saved plan can load its topology again.
 	Variables map[string]string
 }

@@ -45,6 +45,16 @@ type ledgerIndex struct {
 	intents []LedgerRow
 }
 
+// LedgerLost reports whether repltool's blocks are on the primary and its ledger is not: what it
+// created can no longer be told from what was there before.
+func (s *Cluster) LedgerLost() bool {
+	if s.Live() == nil || s.Live().Ledger != nil {
+		return false
+	}
+	h := s.Found(s.Now.Leader).Host
+	return h != nil && (s.ConfBlock(h).Found() || s.HBABlock(h).Found())
+}
+
 // Ledger returns what was read of the ledger.
 func (s *Cluster) Ledger() *ledgerIndex {
 	return compute(s, "ledger", s.Cluster, s.indexLedger)

@@ -25,15 +25,24 @@ type Plan struct {
 	Moves     []string          `json:"moves,omitempty"` // clusters that a switchover was asked for
 	Variables map[string]string `json:"variables,omitempty"`
 
-	Nodes     []Node    `json:"nodes"`
-	Changes   []Change  `json:"changes"`
-	Steps     []Step    `json:"steps"`
-	Drift     []Notice  `json:"drift"`
-	Unmanaged []Notice  `json:"unmanaged"`
-	Findings  []Finding `json:"findings"`
-	Summary   Summary   `json:"summary"`
+	Nodes     []Node   `json:"nodes"`
+	Changes   []Change `json:"changes"`
+	Steps     []Step   `json:"steps"`
+	Drift     []Notice `json:"drift"`
+	Unmanaged []Notice `json:"unmanaged"`
+	// Adopt are the marks of ownership that are missing, where nothing else is to be done: they
+	// are no changes.
+	Adopt    []Mark    `json:"adopt"`
+	Findings []Finding `json:"findings"`
+	Summary  Summary   `json:"summary"`
 
 	Diagnostics []Diagnostic `json:"diagnostics"`
+}
+
+// Mark is a mark of ownership: a row of the ledger, or a managed block that changes nothing.
+type Mark struct {
+	Address string `json:"address"`
+	Node    string `json:"node"`
 }
 
 // Node is one node as it was found.

@@ -20,6 +20,7 @@ type applyFlags struct {
 	autoApprove bool
 	allow       []string
 	replace     []string
+	adopt       bool
 }
 
 func (a *app) applyCommand() *cobra.Command {
@@ -41,6 +42,7 @@ func (a *app) applyCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.autoApprove, "auto-approve", false, "do not ask for approval")
 	c.Flags().StringSliceVar(&o.allow, "allow", nil, "also approve the kinds of changes in `LIST`: restart, drop, switchover, reclone, recreate")
 	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby again, or recreate the slot or subscription, at `ADDRESS`; repeatable")
+	c.Flags().BoolVar(&o.adopt, "adopt", false, "write marks of ownership, the ledger and managed blocks, also if nothing else changes")
 	return c
 }
 
@@ -111,6 +113,9 @@ func (x *application) arguments(args []string) error {
 	}
 	if len(x.o.targets)+len(x.o.replace) > 0 {
 		return fmt.Errorf("-target and -replace cannot be used with a saved plan: use them with repltool plan -out")
+	}
+	if x.o.adopt {
+		return fmt.Errorf("-adopt cannot be used with a saved plan, which has the marks of ownership that its changes bring")
 	}
 	saved, err := readPlan(x.file)
 	x.saved = saved

@@ -50,6 +50,8 @@ func (a *app) plan(ctx context.Context, dir string, o planFlags) error {
 		next = "Some nodes could not be read. To plan what does not require them: " + a.command(append([]string{"plan"}, o.planWords(r, dir, targets)...)...)
 	} else if len(r.plan.Changes) > 0 {
 		next = "Apply it: " + a.command(append([]string{"apply"}, o.applyWords(r, dir)...)...)
+	} else if len(r.plan.Adopt) > 0 {
+		next = "To write them now: " + a.command(append(append([]string{"apply", "-adopt"}, o.again(r.topology)...), dirWord(dir))...)
 	}
 	if err := a.showPlan(&o.common, r, next); err != nil || r.failed() {
 		return orExit(err, exitError)

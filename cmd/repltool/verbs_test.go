@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/repltool/repltool/apply"
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg/scram"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
 )
@@ -101,6 +103,26 @@ func fresh() *facts.Node {
 	}}
 }
 
+// byHand is a server that is as the topology has it, and has no mark of repltool.
+func byHand(t *testing.T) *facts.Node {
+	t.Helper()
+	verifier, err := scram.Verifier(canary, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := fresh()
+	n.Host.Data, n.Host.Running, n.Host.Port = facts.DataDir{State: facts.DataCluster, Version: 15, Owner: "postgres"}, true, 5432
+	n.Host.Conf.Exists, n.Host.HBA.Exists, n.Host.HBA.Text = true, true, "local all all peer\n"
+	n.Host.Control = &facts.Control{SystemIdentifier: "7", Timeline: 1, State: "in production"}
+	n.Server = &facts.Server{
+		VersionNum: 150004, Version: "15.4", SystemIdentifier: "7", Timeline: 1, LSN: "0/5000000", ConfLoaded: 1,
+		Settings:  map[string]facts.Setting{"port": {Value: "5432", VarType: "integer", Context: "postmaster", Source: "default"}},
+		Databases: []facts.Database{{Database: topology.Database{Name: "postgres", Owner: "postgres", Encoding: "UTF8"}}},
+		Roles:     []facts.Role{{Role: topology.Role{Name: "app", Login: true, Inherit: true, ConnectionLimit: -1}, Verifier: topology.NewSecret("", verifier)}},
+	}
+	return n
+}
+
 func unreachable() *facts.Node {
 	return &facts.Node{Name: "pg1", Error: &facts.ReadError{Kind: facts.Unreachable, Text: "ssh: no route", Hint: "is it up?"}}
 }
@@ -144,6 +166,13 @@ func TestExitCodes(t *testing.T) {
 		{"status -nagios", stand{found: unreachable()}, 3, "REPLTOOL UNKNOWN - cluster.main.node.pg1: ssh: no route; main: no standbys"},
 		{"status -nagios -var=nothing=1", stand{found: fresh()}, 3, "REPLTOOL UNKNOWN - "},
 		{"status -nagios -json", stand{found: fresh()}, 1, "cannot be used with"},
+		{"plan -detailed-exitcode", stand{found: byHand(t)}, 0, "No changes. 2 marks of ownership will be written with the next apply.\nTo write them now: repltool apply -adopt"},
+		{"plan -json", stand{found: byHand(t)}, 0, `"adopt": [`},
+		{"drift", stand{found: byHand(t)}, 0, "No changes. 2 marks"},
+		{"drift -quiet", stand{found: byHand(t)}, 0, ""},
+		{"apply -auto-approve", stand{found: byHand(t)}, 0, "No changes. 2 marks"},
+		{"apply -adopt", stand{found: byHand(t)}, 1, "Plan: 1 to create, 1 to update"},
+		{"apply -adopt a.plan", stand{}, 1, "-adopt cannot be used with a saved plan"},
 		{"graph", stand{found: unreachable()}, 0, "pg1  main: primary    10.0.0.1:5432"},
 		{"graph -live", stand{found: fresh()}, 0, "change"},
 		{"graph -live", stand{found: unreachable()}, 1, "not read"},

@@ -13,10 +13,32 @@ import (
 func TestAdopt(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2})
 	w.byHand()
+	w.marksOnly()
 	w.topology("  parameters = { work_mem = \"8MB\" }\n")
 	w.adopted()
 	w.expect(2, "SHOW work_mem", "8MB")
 	w.failedCreation()
+}
+
+// marksOnly expects no changes and no drift of servers that lack only marks of ownership, which
+// an apply writes if it is asked to.
+func (w *world) marksOnly() {
+	w.t.Helper()
+	w.exec(2, "sh", "-c", "echo 'host replication all 10.0.0.0/8 scram-sha-256' >> /etc/postgresql/15/main/pg_hba.conf")
+	w.sql(2, "SELECT pg_reload_conf()")
+	w.expect(2, "SELECT pg_conf_load_time() > change FROM pg_stat_file(current_setting('hba_file'))", "t")
+	w.topology("")
+	const sums = "cd /etc/postgresql/15/main && md5sum *.conf"
+	files, said := w.exec(1, "sh", "-c", sums)+w.exec(2, "sh", "-c", sums), "No changes. 3 marks of ownership will be written with the next apply."
+	w.says(w.must(0, "plan", "-detailed-exitcode"), said, "repltool apply -adopt")
+	w.says(w.must(0, "drift"), said)
+	w.says(w.must(0, "apply", "-auto-approve"), said)
+	if now := w.exec(1, "sh", "-c", sums) + w.exec(2, "sh", "-c", sums); now != files {
+		w.t.Errorf("files were changed:\n%s%s", files, now)
+	}
+	w.expect(1, "SELECT to_regnamespace('repltool') IS NULL", "t")
+	w.must(0, "apply", "-adopt", "-auto-approve")
+	w.settled()
 }
 
 // failedCreation has an apply fail to create a database that is then created by hand: it

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/repltool/repltool/internal/list"
+	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan"
 )
 
@@ -61,6 +62,15 @@ func copies(all []plan.Copy) string {
 	return text + ", " + Bytes(sum)
 }
 
+// marksOf tells of the marks of ownership that are missing, where that is all that there is.
+func marksOf(p *plan.Plan) string {
+	if len(p.Adopt) == 0 || !p.Complete || len(p.Drift) > 0 {
+		return ""
+	}
+	n := len(p.Adopt)
+	return fmt.Sprintf("No changes. %d %s will be written with the next apply.", n, words.Plural(n, "mark of ownership", "marks of ownership"))
+}
+
 // unchanged is "No changes. 2 clusters, 4 nodes, 31 objects match the topology."
 func unchanged(p *plan.Plan) string {
 	var clusters []string
@@ -74,6 +84,9 @@ func unchanged(p *plan.Plan) string {
 		}
 	}
 	objects := count(p.Summary.Unchanged, "object")
+	if marks := marksOf(p); marks != "" {
+		return marks
+	}
 	switch {
 	case len(p.Targets) > 0:
 		return "No changes at or under the targets."

@@ -80,6 +80,7 @@ func Build(t *topology.Topology, f facts.Facts, o cluster.Options) (*plan.Plan, 
 	drafts, diags := order(p, all.Drafts, func(sorted []*draft.Draft) ([]*draft.Draft, hcl.Diagnostics) {
 		return target(t, scopes, sorted, topology.ParseAddresses(o.Targets))
 	})
+	drafts, p.Adopt = adopt(drafts, o)
 	diags = append(diags, refuseDestroy(t, drafts)...)
 	for _, d := range drafts {
 		diags = append(diags, d.Diags...)

@@ -272,6 +272,9 @@ func compact(p *plan.Plan, diags hcl.Diagnostics) string {
 	if !p.Complete {
 		b.WriteString("incomplete\n")
 	}
+	for _, m := range p.Adopt {
+		fmt.Fprintf(&b, "mark %s on %s\n", m.Address, m.Node)
+	}
 	fmt.Fprintf(&b, "%d unchanged\n", p.Summary.Unchanged)
 	return b.String()
 }

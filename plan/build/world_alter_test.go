@@ -2,6 +2,7 @@ package build
 
 import (
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,6 +55,12 @@ func alterNode(f facts.Facts, top *topology.Topology, node *facts.Node, words []
 		node.Server.Timeline, _ = strconv.Atoi(words[1])
 	case "no-conf":
 		node.Host.Conf.Exists, node.Host.Conf.Text = false, ""
+	case "by-hand": // the lines of the managed blocks were written by somebody else
+		for _, file := range []*facts.File{&node.Host.Conf, &node.Host.HBA} {
+			file.Text = regexp.MustCompile(`(?m)^# repltool .*\n`).ReplaceAllString(file.Text, "")
+		}
+	case "rules": // the server has read pg_hba.conf
+		node.Server.HBA = rulesOf(node.Host.HBA.Text)
 	case "no-ledger":
 		node.Server.Ledger = nil
 	case "ledger":
@@ -66,6 +73,18 @@ func alterNode(f facts.Facts, top *topology.Topology, node *facts.Node, words []
 		return false
 	}
 	return true
+}
+
+// rulesOf are the rules of a pg_hba.conf as the server shows them.
+func rulesOf(text string) (rules []facts.HBARule) {
+	for _, l := range conftext.ParseHBA(text) {
+		r, err := l.Rule()
+		if err != nil {
+			continue
+		}
+		rules = append(rules, facts.HBARule{Line: l.Line, HBARule: topology.HBARule{Type: r.Type, Database: r.Database, User: r.User, Address: r.Address, Method: r.Method}})
+	}
+	return rules
 }
 
 // alterSetting changes what is set, or waits in the files.

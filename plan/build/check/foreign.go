@@ -108,11 +108,7 @@ func foreignRows(s *cluster.Cluster, out *draft.Findings) {
 // warnLedgerMissing warns where repltool's block is on the primary and its ledger is not:
 // what it created can no longer be told from what was there before.
 func warnLedgerMissing(s *cluster.Cluster, out *draft.Findings) {
-	h := s.Found(s.Now.Leader).Host
-	if s.Live() == nil || s.Live().Ledger != nil || h == nil || !s.ConfBlock(h).Found() && !s.HBABlock(h).Found() {
-		return
-	}
-	if n := unprovable(s); n > 0 {
+	if n := unprovable(s); s.LedgerLost() && n > 0 {
 		out.Warn(s.Cluster.Range, "Missing ledger",
 			"%s has managed blocks of repltool, but no schema repltool in database %s. %s of the topology %s, and "+
 				"repltool can no longer prove that it created %s: %s not be dropped when %s the topology. To keep the proof, "+
@@ -124,6 +120,9 @@ func warnLedgerMissing(s *cluster.Cluster, out *draft.Findings) {
 
 // unprovable counts the objects of the topology that exist and that a ledger would prove.
 func unprovable(s *cluster.Cluster) int {
+	if s.Live() == nil {
+		return 0
+	}
 	n := 0
 	for _, r := range s.Cluster.Roles {
 		if s.Live().Role(r.Name) != nil {

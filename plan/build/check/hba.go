@@ -72,7 +72,7 @@ func addFault(faults []*paramFault, node string, fault *paramFault) []*paramFaul
 // otherwise.
 func above(rules []cluster.PlacedRule, r topology.HBARule) *cluster.PlacedRule {
 	for i := range rules {
-		if shadows(rules[i].HBARule, r) {
+		if cluster.Covers(rules[i].HBARule, r) {
 			if rules[i].Method == r.Method {
 				return nil
 			}
@@ -111,39 +111,6 @@ func rulePlace(r cluster.PlacedRule) string {
 		return " (which replication needs)"
 	}
 	return fmt.Sprintf(" (%s:%d)", path.Base(r.Range.Filename), r.Range.Start.Line)
-}
-
-// shadows reports whether every connection that rule b matches is matched by a.
-func shadows(a, b topology.HBARule) bool {
-	return typeCovers(a.Type, b.Type) && nameCovers(a.Database, b.Database, true) &&
-		nameCovers(a.User, b.User, false) && addressCovers(a, b)
-}
-
-func typeCovers(a, b string) bool {
-	return a == b || a == "host" && strings.HasPrefix(b, "host")
-}
-
-// nameCovers compares databases or users. "all" does not match physical
-// replication connections.
-func nameCovers(a, b []string, database bool) bool {
-	for _, name := range b {
-		if slices.Contains(a, name) {
-			continue
-		}
-		if !slices.Contains(a, "all") || database && name == "replication" {
-			return false
-		}
-	}
-	return true
-}
-
-func addressCovers(a, b topology.HBARule) bool {
-	if a.Type == "local" || a.Address == b.Address || a.Address == "all" {
-		return true
-	}
-	outer, errA := netip.ParsePrefix(a.Address)
-	inner, errB := netip.ParsePrefix(b.Address)
-	return errA == nil && errB == nil && outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
 }
 
 // refuseLockout is an error where the new rules would keep repltool itself out: it

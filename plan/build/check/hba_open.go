@@ -6,7 +6,6 @@ import (
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/plan/build/draft"
-	"github.com/repltool/repltool/topology"
 )
 
 // Rules that replication needs stand above those of the site. One that takes a part of
@@ -51,17 +50,11 @@ func opened(ours cluster.PlacedRule, theirs []cluster.PlacedRule) *cluster.Place
 	for i := range theirs {
 		r := &theirs[i]
 		switch {
-		case ours.Method == "reject" || shadows(r.HBARule, ours.HBARule):
+		case ours.Method == "reject" || cluster.Covers(r.HBARule, ours.HBARule):
 			return nil
-		case r.Method == "reject" && meets(r.HBARule, ours.HBARule) && !shadows(ours.HBARule, r.HBARule):
+		case r.Method == "reject" && cluster.Meets(r.HBARule, ours.HBARule) && !cluster.Covers(ours.HBARule, r.HBARule):
 			return r
 		}
 	}
 	return nil
-}
-
-// meets reports whether a takes, of some type of connection, what b does.
-func meets(a, b topology.HBARule) bool {
-	return (typeCovers(a.Type, b.Type) || typeCovers(b.Type, a.Type)) && a.Type != "local" && b.Type != "local" &&
-		nameCovers(a.Database, b.Database, true) && nameCovers(a.User, b.User, false) && addressCovers(a, b)
 }

@@ -53,6 +53,9 @@ func HBARules(s *cluster.Cluster, out *draft.Findings) {
 		switch {
 		case !block.Is(wanted.Text, conftext.First):
 			d.Reason = hbaReason(block, wanted.Text)
+			if !block.Found() && s.RulesCovered(n) {
+				d.Adopts, d.Reason = true, "other rules of the file let in everybody whom these let in"
+			}
 			d.Step(n, "write pg_hba.conf", draft.HBAFile(s, n, f.Host.HBA.Text))
 			reloadRules(d, n)
 		case f.Host.HBA.Modified > f.Server.ConfLoaded:

@@ -33,6 +33,7 @@ type paramChange struct {
 	lines []cluster.Line // wanted, synchronous_standby_names as it is now
 
 	write   bool     // the block is not as wanted, or not in its place
+	adopts  bool     // it is missing, and would change nothing
 	reset   []string // names that postgresql.auto.conf overrides
 	reload  bool
 	restart bool
@@ -76,6 +77,7 @@ func compareParameters(s *cluster.Cluster, n *topology.Node, out *draft.Findings
 	c.compareOwn()
 	c.lowerPending()
 	c.checkRole(out)
+	c.adopts = c.write && !block.Found() && len(c.diffs) == 0 && len(c.reset) == 0 && !c.reload && !c.restart
 	c.reload = c.reload || c.write && !c.restart || len(c.reset) > 0 && !c.restart
 	return c
 }

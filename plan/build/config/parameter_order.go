@@ -133,7 +133,7 @@ func classes(changes []*paramChange) (raises, lowers []string) {
 func (c *paramChange) draft(lowering bool, restarting map[string]bool) *draft.Draft {
 	s, n := c.scope, c.node
 	d := draft.NewDraft(plan.Update, s.ParametersAddress(n), n)
-	d.Attributes = c.diffs
+	d.Attributes, d.Adopts = c.diffs, c.adopts
 	if len(c.diffs) == 0 {
 		d.Reason = c.reason()
 	}

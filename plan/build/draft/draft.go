@@ -31,7 +31,10 @@ type Draft struct {
 	// Brings are addresses that a target must not leave out where this is planned.
 	Brings []topology.Address
 	// Diags are the diagnostics of the change: they count only if it is planned.
-	Diags    hcl.Diagnostics
+	Diags hcl.Diagnostics
+	// Adopts reports whether the change only leaves a mark of ownership: what is in force stays
+	// as it is.
+	Adopts   bool
 	Restarts []string // nodes that go down and come back
 	Copies   []plan.Copy
 }

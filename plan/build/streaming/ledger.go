@@ -48,6 +48,7 @@ func Ledger(s *cluster.Cluster, out *draft.Findings) {
 	d.Needs = []topology.Address{s.NodeAddress(s.Goal.Primary)}
 	if s.Live() == nil || s.Live().Ledger == nil {
 		d.SQL(s.Goal.Primary, "record what repltool creates", LedgerDDL)
+		d.Adopts = !s.LedgerLost()
 	} else {
 		settleIntents(s, d)
 		settleRecreated(s, d)
