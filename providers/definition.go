@@ -29,7 +29,7 @@ func (f *Fleet) define(ctx context.Context, o InspectOptions, all facts.Facts) {
 	for _, sub := range f.topology.Subscriptions {
 		local, _ := sides(sub, all)
 		missing := missingTables(sub, all)
-		at := subscriberDatabase{sub.Cluster.Primary, sub.Database}
+		at := subscriberDatabase{leading(all, sub.Cluster), sub.Database}
 		missing = slices.DeleteFunc(missing, func(t topology.TableName) bool { return made[at][t] })
 		if len(missing) == 0 || sub.CopySchema != topology.CopySchemaMissing {
 			continue
@@ -40,7 +40,8 @@ func (f *Fleet) define(ctx context.Context, o InspectOptions, all facts.Facts) {
 		var sql string
 		var tables []topology.TableName
 		var err error
-		if failed := guarded(func() { sql, tables, err = f.definition(ctx, o, sub, missing, made[at]) }); failed != nil {
+		source, target := f.nodes[leading(all, sub.Publisher()).Name], f.nodes[at.node.Name]
+		if failed := guarded(func() { sql, tables, err = definition(ctx, o, sub, source, target, missing, made[at]) }); failed != nil {
 			err = asError(failed)
 		}
 		d := facts.Definition{SQL: sql}
@@ -89,10 +90,9 @@ func missingTables(sub *topology.Subscription, all facts.Facts) []topology.Table
 }
 
 // definition returns the SQL that makes tables, and the names of all that it makes.
-func (f *Fleet) definition(ctx context.Context, o InspectOptions, sub *topology.Subscription, missing []topology.TableName, made map[topology.TableName]bool) (string, []topology.TableName, error) {
+func definition(ctx context.Context, o InspectOptions, sub *topology.Subscription, source, target *Node, missing []topology.TableName, made map[topology.TableName]bool) (string, []topology.TableName, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	source, target := f.nodes[sub.Publisher().Primary.Name], f.nodes[sub.Cluster.Primary.Name]
 	entries, err := source.dump(ctx, sub.SourceDatabase())
 	if err != nil {
 		return "", nil, err

@@ -38,7 +38,7 @@ func Open(t *topology.Topology, dial Dialer) *Fleet {
 	f := &Fleet{topology: t, nodes: map[string]*Node{}}
 	wants := logicalWants(t)
 	for _, n := range t.Nodes {
-		f.nodes[n.Name] = &Node{topology: n, dial: dial, dialing: make(chan struct{}, 1), inUse: make(chan struct{}, maxInUse), logical: wants[n.Name]}
+		f.nodes[n.Name] = &Node{topology: n, dial: dial, dialing: make(chan struct{}, 1), inUse: make(chan struct{}, maxInUse), logical: wants[t.Cluster(n)]}
 	}
 	return f
 }

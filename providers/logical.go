@@ -19,17 +19,18 @@ import (
 // mostDatabases are read side by side: an SSH connection has ten sessions.
 const mostDatabases = 3
 
-// logicalWants returns, for every primary's name and database, what is asked.
-func logicalWants(t *topology.Topology) map[string]map[string]*postgres.LogicalWant {
-	all := map[string]map[string]*postgres.LogicalWant{}
+// logicalWants returns, for every cluster and database, what is asked of whichever member leads: a
+// primary that is to move is another one than the topology's.
+func logicalWants(t *topology.Topology) map[*topology.Cluster]map[string]*postgres.LogicalWant {
+	all := map[*topology.Cluster]map[string]*postgres.LogicalWant{}
 	of := func(c *topology.Cluster, database string) *postgres.LogicalWant {
-		if all[c.Primary.Name] == nil {
-			all[c.Primary.Name] = map[string]*postgres.LogicalWant{}
+		if all[c] == nil {
+			all[c] = map[string]*postgres.LogicalWant{}
 		}
-		if all[c.Primary.Name][database] == nil {
-			all[c.Primary.Name][database] = &postgres.LogicalWant{}
+		if all[c][database] == nil {
+			all[c][database] = &postgres.LogicalWant{}
 		}
-		return all[c.Primary.Name][database]
+		return all[c][database]
 	}
 	for _, p := range t.Publications {
 		w := of(p.Cluster, p.Database)

@@ -229,9 +229,9 @@ func TestLogicalWants(t *testing.T) {
 	s.publication.Tables[0].Where = "id > 1"
 	s.publication.Schemas = []string{"x"}
 	a := []topology.TableName{{Schema: "public", Name: "a"}}
-	want := map[string]map[string]*postgres.LogicalWant{
-		"pg1": {"postgres": {Tables: a, Schemas: []string{"x"}, Roles: []string{s.source.User}, Filters: []postgres.WantedFilter{{ID: "publication.p", Publication: "p", Table: a[0], Where: "id > 1"}}}},
-		"dw1": {"postgres": {Tables: a, Schemas: []string{"x"}, Subscriptions: []string{"s"}}},
+	want := map[*topology.Cluster]map[string]*postgres.LogicalWant{
+		s.top.Cluster(s.top.Node("pg1")): {"postgres": {Tables: a, Schemas: []string{"x"}, Roles: []string{s.source.User}, Filters: []postgres.WantedFilter{{ID: "publication.p", Publication: "p", Table: a[0], Where: "id > 1"}}}},
+		s.top.Cluster(s.top.Node("dw1")): {"postgres": {Tables: a, Schemas: []string{"x"}, Subscriptions: []string{"s"}}},
 	}
 	if d := cmp.Diff(want, logicalWants(s.top)); d != "" {
 		t.Error(d)

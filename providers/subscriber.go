@@ -47,7 +47,7 @@ func (f *Fleet) lookAtSubscribers(ctx context.Context, o InspectOptions, all fac
 		if len(tables) == 0 {
 			continue
 		}
-		at := subscriberDatabase{sub.Cluster.Primary, sub.Database}
+		at := subscriberDatabase{leading(all, sub.Cluster), sub.Database}
 		if wants[at] == nil {
 			wants[at] = &copies{}
 		}
@@ -118,11 +118,23 @@ func sides(sub *topology.Subscription, all facts.Facts) (local, remote *facts.Lo
 }
 
 func logicalOf(all facts.Facts, c *topology.Cluster, database string) *facts.Logical {
-	n := all.Nodes[c.Primary.Name]
+	n := all.Nodes[leading(all, c).Name]
 	if n == nil || n.Server == nil || n.Server.Logical[database] == nil || n.Server.Logical[database].Error != nil {
 		return nil
 	}
 	return n.Server.Logical[database]
+}
+
+// leading returns the member of a cluster that leads; the one that should where none does, or both.
+func leading(all facts.Facts, c *topology.Cluster) *topology.Node {
+	leads := func(n *topology.Node) bool {
+		f := all.Nodes[n.Name]
+		return f != nil && f.Server != nil && !f.Server.InRecovery
+	}
+	if i := slices.IndexFunc(c.Members(), leads); i >= 0 && !leads(c.Primary) {
+		return c.Members()[i]
+	}
+	return c.Primary
 }
 
 // A subscriber that was read after its publisher may have applied what the publisher wrote in
@@ -136,12 +148,13 @@ func (f *Fleet) lookAtPublishers(ctx context.Context, o InspectOptions, all fact
 		if local == nil || remote == nil {
 			continue
 		}
-		publisher := all.Nodes[sub.Publisher().Primary.Name].Server
+		at := leading(all, sub.Publisher()).Name
+		publisher := all.Nodes[at].Server
 		is := local.Subscription(sub.Name)
 		if is == nil || !is.AheadOf(publisher) {
 			continue
 		}
-		end, err := f.nodes[sub.Publisher().Primary.Name].endOfWAL(ctx, o)
+		end, err := f.nodes[at].endOfWAL(ctx, o)
 		if err != nil {
 			is.Applied = "" // nothing is concluded of a server that went away
 			continue

@@ -99,7 +99,9 @@ func routes(top *topology.Topology, t *topology.Node, c *topology.Cluster) []str
 	}
 	for _, sub := range top.Subscriptions {
 		if p := sub.Publisher(); sub.Cluster == c && p != nil {
-			add(p.Primary)
+			for _, m := range p.Members() {
+				add(m)
+			}
 		}
 	}
 	return all

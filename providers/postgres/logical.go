@@ -67,14 +67,15 @@ func logicalSections(major int) []logicalSection {
 }
 
 // logicalQuery is the whole query. Of what a version does not have, no name may
-// stand in it; columns of other versions do not matter, since whole rows are asked.
+// stand in it; columns of other versions do not matter, since whole rows are asked. A standby
+// looks at nothing.
 func logicalQuery(major int) string {
 	var b strings.Builder
-	b.WriteString(wantedTablesSQL + "SELECT json_build_object(\n  'in_recovery', pg_is_in_recovery(), 'database', current_database(), 'closed', (SELECT NOT EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) p\n    WHERE p.grantee = 0 AND p.privilege_type = 'CONNECT') FROM pg_database d WHERE d.datname = current_database()),\n  'lacked_schemas', (SELECT json_agg(w) FROM want, jsonb_array_elements_text(j->'schemas') AS w WHERE NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = w))")
+	b.WriteString(wantedTablesSQL + "SELECT CASE WHEN pg_is_in_recovery() THEN '{\"in_recovery\": true}' ELSE json_build_object(\n  'in_recovery', false, 'database', current_database(), 'closed', (SELECT NOT EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) p\n    WHERE p.grantee = 0 AND p.privilege_type = 'CONNECT') FROM pg_database d WHERE d.datname = current_database()),\n  'lacked_schemas', (SELECT json_agg(w) FROM want, jsonb_array_elements_text(j->'schemas') AS w WHERE NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = w))")
 	for _, s := range logicalSections(major) {
 		fmt.Fprintf(&b, ",\n  '%s', (%s)", s.name, s.sql)
 	}
-	b.WriteString(")::text")
+	b.WriteString(")::text END")
 	return b.String()
 }
 
