@@ -15,9 +15,9 @@ import (
 // what the move leaves. So this says what it leaves: what its steps do (plan/build/move),
 // and what follows from them.
 
-// AfterMove returns the cluster as the move leaves it.
-func (s *Cluster) AfterMove(m *Switchover) *Cluster {
-	f := facts.Facts{Nodes: maps.Clone(s.Facts.Nodes)}
+// AfterMove returns f as the move leaves it.
+func (s *Cluster) AfterMove(m *Switchover, f facts.Facts) facts.Facts {
+	f = facts.Facts{Nodes: maps.Clone(f.Nodes)}
 	for _, n := range s.Cluster.Members() {
 		f.Nodes[n.Name] = copied(s.Found(n))
 	}
@@ -26,7 +26,7 @@ func (s *Cluster) AfterMove(m *Switchover) *Cluster {
 	for _, sb := range s.Rotates(m) {
 		s.streamsFrom(f.Nodes[sb.Node.Name], sb)
 	}
-	return New(s.Topology, f, s.options).Of(s.Cluster)
+	return f
 }
 
 // copied returns a node of which parts may be changed.
@@ -46,7 +46,7 @@ func (s *Cluster) leadsAfter(f *facts.Node, m *Switchover) {
 	f.Host.StandbySignal, f.Host.Control.State = false, "in production"
 	f.Host.Control.Timeline++
 	server := f.Server
-	server.InRecovery, server.Receiver, server.Logical = false, nil, from.Logical
+	server.InRecovery, server.Receiver, server.Logical, server.LSN = false, nil, from.Logical, from.LSN
 	server.Timeline++
 	server.Roles, server.Databases, server.Tablespaces, server.Prepared, server.Origins = from.Roles, from.Databases, from.Tablespaces, from.Prepared, from.Origins
 	server.Applying, server.Subscribing, server.SubscriptionOIDs = from.Applying, from.Subscribing, from.SubscriptionOIDs
@@ -55,6 +55,7 @@ func (s *Cluster) leadsAfter(f *facts.Node, m *Switchover) {
 	for _, w := range s.SlotsToMake(m) {
 		server.Slots = append(server.Slots, facts.Slot{Slot: w.Slot, WALStatus: "reserved"})
 	}
+	s.logicalAfter(f, m)
 	server.Senders = slices.Clone(server.Senders)
 	for _, sb := range s.Cluster.Standbys {
 		moves := sb.Node == m.From || slices.Contains(s.Rotates(m), sb)
@@ -84,6 +85,7 @@ func (s *Cluster) followsAfter(f *facts.Node, m *Switchover) {
 	f.Server.InRecovery, f.Server.Logical = true, nil
 	drops := s.SlotsToDrop(m)
 	f.Server.Slots = slices.DeleteFunc(slices.Clone(f.Server.Slots), func(slot facts.Slot) bool { return slices.Contains(drops, slot.Name) })
+	s.logicalGone(f, m)
 	left := map[string]bool{s.ApplicationName(m.To): true}
 	for _, sb := range s.Rotates(m) {
 		left[s.ApplicationName(sb.Node)] = true
@@ -128,7 +130,10 @@ func (s *Cluster) ledgerAfter(m *Switchover) *facts.Ledger {
 	}
 	gone := Texts(s.RowsToForget(m))
 	l := &facts.Ledger{Managed: slices.DeleteFunc(slices.Clone(from.Ledger.Managed), func(r facts.Managed) bool { return slices.Contains(gone, r.Address) })}
-	rows := append(s.SlotsToConfirm(m), s.MadePrimary(m.To))
+	rows := slices.Concat(s.SlotsToConfirm(m), s.CopiedRows(m), []Row{s.MadePrimary(m.To)})
+	for _, slot := range slices.Concat(s.TwinsToMake(m), s.TwinsToConfirm(m)) {
+		rows = append(rows, s.SlotRow(m.To, slot.Name))
+	}
 	for _, w := range s.SlotsToMake(m) {
 		rows = append(rows, s.SlotRow(w.On, w.Name))
 	}
@@ -144,6 +149,9 @@ func (s *Cluster) ledgerAfter(m *Switchover) *facts.Ledger {
 func (s *Cluster) RowsToForget(m *Switchover) []topology.Address {
 	all := []topology.Address{s.MoveIntent(m).Address}
 	drops := s.SlotsToDrop(m)
+	for _, slot := range s.LogicalSlots(m) {
+		drops = append(drops, slot.Name)
+	}
 	for _, r := range s.rowsOf(s.Found(m.From).Server) {
 		if r.Kind == "slot" && r.In == m.From.Name && slices.Contains(drops, r.Name) {
 			all = append(all, r.Address)

@@ -119,11 +119,12 @@ func (w *world) leads(i int, standbys ...int) {
 	for _, s := range standbys {
 		names = append(names, fmt.Sprintf("pg%d", s))
 		w.expect(s, "SELECT pg_is_in_recovery()", "t")
-		w.expect(s, "SELECT count(*) FROM pg_replication_slots WHERE NOT active", "0")
+		w.expect(s, "SELECT count(*) FROM pg_replication_slots s WHERE NOT active AND coalesce(to_jsonb(s)->>'synced', 'false') = 'false'", "0")
 	}
 	slices.Sort(names)
-	w.expect(i, "SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots WHERE active", strings.Join(names, " "))
-	w.expect(i, "SELECT string_agg(application_name, ' ' ORDER BY application_name) FROM pg_stat_replication WHERE state = 'streaming'", strings.Join(names, " "))
+	w.expect(i, "SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots WHERE active AND slot_type = 'physical'", strings.Join(names, " "))
+	w.expect(i, "SELECT string_agg(application_name, ' ' ORDER BY application_name) FROM pg_stat_replication WHERE state = 'streaming'\n"+
+		"  AND pid NOT IN (SELECT active_pid FROM pg_replication_slots WHERE slot_type = 'logical' AND active)", strings.Join(names, " "))
 	w.expect(i, "SELECT count(*) FROM repltool.managed WHERE object LIKE 'intent%'", "0")
 }
 
@@ -178,8 +179,9 @@ func (w *world) written(*client) {
 	w.t.Helper()
 	leader := 1
 	for i := range w.lab.Hosts {
-		if w.sql(i+1, "SELECT pg_is_in_recovery()") == "f" {
+		if w.sql(i+1, "SELECT pg_is_in_recovery()") == "f" { // others may be of another cluster
 			leader = i + 1
+			break
 		}
 	}
 	before := w.sql(leader, "SELECT count(*) FROM writes")
@@ -450,8 +452,9 @@ func (w *world) killedBack(at moments, every int) {
 // the plan lists them.
 func (w *world) dropUnconfirmedSlots(i int) {
 	w.t.Helper()
-	for _, name := range strings.Fields(w.sql(i, "SELECT slot_name FROM pg_replication_slots WHERE NOT active")) {
-		w.says(w.must(0, "plan", "-verbose"), fmt.Sprintf("Unmanaged: cluster.main.slot.%s on pg%d: physical slot %s, not in use", name, i, name))
+	for _, slot := range strings.Fields(w.sql(i, "SELECT slot_type || ':' || slot_name FROM pg_replication_slots WHERE NOT active")) {
+		kind, name, _ := strings.Cut(slot, ":")
+		w.says(w.must(0, "plan", "-verbose"), fmt.Sprintf("Unmanaged: cluster.main.slot.%s on pg%d: %s slot %s, not in use", name, i, kind, name))
 		w.sql(i, "SELECT pg_drop_replication_slot('"+name+"')")
 	}
 }

@@ -11,6 +11,7 @@ package build
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -120,69 +121,127 @@ func nothingRead(nodes []plan.Node) hcl.Diagnostics {
 // buildClusters builds every cluster, side by side: they share nothing, and
 // computing a password's verifier again takes a millisecond.
 func buildClusters(t *topology.Topology, f facts.Facts, o cluster.Options) ([]*cluster.Cluster, []*draft.Findings) {
-	scopes, found := make([]*cluster.Cluster, len(t.Clusters)), make([]*draft.Findings, len(t.Clusters))
-	world := cluster.New(t, f, o)
-	for i, c := range t.Clusters {
-		scopes[i] = world.Of(c)
+	scopes, found := scopesOf(t, f, o), make([]*draft.Findings, len(t.Clusters))
+	for i := range found {
+		found[i] = &draft.Findings{}
 	}
-	widen(scopes)
+	after := scopes
+	if moved, moves := afterMoves(scopes, f, found); moves {
+		after = scopesOf(t, moved, o)
+		maps.Copy(after[0].Required, scopes[0].Required)
+	}
 	var all sync.WaitGroup
 	for i := range scopes {
-		all.Go(func() { found[i] = buildGuarded(scopes[i]) })
+		all.Go(func() { guarded(scopes[i], found[i], func() { buildCluster(scopes[i], after[i], found[i]) }) })
 	}
 	all.Wait()
 	return scopes, found
 }
 
-// buildGuarded is buildCluster for a goroutine of its own: facts come from hosts, and a
+func scopesOf(t *topology.Topology, f facts.Facts, o cluster.Options) []*cluster.Cluster {
+	world := cluster.New(t, f, o)
+	var all []*cluster.Cluster
+	for _, c := range t.Clusters {
+		all = append(all, world.Of(c))
+	}
+	widen(all)
+	return all
+}
+
+// afterMoves returns the facts as they are once every primary has moved that is to move and against
+// whose move nothing speaks: a subscription looks at two clusters, and all that is planned
+// besides is planned on what the moves leave.
+func afterMoves(scopes []*cluster.Cluster, f facts.Facts, found []*draft.Findings) (after facts.Facts, moves bool) {
+	for i, s := range scopes {
+		guarded(s, found[i], func() {
+			w := s.Switchover()
+			if w == nil || w.Stopped {
+				return
+			}
+			if move.Check(s, w, found[i]); !found[i].Diags.HasErrors() {
+				f, moves = s.AfterMove(w, f), true
+			}
+		})
+	}
+	return f, moves
+}
+
+// guarded runs what a goroutine of its own does for a cluster: facts come from hosts, and a
 // panic over them is an error of one cluster.
-func buildGuarded(s *cluster.Cluster) (out *draft.Findings) {
+func guarded(s *cluster.Cluster, out *draft.Findings, do func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			out = &draft.Findings{}
+			*out = draft.Findings{}
 			out.Fail(s.Cluster.Range, "Internal error", "%s: repltool cannot process the data read from its nodes: %v. This is a bug in repltool: please report it "+
 				"with this message.", s.Cluster.ID, p)
 		}
 	}()
-	return buildCluster(s)
+	do()
 }
 
-// buildCluster runs the preflight and, if nothing speaks against it, every kind.
-func buildCluster(s *cluster.Cluster) *draft.Findings {
-	out := &draft.Findings{}
+// buildCluster runs the preflight and, if nothing speaks against it, every kind. after is the
+// cluster in a world where every primary has moved.
+func buildCluster(s, after *cluster.Cluster, out *draft.Findings) {
 	if w := s.Switchover(); w != nil {
-		buildSwitchover(s, w, out)
-		return out
+		buildSwitchover(s, after, w, out)
+		return
 	}
-	check.Preflight(s, out)
+	check.Preflight(after, out)
 	refused := out.Diags.HasErrors()
-	check.CheckLimits(s, out) // told with what else speaks against the plan
+	check.CheckLimits(after, out) // told with what else speaks against the plan
 	if refused {
-		return out
+		return
 	}
 	out.Found(doctor.Examine(s)...)
-	check.UnreadDatabases(s, out)
-	check.Unmanaged(s, out)
-	check.Foreign(s, out)
-	if s.Live() == nil && !s.IsNew() {
-		if s.Found(s.Goal.Primary).Complete() {
-			streaming.Instances(s, out) // it is down: what it holds is seen once it is up
+	check.UnreadDatabases(after, out)
+	check.Unmanaged(after, out)
+	check.Foreign(after, out)
+	if after.Live() == nil && !after.IsNew() {
+		if after.Found(after.Goal.Primary).Complete() {
+			streaming.Instances(after, out) // it is down: what it holds is seen once it is up
 		}
-		return out // nothing can be said of a cluster in which no known member leads
+		return // nothing can be said of a cluster in which no known member leads
 	}
 	for _, kind := range kinds() {
-		kind(s, out)
+		kind(after, out)
 	}
-	draft.ReportKept(s, out)
+	draft.ReportKept(after, out)
+	waitForMoves(s, out)
 	if out.Diags.HasErrors() {
 		out.Drafts = nil
 	}
-	return out
+}
+
+// waitForMoves has what a cluster does on another one, or with it, wait until the primary of
+// that one has moved.
+func waitForMoves(s *cluster.Cluster, out *draft.Findings) {
+	for _, c := range s.Topology.Clusters {
+		other := s.Of(c)
+		if other == s || other.Switchover() == nil {
+			continue
+		}
+		for _, d := range out.Drafts {
+			if concerns(d, other) {
+				d.Needs = append(d.Needs, other.PrimaryAddress())
+			}
+		}
+	}
+}
+
+// concerns reports whether a change has to do with a member of a cluster, or is a subscription
+// to it.
+func concerns(d *draft.Draft, c *cluster.Cluster) bool {
+	member := func(name string) bool {
+		return slices.ContainsFunc(c.Cluster.Members(), func(n *topology.Node) bool { return n.Name == name })
+	}
+	return slices.ContainsFunc(d.Nodes, member) ||
+		slices.ContainsFunc(d.Steps, func(step plan.Step) bool { return member(step.Node) }) ||
+		slices.ContainsFunc(c.Subscribers(), func(sub *topology.Subscription) bool { return sub.Address() == d.Address })
 }
 
 // buildSwitchover plans that the primary moves, and then, on what that leaves, every kind:
 // what there is besides to be done is done under the new one.
-func buildSwitchover(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
+func buildSwitchover(s, after *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	out.Found(doctor.Examine(s)...)
 	check.Foreign(s, out)
 	if w.Stopped {
@@ -191,10 +250,9 @@ func buildSwitchover(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findi
 		}
 		return
 	}
-	if move.Check(s, w, out); out.Diags.HasErrors() {
+	if out.Diags.HasErrors() {
 		return
 	}
-	after := s.AfterMove(w)
 	check.Preflight(after, out)
 	check.CheckLimits(after, out)
 	if out.Diags.HasErrors() {
@@ -210,6 +268,7 @@ func buildSwitchover(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findi
 	for _, d := range rest.Drafts {
 		d.Needs = append(d.Needs, s.PrimaryAddress())
 	}
+	waitForMoves(s, rest)
 	if out.Add(rest); out.Diags.HasErrors() {
 		out.Drafts = nil
 	}

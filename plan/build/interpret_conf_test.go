@@ -298,7 +298,7 @@ func (m *model) command(n *facts.Node, op plan.Command) error {
 		m.shutDown(n)
 		n.Host.StandbySignal = true
 		return nil
-	case path.Base(op.Argv[0]) == "psql" && slices.Contains(op.Argv, "IDENTIFY_SYSTEM"):
+	case path.Base(op.Argv[0]) == "psql" && (slices.Contains(op.Argv, "IDENTIFY_SYSTEM") || slices.Contains(op.Argv, "SELECT 1")):
 		if conn := conninfo.Map(verb); m.at(conn) == nil || !m.admitted(n, conn) {
 			return fmt.Errorf("%s cannot log in with %s", n.Name, verb)
 		}
@@ -307,6 +307,8 @@ func (m *model) command(n *facts.Node, op plan.Command) error {
 		if n.Server == nil {
 			return fmt.Errorf("%s does not run, and is asked what it has replayed", n.Name)
 		}
+		return nil
+	case op.Argv[0] == "sh" && op.Argv[2] == move.SnapshotsScript, path.Base(op.Argv[0]) == "psql" && strings.HasPrefix(op.Argv[len(op.Argv)-2], "SELECT max(confirmed_flush_lsn)"):
 		return nil
 	case op.Argv[0] == "sh" && op.Argv[2] == move.EndedScript:
 		n.Host.StandbySignal = n.Host.StandbySignal && op.Argv[6] != "primary"
@@ -370,16 +372,21 @@ func conditions() map[string]func(n *facts.Node, found []string, query string) b
 		`^SELECT current_setting\('(\w+)'\) = '((?:[^']|'')*)'$`: func(n *facts.Node, found []string, _ string) bool {
 			return n.Server.InForce(found[1]) == strings.ReplaceAll(found[2], "''", "'")
 		},
-		`^SELECT EXISTS \(SELECT FROM pg_stat_activity WHERE backend_type = 'startup'`:                                              func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
-		`^SELECT CASE WHEN pg_last_wal_replay_lsn\(\) >= :'replayed' THEN`:                                                          func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
-		`^SELECT CASE WHEN pg_last_wal_replay_lsn\(\) > :'shutdown_checkpoint' THEN`:                                                func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
-		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) THEN true ELSE NOT pg_reload_conf\(\) END$`:                                    func(n *facts.Node, _ []string, _ string) bool { return !n.Server.InRecovery },
-		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) OR \(pg_stat_file\('promote', true\)\)\.modification`:                          func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
-		`^SELECT CASE WHEN EXISTS \(SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli > (\d+)\) THEN`:    onTimeline,
-		`^SELECT NOT EXISTS \(SELECT FROM pg_stat_replication WHERE state = 'backup'\)`:                                             noBackup,
-		`^SELECT count\(\*\) >= (\d+) FROM pg_stat_replication\s+WHERE application_name <> 'pg_basebackup' AND state = 'streaming'`: someStream,
-		`^SELECT coalesce\(bool_and\(age\(s\.catalog_xmin\) < age\(p\.xmin\)\), false\)`:                                            comesTrue,
-		`^SELECT count\(\*\) = 0 FROM pg_replication_slots WHERE active AND slot_name ~`:                                            comesTrue,
+		`^SELECT EXISTS \(SELECT FROM pg_stat_activity WHERE backend_type = 'startup'`:                                                                func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
+		`^SELECT CASE WHEN pg_last_wal_replay_lsn\(\) >= :'replayed' THEN`:                                                                            func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
+		`^SELECT CASE WHEN pg_last_wal_replay_lsn\(\) > :'shutdown_checkpoint' THEN`:                                                                  func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
+		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) THEN true ELSE NOT pg_reload_conf\(\) END$`:                                                      func(n *facts.Node, _ []string, _ string) bool { return !n.Server.InRecovery },
+		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) OR \(pg_stat_file\('promote', true\)\)\.modification`:                                            func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
+		`^SELECT CASE WHEN EXISTS \(SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming' AND received_tli > (\d+)\) THEN`:                      onTimeline,
+		`^SELECT count\(\*\) = \d+ FROM repltool\.managed WHERE address IN \(`:                                                                        comesTrue,
+		`^SELECT count\(\*\) = (\d+) FROM pg_replication_slots WHERE slot_name IN \(([^)]*)\)( AND confirmed_flush_lsn IS NOT NULL)?(\s+AND synced)?`: hasSlots,
+		`^SELECT bool_and\(confirmed_flush_lsn >= :'slots_begin'\) FROM`:                                                                              comesTrue,
+		`^SELECT NOT EXISTS \(SELECT FROM pg_replication_slots WHERE slot_type = 'logical' AND active`:                                                comesTrue,
+		`^SELECT NOT EXISTS \(SELECT FROM pg_subscription s WHERE s\.oid IN`:                                                                          func(n *facts.Node, _ []string, _ string) bool { return !n.Server.InRecovery },
+		`^SELECT NOT EXISTS \(SELECT FROM pg_stat_replication WHERE state = 'backup'\)`:                                                               noBackup,
+		`^SELECT count\(\*\) >= (\d+) FROM pg_stat_replication\s+WHERE application_name <> 'pg_basebackup' AND state = 'streaming'`:                   someStream,
+		`^SELECT coalesce\(bool_and\(age\(s\.catalog_xmin\) < age\(p\.xmin\)\), false\)`:                                                              comesTrue,
+		`^SELECT count\(\*\) = 0 FROM pg_replication_slots WHERE active AND slot_name ~`:                                                              comesTrue,
 		`^SELECT count\(\*\) = 0 FROM pg_replication_slots WHERE active AND slot_name = '([^']*)'`: func(n *facts.Node, found []string, query string) bool {
 			return !sends(n, found, query)
 		},

@@ -225,7 +225,10 @@ func alterSubscription(c call) error {
 	case "SET (":
 		return c.subscriptionOptions(sub, strings.TrimSuffix(rest, ")"))
 	case "CONNECTION ":
+		on := sub.Options.Enabled
+		c.enable(sub, false) // the worker starts again, elsewhere
 		sub.ConnInfo = topology.NewSecret("", unquoted(rest))
+		c.enable(sub, on)
 	case "RENAME TO ":
 		was := sub.Name
 		sub.Name = unquoted(rest)

@@ -181,20 +181,29 @@ func promote(c call) error {
 		return nil
 	}
 	for _, other := range c.nodes() {
-		if other != c.n && other.Server != nil && !other.Server.InRecovery && other.Server.SystemIdentifier == s.SystemIdentifier {
+		if other != c.n && other.Server != nil && !other.Server.InRecovery && other.Server.SystemIdentifier == s.SystemIdentifier && c.together(other, c.n) {
 			return fmt.Errorf("%s leads, and %s is promoted", other.Name, c.n.Name)
 		}
 	}
 	c.disconnect(c.n)
 	s.InRecovery, s.Timeline = false, s.Timeline+1
+	for i := range s.Slots {
+		s.Slots[i].Synced = false
+	}
 	c.n.Host.StandbySignal, c.n.Host.Control = false, controlOf(c.n)
 	c.n.Host.Control.State, c.n.Host.Control.Timeline = "in production", s.Timeline
-	for _, was := range c.stopped {
-		if was.SystemIdentifier == s.SystemIdentifier && was.Logical != nil {
+	for name, was := range c.stopped {
+		if was.SystemIdentifier == s.SystemIdentifier && was.Logical != nil && c.together(&facts.Node{Name: name}, c.n) {
 			s.Logical = copied(was).Logical
 		}
 	}
 	return nil
+}
+
+// together reports whether two nodes are of one cluster: in a world several may have one identifier.
+func (m *model) together(a, b *facts.Node) bool {
+	one, other := m.top.Node(a.Name), m.top.Node(b.Name)
+	return one == nil || other == nil || m.top.Cluster(one) == m.top.Cluster(other)
 }
 
 // follow brings who streams to the timeline of its upstream.
@@ -239,5 +248,23 @@ func dropSlots(c call) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// hasSlots reports whether a server has those logical slots, and copies of failover slots where
+// the query wants that.
+func hasSlots(n *facts.Node, found []string, _ string) bool {
+	count := 0
+	for _, slot := range n.Server.Slots {
+		if strings.Contains(found[2], pg.Literal(slot.Name)) && slot.WALStatus != "lost" && (found[4] == "" || slot.Synced) {
+			count++
+		}
+	}
+	return fmt.Sprint(count) == found[1]
+}
+
+// dropLeftovers drops logical slots of a server that became a standby, also those in use.
+func dropLeftovers(c call) error {
+	c.n.Server.Slots = remove(c.n.Server.Slots, func(s facts.Slot) bool { return strings.Contains(c.found[1], pg.Literal(s.Name)) && !s.Synced })
 	return nil
 }

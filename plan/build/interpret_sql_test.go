@@ -128,6 +128,7 @@ func statementTable() map[string]func(c call) error {
 		`^SELECT pg_drop_replication_slot\(` + literal + `\)$`:                                                                         dropSlot,
 		`^SELECT pg_drop_replication_slot\(slot_name\) FROM pg_replication_slots WHERE slot_name = ` + literal + `( AND NOT active)?$`: dropSlotIfThere,
 		`^SELECT pg_drop_replication_slot\(slot_name\) FROM pg_replication_slots WHERE slot_name IN \(.*\)$`:                           dropSlots,
+		`^DO \$\$BEGIN\s+WHILE EXISTS \(SELECT FROM pg_replication_slots s WHERE slot_name IN \(([^)]*)\)`:                             dropLeftovers,
 		`^SELECT pg_promote\(false\) WHERE pg_is_in_recovery\(\)$`:                                                                     promote,
 		`^SELECT pg_wal_replay_resume\(\)$`: func(c call) error {
 			if r := c.n.Server.Receiver; r != nil {

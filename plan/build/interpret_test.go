@@ -198,10 +198,13 @@ func (m *model) connect(n *facts.Node) {
 
 // admitted reports whether the standby has the password of its role.
 func (m *model) admitted(n *facts.Node, conn map[string]string) bool {
-	file := conn["passfile"]
+	file, database := conn["passfile"], "replication"
+	if conn["replication"] == "database" {
+		database = conn["dbname"]
+	}
 	for _, p := range []facts.SecretFile{n.Host.Passfile, n.Host.SubscriptionPassfile} {
 		if p.Path == file && p.Exists {
-			_, found := conninfo.Passfile(p.Text.Reveal(), conn["host"], conn["port"], "replication", conn["user"])
+			_, found := conninfo.Passfile(p.Text.Reveal(), conn["host"], conn["port"], database, conn["user"])
 			return found
 		}
 	}

@@ -38,8 +38,8 @@ func widenOne(s *cluster.Cluster) {
 			requireLetGo(s, m)
 		}
 	}
-	if s.PortMoves(s.Goal.Primary) {
-		for _, sub := range s.Subscribers() { // they come along where the restart does
+	if s.PortMoves(s.Goal.Primary) || s.Switchover() != nil {
+		for _, sub := range s.Subscribers() { // they come along where the restart, or the move, does
 			s.Required[sub.Address()] = true
 		}
 	}

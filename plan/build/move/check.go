@@ -24,7 +24,7 @@ func Check(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 		return // what follows rests on names and logins
 	}
 	refuseManaged(s, w, out)
-	refuseLogical(s, w, out)
+	checkLogical(s, w, out)
 	refuseOwnSet(s, w, out)
 	checkTarget(s, w, out)
 	for _, sb := range s.Cluster.Standbys {
@@ -35,6 +35,7 @@ func Check(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	}
 	checkSlots(s, w, out)
 	checkClients(s, w, out)
+	checkOutside(s, w, out)
 	checkTransactions(s, w, out)
 }
 
@@ -63,12 +64,7 @@ func readable(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) bo
 	return ok
 }
 
-const (
-	notReady     = "Standby not ready for a switchover"
-	notSupported = "Switchover not supported yet"
-
-	renamedAndMoved = "Rename and switchover in one apply"
-)
+const renamedAndMoved = "Rename and switchover in one apply"
 
 // refuseManaged refuses to move a primary over which another program decides: it would promote
 // the old one again, or another member.
@@ -104,11 +100,6 @@ func refuseRenamed(s *cluster.Cluster, w *cluster.Switchover, out *draft.Finding
 	return true
 }
 
-// asNow is what the topology says before the move.
-func asNow(w *cluster.Switchover) string {
-	return "  primary = " + w.From.ID + "\nand " + w.To.ID + " among the standbys;"
-}
-
 // refuseLogin refuses to move the primary in the plan that makes the role by which members
 // log in, or changes how it logs in: they log in at the new primary before that plan comes to
 // it. It reports whether it did.
@@ -133,35 +124,6 @@ func refuseLogin(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings)
 	out.Fail(role.Range, "Role change and switchover in one apply", "Role %s %s, and the primary moves from %s to %s: %s and the other standbys could not log in at %s. Nothing is "+
 		"changed. Make two applies: first the role, with\n%s\nthen the switchover.", pg.Ident(role.Name), why, w.From.Name, w.To.Name, w.From.Name, w.To.Name, asNow(w))
 	return true
-}
-
-// refuseLogical refuses what this version of repltool cannot bring along.
-func refuseLogical(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
-	var what []string
-	from := s.Found(w.From).Server
-	for _, slot := range from.Slots {
-		if slot.Type == topology.SlotLogical && !slot.Temporary {
-			what = append(what, "logical slot "+pg.Ident(slot.Name))
-		}
-	}
-	for _, p := range s.Publications() {
-		what = append(what, p.ID)
-	}
-	for _, sub := range s.Subscriptions() {
-		what = append(what, sub.ID)
-	}
-	for _, database := range from.Subscribing {
-		what = append(what, "subscriptions in database "+pg.Ident(database))
-	}
-	for _, slot := range s.Cluster.PermanentSlots {
-		if slot.Type == topology.SlotLogical && from.Slot(slot.Name) == nil {
-			what = append(what, "slot "+pg.Ident(slot.Name))
-		}
-	}
-	if len(what) > 0 {
-		out.Fail(s.Cluster.Range, notSupported, "%s has logical replication, which repltool cannot move with the primary yet: %s. Nothing is changed. Write primary = %s again, or "+
-			"move the primary by hand.", s.Cluster.ID, strings.Join(what, ", "), w.From.ID)
-	}
 }
 
 // refuseOwnSet refuses to move a set of synchronous standbys that the topology does not have.
@@ -304,6 +266,7 @@ func checkClients(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings
 		switch {
 		case sender.Copies():
 			out.Fail(s.Cluster.Range, notReady, "A base backup of %s is running (process %d), and would fail when %s stops. Wait until it has ended.", w.From.Name, sender.PID, w.From.Name)
+		case slices.ContainsFunc(s.LogicalSlots(w), func(slot facts.Slot) bool { return slot.Name == sender.SlotName }): // checkOutside
 		case s.ForeignSender(w.From, facts.Sender(sender)), slices.Contains(left, sender.PID):
 			others = append(others, sender.ApplicationName)
 		}

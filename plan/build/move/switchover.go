@@ -26,15 +26,6 @@ import (
 // promotion each step has its way back. The old primary is made a standby while it is down,
 // so that it cannot come back as a second primary (PostgreSQL docs, 27.3 "Failover").
 
-// Time limits. Writes stop from the stop on: what takes longer there is taken back.
-const (
-	stopLimit    = 60 * time.Second // a fast shutdown, of which the checkpoint is the longest part
-	replayLimit  = 60 * time.Second
-	promoteLimit = 60 * time.Second
-	endLimit     = 10 * time.Minute // the archiver of the old primary may be slow
-	proofLimit   = 60 * time.Second
-)
-
 // checkpointVar is what the stop prints: where the shutdown checkpoint begins.
 const checkpointVar = "shutdown_checkpoint"
 
@@ -48,14 +39,6 @@ var StopScript string
 //go:embed ended.sh
 var EndedScript string
 
-// move is a switchover in the making.
-type move struct {
-	*cluster.Switchover
-	s     *cluster.Cluster // as it was found
-	after *cluster.Cluster // as the move leaves it
-	d     *draft.Draft
-}
-
 // Switchover plans the move of a primary that leads.
 func Switchover(s, after *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	m := newMove(s, after, w)
@@ -67,19 +50,24 @@ func Switchover(s, after *cluster.Cluster, w *cluster.Switchover, out *draft.Fin
 	for _, row := range s.SlotsToConfirm(w) {
 		m.d.SQL(m.From, "confirm", cluster.Record(row))
 	}
+	m.twins()
 	m.logins()
+	m.publishers()
 	m.awaitSlotPositions()
 	m.relax()
+	m.relaxSynced()
 	for _, sb := range s.Rotates(w) {
 		m.rotate(sb)
 	}
 	m.prepareOld()
 	m.beginSet()
+	m.awaitConsumers()
 	m.ready()
 	m.stop()
 	m.promote()
 	m.rejoin()
 	m.settle()
+	m.awaitSubscriptions()
 	out.Put(m.d)
 }
 
@@ -88,6 +76,9 @@ func newMove(s, after *cluster.Cluster, w *cluster.Switchover) *move {
 	m.d.Worsen(plan.Switchover)
 	m.d.Effect = "writes stop while " + w.From.Name + " shuts down and " + w.To.Name + " is promoted"
 	m.d.Differ("primary", plan.Ptr(w.From.Name), plan.Ptr(w.To.Name), "")
+	for _, sub := range s.Subscribers() { // what they receive from has gone
+		m.d.Brings = append(m.d.Brings, sub.Address())
+	}
 	return m
 }
 
@@ -130,11 +121,6 @@ func (m *move) slot(w cluster.WantedSlot) {
 		back.SQL(m.To, "drop slot", dropSlots(w.Name))
 		back.SQL(m.From, "remove from the ledger", cluster.Forget(row.Address))
 	})
-}
-
-// dropSlots drops those that are there.
-func dropSlots(names ...string) string {
-	return "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name IN (" + pg.Literals(names) + ");"
 }
 
 // logins gives the members the passwords by which they will log in at the new primary, and
@@ -180,10 +166,6 @@ func (m *move) relax() {
 		back.SQL(m.From, "commits wait as before", draft.SystemAsFound(m.s, m.From, cluster.SyncNames))
 		back.Reload(m.From)
 	})
-}
-
-func inForce(name, value string) string {
-	return "SELECT current_setting(" + pg.Literal(name) + ") = " + pg.Literal(value)
 }
 
 // rotate brings a standby under the new primary, which relays until it leads: the same
@@ -353,7 +335,9 @@ func (m *move) settle() {
 	if drops := m.s.SlotsToDrop(m.Switchover); len(drops) > 0 {
 		m.d.SQL(m.From, "drop the slots of standbys that no longer follow it", dropSlots(drops...))
 	}
-	m.d.SQL(m.To, "record the new primary, and remove outdated rows from the ledger", cluster.Record(m.s.MadePrimary(m.To)), cluster.Forget(m.s.RowsToForget(m.Switchover)...))
+	m.settleLogical()
+	made := append(m.s.CopiedRows(m.Switchover), m.s.MadePrimary(m.To))
+	m.d.SQL(m.To, "record the new primary, and remove outdated rows from the ledger", cluster.Record(made...), cluster.Forget(m.s.RowsToForget(m.Switchover)...))
 }
 
 // streams reports whether a standby streams, by its own account.
