@@ -142,12 +142,22 @@ func (s *Cluster) SlotUser(n *topology.Node, name string) *User {
 	if u != nil {
 		return u
 	}
+	if s.leftOver(n, name) {
+		return nil
+	}
 	for _, c := range s.Consumers(name, found.Database) {
 		if v := c.declared(); v != nil && !(s.Targeted(v.Address()) && (v.Attaches() || v.DropsSlot(name))) {
 			return &User{scope: c.Scope, database: c.Database, Is: c.Is, on: n, Who: c.String() + " uses", Hint: "Write slot_name = " + strconv.Quote(name) + " in " + v.ID + ", or give it another slot."}
 		}
 	}
 	return nil
+}
+
+// leftOver reports whether a slot of a standby is of the time when that was the primary: the one that
+// leads now has the slot of that name, which the topology wants there.
+func (s *Cluster) leftOver(n *topology.Node, name string) bool {
+	lead := s.Now.Leader
+	return lead != nil && n != lead && s.Goal.Primary == lead && SlotWanted(s.WantedSlots(), lead, name) && s.FoundSlot(lead, name) != nil
 }
 
 // PublicationUser returns who keeps a publication that is not wanted any more, or nil.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +105,29 @@ func TestSwitchoverLogical(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestSwitchoverLogicalTakenBack has a switchover of a publisher fail before the stop, after its slot was
+// made on the new primary: that slot is gone again, and the next switchover moves the subscriber.
+func TestSwitchoverLogicalTakenBack(t *testing.T) {
+	w := newFlow(t, "trixie", "false")
+	w.takenBack("verify that pg1", func() {})
+	w.received(1, 4)
+	w.publisherMoves(1, 2, 3)
+}
+
+// TestSwitchoverLogicalKilled kills repltool in a switchover of a publisher whose slot is made on the new
+// primary, as TestSwitchoverKilled does.
+func TestSwitchoverLogicalKilled(t *testing.T) {
+	every := 6
+	if os.Getenv("REPLTOOL_TEST_FAULTS") == "all" {
+		every = 1
+	}
+	w := newFlow(t, "trixie", "false")
+	w.killedOn(moments{begins, runs, ends}, every)
+	w.received(2, 4)
+	w.killedBack(moments{begins, runs, ends}, every)
+	w.received(3, 4)
 }
 
 func newFlow(t *testing.T, suite, failover string) *world {

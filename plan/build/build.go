@@ -221,11 +221,22 @@ func waitForMoves(s *cluster.Cluster, out *draft.Findings) {
 			continue
 		}
 		for _, d := range out.Drafts {
-			if concerns(d, other) {
+			if concerns(d, other) || readsFrom(s, other) && passfileOf(s, d) {
 				d.Needs = append(d.Needs, other.PrimaryAddress())
 			}
 		}
 	}
+}
+
+// readsFrom reports whether a cluster has a subscription to another one.
+func readsFrom(s, other *cluster.Cluster) bool {
+	return slices.ContainsFunc(other.Subscribers(), func(sub *topology.Subscription) bool { return sub.Cluster == s.Cluster })
+}
+
+// passfileOf reports whether a change is of the file by which subscriptions log in: were it made
+// before a move that is taken back, it would be left over.
+func passfileOf(s *cluster.Cluster, d *draft.Draft) bool {
+	return slices.ContainsFunc(s.Cluster.Members(), func(n *topology.Node) bool { return d.Address == s.PassfileAddress(n) })
 }
 
 // concerns reports whether a change has to do with a member of a cluster, or is a subscription

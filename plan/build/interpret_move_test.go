@@ -25,6 +25,9 @@ func (m *model) shutDown(n *facts.Node) {
 		return
 	}
 	m.stop(n)
+	for i := range s.Slots { // their subscribers come back to another server
+		s.Slots[i].Active = s.Slots[i].Active && s.Slots[i].Type != topology.SlotLogical
+	}
 	m.stopped[n.Name] = s
 	n.Server, h.Running, h.Control = nil, false, controlOf(n)
 	h.Control.State, h.Control.SystemIdentifier, h.Control.Timeline = cluster.ShutDown, s.SystemIdentifier, s.Timeline
@@ -99,7 +102,24 @@ func (m *model) start(n *facts.Node) error {
 	for _, leader := range m.nodes() {
 		m.replicate(leader)
 	}
+	m.subscribersReturn(n)
 	return nil
+}
+
+// subscribersReturn has the subscribers of a server that leads again connect to it.
+func (m *model) subscribersReturn(n *facts.Node) {
+	for _, other := range m.nodes() {
+		if other.Server == nil || other.Server.InRecovery || n.Server.InRecovery {
+			continue
+		}
+		for _, l := range other.Server.Logical {
+			for _, sub := range l.Subscriptions {
+				if slot := n.Server.Slot(sub.Options.SlotName); slot != nil && sub.Options.Enabled && m.at(conninfo.Map(sub.ConnInfo.Reveal())) == n {
+					slot.Active = true
+				}
+			}
+		}
+	}
 }
 
 // asleep is the server of a node that is down. Of one that was down from the beginning its
