@@ -116,7 +116,8 @@ type Locks struct {
 }
 
 // AcquireLocks locks every machine that the plan touches, that of each changed cluster's
-// primary, and, by an advisory lock, every primary that runs. The order is the same for
+// primary or, where none runs, those of all its members, and, by an advisory lock, every primary
+// that runs. The order is the same for
 // everyone, by name, so that two applies cannot each hold what the other waits for.
 //
 // Whoever changes a cluster has the lock of its primary's machine: while that one is held
@@ -163,12 +164,19 @@ func touched(p *plan.Plan) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// locked returns the nodes whose machines are locked.
+// locked returns the nodes whose machines are locked. Where no primary runs, there is no advisory
+// lock: then those of all members that can be reached, so that two applies promote no two standbys.
 func locked(p *plan.Plan) []string {
 	names := touched(p)
 	for _, c := range clusters(p) {
 		if c.primary != "" {
 			names = append(names, c.primary)
+			continue
+		}
+		for _, n := range p.Nodes {
+			if n.Cluster == c.cluster && n.Reachable {
+				names = append(names, n.Name)
+			}
 		}
 	}
 	slices.Sort(names)

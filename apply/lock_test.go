@@ -50,6 +50,30 @@ func TestLocksInStableOrder(t *testing.T) {
 	}
 }
 
+// TestLocksWithoutPrimary: while no member leads there is no advisory lock, and the machines of all
+// members that can be reached are locked: two failovers cannot promote two standbys.
+func TestLocksWithoutPrimary(t *testing.T) {
+	_, nodes, _, order := lockWorld()
+	p := planOf(sqlStep("x", "pg2", ""))
+	p.Nodes = []plan.Node{
+		{Name: "pg1", Cluster: "cluster.a", Role: "down", Reachable: true},
+		{Name: "pg2", Cluster: "cluster.a", Role: "standby", Reachable: true},
+		{Name: "pg3", Cluster: "cluster.a", Role: "standby", Reachable: true},
+		{Name: "gone", Cluster: "cluster.a", Role: "unreachable"},
+		{Name: "pg4", Cluster: "cluster.c", Role: "primary", Reachable: true},
+	}
+	l, err := AcquireLocks(t.Context(), p, nodes, LockOptions{Me: Holder{Who: "me@here"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"lock host pg1", "lock host pg2", "lock host pg3"}; !slices.Equal(order.lines, want) {
+		t.Errorf("order %q, want %q", order.lines, want)
+	}
+	if err := l.Release(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSecondComer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, nodes, servers, _ := lockWorld()

@@ -23,6 +23,7 @@ type World struct {
 	Required map[topology.Address]bool // publications and subscriptions beside the targets
 	InApply  bool
 	moves    map[topology.Address]bool // clusters whose primary moves, whatever the ledger says
+	fails    map[topology.Address]bool // clusters of which a failover was asked for
 	options  Options
 	renames  bool // the topology has moved blocks
 	clusters map[*topology.Cluster]*Cluster
@@ -100,6 +101,9 @@ type Options struct {
 	// Moves are clusters whose primary is to move to the node that the topology names, also
 	// where the ledger does not show that it names another one than before.
 	Moves []string
+	// Failovers are clusters whose primary is gone, and whose place the node that the topology
+	// names is to take.
+	Failovers []string
 	// InApply reports whether an apply plans, which holds the locks: that one is at work is no
 	// news to it.
 	InApply bool

@@ -15,6 +15,17 @@ func (s *Cluster) Complete() bool {
 	return (s.Live() != nil || s.IsNew()) && !s.logicalUnknown()
 }
 
+// Unread names the members that could not be read, or not in full.
+func (s *Cluster) Unread() []string {
+	var names []string
+	for _, n := range s.Cluster.Members() {
+		if !s.Found(n).Complete() {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
 // Nodes says what was found, for the plan's head.
 func (s *Cluster) Nodes() []plan.Node {
 	var nodes []plan.Node

@@ -11,7 +11,10 @@ import (
 func New(t *topology.Topology, f facts.Facts, o Options) *World {
 	w := &World{
 		Topology: t, Facts: f, Replace: map[topology.Address]bool{}, Targets: topology.ParseAddresses(o.Targets), InApply: o.InApply, renames: anyMoved(t),
-		clusters: map[*topology.Cluster]*Cluster{}, moves: map[topology.Address]bool{}, options: o,
+		clusters: map[*topology.Cluster]*Cluster{}, moves: map[topology.Address]bool{}, fails: map[topology.Address]bool{}, options: o,
+	}
+	for _, address := range topology.ParseAddresses(o.Failovers) {
+		w.fails[address] = true
 	}
 	for _, address := range topology.ParseAddresses(o.Moves) {
 		w.moves[address] = true

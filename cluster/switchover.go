@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/repltool/repltool/facts"
@@ -25,6 +26,8 @@ type Switchover struct {
 	Started bool
 	// Back reports whether the topology does not want that move any more: From leads again.
 	Back bool
+	// Failed reports whether From went down by itself: a failover (failed_primary.go).
+	Failed bool
 }
 
 // MoveIntent is the ledger's row of a move that has begun.
@@ -45,7 +48,7 @@ func (s *Cluster) Switchover() *Switchover {
 func (s *Cluster) findMove() *Switchover {
 	switch s.Now.Leader {
 	case nil:
-		return s.stoppedMove()
+		return cmp.Or(s.stoppedMove(), s.failedMove())
 	case s.Goal.Primary:
 		return nil
 	}
@@ -99,6 +102,7 @@ func (s *Cluster) stoppedMove() *Switchover {
 				continue
 			}
 			m.Back = s.Goal.Primary == m.From
+			m.Failed = m.Started && !m.Back && s.someBehind(m) // it had crashed, and a failover started it
 			if m.Back || s.Goal.Primary == m.To {
 				return m
 			}
@@ -129,6 +133,12 @@ func (s *Cluster) shutDown(n *topology.Node) bool {
 func (s *Cluster) startedAgain(m *Switchover) bool {
 	f := s.Found(m.From)
 	return f.Complete() && f.Server != nil && f.Server.InRecovery && f.Host.StandbySignal && f.Host.Control != nil && s.UpstreamOf(f) == m.To && s.UpstreamOf(s.Found(m.To)) == m.From
+}
+
+// someBehind reports whether a standby that a switchover brings under the new primary before the
+// stop still follows the old one.
+func (s *Cluster) someBehind(m *Switchover) bool {
+	return slices.ContainsFunc(s.Rotates(m), func(sb *topology.Standby) bool { return s.UpstreamOf(s.Found(sb.Node)) == m.From })
 }
 
 // othersFollow reports whether every other member runs and is a standby of the same timeline.
@@ -212,9 +222,11 @@ func (s *Cluster) Beside(m *Switchover) []*topology.Standby {
 
 // Rotates are those of them that are brought under the new primary before the old one stops.
 // One that delays its replay keeps its connection until it has used up what it has: it moves
-// afterwards.
+// afterwards. So does, in a failover, one that does not keep up: nobody waits for it.
 func (s *Cluster) Rotates(m *Switchover) []*topology.Standby {
-	return slices.DeleteFunc(s.Beside(m), func(sb *topology.Standby) bool { return sb.ApplyDelay > 0 || s.Delay(sb.Node) > 0 })
+	return slices.DeleteFunc(s.Beside(m), func(sb *topology.Standby) bool {
+		return sb.ApplyDelay > 0 || s.Delay(sb.Node) > 0 || m.Failed && !s.keepsUp(m, sb.Node)
+	})
 }
 
 // SlotsToMake are the physical slots that the new primary is to have and has not.

@@ -58,6 +58,7 @@ type application struct {
 	live     clusters
 	events   *view.Events   // nil: nobody wants JSON
 	moves    []string       // clusters of which the primary is to move
+	fails    []string       // clusters of which the primary is gone, and is to be replaced
 	verb     plan.Allowance // what the verb itself asks for: it needs no -allow
 	report   *apply.Report  // of what was run; nil: nothing was
 }

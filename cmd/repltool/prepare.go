@@ -49,7 +49,7 @@ func (x *application) prepare(ctx context.Context) (*reading, *apply.Locks, erro
 
 // look reads the clusters and plans, for a saved plan as that one was made.
 func (x *application) look(ctx context.Context) (*reading, error) {
-	o := cluster.Options{RepltoolVersion: version, Variables: x.topology.Variables, Targets: x.o.targets, Replace: x.o.replace, Moves: x.moves, Adopt: x.o.adopt, InApply: true}
+	o := cluster.Options{RepltoolVersion: version, Variables: x.topology.Variables, Targets: x.o.targets, Replace: x.o.replace, Moves: x.moves, Failovers: x.fails, Adopt: x.o.adopt, InApply: true}
 	if x.saved != nil {
 		o.Targets, o.Replace, o.Moves = x.saved.Targets, x.saved.Replace, x.saved.Moves
 	}

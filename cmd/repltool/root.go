@@ -45,7 +45,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupRun, Title: "Change"},
 		&cobra.Group{ID: groupSee, Title: "Inspect"})
 	root.AddCommand(a.initCommand(), a.validateCommand(), a.fmtCommand(),
-		a.planCommand(), a.applyCommand(), a.switchoverCommand(), a.statusCommand(), a.driftCommand(),
+		a.planCommand(), a.applyCommand(), a.switchoverCommand(), a.failoverCommand(), a.statusCommand(), a.driftCommand(),
 		a.graphCommand(), a.historyCommand(), a.showCommand(), a.versionCommand())
 	root.AddCommand(unsupported()...)
 	ownWords(root)
@@ -67,10 +67,9 @@ func (a *app) changeDir() error {
 func unsupported() []*cobra.Command {
 	var all []*cobra.Command
 	for name, instead := range map[string]string{
-		"import":   "Write the topology by hand (repltool init writes one to start from): plan shows where the servers differ from it, and adopts what matches.",
-		"failover": "Promote a standby by hand (SELECT pg_promote();), then write it as primary in the topology, and plan: docs/operations.md, \"When another node has become the primary\".",
-		"destroy":  "Remove blocks from the topology, and apply: what repltool created is dropped.",
-		"man":      "Help for a command: repltool COMMAND -help",
+		"import":  "Write the topology by hand (repltool init writes one to start from): plan shows where the servers differ from it, and adopts what matches.",
+		"destroy": "Remove blocks from the topology, and apply: what repltool created is dropped.",
+		"man":     "Help for a command: repltool COMMAND -help",
 	} {
 		all = append(all, &cobra.Command{
 			Use: name, Hidden: true, DisableFlagParsing: true,
@@ -130,7 +129,7 @@ const environmentText = "\n" +
 // verbText lists the verbs of a group in the order in which one needs them; the
 // parser would have them by name.
 func verbText(b *strings.Builder, c *cobra.Command, group string) {
-	order := []string{"init", "validate", "fmt", "plan", "apply", "switchover", "status", "drift", "graph", "history", "show", "version", "completion", "help"}
+	order := []string{"init", "validate", "fmt", "plan", "apply", "switchover", "failover", "status", "drift", "graph", "history", "show", "version", "completion", "help"}
 	verbs := slices.Clone(c.Commands())
 	slices.SortStableFunc(verbs, func(x, y *cobra.Command) int {
 		return slices.Index(order, x.Name()) - slices.Index(order, y.Name())

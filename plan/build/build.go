@@ -182,7 +182,13 @@ func guarded(s *cluster.Cluster, out *draft.Findings, do func()) {
 // buildCluster runs the preflight and, if nothing speaks against it, every kind. after is the
 // cluster in a world where every primary has moved.
 func buildCluster(s, after *cluster.Cluster, out *draft.Findings) {
-	if w := s.Switchover(); w != nil {
+	w := s.Switchover()
+	if s.FailoverAsked() && (w == nil || !w.Stopped) {
+		if move.CheckAsked(s, out); out.Diags.HasErrors() {
+			return
+		}
+	}
+	if w != nil {
 		buildSwitchover(s, after, w, out)
 		return
 	}

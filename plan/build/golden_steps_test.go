@@ -28,6 +28,7 @@ func long() []txtar.File {
 		{Name: "HBA_ERRORS", Data: []byte(draft.HBAErrors)},
 		{Name: "STOP", Data: []byte(move.StopScript)},
 		{Name: "ENDED", Data: []byte(move.EndedScript)},
+		{Name: "FENCE", Data: []byte(move.FenceScript)},
 		{Name: "CATCHING_UP", Data: []byte(draft.CatchingUp)},
 	}
 }

@@ -107,7 +107,7 @@ func goldenWorld(t *testing.T, parts map[string]string) (*topology.Topology, fac
 			alter(t, f, top, l)
 		}
 	}
-	return top, f, cluster.Options{RepltoolVersion: "test", Replace: strings.Fields(parts["replace"]), Targets: strings.Fields(parts["target"])}
+	return top, f, cluster.Options{RepltoolVersion: "test", Replace: strings.Fields(parts["replace"]), Targets: strings.Fields(parts["target"]), Failovers: strings.Fields(parts["failover"])}
 }
 
 func writePart(t *testing.T, file string, a *txtar.Archive, name, text string) {

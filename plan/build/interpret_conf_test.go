@@ -313,6 +313,8 @@ func (m *model) command(n *facts.Node, op plan.Command) error {
 	case op.Argv[0] == "sh" && op.Argv[2] == move.EndedScript:
 		n.Host.StandbySignal = n.Host.StandbySignal && op.Argv[6] != "primary"
 		return nil
+	case op.Argv[0] == "sh" && op.Argv[2] == move.FenceScript:
+		return m.fence(n, op.Argv[5:])
 	case op.Argv[0] == "sh" && op.Argv[2] == streaming.EditSettings:
 		return m.editSettings(n, op)
 	case op.Argv[0] == "sh" && op.Argv[2] == cluster.RemoveEmpty:
@@ -373,6 +375,7 @@ func conditions() map[string]func(n *facts.Node, found []string, query string) b
 			return n.Server.InForce(found[1]) == strings.ReplaceAll(found[2], "''", "'")
 		},
 		`^SELECT EXISTS \(SELECT FROM pg_stat_activity WHERE backend_type = 'startup'`:                                                                func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
+		`^SELECT pg_last_wal_replay_lsn\(\) >= :'replayed'$`:                                                                                          func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
 		`^SELECT CASE WHEN pg_last_wal_replay_lsn\(\) >= :'replayed' THEN`:                                                                            func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
 		`^SELECT CASE WHEN pg_last_wal_replay_lsn\(\) > :'shutdown_checkpoint' THEN`:                                                                  func(n *facts.Node, _ []string, _ string) bool { return n.Server.InRecovery },
 		`^SELECT CASE WHEN NOT pg_is_in_recovery\(\) THEN true ELSE NOT pg_reload_conf\(\) END$`:                                                      func(n *facts.Node, _ []string, _ string) bool { return !n.Server.InRecovery },

@@ -194,6 +194,26 @@ func (m *model) editSettings(n *facts.Node, op plan.Command) error {
 	return nil
 }
 
+// fence makes the data directory of a primary that is down that of a standby.
+func (m *model) fence(n *facts.Node, lines []string) error {
+	if n.Server != nil {
+		return fmt.Errorf("%s: a server was started in the data directory", n.Name)
+	}
+	s := m.asleep(n)
+	if s == nil {
+		return unknown{"file of a server of which nothing else is known"}
+	}
+	for _, line := range conftext.ParseConf(strings.Join(lines, "\n") + "\n") {
+		s.FileSettings = append(s.FileSettings, facts.FileSetting{File: n.Host.AutoConf.Path, Line: 3, Name: line.Name, Value: line.Value})
+		if line.Name == "primary_conninfo" {
+			s.ConnInfo = topology.NewSecret("", line.Value)
+		}
+	}
+	n.Host.StandbySignal = true
+	m.writeAuto(n, s)
+	return nil
+}
+
 // promote makes a standby a primary, on a new timeline. Who streams from it follows there.
 func promote(c call) error {
 	s := c.n.Server

@@ -87,6 +87,7 @@ func statementTable() map[string]func(c call) error {
 		`^ALTER SYSTEM SET (\w+) = ` + literal + `$`:                              func(c call) error { c.alterSystem(c.n, c.found[1], &c.found[2]); return nil },
 		`^ALTER SYSTEM RESET (\w+)$`:                                              func(c call) error { c.alterSystem(c.n, c.found[1], nil); return nil },
 		`^(SET LOCAL lock_timeout = |CHECKPOINT$|SELECT pg_current_xact_id\(\)$)`: nothing,
+		`^INSERT INTO repltool.applies `:                                          nothing,
 		`^CREATE SCHEMA repltool$`:                                                func(c call) error { c.n.Server.Ledger = &facts.Ledger{}; return nil },
 		`^CREATE TYPE `:                                                           nothing,
 		`^CREATE TABLE repltool\.`:                                                nothing,

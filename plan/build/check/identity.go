@@ -25,7 +25,7 @@ func primaries(s *cluster.Cluster, out *draft.Findings) {
 	}
 	otherPrimaries(s, live, out)
 	p := s.Found(s.Goal.Primary)
-	if unread := unread(s); len(live) == 0 && p.Server != nil && p.Server.InRecovery && len(unread) > 0 {
+	if unread := s.Unread(); len(live) == 0 && p.Server != nil && p.Server.InRecovery && len(unread) > 0 {
 		out.Finding(c.Address(), c.Range, "Primary is a standby",
 			"%s is in recovery, and %s could not be read: the primary may be there. Nothing is changed. Do not promote a "+
 				"node before you know. Make those nodes readable first, or name the live primary in the topology.",
@@ -60,7 +60,11 @@ func promotable(s *cluster.Cluster) string {
 	case up != nil && s.IsDown(up) && downAsStandby(s.Found(up)):
 		return fmt.Sprintf(". %s follows %s, which is down, is a standby too, and may have more WAL. To continue, %s", s.Goal.Primary.Name, up.Name, startByHand(s, up))
 	case up != nil && s.IsDown(up):
-		return fmt.Sprintf(". %s follows %s, which is down and may have more WAL: to start it, write primary = %s and apply.", s.Goal.Primary.Name, up.Name, up.ID)
+		text := fmt.Sprintf(". %s follows %s, which is down and may have more WAL: to start it, write primary = %s and apply.", s.Goal.Primary.Name, up.Name, up.ID)
+		if s.Failed(up) {
+			text += fmt.Sprintf(" To promote %s with that WAL: repltool failover %s -to=%s", s.Goal.Primary.Name, s.Cluster.Name, s.Goal.Primary.Name)
+		}
+		return text
 	}
 	if r := p.Server.Receiver; r != nil && r.Status == "streaming" {
 		return fmt.Sprintf(": %s streams from a server on %s that is not a member of %s. To move the primary from there to %s, add that server to standbys.",
@@ -74,7 +78,7 @@ func promotable(s *cluster.Cluster) string {
 }
 
 // downAsStandby reports whether a server that is down was a standby, and starts as one.
-func downAsStandby(f *facts.Node) bool { return f.Host.StandbySignal && !endedAsPrimary(f) }
+func downAsStandby(f *facts.Node) bool { return f.Host.StandbySignal && !cluster.EndedAsPrimary(f) }
 
 // startByHand is how somebody starts a server that repltool does not start while nobody leads. As
 // a standby it accepts no writes: then it is known who has the most WAL, and a move of the
@@ -86,17 +90,6 @@ func startByHand(s *cluster.Cluster, n *topology.Node) string {
 		user = "root"
 	}
 	return fmt.Sprintf("start it as the standby that it is, then plan again. On %s, as %s:\n  %s", n.Name, user, strings.Join(start.Argv, " "))
-}
-
-// unread names the members that could not be read, or not in full.
-func unread(s *cluster.Cluster) []string {
-	var names []string
-	for _, n := range s.Cluster.Members() {
-		if !s.Found(n).Complete() {
-			names = append(names, n.Name)
-		}
-	}
-	return names
 }
 
 // checkStillPrimary refuses to start a primary that is down while a standby may have

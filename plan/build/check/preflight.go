@@ -102,11 +102,6 @@ func checkVersion(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 	}
 }
 
-// endedAsPrimary reports whether a server that is down was a primary, and did not shut down.
-func endedAsPrimary(f *facts.Node) bool {
-	return f.Host.Control != nil && slices.Contains([]string{"in production", "shutting down", "in crash recovery"}, f.Host.Control.State)
-}
-
 func checkPrimary(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draft.Findings) {
 	if f.Server == nil && f.Host.Data.State == facts.DataCluster && !s.IsNew() && !f.Host.StandbySignal {
 		checkStillPrimary(s, n, f, out)
@@ -117,7 +112,7 @@ func checkPrimary(s *cluster.Cluster, n *topology.Node, f *facts.Node, out *draf
 			"%s: the command that created %s failed or was killed, and a server may have been started in it since. If it "+
 				"contains nothing of use, remove it by hand:\n  rm -rf %s",
 			n.Name, f.Host.DataDir, strings.Join(append(s.ToMake(f.Host), cluster.JobDir(f.Host, cluster.JobID(f.Host, "init"))), " "))
-	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal && endedAsPrimary(f):
+	case f.Server == nil && f.Host.Data.State == facts.DataCluster && f.Host.StandbySignal && cluster.EndedAsPrimary(f):
 		out.Finding(s.ClusterAddress, s.Cluster.Range, "Primary is a standby",
 			"%s is down. It ended as a primary (pg_control: %s), and has standby.signal, with which it would start as a standby. Nothing is changed. If another server has taken its place, "+
 				"name that one in the topology. If not, remove the file on %s and plan again:\n  rm %s", n.Name, f.Host.Control.State, n.Name, path.Join(f.Host.DataDir, "standby.signal"))

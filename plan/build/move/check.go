@@ -39,11 +39,6 @@ func Check(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	checkTransactions(s, w, out)
 }
 
-// CheckResume finds what speaks against resuming one.
-func CheckResume(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
-	refuseRenamed(s, w, out)
-}
-
 // readable reports whether all is known that the move rests on.
 func readable(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) bool {
 	ok := true

@@ -1,10 +1,7 @@
 package move
 
 import (
-	"strconv"
-
 	"github.com/repltool/repltool/cluster"
-	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
 )
@@ -14,6 +11,11 @@ import (
 // server leads.
 func Resume(s *cluster.Cluster, w *cluster.Switchover, out *draft.Findings) {
 	m := newMove(s, s, w)
+	if w.Failed {
+		m.failover()
+		out.Put(m.d)
+		return
+	}
 	m.d.Reason = "an apply was interrupted after it had stopped " + w.From.Name + "; everything else is planned once there is a primary"
 	if w.Back {
 		m.d.Attributes, m.d.Impact = nil, plan.Online
@@ -36,7 +38,7 @@ func (m *move) forward() {
 		return
 	}
 	m.d.Effect = "there is no primary until " + m.To.Name + " is promoted"
-	m.replayed()
+	m.replayed(replayLimit)
 	m.promote()
 	m.d.SQL(m.To, "write the new timeline to pg_control", "CHECKPOINT;")
 	draft.AwaitNewReceiver(m.s, m.d, m.From)
@@ -51,21 +53,4 @@ func (m *move) back() {
 	}
 	m.d.SQL(m.From, "promote "+m.From.Name, promoteSQL)
 	m.d.Wait(m.From, m.From.Name+" accepts writes", waking("NOT pg_is_in_recovery()"), promoteLimit)
-}
-
-// replayedVar is the WAL position up to which an old primary that runs as a standby has replayed.
-const replayedVar = "replayed"
-
-// replayed waits until the new primary has replayed all WAL of an old one that runs as a standby.
-// That one has replayed all that it has once its recovery waits for more (PostgreSQL docs, 27.2.3
-// "pg_stat_activity").
-func (m *move) replayed() {
-	n, h := m.From, m.s.Found(m.From).Host
-	m.d.Wait(n, n.Name+" has replayed all WAL that it has", "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup'\n"+
-		"  AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval'))", replayLimit)
-	m.d.Step(n, "read the end of the WAL of "+n.Name, plan.Command{
-		Argv:    []string{cluster.Binary(h, "psql"), "-X", "-w", "-A", "-t", "-c", "SELECT pg_last_wal_replay_lsn()", pg.FormatConnInfo(map[string]string{"host": h.SocketDir, "port": strconv.Itoa(m.s.PortInForce(n)), "dbname": pg.Maintenance})},
-		Timeout: draft.SettleTimeout, Prints: replayedVar,
-	})
-	m.d.Wait(m.To, m.To.Name+" has replayed up to that position", waking("pg_last_wal_replay_lsn() >= :'"+replayedVar+"'"), replayLimit)
 }

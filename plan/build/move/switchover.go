@@ -126,13 +126,16 @@ func (m *move) slot(w cluster.WantedSlot) {
 // logins gives the members the passwords by which they will log in at the new primary, and
 // proves that the old one can. That the others can is seen when they stream from it.
 func (m *move) logins() {
-	from := m.s.Cluster.Standby(m.From)
-	for _, sb := range append([]*topology.Standby{from}, m.s.Rotates(m.Switchover)...) {
+	m.passfiles()
+	draft.CheckLogin(m.s, m.d, m.s.Cluster.Standby(m.From))
+}
+
+func (m *move) passfiles() {
+	for _, sb := range append([]*topology.Standby{m.s.Cluster.Standby(m.From)}, m.s.Rotates(m.Switchover)...) {
 		if m.s.NeedsPassfile(sb) {
 			draft.WritePassfile(m.s, m.d, sb.Node, m.s.Found(sb.Node).Host.Passfile, m.s.StandbyPasswords(sb), m.s.PassingLines(sb))
 		}
 	}
-	draft.CheckLogin(m.s, m.d, from)
 }
 
 // awaitSlotPositions waits until the other standbys have what the new primary had when it got their slots:
@@ -175,7 +178,11 @@ func (m *move) rotate(sb *topology.Standby) {
 	now, wanted := conninfo.Map(m.s.Found(n).Server.ConnInfo.Reveal()), m.s.ConnInfo(sb)
 	slot := m.s.Found(n).Server.InForce("primary_slot_name")
 	if len(m.s.ConnDiffers(now, wanted, sb)) > 0 || slot != sb.Slot {
-		m.d.Differ(n.Name+" follows", plan.Ptr(m.s.Followed(sb).Name), plan.Ptr(m.To.Name), "before "+m.From.Name+" stops")
+		before := "before " + m.From.Name + " stops"
+		if m.Failed {
+			before = "before " + m.To.Name + " is promoted"
+		}
+		m.d.Differ(n.Name+" follows", plan.Ptr(m.s.Followed(sb).Name), plan.Ptr(m.To.Name), before)
 		m.follow(m.d, n, wanted, sb.Slot)
 		m.d.TakesBack(at, func(back *draft.Draft) {
 			m.follow(back, n, now, slot)

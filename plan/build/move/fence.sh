@@ -1,0 +1,13 @@
+# Makes the data directory $1 of a primary that is down that of a standby, with the lines that follow for postgresql.auto.conf, and
+# fails if a server runs in it.
+data=$1
+shift
+down() {
+  ! pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null) || ! kill -0 "$pid" 2>/dev/null && return
+  echo "a server was started in $data meanwhile (process $pid): nothing was changed there. Plan again" >&2
+  exit 1
+}
+down
+printf '%s\n' "$@" >>"$data/postgresql.auto.conf" && sync "$data/postgresql.auto.conf" || exit
+: >>"$data/standby.signal" && sync "$data/standby.signal" "$data" || exit
+down
