@@ -33,9 +33,9 @@ test: ## every test; needs root for the lab's hosts
 	@$(SETUP) test
 	$(GO) test -count=1 -timeout 80m -parallel 4 ./...
 
-test-versions: ## the loop and logical replication on PostgreSQL 13, 15, 17 and 18
+test-versions: ## the loop, logical replication and failover on PostgreSQL 13, 15, 17 and 18
 	@$(SETUP) test
-	REPLTOOL_TEST_SUITES=all $(GO) test -timeout 60m -run 'TestVersions|TestLogicalVersions|TestLogicalOptions' -v ./internal/e2e
+	REPLTOOL_TEST_SUITES=all $(GO) test -timeout 60m -run 'TestVersions|TestLogicalVersions|TestLogicalOptions|TestFailover$$' -v ./internal/e2e
 
 faults: ## kills, cut connections, crashes, full disks at every step; hours
 	@$(SETUP) test
