@@ -4,10 +4,12 @@ data=$1
 shift
 down() {
   ! pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null) || ! kill -0 "$pid" 2>/dev/null && return
-  echo "a server was started in $data meanwhile (process $pid): nothing was changed there. Plan again" >&2
+  echo "a server was started in $data meanwhile (process $pid): $1. Plan again" >&2
   exit 1
 }
-down
-printf '%s\n' "$@" >>"$data/postgresql.auto.conf" && sync "$data/postgresql.auto.conf" || exit
+down 'nothing was changed there'
+auto=$data/postgresql.auto.conf
+[ -z "$(tail -c 1 "$auto")" ] || echo >>"$auto" || exit
+printf '%s\n' "$@" >>"$auto" && sync "$auto" || exit
 : >>"$data/standby.signal" && sync "$data/standby.signal" "$data" || exit
-down
+down 'standby.signal is there now, and counts when it starts again'
