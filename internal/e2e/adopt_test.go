@@ -15,7 +15,7 @@ func TestAdopt(t *testing.T) {
 	w.byHand()
 	w.marksOnly()
 	w.topology("  parameters = { work_mem = \"8MB\" }\n")
-	w.adopted()
+	w.adopted(false)
 	w.expect(2, "SHOW work_mem", "8MB")
 	w.failedCreation()
 }
@@ -82,19 +82,24 @@ func (w *world) failedCreation() {
 	w.settled()
 }
 
-// adopted expects a plan that the servers do not feel, and that applies.
-func (w *world) adopted() {
+// adopted expects a plan that the servers do not feel, and that applies. One of marks alone is
+// no change, and is applied if it is asked for.
+func (w *world) adopted(marks bool) {
 	w.t.Helper()
 	const receiver = "SELECT pid || ' ' || backend_start FROM pg_stat_activity WHERE backend_type = 'walreceiver'"
 	before := w.sql(2, receiver)
-
-	r := w.must(2, "plan", "-detailed-exitcode")
-	for _, word := range []string{"RESTART", "COPY", "DROP"} {
-		if strings.Contains(strings.SplitN(r.stdout, "Wave 1", 2)[1], word) {
-			w.t.Errorf("the plan has a %s:\n%s", word, r.stdout)
+	if marks {
+		w.says(w.must(0, "plan", "-detailed-exitcode"), "marks of ownership will be written with the next apply")
+		w.must(0, "apply", "-adopt", "-auto-approve")
+	} else {
+		r := w.must(2, "plan", "-detailed-exitcode")
+		for _, word := range []string{"RESTART", "COPY", "DROP"} {
+			if strings.Contains(strings.SplitN(r.stdout, "Wave 1", 2)[1], word) {
+				w.t.Errorf("the plan has a %s:\n%s", word, r.stdout)
+			}
 		}
+		w.must(0, "apply", "-auto-approve")
 	}
-	w.must(0, "apply", "-auto-approve")
 	if after := w.sql(2, receiver); before == "" || after != before {
 		w.t.Errorf("the WAL receiver was %q and is %q", before, after)
 	}
@@ -114,7 +119,7 @@ func TestAdoptRepmgr(t *testing.T) {
   parameters = { shared_preload_libraries = "repmgr" }
   replication { role = "repmgr" }`, 1)
 	w.write("main.hcl", strings.Replace(text, "role \"replicator\" {\n    replication = true", "role \"repmgr\" {\n    superuser = true", 1))
-	w.adopted()
+	w.adopted(true)
 	w.says(w.must(0, "plan"), "No changes.")
 	if out := w.exec(1, "sudo", "-u", "postgres", "repmgr", "-f", "/etc/repmgr.conf", "cluster", "show"); strings.Contains(out, "!") || !strings.Contains(out, "pg2") {
 		t.Errorf("repmgr does not see its cluster any more:\n%s", out)
