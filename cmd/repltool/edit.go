@@ -9,13 +9,39 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/repltool/repltool/apply"
 	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/topology"
 )
+
+// moveFlags are those of the verbs that move a primary.
+type moveFlags struct {
+	applyFlags
+	to string
+}
+
+// register adds the flags of a verb; toWords say what becomes of the node of -to.
+func (o *moveFlags) register(f *pflag.FlagSet, toWords, verb string) {
+	o.common.register(f)
+	f.Lookup("target").Hidden = true // it is refused
+	f.StringVar(&o.to, "to", "", toWords)
+	f.BoolVar(&o.autoApprove, "auto-approve", false, "do not ask for approval of the "+verb)
+	f.StringSliceVar(&o.allow, "allow", nil, "also approve the kinds of changes in `LIST`: restart, drop, reclone, recreate")
+}
+
+// moveArgs accepts a cluster and a directory.
+func moveArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 || len(args) > 2 {
+		return fmt.Errorf("%s accepts a cluster and a directory: repltool %s", c.Name(), strings.Replace(c.Use, " [flags]", "", 1))
+	}
+	return nil
+}
 
 // edit is what was written into a file of the topology.
 type edit struct {

@@ -16,15 +16,14 @@ import (
 
 // failoverFlags are those of failover.
 type failoverFlags struct {
-	applyFlags
-	to     string
+	moveFlags
 	noEdit bool
 }
 
 func (a *app) failoverCommand() *cobra.Command {
 	var o failoverFlags
 	c := &cobra.Command{
-		Use: "failover CLUSTER [-to=NODE] [flags] [DIR]", GroupID: groupRun, Args: failoverArgs,
+		Use: "failover CLUSTER [-to=NODE] [flags] [DIR]", GroupID: groupRun, Args: moveArgs,
 		Short: "replace a primary that is down",
 		Long: "Make a standby of CLUSTER the primary in place of one whose server is down and whose host answers: NODE, or the standby that has the most WAL. " +
 			"Edits the topology as switchover does, then plans, shows the evidence, asks for approval, and applies. The old primary is made a standby, " +
@@ -35,20 +34,9 @@ func (a *app) failoverCommand() *cobra.Command {
 			return a.failover(c.Context(), args[0], dirOf(args[1:]), &o)
 		},
 	}
-	o.register(c.Flags())
-	c.Flags().Lookup("target").Hidden = true // it is refused
-	c.Flags().StringVar(&o.to, "to", "", "promote the standby `NODE`")
+	o.register(c.Flags(), "promote the standby `NODE`", "failover")
 	c.Flags().BoolVar(&o.noEdit, "no-edit", false, "only print the edit of the topology; plan and apply nothing")
-	c.Flags().BoolVar(&o.autoApprove, "auto-approve", false, "do not ask for approval of the failover")
-	c.Flags().StringSliceVar(&o.allow, "allow", nil, "also approve the kinds of changes in `LIST`: restart, drop, reclone, recreate")
 	return c
-}
-
-func failoverArgs(_ *cobra.Command, args []string) error {
-	if len(args) == 0 || len(args) > 2 {
-		return fmt.Errorf("failover accepts a cluster and a directory: repltool failover CLUSTER [-to=NODE] [DIR]")
-	}
-	return nil
 }
 
 func (a *app) failover(ctx context.Context, name, dir string, o *failoverFlags) error {

@@ -11,7 +11,6 @@ import (
 	"github.com/repltool/repltool/apply"
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/view"
-	"github.com/repltool/repltool/internal/words"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
 )
@@ -97,19 +96,13 @@ func historyCode(h view.History) error {
 	return nil
 }
 
-// named returns the clusters of these names; all for none.
+// named returns the cluster of that name; all for none.
 func named(t *topology.Topology, names []string) ([]*topology.Cluster, error) {
 	if len(names) == 0 {
 		return t.Clusters, nil
 	}
-	var known []string
-	for _, c := range t.Clusters {
-		if c.Name == names[0] || c.ID == names[0] {
-			return []*topology.Cluster{c}, nil
-		}
-		known = append(known, c.Name)
-	}
-	return nil, fmt.Errorf("the topology has no cluster %s. It has: %s", names[0], words.Few(known))
+	c, err := clusterOfName(t, names[0])
+	return []*topology.Cluster{c}, err
 }
 
 // appliesOf reads the ledger of a cluster, on the member that is its primary.

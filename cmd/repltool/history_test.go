@@ -64,7 +64,7 @@ func TestHistoryOnARealServer(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &h); err != nil || code != 0 || len(h.Applies) != 1 || h.Applies[0].Seconds == nil {
 		t.Errorf("exit code %d, %v\n%s", code, err, out)
 	}
-	if code, _, errors := history("man"); code != 1 || !strings.Contains(errors, "no cluster man") {
+	if code, _, errors := history("man"); code != 1 || !strings.Contains(errors, `no cluster "man". Did you mean "main"?`) {
 		t.Errorf("exit code %d\n%s", code, errors)
 	}
 	found.Server.Ledger = nil

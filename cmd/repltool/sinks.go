@@ -160,7 +160,7 @@ func (a *app) addSummary(path string, run *sink.Run) error {
 	return appendFile(path, a.redacted(func(w io.Writer) error { return sink.Markdown(w, run, limit) }))
 }
 
-// redacted has what is written struck out.
+// redacted hides the secrets in what is written.
 func (a *app) redacted(write func(io.Writer) error) func(io.Writer) error {
 	return func(w io.Writer) error {
 		redacting := a.redactor.Writer(w)

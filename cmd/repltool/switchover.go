@@ -10,16 +10,10 @@ import (
 	"github.com/repltool/repltool/plan"
 )
 
-// switchoverFlags are those of switchover.
-type switchoverFlags struct {
-	applyFlags
-	to string
-}
-
 func (a *app) switchoverCommand() *cobra.Command {
-	var o switchoverFlags
+	var o moveFlags
 	c := &cobra.Command{
-		Use: "switchover CLUSTER -to=NODE [flags] [DIR]", GroupID: groupRun, Args: switchoverArgs,
+		Use: "switchover CLUSTER -to=NODE [flags] [DIR]", GroupID: groupRun, Args: moveArgs,
 		Short: "make a standby the primary",
 		Long: "Make NODE the primary of CLUSTER in the topology, keeping layout and comments, then plan, ask for approval, and apply: " +
 			"the same as editing primary and standbys and running apply. The other standbys follow NODE before anything stops; the primary " +
@@ -30,22 +24,11 @@ func (a *app) switchoverCommand() *cobra.Command {
 			return a.switchover(c.Context(), args[0], dirOf(args[1:]), &o)
 		},
 	}
-	o.register(c.Flags())
-	c.Flags().Lookup("target").Hidden = true // it is refused
-	c.Flags().StringVar(&o.to, "to", "", "make the standby `NODE` the primary")
-	c.Flags().BoolVar(&o.autoApprove, "auto-approve", false, "do not ask for approval of the switchover")
-	c.Flags().StringSliceVar(&o.allow, "allow", nil, "also approve the kinds of changes in `LIST`: restart, drop, reclone, recreate")
+	o.register(c.Flags(), "make the standby `NODE` the primary", "switchover")
 	return c
 }
 
-func switchoverArgs(_ *cobra.Command, args []string) error {
-	if len(args) == 0 || len(args) > 2 {
-		return fmt.Errorf("switchover accepts a cluster and a directory: repltool switchover CLUSTER -to=NODE [DIR]")
-	}
-	return nil
-}
-
-func (a *app) switchover(ctx context.Context, cluster, dir string, o *switchoverFlags) error {
+func (a *app) switchover(ctx context.Context, cluster, dir string, o *moveFlags) error {
 	if err := o.check(); err != nil {
 		return err
 	}
