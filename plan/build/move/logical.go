@@ -98,15 +98,8 @@ func (m *move) relaxSynced() {
 	if before == while {
 		return
 	}
-	at := len(m.d.Steps)
 	m.d.Differ(cluster.SyncedSlots, plan.Ptr(pg.Literal(before)), plan.Ptr(pg.Literal(while)), "on "+m.From.Name+", until it stops: the others use slots of "+m.To.Name+" by then")
-	m.d.SQL(m.From, "subscribers must not wait for standbys that move", draft.AlterSystem(cluster.SyncedSlots, while))
-	m.d.Reload(m.From)
-	m.d.Wait(m.From, "the value is in effect", inForce(cluster.SyncedSlots, while), draft.SettleTimeout)
-	m.d.TakesBack(at, func(back *draft.Draft) {
-		back.SQL(m.From, "subscribers wait as before", draft.SystemAsFound(m.s, m.From, cluster.SyncedSlots))
-		back.Reload(m.From)
-	})
+	m.set(m.From, cluster.SyncedSlots, while, "subscribers must not wait for standbys that move", "subscribers wait as before")
 }
 
 // awaitConsumers sees that no consumer has to skip anything, and that the stop waits for none.

@@ -6,6 +6,7 @@ import (
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
 )
 
 // Time limits. Writes stop from the stop on: what takes longer there is taken back.
@@ -23,6 +24,18 @@ type move struct {
 	s     *cluster.Cluster // as it was found
 	after *cluster.Cluster // as the move leaves it
 	d     *draft.Draft
+}
+
+// set gives a node another value of a parameter for the move, and takes that back with it.
+func (m *move) set(n *topology.Node, name, value, why, back string) {
+	at := len(m.d.Steps)
+	m.d.SQL(n, why, draft.AlterSystem(name, value))
+	m.d.Reload(n)
+	m.d.Wait(n, "the value is in effect", inForce(name, value), draft.SettleTimeout)
+	m.d.TakesBack(at, func(d *draft.Draft) {
+		d.SQL(n, back, draft.SystemAsFound(m.s, n, name))
+		d.Reload(n)
+	})
 }
 
 // dropSlots drops those that are there.

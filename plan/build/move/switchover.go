@@ -159,16 +159,9 @@ func (m *move) relax() {
 	if before == while {
 		return
 	}
-	at := len(m.d.Steps)
 	m.d.Differ(cluster.SyncNames, plan.Ptr(pg.Literal(before)), plan.Ptr(pg.Literal(while)), "on "+m.From.Name+", until it stops: the others stream from "+m.To.Name+" by then")
-	m.d.SQL(m.From, "commits must not wait for standbys that move", draft.AlterSystem(cluster.SyncNames, while))
-	m.d.Reload(m.From)
-	m.d.Wait(m.From, "the value is in effect", inForce(cluster.SyncNames, while), draft.SettleTimeout)
+	m.set(m.From, cluster.SyncNames, while, "commits must not wait for standbys that move", "commits wait as before")
 	draft.ReleaseCommits(m.d, m.From, while)
-	m.d.TakesBack(at, func(back *draft.Draft) {
-		back.SQL(m.From, "commits wait as before", draft.SystemAsFound(m.s, m.From, cluster.SyncNames))
-		back.Reload(m.From)
-	})
 }
 
 // rotate brings a standby under the new primary, which relays until it leads: the same
@@ -235,14 +228,7 @@ func (m *move) beginSet() {
 	if begins == now {
 		return
 	}
-	at := len(m.d.Steps)
-	m.d.SQL(m.To, "set the standbys that its first commits wait for", draft.AlterSystem(cluster.SyncNames, begins))
-	m.d.Reload(m.To)
-	m.d.Wait(m.To, "the value is in effect", inForce(cluster.SyncNames, begins), draft.SettleTimeout)
-	m.d.TakesBack(at, func(back *draft.Draft) {
-		back.SQL(m.To, "restore the value; a standby does not use it", draft.SystemAsFound(m.s, m.To, cluster.SyncNames))
-		back.Reload(m.To)
-	})
+	m.set(m.To, cluster.SyncNames, begins, "set the standbys that its first commits wait for", "restore the value; a standby does not use it")
 }
 
 // ready sees, last of all, that the stop will be short, and that the server will start again.
