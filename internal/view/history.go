@@ -42,13 +42,34 @@ func (h History) Write(w io.Writer, s Style) error {
 		if a.Seconds != nil {
 			took = Duration(time.Duration(*a.Seconds * float64(time.Second)))
 		}
-		rows = append(rows, []string{a.Cluster, strconv.FormatInt(a.ID, 10), a.Started, took, a.Who, a.Result})
+		rows = append(rows, []string{a.Cluster, strconv.FormatInt(a.ID, 10), a.Started, took, a.Who, a.inRow()})
 	}
 	p.table(rows)
 	for _, a := range h.Applies {
-		if a.Run != "" {
-			p.flow("  ", Clean(a.Cluster)+" "+strconv.FormatInt(a.ID, 10)+": "+Clean(a.Run))
+		for _, text := range []string{a.below(), a.Run} {
+			if text != "" {
+				p.flow("  ", Clean(a.Cluster)+" "+strconv.FormatInt(a.ID, 10)+": "+oneLine(text))
+			}
 		}
 	}
 	return p.err
+}
+
+// longestResult is what a row of the table has room for, in characters.
+const longestResult = 60
+
+// inRow is the result, or its beginning.
+func (a Applied) inRow() string {
+	if text := []rune(a.Result); len(text) > longestResult {
+		return string(text[:longestResult-1]) + "…"
+	}
+	return a.Result
+}
+
+// below is the result if the row has only its beginning, such as the evidence of a failover.
+func (a Applied) below() string {
+	if a.inRow() == a.Result {
+		return ""
+	}
+	return a.Result
 }

@@ -39,8 +39,7 @@ type Node struct {
 	Version  string // "15"; "" if it is not known
 	Address  string // host:port
 	Location string
-	Set      string // of a primary: the synchronous standbys
-	Count    int    // of servers, if it stands for more than one
+	Count    int // of servers, if it stands for more than one
 	State    State
 	Changes  int // of a live graph: changes that the plan has for it
 	parent   *Node
@@ -105,7 +104,7 @@ func nodeOf(c *topology.Cluster, m *topology.Node) *Node {
 		n.Version = fmt.Sprint(c.Version)
 	}
 	if m == c.Primary {
-		n.Role, n.Set = "primary", setOf(c.Synchronous)
+		n.Role = "primary"
 	}
 	return n
 }
@@ -119,9 +118,6 @@ func address(host string, port int) string {
 
 // setOf is the synchronous set in words.
 func setOf(s *topology.Synchronous) string {
-	if s == nil {
-		return ""
-	}
 	return fmt.Sprintf("%s %d of %d", s.Method, s.Number, len(s.Standbys))
 }
 
