@@ -187,7 +187,11 @@ func (x *application) show(r *reading) error {
 	if x.saved != nil && detail == view.Normal {
 		detail = view.Brief
 	}
-	return write(x.out, x.outStyle(), r.plan, view.PlanOptions{Took: r.took, Detail: detail})
+	next := ""
+	if len(r.plan.Adopt) > 0 && !r.failed() {
+		next = x.toAdopt(&x.o.common, x.topology, x.dir)
+	}
+	return write(x.out, x.outStyle(), r.plan, view.PlanOptions{Took: r.took, Detail: detail, Next: next})
 }
 
 // tell tells of diagnostics, as text or as events.

@@ -9,6 +9,7 @@ import (
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/view"
 	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/topology"
 )
 
 // planFlags are those of plan.
@@ -51,7 +52,7 @@ func (a *app) plan(ctx context.Context, dir string, o planFlags) error {
 	} else if len(r.plan.Changes) > 0 {
 		next = "Apply it: " + a.command(append([]string{"apply"}, o.applyWords(r, dir)...)...)
 	} else if len(r.plan.Adopt) > 0 {
-		next = "To write them now: " + a.command(append(append([]string{"apply", "-adopt"}, o.again(r.topology)...), dirWord(dir))...)
+		next = a.toAdopt(&o.common, r.topology, dir)
 	}
 	if err := a.showPlan(&o.common, r, next); err != nil || r.failed() {
 		return orExit(err, exitError)
@@ -62,6 +63,11 @@ func (a *app) plan(ctx context.Context, dir string, o planFlags) error {
 		}
 	}
 	return planCode(r.plan, o.detailed)
+}
+
+// toAdopt is the command that writes the marks of ownership which are missing.
+func (a *app) toAdopt(o *common, t *topology.Topology, dir string) string {
+	return "To write them now: " + a.command(append(append([]string{"apply", "-adopt"}, o.again(t)...), dirWord(dir))...)
 }
 
 // applyWords are the arguments that make apply do what was planned.

@@ -170,7 +170,7 @@ func TestExitCodes(t *testing.T) {
 		{"plan -json", stand{found: byHand(t)}, 0, `"adopt": [`},
 		{"drift", stand{found: byHand(t)}, 0, "No changes. 2 marks"},
 		{"drift -quiet", stand{found: byHand(t)}, 0, ""},
-		{"apply -auto-approve", stand{found: byHand(t)}, 0, "No changes. 2 marks"},
+		{"apply -auto-approve", stand{found: byHand(t)}, 0, "next apply.\nTo write them now: repltool apply -adopt\n"},
 		{"apply -adopt", stand{found: byHand(t)}, 1, "Plan: 1 to create, 1 to update"},
 		{"apply -adopt a.plan", stand{}, 1, "-adopt cannot be used with a saved plan"},
 		{"graph", stand{found: unreachable()}, 0, "pg1  main: primary    10.0.0.1:5432"},
