@@ -96,18 +96,26 @@ func (w *world) read(name string) string {
 // goes into the cluster block.
 func (w *world) topology(extra string) {
 	w.t.Helper()
+	var names, standbys []string
+	for i := range w.lab.Hosts {
+		names = append(names, fmt.Sprintf("pg%d", i+1))
+		standbys = append(standbys, "node."+names[i])
+	}
 	var b strings.Builder
-	b.WriteString("variable \"password\" {\n  type = string\n  sensitive = true\n}\n")
-	for i, h := range w.lab.Hosts {
-		fmt.Fprintf(&b, "node \"pg%d\" {\n  host = %q\n  address = %q\n}\n", i+1, h.Name, h.Addr)
-	}
-	var standbys []string
-	for i := range w.lab.Hosts[1:] {
-		standbys = append(standbys, fmt.Sprintf("node.pg%d", i+2))
-	}
-	fmt.Fprintf(&b, "cluster \"main\" {\n  primary = node.pg1\n  standbys = [%s]\n%s\n", strings.Join(standbys, ", "), extra)
+	b.WriteString(w.nodes(names...))
+	fmt.Fprintf(&b, "cluster \"main\" {\n  primary = node.pg1\n  standbys = [%s]\n%s\n", strings.Join(standbys[1:], ", "), extra)
 	b.WriteString("  role \"replicator\" {\n    replication = true\n    password = var.password\n  }\n}\n")
 	w.write("main.hcl", b.String())
+}
+
+// nodes declares the variable password, and the hosts as nodes of these names.
+func (w *world) nodes(names ...string) string {
+	var b strings.Builder
+	b.WriteString("variable \"password\" {\n  type = string\n  sensitive = true\n}\n")
+	for i, name := range names {
+		fmt.Fprintf(&b, "node %q {\n  host = %q\n  address = %q\n}\n", name, w.lab.Hosts[i].Name, w.lab.Hosts[i].Addr)
+	}
+	return b.String()
 }
 
 const synchronous = "  parameters = { work_mem = \"8MB\", shared_buffers = \"16MB\" }\n  synchronous { number = 1 }\n"

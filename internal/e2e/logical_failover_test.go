@@ -9,23 +9,7 @@ import (
 	"github.com/repltool/repltool/internal/lab"
 )
 
-const failoverPair = `variable "password" {
-  type      = string
-  sensitive = true
-}
-node "pg1" {
-  host    = "host1"
-  address = "ADDR1"
-}
-node "pg2" {
-  host    = "host2"
-  address = "ADDR2"
-}
-node "dw1" {
-  host    = "host3"
-  address = "ADDR3"
-}
-cluster "orders" {
+const failoverPair = `cluster "orders" {
   primary    = node.PRIMARY
   standbys   = [STANDBYS]
   parameters = { wal_level = "logical", listen_addresses = "*", shared_buffers = "16MB" }
@@ -79,7 +63,7 @@ func (w *failoverWorld) declare(standby bool, slot, failover string) {
 // under writes the topology with that primary.
 func (w *failoverWorld) under(primary, standbys, slot, failover string) {
 	w.t.Helper()
-	text := strings.NewReplacer("PRIMARY", primary, "ADDR1", w.host(1).Addr, "ADDR2", w.host(2).Addr, "ADDR3", w.host(3).Addr, "STANDBYS", standbys, "SLOT", slot).Replace(failoverPair)
+	text := w.nodes("pg1", "pg2", "dw1") + strings.NewReplacer("PRIMARY", primary, "STANDBYS", standbys, "SLOT", slot).Replace(failoverPair)
 	if failover != "" {
 		text += strings.Replace(failoverFlow, "FAILOVER", failover, 1)
 	}

@@ -11,31 +11,7 @@ import (
 )
 
 // flow is a cluster of three nodes that publishes to one of two.
-const flow = `variable "password" {
-  type      = string
-  sensitive = true
-}
-node "pg1" {
-  host    = "host1"
-  address = "ADDR1"
-}
-node "pg2" {
-  host    = "host2"
-  address = "ADDR2"
-}
-node "pg3" {
-  host    = "host3"
-  address = "ADDR3"
-}
-node "dw1" {
-  host    = "host4"
-  address = "ADDR4"
-}
-node "dw2" {
-  host    = "host5"
-  address = "ADDR5"
-}
-cluster "main" {
+const flow = `cluster "main" {
   primary = node.pg1
   standbys = [node.pg2, node.pg3]
   parameters = {
@@ -48,18 +24,7 @@ cluster "main" {
     replication = true
     password    = var.password
   }
-  role "client" {
-    login    = true
-    password = var.password
-  }
-  hba {
-    type     = "host"
-    database = "postgres"
-    user     = "client"
-    address  = "10.77.0.0/16"
-    method   = "scram-sha-256"
-  }
-}
+` + clientAccess + `}
 cluster "warehouse" {
   primary    = node.dw1
   standbys   = [node.dw2]
@@ -132,10 +97,7 @@ func TestSwitchoverLogicalKilled(t *testing.T) {
 
 func newFlow(t *testing.T, suite, failover string) *world {
 	w := newWorld(t, lab.Options{Hosts: 5, Suites: []string{suite}})
-	text := flow
-	for i, h := range w.lab.Hosts {
-		text = strings.ReplaceAll(text, fmt.Sprintf("ADDR%d", i+1), h.Addr)
-	}
+	text := w.nodes("pg1", "pg2", "pg3", "dw1", "dw2") + flow
 	w.write("main.hcl", text)
 	w.must(0, "apply", "-auto-approve")
 	w.sql(1, "CREATE TABLE writes (id bigint PRIMARY KEY); GRANT INSERT ON writes TO client")

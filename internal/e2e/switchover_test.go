@@ -17,8 +17,9 @@ import (
 )
 
 // movable is what a cluster has beside its nodes so that a client can follow the primary.
-const movable = `  parameters = { shared_buffers = "16MB" }
-  role "client" {
+const movable = "  parameters = { shared_buffers = \"16MB\" }\n" + clientAccess
+
+const clientAccess = `  role "client" {
     login    = true
     password = var.password
   }

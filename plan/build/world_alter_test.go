@@ -55,7 +55,7 @@ func alterNode(f facts.Facts, top *topology.Topology, node *facts.Node, words []
 		node.Server.Timeline, _ = strconv.Atoi(words[1])
 	case "no-conf":
 		node.Host.Conf.Exists, node.Host.Conf.Text = false, ""
-	case "by-hand": // the lines of the managed blocks were written by somebody else
+	case "by-hand": // its lines are there, and not in managed blocks
 		for _, file := range []*facts.File{&node.Host.Conf, &node.Host.HBA} {
 			file.Text = regexp.MustCompile(`(?m)^# repltool .*\n`).ReplaceAllString(file.Text, "")
 		}
