@@ -35,11 +35,11 @@ test: ## every test; needs root for the lab's hosts
 
 test-versions: ## the loop, logical replication and failover on PostgreSQL 13, 15, 17 and 18
 	@$(SETUP) test
-	REPLTOOL_TEST_SUITES=all $(GO) test -timeout 60m -run 'TestVersions|TestLogicalVersions|TestLogicalOptions|TestFailover$$' -v ./internal/e2e
+	REPLTOOL_TEST_SUITES=all $(GO) test -timeout 60m -run 'TestVersions|TestLogicalVersions|TestLogicalOptions|TestFailover$$|TestSwitchoverLogical$$' -v ./internal/e2e
 
 faults: ## kills, cut connections, crashes, full disks at every step; hours
 	@$(SETUP) test
-	REPLTOOL_TEST_FAULTS=all $(GO) test -timeout 8h -run 'TestFaults|TestSwitchoverKilled' -v ./internal/e2e
+	REPLTOOL_TEST_FAULTS=all $(GO) test -timeout 8h -run 'TestFaults|TestSwitchoverKilled|TestSwitchoverLogicalKilled|TestFailoverKilled' -v ./internal/e2e
 
 check: ## vet, staticcheck, gofumpt, import directions
 	$(GO) vet ./...

@@ -51,12 +51,17 @@ subscription "writes" {
 }
 `
 
-// TestSwitchoverLogical moves the publisher's primary there and back under a client's writes, with
-// a failover slot and with another one, and the subscriber's: no row is missing on the subscriber, none
-// is there twice, no slot is left behind, and nothing is left to do.
+// TestSwitchoverLogical moves the publisher's primary there and back under a client's writes, and the
+// subscriber's: no row is missing on the subscriber, none is there twice, no slot is left behind, and
+// nothing is left to do. The slot is a failover slot; with all versions, another one as well, which
+// TestSwitchoverLogicalKilled moves too.
 func TestSwitchoverLogical(t *testing.T) {
+	slots := []string{"true"}
+	if os.Getenv("REPLTOOL_TEST_SUITES") == "all" {
+		slots = append(slots, "false")
+	}
 	for _, suite := range suites() {
-		for _, failover := range []string{"true", "false"} {
+		for _, failover := range slots {
 			if suite == "bullseye" || suite == "bookworm" {
 				continue // a standby has no logical slots there
 			}
@@ -72,26 +77,21 @@ func TestSwitchoverLogical(t *testing.T) {
 	}
 }
 
-// TestSwitchoverLogicalTakenBack has a switchover of a publisher fail before the stop, after its slot was
-// made on the new primary: that slot is gone again, and the next switchover moves the subscriber.
-func TestSwitchoverLogicalTakenBack(t *testing.T) {
+// TestSwitchoverLogicalKilled has a switchover of a publisher, whose slot is made on the new primary, fail
+// before the stop: that slot is gone again. Then repltool is killed in it, as TestSwitchoverKilled does.
+func TestSwitchoverLogicalKilled(t *testing.T) {
 	w := newFlow(t, "trixie", "false")
 	w.takenBack("verify that pg1", func() {})
 	w.received(1, 4)
-	w.publisherMoves(1, 2, 3)
-}
-
-// TestSwitchoverLogicalKilled kills repltool in a switchover of a publisher whose slot is made on the new
-// primary, as TestSwitchoverKilled does.
-func TestSwitchoverLogicalKilled(t *testing.T) {
-	every := 6
-	if os.Getenv("REPLTOOL_TEST_FAULTS") == "all" {
-		every = 1
+	at := moments{begins, runs, ends}
+	if os.Getenv("REPLTOOL_TEST_FAULTS") != "all" {
+		w.killedOn(at, 8)
+		w.received(2, 4)
+		return
 	}
-	w := newFlow(t, "trixie", "false")
-	w.killedOn(moments{begins, runs, ends}, every)
+	w.killedOn(at, 1)
 	w.received(2, 4)
-	w.killedBack(moments{begins, runs, ends}, every)
+	w.killedBack(at, 1)
 	w.received(3, 4)
 }
 
