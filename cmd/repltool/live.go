@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/repltool/repltool/apply"
 	"github.com/repltool/repltool/facts"
@@ -15,6 +16,8 @@ import (
 type clusters interface {
 	// Inspect reads every node, for a plan that replaces what is at these addresses.
 	Inspect(ctx context.Context, replace []string) facts.Facts
+	// Glance reads where the servers of these nodes, which Inspect read, are now.
+	Glance(ctx context.Context, nodes []string, limit time.Duration) map[string]facts.Glance
 	// Lock locks what a plan touches.
 	Lock(ctx context.Context, p *plan.Plan, o apply.LockOptions) (*apply.Locks, error)
 	// Env is the world to run a plan in; of the nodes that Inspect read.
@@ -48,6 +51,10 @@ func (f *fleet) Inspect(ctx context.Context, replace []string) facts.Facts {
 	o := f.options
 	o.Replace = replace
 	return f.fleet.Inspect(ctx, o)
+}
+
+func (f *fleet) Glance(ctx context.Context, nodes []string, limit time.Duration) map[string]facts.Glance {
+	return f.fleet.Glance(ctx, nodes, limit)
 }
 
 func (f *fleet) Lock(ctx context.Context, p *plan.Plan, o apply.LockOptions) (*apply.Locks, error) {

@@ -46,7 +46,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupSee, Title: "Inspect"})
 	root.AddCommand(a.initCommand(), a.validateCommand(), a.fmtCommand(),
 		a.planCommand(), a.applyCommand(), a.switchoverCommand(), a.failoverCommand(), a.statusCommand(), a.driftCommand(),
-		a.graphCommand(), a.historyCommand(), a.showCommand(), a.versionCommand())
+		a.endpointsCommand(), a.graphCommand(), a.historyCommand(), a.showCommand(), a.versionCommand())
 	root.AddCommand(unsupported()...)
 	ownWords(root)
 	return root
@@ -129,7 +129,7 @@ const environmentText = "\n" +
 // verbText lists the verbs of a group in the order in which one needs them; the
 // parser would have them by name.
 func verbText(b *strings.Builder, c *cobra.Command, group string) {
-	order := []string{"init", "validate", "fmt", "plan", "apply", "switchover", "failover", "status", "drift", "graph", "history", "show", "version", "completion", "help"}
+	order := []string{"init", "validate", "fmt", "plan", "apply", "switchover", "failover", "status", "drift", "endpoints", "graph", "history", "show", "version", "completion", "help"}
 	verbs := slices.Clone(c.Commands())
 	slices.SortStableFunc(verbs, func(x, y *cobra.Command) int {
 		return slices.Index(order, x.Name()) - slices.Index(order, y.Name())

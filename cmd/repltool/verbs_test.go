@@ -50,6 +50,14 @@ func (s *stand) Inspect(context.Context, []string) facts.Facts {
 	return facts.Facts{Nodes: map[string]*facts.Node{"pg1": s.found}}
 }
 
+func (s *stand) Glance(_ context.Context, nodes []string, _ time.Duration) map[string]facts.Glance {
+	all := map[string]facts.Glance{}
+	for _, name := range nodes {
+		all[name] = facts.Glance{Asked: time.Now(), Server: s.found.Server, Answered: time.Now()}
+	}
+	return all
+}
+
 func (s *stand) Lock(context.Context, *plan.Plan, apply.LockOptions) (*apply.Locks, error) {
 	return nil, s.locked
 }

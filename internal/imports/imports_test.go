@@ -37,6 +37,7 @@ func rules() []rule {
 		{under: "plan/build/objects", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/objects"}, why: "siblings do not import each other"},
 		{under: "plan/build/logical", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/logical"}, why: "siblings do not import each other"},
 		{under: "apply", forbid: []string{"github.com/jackc/pgx", "golang.org/x/crypto/ssh", "github.com/pkg/sftp", "repltool/providers/host", "repltool/providers/postgres", "repltool/internal"}, except: []string{"internal/pg"}, why: "apply declares what it needs"},
+		{under: "internal/endpoints", forbid: []string{"github.com/jackc/pgx", "golang.org/x/crypto/ssh", "repltool/providers", "repltool/plan/", "repltool/apply", "repltool/internal/view"}, why: "whoever looks is given the servers"},
 		{under: "providers", forbid: []string{"repltool/plan", "repltool/apply", "repltool/internal/view"}, why: "providers decide nothing"},
 		{under: "internal/view", forbid: []string{"github.com/jackc/pgx", "golang.org/x/crypto/ssh", "repltool/providers/host", "repltool/providers/postgres"}, why: "views are given values"},
 	}
