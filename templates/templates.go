@@ -23,9 +23,18 @@ const (
 	Local   = "local.hcl.tmpl"   // three servers on this machine; keys Cluster, Dir
 )
 
-// Render fills a template in.
-func Render(name string, values map[string]string) ([]byte, error) {
-	t, err := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{"quote": quote}).ParseFS(files, name)
+// Render fills a template in. What is to be filled in stands in [[ ]]: the texts themselves have the
+// braces of other languages.
+func Render(name string, values any) ([]byte, error) {
+	text, err := files.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("template %s: %w", name, err)
+	}
+	return fill(name, string(text), values)
+}
+
+func fill(name, text string, values any) ([]byte, error) {
+	t, err := template.New(name).Delims("[[", "]]").Option("missingkey=error").Funcs(template.FuncMap{"quote": quote}).Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("template %s: %w", name, err)
 	}

@@ -50,6 +50,7 @@ func (e *evaluator) environment(args []cty.Value) (cty.Value, error) {
 	case len(args) > 1:
 		return args[1], nil
 	case e.in.Unset || e.in.NoSecrets:
+		e.ask(name)
 		return cty.UnknownVal(cty.String), nil
 	}
 	return cty.NilVal, function.NewArgErrorf(0,

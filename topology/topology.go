@@ -30,6 +30,9 @@ type Topology struct {
 	// sensitive, as HCL expressions: what a saved plan needs to be read again
 	// with the same ones (Inputs.Variables).
 	Variables map[string]string
+	// Asked are the environment variables that would give what Inputs.Unset or Inputs.NoSecrets
+	// took for unknown, sorted.
+	Asked []string
 	// Secrets are all sensitive texts of the topology by their reference.
 	Secrets Secrets
 	// Files are the sources, for snippets in diagnostics: secrets in their

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -95,6 +96,7 @@ func (e *evaluator) variableValue(v *variableBlock) cty.Value {
 	given, ok := e.given[v.name]
 	if !ok {
 		if v.def == cty.NilVal && (e.in.Unset || e.in.NoSecrets && v.sensitive) {
+			e.ask("REPLTOOL_VAR_" + v.name)
 			return cty.UnknownVal(v.typ)
 		}
 		if v.def == cty.NilVal {
@@ -114,6 +116,13 @@ func (e *evaluator) variableValue(v *variableBlock) cty.Value {
 	}
 	e.recordVariable(v, value)
 	return value
+}
+
+// ask remembers an environment variable that is not set.
+func (e *evaluator) ask(name string) {
+	if i, found := slices.BinarySearch(e.top.Asked, name); !found {
+		e.top.Asked = slices.Insert(e.top.Asked, i, name)
+	}
 }
 
 // convertVariable converts to the declared type. The value stays out of the

@@ -15,16 +15,24 @@ import (
 const localDir = "/tmp/repltool-local"
 
 func (a *app) initCommand() *cobra.Command {
-	local := false
+	local, ci := false, ""
 	c := &cobra.Command{
 		Use: "init [flags] [DIR]", GroupID: groupWrite, Args: atMost(1, "one directory"),
 		Short: "write a starter topology",
 		Long: "Write a starter topology into DIR: one primary and two standbys, over SSH or, with -local, " +
-			"on this machine alone. No file is overwritten, and no host is contacted.",
-		Example: "  repltool init\n  repltool init -local demo",
-		RunE:    func(_ *cobra.Command, args []string) error { return a.init(dirOf(args), local) },
+			"on this machine alone. With -ci, write the files that run repltool for the topology that is in DIR. " +
+			"No file is overwritten, and no host is contacted.",
+		Example: "  repltool init\n  repltool init -local demo\n  repltool init -ci=github clusters/orders",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if ci != "" {
+				return a.initCI(dirOf(args), ci)
+			}
+			return a.init(dirOf(args), local)
+		},
 	}
+	c.Flags().StringVar(&ci, "ci", "", "write what runs repltool by itself: `PLACE` is github, gitlab, systemd or cron")
 	c.Flags().BoolVar(&local, "local", false, "three servers on this machine, without SSH")
+	c.MarkFlagsMutuallyExclusive("local", "ci")
 	return c
 }
 
@@ -57,6 +65,11 @@ func writeNew(path string, text []byte) error {
 			return fmt.Errorf("%s already exists\ninit does not overwrite a topology. Use another directory:\n  repltool init DIR", found[0])
 		}
 	}
+	return create(path, text)
+}
+
+// create writes a file that is not there yet.
+func create(path string, text []byte) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err

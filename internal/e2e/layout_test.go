@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -135,7 +136,42 @@ func TestUnits(t *testing.T) {
 		t.Errorf("still outside:\n%s", out)
 	}
 	w.settled()
+	w.verifiesUnits(1)
 	w.noSecrets()
+}
+
+// verifiesUnits has systemd read the units that init -ci=systemd writes, and run them with a program
+// that finds drift.
+func (w *world) verifiesUnits(host int) {
+	w.t.Helper()
+	w.must(0, "init", "-ci=systemd")
+	topology := filepath.Base(w.dir)
+	name := "repltool-" + topology
+	service := strings.NewReplacer(w.dir, "/etc/repltool", binary, "/usr/local/bin/repltool").Replace(w.read(name + ".service"))
+	environ := strings.Replace(w.read(name+".env"), "REPLTOOL_VAR_password=", "REPLTOOL_VAR_password=given", 1)
+	w.exec(host, "useradd", "--system", "repltool")
+	w.exec(host, "mkdir", "-p", "/etc/repltool")
+	for path, text := range map[string]string{
+		"/usr/local/bin/repltool":                  "#!/bin/sh\necho \"$PWD $* $REPLTOOL_VAR_password\"\nexit 2\n",
+		"/etc/repltool/" + topology + ".env":       environ,
+		"/etc/systemd/system/" + name + ".service": service,
+		"/etc/systemd/system/" + name + ".timer":   w.read(name + ".timer"),
+	} {
+		w.exec(host, "sh", "-ec", `printf %s "$1" >"$2"`, "write", text, path)
+	}
+	w.exec(host, "chmod", "755", "/usr/local/bin/repltool")
+	if said := w.exec(host, "sh", "-c", `systemd-analyze verify "$@" 2>&1`, "verify", name+".service", name+".timer"); strings.TrimSpace(said) != "" {
+		w.t.Errorf("systemd-analyze verify: %s", said)
+	}
+	w.exec(host, "systemctl", "daemon-reload")
+	w.exec(host, "systemctl", "enable", "--now", name+".timer")
+	w.exec(host, "sh", "-c", `! systemctl start "$1"`, "start", name+".service")
+	if said := w.exec(host, "systemctl", "show", "--property=ExecMainStatus,User,Result", name+".service"); said != "Result=exit-code\nExecMainStatus=2\nUser=repltool\n" {
+		w.t.Errorf("the unit:\n%s", said)
+	}
+	if said := w.exec(host, "journalctl", "--unit="+name+".service", "--output=cat"); !strings.Contains(said, "/etc/repltool drift -quiet given") {
+		w.t.Errorf("the journal:\n%s", said)
+	}
 }
 
 // inUnit expects that the server is its unit's own process.

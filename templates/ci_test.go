@@ -1,0 +1,139 @@
+package templates
+
+import (
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rhysd/actionlint"
+	"go.yaml.in/yaml/v4"
+)
+
+// The commands themselves are run by internal/e2e, and the units are verified there.
+
+func topologies() []Topology {
+	return []Topology{
+		{Name: "orders", Dir: "clusters/orders", Environ: []string{"REPLTOOL_VAR_password"}, Program: "/usr/bin/repltool", Version: "v1.2.3"},
+		{Name: "whole", Dir: ".", Program: "repltool", Version: "latest"},
+	}
+}
+
+// written is the text of the one file of a place.
+func written(t *testing.T, place string, of Topology) string {
+	t.Helper()
+	ci, known := CIOf(place)
+	if !known {
+		t.Fatalf("%s is not known", place)
+	}
+	files, err := ci.Write(of)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(files[0].Text)
+}
+
+func TestFilesOfCI(t *testing.T) {
+	for _, ci := range CIs() {
+		for _, of := range topologies() {
+			files, err := ci.Write(of)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next, err := ci.Next(of)
+			if err != nil || strings.TrimSpace(next) == "" {
+				t.Errorf("%s: %q, %v", ci.Name, next, err)
+			}
+			all := next
+			for _, f := range files {
+				all += f.Path + string(f.Text)
+			}
+			if strings.Contains(all, "[[") || strings.Contains(all, "]]") {
+				t.Errorf("%s: not filled in:\n%s", ci.Name, all)
+			}
+			for _, name := range of.Environ {
+				if !strings.Contains(all, name) {
+					t.Errorf("%s does not ask for %s:\n%s", ci.Name, name, all)
+				}
+			}
+		}
+	}
+	if _, known := CIOf("jenkins"); known {
+		t.Error("jenkins is known")
+	}
+}
+
+func TestGitHubWorkflow(t *testing.T) {
+	for _, of := range topologies() {
+		text := written(t, "github", of)
+		linter, err := actionlint.NewLinter(t.Output(), &actionlint.LinterOptions{Shellcheck: ""})
+		if err != nil {
+			t.Fatal(err)
+		}
+		problems, err := linter.Lint("repltool.yml", []byte(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range problems {
+			t.Error(p)
+		}
+		workflow, _ := actionlint.Parse([]byte(text))
+		scripts := 0
+		for _, job := range workflow.Jobs {
+			for _, step := range job.Steps {
+				if run, isRun := step.Exec.(*actionlint.ExecRun); isRun {
+					parses(t, "bash", run.Run.Value)
+					scripts++
+				}
+			}
+		}
+		if scripts < 9 {
+			t.Errorf("%d scripts", scripts)
+		}
+	}
+}
+
+func TestGitLabPipeline(t *testing.T) {
+	for _, of := range topologies() {
+		text := written(t, "gitlab", of)
+		var jobs map[string]any
+		if err := yaml.Unmarshal([]byte(text), &jobs); err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		for _, name := range []string{"check", "proposed plan", "plan", "apply", "drift"} {
+			job, _ := jobs[name].(map[string]any)
+			lines, _ := job["script"].([]any)
+			if len(lines) == 0 || job["stage"] == nil || job["rules"] == nil {
+				t.Errorf("the job %s: %v", name, job)
+			}
+			for _, line := range lines {
+				parses(t, "sh", line.(string))
+			}
+		}
+	}
+}
+
+// A line of /etc/cron.d has five fields, a user and a command, in which a percent sign would be a new line.
+func TestCronLine(t *testing.T) {
+	line := regexp.MustCompile(`(?m)^17 \* \* \* \* repltool ([^%\n]+)\n\z`)
+	for _, of := range topologies() {
+		text := written(t, "cron", of)
+		found := line.FindStringSubmatch(text)
+		if found == nil {
+			t.Fatalf("no line as cron wants it:\n%s", text)
+		}
+		parses(t, "sh", found[1])
+		if asks := strings.Contains(found[1], ". /etc/repltool/"+of.Name+".env"); asks != (len(of.Environ) > 0) {
+			t.Errorf("%s", found[1])
+		}
+	}
+}
+
+func parses(t *testing.T, shell, script string) {
+	t.Helper()
+	c := exec.Command(shell, "-n")
+	c.Stdin = strings.NewReader(script)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s\n%s", err, out, script)
+	}
+}
