@@ -4,9 +4,6 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// noRowSecurity is what makes a copy that policies apply to fail instead of lacking rows.
-const noRowSecurity = "-crow_security=off"
-
 // BypassesRowSecurity reports whether the role, as this plan leaves it, is exempt from all
 // row security.
 func (s *Cluster) BypassesRowSecurity(r *topology.Role) bool {

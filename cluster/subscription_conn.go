@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"fmt"
-	"strings"
 
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
@@ -44,10 +43,26 @@ func (v *Subscription) Conn() map[string]string {
 	wanted = pg.KeepRest(now, wanted, said)
 	pg.KeepHosts(now, wanted)
 	pg.Keepalives(wanted)
-	if !strings.Contains(wanted["options"], "row_security") {
-		wanted["options"] = strings.TrimSpace(wanted["options"] + " " + noRowSecurity)
-	}
+	wanted["options"] = v.sessionOptions(wanted["options"])
 	return wanted
+}
+
+// sessionOptions returns the options of a connection string with what lets a copy end, and makes
+// one that lacks rows fail. What they say already stays.
+func (v *Subscription) sessionOptions(options string) string {
+	options = pg.AddOption(options, "row_security", "off")
+	for _, name := range pg.TimeLimits(v.publisherMajor()) {
+		options = pg.AddOption(options, name, "0")
+	}
+	return options
+}
+
+// publisherMajor is the version of the publisher; 0 of one outside of the topology.
+func (v *Subscription) publisherMajor() int {
+	if v.Source == nil {
+		return 0
+	}
+	return v.Source.Major()
 }
 
 // ConnNow returns the connection as it is.

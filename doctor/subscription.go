@@ -15,12 +15,13 @@ import (
 func subscriptionHealth(s *cluster.Cluster, out *Findings) {
 	for _, sub := range s.Subscriptions() {
 		if v, _ := s.SubscriptionOf(sub); v.Is != nil {
-			oneSubscriptionHealth(v, append(mismatches(v, out), aheadOfSlot(v)...), out)
+			oneSubscriptionHealth(v, slices.Concat(mismatches(v, out), aheadOfSlot(v), copyLimits(v)), out)
 			cutOffCopies(s, v, out)
 			slotRecreated(s, v, out)
 			aheadOfPublisher(v, out)
 			replicatedTwice(v, out)
 			slotShared(v, out)
+			applyLimited(v, out)
 			subscriptionLag(s, sub, v.Is, out)
 		}
 	}
@@ -123,6 +124,34 @@ func replicatedTwice(v *cluster.Subscription, out *Findings) {
 		}, "%s replicates %s from database %s on %s, and so does subscription %s, which the topology does not define: each change is applied twice",
 			v.Is.Name, words.Few(names), pg.Ident(v.SourceDatabase()), v.Source.Leading().Name, pg.Ident(other.Name))
 	}
+}
+
+// applyLimited reports a time limit of the subscriber that ends its workers: what takes longer is
+// begun again without end.
+func applyLimited(v *cluster.Subscription, out *Findings) {
+	limit := v.ApplyLimit()
+	if limit == "" {
+		return
+	}
+	here := v.Scope.Leading().Name
+	f := Finding{
+		Code: "subscription_time_limit", Severity: Warning, Address: v.Address(), Node: here, Evidence: view("pg_settings and pg_db_role_setting", here),
+		Fix: fmt.Sprintf("On %s, run ALTER ROLE %s IN DATABASE %s SET transaction_timeout = 0;", here, pg.Ident(v.Is.Owner), pg.Ident(v.Database)),
+	}
+	if v.Is.Copying() > 0 {
+		f.Severity = Error
+	}
+	out.report(f, "%s: its workers run as role %s with transaction_timeout = %s: an initial table copy, or a transaction, that takes longer is canceled and begins again from the start", v.Is.Name, pg.Ident(v.Is.Owner), limit)
+}
+
+// copyLimits are causes of a copy that fails: time limits of its session on the publisher.
+func copyLimits(v *cluster.Subscription) []string {
+	var all []string
+	for _, limit := range v.CopyLimits() {
+		all = append(all, limit+" is in force for role "+pg.Ident(v.Role.Name)+" in database "+pg.Ident(v.SourceDatabase())+" on "+v.Source.Leading().Name+
+			": apply sets it to 0 in the connection")
+	}
+	return all
 }
 
 // aheadOfSlot are causes of a subscription that fails: a change is decoded with the catalog of its

@@ -184,6 +184,8 @@ type Access struct {
 	Restricted []topology.TableName `json:",omitempty"`
 	// Becomes are the owners of tables that it may SET ROLE to.
 	Becomes []string `json:",omitempty"`
+	// TimeLimits are those that ALTER ROLE and ALTER DATABASE give its sessions here.
+	TimeLimits map[string]string `json:",omitempty"`
 	// Granted is what was granted to the role itself, of that by which a subscription reads.
 	Granted Granted `json:",omitzero"`
 }

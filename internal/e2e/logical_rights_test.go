@@ -20,6 +20,7 @@ func TestLogicalRights(t *testing.T) {
 			p.in(2, "dw", shopTables)
 			p.slotOfAnother()
 			p.rowSecurity()
+			p.timeLimits()
 			p.connectionKept()
 			p.newWorker()
 			p.noSecrets()
@@ -111,6 +112,27 @@ func (p *pair) rowSecurity() {
 func (p *pair) eventuallyLogs(i int, text string) {
 	p.t.Helper()
 	p.exec(i, "sh", "-c", `for n in $(seq 300); do grep -q -- "$0" /var/log/postgresql/*.log && exit 0; sleep 0.1; done; exit 1`, text)
+}
+
+// timeLimits: those of the role on the publisher end no copy, though the connection was written
+// by hand. That of the subscriber's workers is reported.
+func (p *pair) timeLimits() {
+	p.t.Helper()
+	p.in(1, "shop", "INSERT INTO orders SELECT n, n, n, repeat('x', 100) FROM generate_series(1, 50000) n")
+	p.in(1, "shop", "ALTER ROLE replicator IN DATABASE shop SET statement_timeout = '1ms'; ALTER ROLE replicator SET idle_in_transaction_session_timeout = '1ms'")
+	p.in(2, "dw", "DO $$BEGIN EXECUTE format('ALTER SUBSCRIPTION orders CONNECTION %L', (SELECT regexp_replace(subconninfo, 'options=''[^'']*''', '') FROM pg_subscription)); END$$")
+	p.settled()
+	p.declare(strings.Replace(p.ours(""), `["customers"]`, `["customers", "items", "orders"]`, 1))
+	p.says(p.must(2, "plan", "-detailed-exitcode"), "connection.options", "statement_timeout = 1ms", "idle_in_transaction_session_timeout = 1ms")
+	p.must(0, "apply", "-auto-approve")
+	p.alike("orders", "true")
+	p.settled()
+	p.in(1, "shop", "ALTER ROLE replicator RESET idle_in_transaction_session_timeout; ALTER ROLE replicator IN DATABASE shop RESET statement_timeout")
+	if p.in(2, "dw", "SELECT count(*) FROM pg_settings WHERE name = 'transaction_timeout'") == "1" {
+		p.in(2, "dw", "ALTER DATABASE dw SET transaction_timeout = '1h'")
+		p.says(p.must(0, "drift"), "transaction_timeout = 1h", "ALTER ROLE postgres IN DATABASE dw SET transaction_timeout = 0;")
+		p.in(2, "dw", "ALTER DATABASE dw RESET transaction_timeout")
+	}
 }
 
 // connectionKept: what the topology does not speak of stays in CONNECTION, and a commit

@@ -11,6 +11,7 @@ import (
 // Access of the roles that exist: those asked about, those that may replicate, and the
 // owners of the wanted subscriptions. A superuser may everything. SET of pg_has_role is of PostgreSQL 16;
 // before that, a member may always SET ROLE.
+// Of parameters that several ALTER ROLE and ALTER DATABASE set, the role's go first.
 const accessSQL = `SELECT json_object_agg(r.rolname, json_build_object(
     'connect', has_database_privilege(r.oid, d.oid, 'CONNECT'),
     'schemas', (SELECT json_agg(s.nspname ORDER BY s.nspname) FROM (SELECT DISTINCT nspname, relnamespace FROM member) s
@@ -24,6 +25,9 @@ const accessSQL = `SELECT json_object_agg(r.rolname, json_build_object(
     'restricted', (SELECT json_agg(json_build_object('schema', c.nspname, 'name', c.relname) ORDER BY c.nspname, c.relname) FROM member c
       WHERE c.relrowsecurity AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE'))),
     'becomes', (SELECT json_agg(DISTINCT o.rolname) FROM member c JOIN pg_roles o ON o.oid = c.relowner WHERE pg_has_role(r.oid, o.oid, '%s')),
+    'limits', (SELECT json_object_agg(l.name, l.value) FROM (SELECT DISTINCT ON (1) split_part(c, '=', 1) AS name, substr(c, strpos(c, '=') + 1) AS value
+      FROM pg_db_role_setting g, unnest(g.setconfig) c WHERE g.setrole IN (r.oid, 0) AND g.setdatabase IN (d.oid, 0) AND split_part(c, '=', 1) LIKE '%%\_timeout'
+      ORDER BY 1, g.setrole = 0, g.setdatabase = 0) l),
     'granted', json_build_object('connect', EXISTS (SELECT FROM aclexplode(d.datacl) p WHERE p.grantee = r.oid AND p.privilege_type = 'CONNECT' AND d.datdba <> r.oid),
       'schemas', (SELECT json_agg(n.nspname ORDER BY n.nspname) FROM pg_namespace n WHERE n.oid IN (SELECT relnamespace FROM member) AND n.nspowner <> r.oid
         AND EXISTS (SELECT FROM aclexplode(n.nspacl) p WHERE p.grantee = r.oid AND p.privilege_type = 'USAGE')),
@@ -45,6 +49,7 @@ func access(major int) logicalSection {
 			Lacks      []facts.LackedPrivileges
 			Restricted []topology.TableName
 			Becomes    []string
+			TimeLimits map[string]string `json:"limits"`
 			Granted    facts.Granted
 		}{}
 		if err := json.Unmarshal(answer, &rows); err != nil {

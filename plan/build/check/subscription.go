@@ -59,7 +59,18 @@ func checkSubscription(v *cluster.Subscription, out *draft.Findings) bool {
 	})
 	checkConnection(v, out)
 	checkPublisherReach(v, out)
+	warnApplyLimit(v, out)
 	return !out.Diags[before:].HasErrors() && !tableRenamed(v)
+}
+
+// warnApplyLimit warns before the first copy; that of a subscription that exists is a finding.
+func warnApplyLimit(v *cluster.Subscription, out *draft.Findings) {
+	if limit := v.ApplyLimit(); limit != "" && v.Is == nil && v.CopyData {
+		here := v.Scope.Leading().Name
+		out.Warn(v.Range, "Time limit on the subscriber", "%s: database %s on %s has transaction_timeout = %s, which applies to its workers: a table copy that takes longer is canceled and begins again from the start. "+
+			"On %s, set it to 0 for the role that is to own the subscription, the superuser that repltool connects as: ALTER ROLE … IN DATABASE %s SET transaction_timeout = 0;",
+			v.ID, pg.Ident(v.Database), here, limit, here, pg.Ident(v.Database))
+	}
 }
 
 // checkVersions refuses what the subscriber, or its publisher, is too old for.

@@ -1,6 +1,8 @@
 package draft
 
 import (
+	"strings"
+
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
@@ -8,15 +10,15 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// ConnDiffers notes the parameters in which the connection is not as wanted. That row
-// security is not off is no reason to reconnect.
+// ConnDiffers notes the parameters in which the connection is not as wanted. Options that it
+// lacks are a reason to reconnect only where a time limit would end a copy that is to come.
 func ConnDiffers(v *cluster.Subscription, d *Draft) bool {
 	now, wanted := v.ConnNow(), v.Conn()
+	differs := limited(v, d, now["options"], wanted["options"])
 	delete(now, "options")
 	delete(wanted, "options")
 	keys := pg.ConnKeys()
 	keys = append(keys, list.Without(list.SortedKeys(now), keys)...)
-	differs := false
 	for _, key := range pg.ConnDiff(now, wanted, keys) {
 		switch {
 		case (key == "passfile" || key == "password") && v.RightPassword(now["password"]), key == "password" && v.KeepsPassword():
@@ -33,6 +35,17 @@ func ConnDiffers(v *cluster.Subscription, d *Draft) bool {
 		differs = true
 	}
 	return differs
+}
+
+// limited notes that a time limit of its sessions would end the copies of tables.
+func limited(v *cluster.Subscription, d *Draft, now, wanted string) bool {
+	limits := v.CopyLimits()
+	if len(limits) == 0 {
+		return false
+	}
+	d.Differ("connection.options", pg.Optional(map[string]string{"": now}, ""), &wanted,
+		"role "+pg.Ident(v.Role.Name)+" has "+strings.Join(limits, ", ")+" in database "+pg.Ident(v.SourceDatabase())+": table copies would be canceled")
+	return true
 }
 
 // Astray reports whether the publisher was not read, and that the topology has another address
