@@ -22,6 +22,7 @@ func subscriptionHealth(s *cluster.Cluster, out *Findings) {
 			replicatedTwice(v, out)
 			slotShared(v, out)
 			applyLimited(v, out)
+			notSent(v, out)
 			subscriptionLag(s, sub, v.Is, out)
 		}
 	}

@@ -21,6 +21,7 @@ func TestLogicalRights(t *testing.T) {
 			p.slotOfAnother()
 			p.rowSecurity()
 			p.timeLimits()
+			p.narrowed()
 			p.connectionKept()
 			p.newWorker()
 			p.noSecrets()
@@ -133,6 +134,23 @@ func (p *pair) timeLimits() {
 		p.says(p.must(0, "drift"), "transaction_timeout = 1h", "ALTER ROLE postgres IN DATABASE dw SET transaction_timeout = 0;")
 		p.in(2, "dw", "ALTER DATABASE dw RESET transaction_timeout")
 	}
+}
+
+// narrowed: what a publication leaves out is lost, also once it is as it was. That is said for as
+// long as it leaves something out, and by the plan that ends it.
+func (p *pair) narrowed() {
+	p.t.Helper()
+	p.in(1, "shop", "ALTER PUBLICATION orders SET (publish = 'insert')")
+	p.in(1, "shop", "UPDATE orders SET note = 'not sent' WHERE id = 1")
+	const said = "publish of publication orders lacks update, delete, truncate"
+	p.says(p.must(2, "drift"), said, "not sent once they send more")
+	p.says(p.must(0, "status"), said)
+	p.says(p.must(0, "apply", "-auto-approve"), said)
+	p.in(1, "shop", "UPDATE orders SET note = 'sent' WHERE id = 2")
+	p.expectIn(2, "dw", "SELECT string_agg(left(note, 8), ' ' ORDER BY id) FROM orders WHERE id < 3", "xxxxxxxx sent")
+	p.in(1, "shop", "UPDATE orders SET note = 'sent' WHERE id = 1")
+	p.alike("orders", "true")
+	p.settled()
 }
 
 // connectionKept: what the topology does not speak of stays in CONNECTION, and a commit
