@@ -117,6 +117,8 @@ type SubscriptionWorker struct {
 	Silence *time.Duration
 	// Age is now minus the start of its process; nil where that is not known.
 	Age *time.Duration `json:",omitempty"`
+	// Applying reports whether it is in a transaction.
+	Applying bool `json:",omitempty"`
 	// Syncing is how many table synchronization workers run.
 	Syncing int
 }

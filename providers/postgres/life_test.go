@@ -32,3 +32,23 @@ func TestLifeOfAFailingWorker(t *testing.T) {
 		}
 	}
 }
+
+// Up to PostgreSQL 14 nobody counts errors: a worker that takes long to fail is watched until it does.
+func TestLifeOfASlowWorker(t *testing.T) {
+	const cycle = 12 // seconds
+	for offset := range cycle {
+		var was *facts.Subscription
+		var l life
+		for waited, open := time.Duration(0), true; open && waited <= uncounted; waited += time.Second {
+			second := offset + int(waited/time.Second)
+			age := time.Duration(second%cycle) * time.Second
+			is := &facts.Subscription{Worker: &facts.SubscriptionWorker{PID: 100 + second/cycle, ReceivedLSN: "0/1", Age: &age, Applying: age > 0}}
+			is.Options.Enabled = true
+			l = l.next(was, is, waited)
+			was, open = is, l.unsettled(*is, 13, waited)
+		}
+		if l.restarts == 0 {
+			t.Errorf("offset %d: a worker that fails after %d s is taken for one that works", offset, cycle)
+		}
+	}
+}

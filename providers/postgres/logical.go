@@ -115,6 +115,10 @@ func ReadLogical(ctx context.Context, db *DB, w LogicalWant) (*facts.Logical, er
 // any other.
 const retryInterval = 5 * time.Second
 
+// uncounted is how old a worker that applies a change may be and still be watched, up to PostgreSQL
+// 14, which counts no errors: one that fails is in a transaction for most of its life.
+const uncounted = 20 * time.Second
+
 // readSettled reads the database, once more for as long as a worker may be between two
 // lives: it ends at every change of its subscription, and at every change that it cannot
 // apply. What ended or failed from one reading to the next is counted. One that comes after
@@ -141,10 +145,8 @@ func readSettled(ctx context.Context, db *DB, parameter []byte) (*facts.Logical,
 			s.Restarts = seen[s.Name].restarts
 		}
 		before = l
-		unsettled := func(s facts.Subscription) bool {
-			return (unattended(s, major) || unproven(s, major)) && seen[s.Name].open(waited)
-		}
-		if waited > 2*retryInterval || !slices.ContainsFunc(l.Subscriptions, unsettled) {
+		unsettled := func(s facts.Subscription) bool { return seen[s.Name].unsettled(s, major, waited) }
+		if waited > uncounted || !slices.ContainsFunc(l.Subscriptions, unsettled) {
 			return l, nil
 		}
 		select {
@@ -180,6 +182,11 @@ func (l life) open(waited time.Duration) bool {
 	return waited <= retryInterval || l.restarts == 0 && waited-l.since <= retryInterval
 }
 
+// unsettled reports whether a subscription is to be read once more.
+func (l life) unsettled(s facts.Subscription, major int, waited time.Duration) bool {
+	return (unattended(s, major) || unproven(s, major)) && l.open(waited) || unsure(s, major) && l.restarts == 0
+}
+
 // unattended tells of a subscription that should have a worker and may be given one yet.
 func unattended(s facts.Subscription, major int) bool {
 	return s.Options.Enabled && s.Worker == nil && major <= 15
@@ -192,6 +199,13 @@ func unproven(s facts.Subscription, major int) bool {
 	w := s.Worker
 	young := w != nil && (w.Age == nil || *w.Age <= retryInterval) // none of one that is only starting
 	return young && (w.ReceivedLSN == "" || s.ApplyErrors > 0 || major < 15)
+}
+
+// unsure tells of a worker that may yet fail at the change that it applies, where nobody counts
+// that.
+func unsure(s facts.Subscription, major int) bool {
+	w := s.Worker
+	return major < 15 && w != nil && w.Applying && w.Age != nil && *w.Age <= uncounted
 }
 
 // restarted returns 1 where the worker of the earlier reading is gone or has failed.

@@ -18,7 +18,8 @@ const (
         FROM pg_subscription_rel r JOIN pg_class c ON c.oid = r.srrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.srsubid = s.oid),
       'worker', (SELECT to_jsonb(w) || jsonb_build_object('silence',
           (extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time) * 1000000)::bigint, 'age',
-          (SELECT (extract(epoch FROM clock_timestamp() - a.backend_start) * 1000000)::bigint FROM pg_stat_activity a WHERE a.pid = w.pid))
+          (SELECT (extract(epoch FROM clock_timestamp() - a.backend_start) * 1000000)::bigint FROM pg_stat_activity a WHERE a.pid = w.pid),
+          'applying', (SELECT a.xact_start IS NOT NULL FROM pg_stat_activity a WHERE a.pid = w.pid))
         FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.pid IS NOT NULL AND w.relid IS NULL AND to_jsonb(w)->>'leader_pid' IS NULL LIMIT 1),
       'applied', (SELECT o.remote_lsn FROM pg_replication_origin_status o WHERE o.external_id = 'pg_' || s.oid),
       'syncing', (SELECT count(*) FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.pid IS NOT NULL AND w.relid IS NOT NULL)`
@@ -56,6 +57,7 @@ type subscriptionRow struct {
 		LatestLSN   string `json:"latest_end_lsn"`
 		Silence     *microseconds
 		Age         *microseconds
+		Applying    bool
 	}
 	Syncing int
 	Errors  struct {
@@ -93,7 +95,7 @@ func (r subscriptionRow) subscription() facts.Subscription {
 	}
 	if w := r.Worker; w != nil {
 		s.Worker = &facts.SubscriptionWorker{
-			PID: w.PID, ReceivedLSN: w.ReceivedLSN, LatestLSN: w.LatestLSN, Silence: w.Silence.duration(), Age: w.Age.duration(), Syncing: r.Syncing,
+			PID: w.PID, ReceivedLSN: w.ReceivedLSN, LatestLSN: w.LatestLSN, Silence: w.Silence.duration(), Age: w.Age.duration(), Applying: w.Applying, Syncing: r.Syncing,
 		}
 	}
 	return s
