@@ -17,6 +17,8 @@ func (s *Cluster) decide(n *topology.Node) Decision {
 		return Reclone
 	case f.ServerError != nil || f.Error != nil:
 		return Unknown
+	case s.Rejoins(n) != nil:
+		return Reclone
 	case f.Server != nil:
 		return Keep
 	case sb != nil && (slices.Contains([]facts.DataState{facts.DataAbsent, facts.DataEmpty}, f.Host.Data.State) || len(f.Host.Jobs) > 0):

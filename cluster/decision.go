@@ -11,7 +11,7 @@ const (
 	Start                   // it has a cluster, and no server runs
 	Create                  // it should lead a cluster that does not exist yet
 	Clone                   // a standby without data, or with part of a copy: it is copied
-	Reclone                 // a standby that is copied again, as -replace asks
+	Reclone                 // a standby that is copied again, as -replace asks, or since it has diverged
 )
 
 // Copies reports whether the node is filled by a copy of its upstream.

@@ -10,15 +10,15 @@ import (
 
 // A promotion ends a timeline where the new primary had replayed it. A standby that has
 // more of that timeline cannot follow, and may be the only one with commits that clients
-// were told of (PostgreSQL docs, 26.3.6 "Timelines", 27.3 "Failover").
+// were told of; so may the old primary (PostgreSQL docs, 26.3.6 "Timelines", 27.3 "Failover").
 
-// Divergence is what a standby has and a primary does not.
+// Divergence is what a member has and a primary does not.
 type Divergence struct {
-	Has  facts.Branch // how far the standby has WAL
+	Has  facts.Branch // how far the member has WAL
 	Left string       // where the primary left that timeline; "" if it never was on it
 }
 
-// String says so, of the standby n and the primary.
+// String says so, of the member n and the primary.
 func (d Divergence) String(n, primary string) string {
 	if d.Left == "" {
 		return fmt.Sprintf("%s has WAL of timeline %d up to %s, and timeline %d is not in the history of %s", n, d.Has.Timeline, d.Has.LSN, d.Has.Timeline, primary)
@@ -32,16 +32,16 @@ func (d Divergence) String(n, primary string) string {
 // may be minutes old.
 func (s *Cluster) Diverged(n, primary *topology.Node) *Divergence {
 	f, p := s.Found(n), s.Found(primary)
-	if n == primary || f.Host == nil || p.Host == nil || p.Server == nil || p.Server.InRecovery || f.Server != nil && !f.Server.InRecovery || !SameSystem(f, p) {
+	if n == primary || f.Host == nil || p.Host == nil || p.Server == nil || p.Server.InRecovery || !SameSystem(f, p) {
 		return nil
 	}
-	has := reached(f)
+	has := ends(f)
 	if has.LSN == "" || has.Timeline == 0 || has.Timeline >= p.Server.Timeline || p.Host.History.Timeline != p.Server.Timeline {
 		return nil
 	}
 	for _, b := range p.Host.History.Left {
 		if b.Timeline == has.Timeline {
-			if *cmp.Or(facts.Behind(b.LSN, has.LSN), new(int64)) > 0 {
+			if beyond(f, has, b.LSN) {
 				return &Divergence{has, b.LSN}
 			}
 			return nil

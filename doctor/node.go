@@ -15,6 +15,7 @@ import (
 
 func nodeHealth(s *cluster.Cluster, n *topology.Node, out *Findings) {
 	f := s.Found(n)
+	divergence(s, n, out)
 	if f.Host == nil || s.Recloned(n) {
 		return
 	}

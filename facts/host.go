@@ -105,6 +105,9 @@ type Host struct {
 	OldestWAL string `json:",omitempty"`
 	// History is the newest history file in pg_wal.
 	History History `json:",omitzero"`
+	// WALEnd is the last record in pg_wal; read while no server runs, and zero where it could
+	// not be.
+	WALEnd WALEnd `json:",omitzero"`
 
 	// Jobs are the detached commands that name the data directory: a copy in the
 	// making, running or ended.
@@ -182,6 +185,13 @@ type Service struct {
 type Branch struct {
 	Timeline int
 	LSN      string
+}
+
+// WALEnd is the last record of the newest timeline of which a server that is down has WAL: how
+// far it would recover (PostgreSQL docs, pg_waldump).
+type WALEnd struct {
+	Timeline  int
+	Last, LSN string // where it begins, and where it ends
 }
 
 // History is a timeline's history file: which timelines came before it, and where each was

@@ -34,11 +34,14 @@ const (
 	AllowSwitchover Allowance = "switchover"
 	AllowReclone    Allowance = "reclone"
 	AllowRecreate   Allowance = "recreate"
+	AllowDiscard    Allowance = "discard"
 )
 
 // Allowance returns the allowance that the change needs beyond -auto-approve, or "".
 func (c Change) Allowance() Allowance {
 	switch {
+	case c.Discards:
+		return AllowDiscard
 	case c.Recreates:
 		return AllowRecreate
 	case c.Impact == Switchover:

@@ -94,10 +94,13 @@ type Change struct {
 	Effect  string `json:"effect,omitempty"` // a few words more: "commits wait for 1 standby"
 	// Recreates reports whether the object existed before and is gone: what is created has none
 	// of the data, or of the position, that it had.
-	Recreates bool     `json:"recreates,omitempty"`
-	Wave      int      `json:"wave"` // from 1; changes of one wave may run side by side
-	Nodes     []string `json:"nodes"`
-	Reason    string   `json:"reason"` // why, where the attributes do not tell
+	Recreates bool `json:"recreates,omitempty"`
+	// Discards reports whether a member loses data that only it has: what it wrote after the
+	// history of the primary had left its timeline.
+	Discards bool     `json:"discards,omitempty"`
+	Wave     int      `json:"wave"` // from 1; changes of one wave may run side by side
+	Nodes    []string `json:"nodes"`
+	Reason   string   `json:"reason"` // why, where the attributes do not tell
 	// Attributes are what differs, in order; Before and After are the same as
 	// objects, for readers of the JSON.
 	Attributes []Attribute       `json:"attributes,omitempty"`

@@ -40,7 +40,7 @@ func (a *app) applyCommand() *cobra.Command {
 	}
 	o.register(c.Flags())
 	c.Flags().BoolVar(&o.autoApprove, "auto-approve", false, "do not ask for approval")
-	c.Flags().StringSliceVar(&o.allow, "allow", nil, "also approve the kinds of changes in `LIST`: restart, drop, switchover, reclone, recreate")
+	c.Flags().StringSliceVar(&o.allow, "allow", nil, "also approve the kinds of changes in `LIST`: restart, drop, switchover, reclone, recreate, discard")
 	c.Flags().StringArrayVar(&o.replace, "replace", nil, "clone the standby again, or recreate the slot or subscription, at `ADDRESS`; repeatable")
 	c.Flags().BoolVar(&o.adopt, "adopt", false, "write marks of ownership, the ledger and managed blocks, also if nothing else changes")
 	return c
@@ -81,9 +81,9 @@ func (a *app) apply(ctx context.Context, args []string, o *applyFlags) error {
 func (o *applyFlags) check() error {
 	for _, word := range o.allow {
 		switch plan.Allowance(word) {
-		case plan.AllowRestart, plan.AllowDrop, plan.AllowSwitchover, plan.AllowReclone, plan.AllowRecreate:
+		case plan.AllowRestart, plan.AllowDrop, plan.AllowSwitchover, plan.AllowReclone, plan.AllowRecreate, plan.AllowDiscard:
 		default:
-			return fmt.Errorf("-allow=%s: must be a list of restart, drop, switchover, reclone and recreate", word)
+			return fmt.Errorf("-allow=%s: must be a list of restart, drop, switchover, reclone, recreate and discard", word)
 		}
 	}
 	return nil

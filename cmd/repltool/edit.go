@@ -32,7 +32,7 @@ func (o *moveFlags) register(f *pflag.FlagSet, toWords, verb string) {
 	f.Lookup("target").Hidden = true // it is refused
 	f.StringVar(&o.to, "to", "", toWords)
 	f.BoolVar(&o.autoApprove, "auto-approve", false, "do not ask for approval of the "+verb)
-	f.StringSliceVar(&o.allow, "allow", nil, "also approve the kinds of changes in `LIST`: restart, drop, reclone, recreate")
+	f.StringSliceVar(&o.allow, "allow", nil, "also approve the kinds of changes in `LIST`: restart, drop, reclone, recreate, discard")
 }
 
 // moveArgs accepts a cluster and a directory.

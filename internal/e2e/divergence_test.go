@@ -1,14 +1,18 @@
 package e2e
 
 import (
+	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/repltool/repltool/internal/lab"
 )
 
-// TestDivergence: of two standbys the one with less WAL is promoted. What the other one has
-// beyond is named before anybody clones it again.
+// TestDivergence: of two standbys the one with less WAL is promoted, by hand. The other one and
+// the old primary are to be its standbys again: how much only they have is said before anybody
+// discards it, and it is kept, also where the apply is killed. Then the primary is stopped and
+// another one promoted that has everything: the old one follows it as it is.
 func TestDivergence(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 3})
 	w.topology("")
@@ -23,16 +27,68 @@ func TestDivergence(t *testing.T) {
 	w.exec(1, "pg_ctlcluster", "15", "main", "stop", "-m", "immediate")
 	w.sql(2, "SELECT pg_promote()")
 	w.sql(2, "INSERT INTO t VALUES (2)")
-	const diverged = "pg3 has WAL of timeline 1 up to "
-	w.says(w.must(1, "plan"), "Another node is the primary", "primary = node.pg2", diverged)
+	w.says(w.must(1, "plan"), "Another node is the primary", "primary = node.pg2", "pg3 has WAL of timeline 1 up to ")
 
-	w.write("main.hcl", strings.NewReplacer("primary = node.pg1", "primary = node.pg2", "[node.pg2, node.pg3]", "[node.pg3]").Replace(w.read("main.hcl")))
-	w.says(w.must(1, "apply", "-auto-approve", "-allow=restart,drop"), "Timeline divergence", diverged, "pg2 left that timeline at", "-replace=cluster.main.standby.pg3")
-	w.says(w.must(2, "drift"), "Timeline divergence")
+	w.leading("pg2", "pg1", "pg3")
+	w.says(w.must(1, "apply", "-auto-approve", "-allow=restart,drop,reclone"), "-allow=restart,drop,reclone,discard")
+	w.says(w.must(2, "drift"), "pg1 has written past the fork at", "pg3 has received past the fork at")
 	w.expect(3, "SELECT count(*) FROM t", "1000")
 	w.exec(3, "pg_ctlcluster", "15", "main", "stop")
-	w.says(w.must(1, "plan"), "Timeline divergence", diverged)
-	w.must(0, "apply", "-auto-approve", "-allow=reclone", "-replace=cluster.main.standby.pg3")
-	w.expect(3, "SELECT count(*) FROM t", "2")
+	w.says(w.must(0, "plan"), "pg1 has written past the fork at", "pg3 has received past the fork at", "with a list of its transactions")
+	w.rejoinedKilled("keep the WAL that only pg1 has", "keep the old data directory", "base backup", "remove the old data directory")
+	for _, i := range []int{1, 3} {
+		w.expect(i, "SELECT count(*) FROM t", "2")
+		kept := w.exec(i, "sh", "-c", "grep -h COMMIT /var/lib/postgresql/.repltool/lost/*-timeline1-*/transactions.txt; ls -d /var/lib/postgresql/15/*")
+		if strings.Count(kept, "COMMIT") != 1 || strings.Contains(kept, ".repltool-old") {
+			t.Errorf("pg%d has kept:\n%s", i, kept)
+		}
+	}
 	w.settled()
+
+	w.expect(2, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "2")
+	w.exec(2, "pg_ctlcluster", "15", "main", "stop")
+	w.sql(3, "SELECT pg_promote()")
+	w.sql(3, "INSERT INTO t VALUES (3)")
+	w.leading("pg3", "pg1", "pg2")
+	w.says(w.must(0, "apply", "-auto-approve", "-allow=restart,drop"), "pg2 was the primary, and follows pg3 without a rewind")
+	w.applied("after the old primary follows", "-allow=restart,drop")
+	w.expect(2, "SELECT count(*) FROM t", "3")
+	w.settled()
+}
+
+// leading edits the topology: who leads, and the standbys.
+func (w *world) leading(primary string, standbys ...string) {
+	w.t.Helper()
+	lines := strings.Split(w.read("main.hcl"), "\n")
+	for i, line := range lines {
+		switch name, _, _ := strings.Cut(strings.TrimSpace(line), " "); name {
+		case "primary":
+			lines[i] = "  primary = node." + primary
+		case "standbys":
+			lines[i] = "  standbys = [node." + strings.Join(standbys, ", node.") + "]"
+		}
+	}
+	w.write("main.hcl", strings.Join(lines, "\n"))
+}
+
+// rejoinedKilled applies and kills repltool at each of these steps of pg1, before, in and after
+// it in turn, until an apply comes to the end.
+func (w *world) rejoinedKilled(steps ...string) {
+	w.t.Helper()
+	at, struck := moments{begins, runs, ends}, map[string]bool{}
+	for applies, done := 0, false; !done; applies++ {
+		killed, now := false, at.of(len(struck))
+		code, told := w.followed([]string{"apply", "-auto-approve", "-allow=discard,drop,restart", "-lock-timeout=2m"}, func(c *exec.Cmd, e event) {
+			is := func(step string) bool { return strings.Contains(e.Why, step) }
+			if now.of(e) && !killed && !struck[e.name()] && e.Node == "pg1" && slices.ContainsFunc(steps, is) {
+				struck[e.name()], killed = true, true
+				strikeAt(c, now, applies)
+			}
+		})
+		if done = code == 0 && !killed; applies > 3*len(steps) {
+			w.t.Fatalf("no apply comes to the end: exit code %d\n%s", code, told)
+		}
+	}
+	w.applied("after the last kill", "-allow=drop,restart")
+	w.t.Logf("killed %d times", len(struck))
 }

@@ -213,8 +213,24 @@ func buildCluster(s, after *cluster.Cluster, out *draft.Findings) {
 	}
 	draft.ReportKept(after, out)
 	waitForMoves(s, out)
+	bringStops(after, out)
 	if out.Diags.HasErrors() {
 		out.Drafts = nil
+	}
+}
+
+// bringStops has every change of a cluster bring the stop of an old primary that accepts writes
+// still: with two of them, nothing is changed and that left out.
+func bringStops(s *cluster.Cluster, out *draft.Findings) {
+	for _, sb := range s.Cluster.Standbys {
+		if server := s.Found(sb.Node).Server; server == nil || server.InRecovery || s.Rejoins(sb.Node) == nil {
+			continue
+		}
+		for _, d := range out.Drafts {
+			if address := s.StandbyAddress(sb.Node); d.Address != address {
+				d.Brings = append(d.Brings, address)
+			}
+		}
 	}
 }
 

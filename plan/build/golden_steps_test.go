@@ -28,7 +28,8 @@ func long() []txtar.File {
 		{Name: "HBA_ERRORS", Data: []byte(draft.HBAErrors)},
 		{Name: "STOP", Data: []byte(move.StopScript)},
 		{Name: "ENDED", Data: []byte(move.EndedScript)},
-		{Name: "FENCE", Data: []byte(move.FenceScript)},
+		{Name: "FENCE", Data: []byte(draft.FenceScript)},
+		{Name: "KEEP_LOST", Data: []byte(streaming.KeepLostScript)},
 		{Name: "CATCHING_UP", Data: []byte(draft.CatchingUp)},
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/repltool/repltool/internal/pg/conftext"
 	"github.com/repltool/repltool/internal/pg/conninfo"
 	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/plan/build/move"
 	"github.com/repltool/repltool/plan/build/streaming"
 	"github.com/repltool/repltool/topology"
@@ -313,8 +314,13 @@ func (m *model) command(n *facts.Node, op plan.Command) error {
 	case op.Argv[0] == "sh" && op.Argv[2] == move.EndedScript:
 		n.Host.StandbySignal = n.Host.StandbySignal && op.Argv[6] != "primary"
 		return nil
-	case op.Argv[0] == "sh" && op.Argv[2] == move.FenceScript:
+	case op.Argv[0] == "sh" && op.Argv[2] == draft.FenceScript:
 		return m.fence(n, op.Argv[5:])
+	case op.Argv[0] == "sh" && op.Argv[2] == streaming.KeepLostScript:
+		if n.Server != nil {
+			return fmt.Errorf("%s: a server was started in the data directory", n.Name)
+		}
+		return nil
 	case op.Argv[0] == "sh" && op.Argv[2] == streaming.EditSettings:
 		return m.editSettings(n, op)
 	case op.Argv[0] == "sh" && op.Argv[2] == cluster.RemoveEmpty:

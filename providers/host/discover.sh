@@ -387,8 +387,26 @@ put_control() {
   [ $STATE = cluster ] || return 0
   b=$BIN
   [ "$PGV" = "$V" ] || for d in "/usr/lib/postgresql/$PGV/bin" "/usr/pgsql-$PGV/bin"; do [ ! -x "$d/pg_controldata" ] || b=$d; done
-  put control
-  "$b/pg_controldata" "$DATA" 2>&1
+  CONTROL=$(LC_ALL=C "$b/pg_controldata" "$DATA" 2>&1)
+  put control "$CONTROL
+"
+}
+
+# controls NAME answers what pg_controldata says of it.
+controls() { printf '%s\n' "$CONTROL" | sed -n "s|^$1: *||p"; }
+
+# put_wal_end answers the last record in pg_wal of a server that is down: on the newest timeline
+# of which there is WAL, from the last checkpoint or the first segment of that timeline on.
+put_wal_end() {
+  [ $STATE = cluster ] && [ $RUNNING = 0 ] && [ ! -e "$DATA/backup_label" ] && [ -x "$b/pg_waldump" ] && [ -n "$1" ] || return 0
+  from=$(controls "Latest checkpoint's REDO location") size=$(controls 'Bytes per WAL segment')
+  number "$size" && number "$(controls "Latest checkpoint's TimeLineID")" || return 0
+  if [ $((0x$1)) -ne "$(controls "Latest checkpoint's TimeLineID")" ]; then
+    first=$(LC_ALL=C ls "$DATA/pg_wal" | awk -v t="$1" 'length == 24 && substr($0, 1, 8) == t { print substr($0, 9); exit }')
+    from=$(printf '%X/%X' $((0x${first%????????})) $((0x${first#????????} * size)))
+  fi
+  put wal.end
+  { LC_ALL=C timeout 60 "$b/pg_waldump" -p "$DATA/pg_wal" -t $((0x$1)) -s "$from" 2>/dev/null; [ $? -ne 124 ] || echo 'not read'; } | tail -n 1
 }
 
 # put_timelines answers the newest timeline of which there is WAL, the oldest segment of any, and
@@ -403,6 +421,7 @@ put_timelines() {
     length == 16 && /^[0-9A-F]*[.]history$/ { history = $0 }
     END { print wal " " oldest " " history }')
   put wal.timeline "${w%% *}"
+  put_wal_end "${w%% *}"
   w=${w#* }
   put wal.oldest "${w%% *}"
   h=${w#* }

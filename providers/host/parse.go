@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,6 +59,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 	}
 	h.Machine = f.machine(h.DataDir)
 	h.WALTimeline, h.History = hexTimeline(f.line("wal.timeline")), parseHistory(f.text["wal.history"])
+	h.WALEnd = parseWALEnd(h.WALTimeline, f.text["wal.end"])
 	h.Version, _ = strconv.Atoi(f.line("version"))
 	h.Port, _ = strconv.Atoi(f.line("port"))
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))
@@ -236,6 +238,26 @@ func parseHistory(text string) facts.History {
 	}
 	return h
 }
+
+// walRecord is a line of pg_waldump: how long a record is in all, and where it begins.
+var walRecord = regexp.MustCompile(`^rmgr: .*?len \(rec/tot\): *[0-9]+/ *([0-9]+), .*?lsn: ([0-9A-F]+/[0-9A-F]+)`)
+
+// parseWALEnd reads the last line of pg_waldump; zero for one that is no record.
+func parseWALEnd(timeline int, line string) facts.WALEnd {
+	found := walRecord.FindStringSubmatch(line)
+	if found == nil {
+		return facts.WALEnd{}
+	}
+	length, _ := strconv.ParseUint(found[1], 10, 64)
+	at, known := facts.LSN(found[2])
+	if !known {
+		return facts.WALEnd{}
+	}
+	end := at + (length+7)&^7 // records are aligned; headers of pages between are left out
+	return facts.WALEnd{Timeline: timeline, Last: formatLSN(at), LSN: formatLSN(end)}
+}
+
+func formatLSN(at uint64) string { return fmt.Sprintf("%X/%X", at>>32, at&0xFFFFFFFF) }
 
 // segmentStart returns where a WAL segment begins, of the name that it has without its timeline;
 // "" for none.

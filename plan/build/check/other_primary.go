@@ -34,10 +34,15 @@ func otherPrimaries(s *cluster.Cluster, live []*topology.Node, out *draft.Findin
 				"%s is a live primary, but the topology says %s, and repltool did not make %s its standby. Nothing is changed. "+
 					"Write primary = %s, as it is now. If %s is to lead: repltool switchover %s -to=%s%s",
 				n.Name, s.Goal.Primary.Name, s.Goal.Primary.Name, n.ID, s.Goal.Primary.Name, s.Cluster.Name, s.Goal.Primary.Name, ahead(s, n))
+		case p.Server != nil && s.Rejoins(n) != nil:
+			out.Warn(s.RangeOf(n), "Old primary accepts writes",
+				"%s is a live primary of timeline %d still, which %s left at %s. The plan stops it first, and clones it again from %s. Whatever clients write to %s until then is discarded as well.",
+				n.Name, s.Rejoins(n).Has.Timeline, s.Goal.Primary.Name, s.Rejoins(n).Left, s.Cluster.Standby(n).Upstream.Name, n.Name)
 		case p.Server != nil:
 			out.Finding(s.ClusterAddress, s.Cluster.Range, "Two live primaries",
 				"%s and %s are both primaries of system %s: data written to one is missing on the other. Nothing is changed. "+
-					"Find out which one clients write to, stop the other, then clone it again with -replace=%s.standby.NODE.",
+					"Find out which one has the data to keep, and name it as the primary. If it left the timeline of the other one, the plan then stops that one and takes it back as a standby; "+
+					"else stop it, then clone it again with -replace=%s.standby.NODE.",
 				s.Goal.Primary.Name, n.Name, p.Server.SystemIdentifier, s.Cluster.ID)
 		case s.IsDown(s.Goal.Primary):
 			rivals = append(rivals, n)

@@ -153,7 +153,7 @@ func checkStandby(s *cluster.Cluster, sb *topology.Standby, f *facts.Node, out *
 			"%s: %s contains a cluster with system identifier %s, but %s has %s: it cannot be its standby. Move that "+
 				"directory away, or, if its data may be lost, clone it with -replace=%s.",
 			n.Name, f.Host.DataDir, identifier, leading.Name, p.Server.SystemIdentifier, s.StandbyAddress(n))
-	case f.Server == nil && !f.Host.StandbySignal:
+	case s.WasPrimary(n) && !s.Follows(n):
 		out.Finding(s.NodeAddress(n), s.RangeOf(n), "Not a standby",
 			"%s is down, and its data directory %s contains no standby.signal: it would start as a primary. %s", n.Name, f.Host.DataDir, ifPrimary(s, sb))
 	case p.Server != nil && cluster.NewestTimeline(f) > cluster.NewestTimeline(p):
@@ -176,6 +176,9 @@ func ifPrimary(s *cluster.Cluster, sb *topology.Standby) string {
 	if s.Live() == nil {
 		return fmt.Sprintf("If it was a primary, it may have the newest data of the cluster: write primary = %s. Do not remove or "+
 			"replace it before you know.", sb.Node.ID)
+	}
+	if gone := s.WALGone(sb.Node); gone != "" {
+		return fmt.Sprintf("It has nothing that %s lacks, but %s. Clone it again with -replace=%s.", s.Leading().Name, gone, s.StandbyAddress(sb.Node))
 	}
 	return fmt.Sprintf("If it was a primary, save what it has committed and %s has not received, if that matters, then clone it again with -replace=%s.", s.Leading().Name, s.StandbyAddress(sb.Node))
 }

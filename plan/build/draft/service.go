@@ -1,6 +1,7 @@
 package draft
 
 import (
+	_ "embed"
 	"path"
 	"strconv"
 
@@ -9,6 +10,11 @@ import (
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/topology"
 )
+
+// FenceScript makes the data directory of an old primary that is down that of a standby.
+//
+//go:embed fence.sh
+var FenceScript string
 
 // Enable adds the step that has the unit of what repltool made start at boot.
 func (d *Draft) Enable(n *topology.Node, h *facts.Host) {

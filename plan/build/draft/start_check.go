@@ -52,11 +52,11 @@ func CheckFirst(s *cluster.Cluster, d *Draft, n *topology.Node) {
 	})
 }
 
-// startArgv is the command line that asks the program of n: it starts as what it runs as, or
-// else as what the topology has it, a standby with standby.signal or a primary without.
+// startArgv is the command line that asks the program of n: it starts again as what it runs as, and
+// for the first time as what the topology has it, a standby with standby.signal or a primary without.
 func startArgv(s *cluster.Cluster, n *topology.Node, verb string) []string {
 	h, role := s.Found(n).Host, "primary"
-	if server := s.Found(n).Server; server != nil && server.InRecovery || server == nil && s.Cluster.Standby(n) != nil {
+	if server := s.Found(n).Server; server != nil && server.InRecovery || (server == nil || verb == "start") && s.Cluster.Standby(n) != nil {
 		role = "standby"
 	}
 	return []string{"sh", "-c", StartCheck, "sh", cluster.Binary(h, "postgres"), h.DataDir, role, verb, "-D", h.DataDir, "-c", "config_file=" + h.Conf.Path}

@@ -1,7 +1,6 @@
 package move
 
 import (
-	_ "embed"
 	"strings"
 
 	"github.com/repltool/repltool/cluster"
@@ -20,11 +19,6 @@ import (
 // Nothing is taken back: nobody leads until the promotion, and the next plan goes on where this
 // one was left. To give it up, the message of that plan with the old primary in the topology says
 // what to do.
-
-// FenceScript makes the data directory of an old primary that of a standby.
-//
-//go:embed fence.sh
-var FenceScript string
 
 // failover plans that a standby takes the place of a primary that failed, or goes on with that.
 func (m *move) failover() {
@@ -68,7 +62,7 @@ func (m *move) fence() {
 	if !m.s.Found(n).Host.StandbySignal {
 		m.d.Differ("standby.signal", plan.Ptr("absent"), plan.Ptr("present"), "on "+n.Name+", which cannot start as a primary from then on")
 	}
-	m.d.Command(n, "make its data directory that of a standby of "+m.To.Name, "sh", "-c", FenceScript, "sh", m.s.Found(n).Host.DataDir,
+	m.d.Command(n, "make its data directory that of a standby of "+m.To.Name, "sh", "-c", draft.FenceScript, "sh", m.s.Found(n).Host.DataDir,
 		conftext.FormatSetting("primary_conninfo", pg.FormatConnInfo(m.s.ConnInfo(sb))),
 		conftext.FormatSetting("primary_slot_name", sb.Slot))
 }

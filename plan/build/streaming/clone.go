@@ -25,6 +25,7 @@ func clone(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) *draft
 	if again || lost {
 		action = plan.Replace
 	}
+	diverged := s.Diverged(n, s.Now.Leader)
 	d := draft.NewDraft(action, s.StandbyAddress(n), n)
 	if lost {
 		d.Reason = "the previous data is lost: cloned again because of -replace"
@@ -46,7 +47,7 @@ func clone(s *cluster.Cluster, sb *topology.Standby, out *draft.Findings) *draft
 		draft.WritePassfile(s, d, n, h.Passfile, s.StandbyPasswords(sb), nil)
 	}
 	if again {
-		setAside(s, d, sb)
+		setAside(s, d, sb, diverged)
 	}
 	if !copySteps(s, d, sb, out) {
 		return draft.NewDraft(action, s.StandbyAddress(n), n)

@@ -21,7 +21,7 @@ const moveAside = `data=$1; shift; while [ $# -gt 0 ]; do ` +
 	`shift 2; done; mv --no-target-directory -- "$data" "$data.repltool-old"`
 
 // setAside stops the standby and moves its directories out of the way.
-func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
+func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, diverged *cluster.Divergence) {
 	n, h := sb.Node, s.Found(sb.Node).Host
 	d.Reason = "cloned again because of -replace"
 	if up := sb.Upstream; s.Live() != nil && up != s.Now.Leader && !s.Recloned(up) {
@@ -29,6 +29,9 @@ func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) {
 	}
 	if h.Running {
 		d.Step(n, "stop", draft.Control(n, h, "stop"))
+	}
+	if diverged != nil {
+		keepLost(s, d, n, diverged)
 	}
 	if h.AsideJob != nil {
 		removeAside(s, d, n, "remove an older one, left by an interrupted apply", cluster.AsideDirs(h))

@@ -40,6 +40,9 @@ func start(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 	if rules := s.HBABlock(h); rules.Found() && !rules.Is(s.HBATextPassing(n).Text, conftext.First) {
 		d.Step(n, "write pg_hba.conf", draft.HBAFile(s, n, h.HBA.Text))
 	}
+	if s.Follows(n) {
+		becomeStandby(s, d, n)
+	}
 	draft.CheckFirst(s, d, n)
 	d.Step(n, "start", draft.Control(n, h, "start"))
 	draft.AwaitStart(s, d, n)
@@ -47,7 +50,7 @@ func start(s *cluster.Cluster, n *topology.Node) *draft.Draft {
 		wakeFollowers(s, d, n)
 		return d
 	}
-	if s.KnowsConn(n) && s.Running(sb.Upstream) && !s.Lost(n) {
+	if (s.KnowsConn(n) || s.Follows(n)) && s.Running(sb.Upstream) && !s.Lost(n) {
 		draft.AwaitNewReceiver(s, d, n)
 		removePrevious(s, d, sb)
 	}

@@ -25,7 +25,7 @@ import (
 func repointDown(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby) (lines []cluster.Line) {
 	n := sb.Node
 	now, wanted := s.ConnNow(n), s.ConnInfo(sb)
-	if !s.KnowsConn(n) {
+	if !s.KnowsConn(n) && !s.Follows(n) {
 		return nil
 	}
 	diffs := s.ConnDiffers(now, wanted, sb)

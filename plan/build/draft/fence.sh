@@ -10,6 +10,6 @@ down() {
 down 'nothing was changed there'
 auto=$data/postgresql.auto.conf
 [ -z "$(tail -c 1 "$auto")" ] || echo >>"$auto" || exit
-printf '%s\n' "$@" >>"$auto" && sync "$auto" || exit
+[ $# = 0 ] || { printf '%s\n' "$@" >>"$auto" && sync "$auto"; } || exit
 : >>"$data/standby.signal" && sync "$data/standby.signal" "$data" || exit
 down 'standby.signal is there now, and counts when it starts again'

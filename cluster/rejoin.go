@@ -1,0 +1,106 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/topology"
+)
+
+// A promotion leaves the old primary behind, and perhaps a standby that had more of the old
+// timeline than the new primary. Such a member is a standby of the new primary again in one of
+// two ways (PostgreSQL docs, 26.3.6 "Timelines"):
+//
+//   - its last record begins before the fork, where the new primary left the timeline: it has
+//     nothing that the new primary lacks, and follows as it is;
+//   - it has written past the fork: it has diverged, and is cloned again. What only it has is
+//     kept as WAL, and nobody discards it without a word of the user's.
+//
+// Both are proved by what was read: pg_control, the last record in pg_wal, and the new primary's
+// history file. Where one of these is missing nothing is planned, and likewise where the
+// timeline of the member is not in that history: which one is right is for a person to say.
+
+// Fork returns where the history of the primary left the timeline of a standby; "" where
+// it did not, or where that is not known.
+func (s *Cluster) Fork(n *topology.Node) string {
+	p := s.Found(s.Now.Leader)
+	if p.Host == nil || p.Server == nil || p.Host.History.Timeline != p.Server.Timeline {
+		return ""
+	}
+	for _, b := range p.Host.History.Left {
+		if b.Timeline == ends(s.Found(n)).Timeline {
+			return b.LSN
+		}
+	}
+	return ""
+}
+
+// WasPrimary reports whether a member that is to be a standby is down and would start as a
+// primary.
+func (s *Cluster) WasPrimary(n *topology.Node) bool {
+	f := s.Found(n)
+	return s.Cluster.Standby(n) != nil && f.Complete() && f.Server == nil && f.Host.Data.State == facts.DataCluster && !f.Host.StandbySignal
+}
+
+// Follows reports whether an old primary that is down can follow the new one as it is.
+func (s *Cluster) Follows(n *topology.Node) bool {
+	f := s.Found(n)
+	return s.WasPrimary(n) && s.Now.Leader == s.Goal.Primary && s.Live() != nil && SameSystem(f, s.Found(s.Now.Leader)) &&
+		f.Host.WALEnd.Last != "" && s.Fork(n) != "" && s.Diverged(n, s.Now.Leader) == nil && s.WALGone(n) == ""
+}
+
+// WALGone says that an old primary, which could follow, needs WAL that its upstream has removed.
+func (s *Cluster) WALGone(n *topology.Node) string {
+	up := s.Found(s.Cluster.Standby(n).Upstream)
+	if _, archive := s.StandbyValue(n, "restore_command"); archive || up.Host == nil {
+		return ""
+	}
+	needs := s.Found(n).Host.WALEnd.Last
+	if *cmp.Or(facts.Behind(needs, up.Host.OldestWAL), new(int64)) <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("it needs WAL from %s on, and %s has removed all before %s", needs, up.Name, up.Host.OldestWAL)
+}
+
+// Rejoins returns in what a member has diverged from the primary, where it is to become a standby
+// of it again by a new clone; nil where that is not so, or not known.
+func (s *Cluster) Rejoins(n *topology.Node) *Divergence {
+	f := s.Found(n)
+	if s.Cluster.Standby(n) == nil || s.Now.Leader == nil || s.Now.Leader != s.Goal.Primary || !f.Complete() || f.Host.Data.State != facts.DataCluster || len(f.Host.Jobs) > 0 {
+		return nil
+	}
+	if d := s.Diverged(n, s.Now.Leader); d != nil && d.Left != "" {
+		return d
+	}
+	return nil
+}
+
+// Lost is how many bytes of WAL only the member has, at least.
+func (d Divergence) Lost() int64 { return *cmp.Or(facts.Behind(d.Left, d.Has.LSN), new(int64)) }
+
+// LostDir is where the WAL is kept that only a diverged member has.
+func LostDir(h *facts.Host, d *Divergence) string {
+	return path.Join(h.StateDir, "lost", fmt.Sprintf("%s-timeline%d-%s", h.Key(), d.Has.Timeline, strings.ReplaceAll(d.Left, "/", "_")))
+}
+
+// ends is how far a member has WAL: of a server that is down as far as it would recover.
+func ends(f *facts.Node) facts.Branch {
+	if f.Server != nil || f.Host == nil || f.Host.WALEnd.LSN == "" {
+		return reached(f)
+	}
+	return facts.Branch{Timeline: f.Host.WALEnd.Timeline, LSN: f.Host.WALEnd.LSN}
+}
+
+// beyond reports whether a member has a record that begins at the fork or after it. Records that
+// two servers share begin and end alike, so the last one that begins before it ends there at most.
+func beyond(f *facts.Node, has facts.Branch, fork string) bool {
+	if end := f.Host.WALEnd; f.Server == nil && end.Last != "" {
+		last, _ := facts.LSN(end.Last)
+		at, known := facts.LSN(fork)
+		return known && last >= at
+	}
+	return *cmp.Or(facts.Behind(fork, has.LSN), new(int64)) > 0
+}

@@ -1,0 +1,49 @@
+package streaming
+
+import (
+	_ "embed"
+	"fmt"
+	"strconv"
+
+	"github.com/repltool/repltool/cluster"
+	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/plan/build/draft"
+	"github.com/repltool/repltool/topology"
+)
+
+// A member that was left behind by a promotion becomes a standby again: it follows as it is
+// where it has nothing that the new primary lacks, and else is cloned again, after its own WAL
+// was kept. Which of the two is decided in cluster/rejoin.go.
+
+// KeepLostScript keeps the WAL that only a diverged member has.
+//
+//go:embed keep_lost.sh
+var KeepLostScript string
+
+// becomeStandby keeps an old primary that is down from leading again.
+func becomeStandby(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
+	h := s.Found(n).Host
+	d.Reason = fmt.Sprintf("%s was the primary, and follows %s without a rewind: its last record, at %s, is before %s, where %s left timeline %d; %s",
+		n.Name, s.Now.Leader.Name, h.WALEnd.Last, s.Fork(n), s.Now.Leader.Name, h.WALEnd.Timeline, d.Reason)
+	d.Differ("standby.signal", plan.Ptr("absent"), plan.Ptr("present"), "it cannot start as a primary from then on")
+	d.Command(n, "make its data directory that of a standby", "sh", "-c", draft.FenceScript, "sh", h.DataDir)
+}
+
+// keepLost says what a member has that the primary does not, and keeps it.
+func keepLost(s *cluster.Cluster, d *draft.Draft, n *topology.Node, lost *cluster.Divergence) {
+	h, dir := s.Found(n).Host, cluster.LostDir(s.Found(n).Host, lost)
+	d.Discards = true
+	if lost.Left == "" {
+		d.Reason = lost.String(n.Name, s.Now.Leader.Name)
+		d.Effect += "; what only " + n.Name + " has is lost"
+		return
+	}
+	d.Reason = fmt.Sprintf("%s has diverged: it has written past %s, where %s left timeline %d. It cannot follow, and is cloned again; the WAL that only it has, up to %s or more, is kept in %s, with a list of its transactions",
+		n.Name, lost.Left, s.Now.Leader.Name, lost.Has.Timeline, lost.Has.LSN, dir)
+	d.Effect += fmt.Sprintf("; discards at least %s of WAL that only %s has", words.BytesText(lost.Lost()), n.Name)
+	d.Step(n, "keep the WAL that only "+n.Name+" has, and list its transactions", plan.Command{
+		Argv:    []string{"sh", "-c", KeepLostScript, "sh", h.BinDir, h.DataDir, strconv.Itoa(lost.Has.Timeline), lost.Left, dir},
+		Timeout: draft.StreamTimeout,
+	})
+}
