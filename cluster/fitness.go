@@ -24,6 +24,8 @@ type Asked struct {
 	MaxLag time.Duration // how old what a standby shows may be
 	// Waited is how long the standbys were waited for so far; Patience how long they are.
 	Waited, Patience time.Duration
+	// After is a place in the WAL that who is read from must have; zero for none.
+	After facts.Branch
 }
 
 // Fitness is what a member is fit for.
@@ -49,6 +51,7 @@ type Fitness struct {
 type Verdict struct {
 	Writer  *topology.Node // who may be written to; nil for none
 	Refused string         // why none may be written to, though some accept writes
+	Void    string         // why nobody has, or will have, what Asked.After wants
 	// Stale is why it is not known how old what the standbys show is; "" where it is.
 	Stale   string
 	Members []Fitness // the primary first, then in the topology's order
@@ -92,6 +95,7 @@ func (s *Cluster) Fitness(asked Asked, courses Courses, glances map[string]facts
 		j.writer, v.Writer = writers[0], writers[0]
 		server := s.Found(j.writer).Server
 		v.Has = facts.Branch{Timeline: server.Timeline, LSN: server.LSN}
+		v.Void = j.void()
 	}
 	for _, n := range s.Cluster.Members() {
 		v.Members = append(v.Members, j.member(n, v.Refused))
@@ -330,6 +334,10 @@ func (j *judge) lag(m *Fitness) {
 		if m.Lag = &age; age > j.asked.MaxLag {
 			m.Why = fmt.Sprintf("lag %s > %s", rounded(age), j.asked.MaxLag)
 		}
+		if m.Why == "" && j.lacks(m.Replayed) {
+			m.Why = fmt.Sprintf("has not replayed %s of -after", j.asked.After.LSN)
+			m.Pending = j.asked.Waited < j.asked.Patience
+		}
 		return
 	}
 	behind := ""
@@ -340,7 +348,7 @@ func (j *judge) lag(m *Fitness) {
 	switch r := g.Server.Receiver; {
 	case waited > j.asked.MaxLag:
 		m.Why = fmt.Sprintf("lag > %s: it has not replayed what %s had written %s before%s", j.asked.MaxLag, j.writer.Name, rounded(waited), behind)
-	case j.asked.Waited < j.asked.Patience:
+	case waited <= j.asked.Patience && j.asked.Waited < 2*j.asked.Patience:
 		m.Pending = true
 		m.Why = fmt.Sprintf("has not replayed yet what %s had written when it was asked first%s", j.writer.Name, behind)
 	case r.ReplayDelay != nil && *r.ReplayDelay <= j.asked.MaxLag: // by the servers' clocks: all there is before it has been waited for
@@ -348,7 +356,7 @@ func (j *judge) lag(m *Fitness) {
 	case r.ReplayDelay != nil:
 		m.Lag, m.Why = r.ReplayDelay, fmt.Sprintf("lag %s > %s%s", rounded(*r.ReplayDelay), j.asked.MaxLag, behind)
 	default:
-		m.Why = fmt.Sprintf("has not replayed within %s what %s had written%s", rounded(j.asked.Waited), j.writer.Name, behind)
+		m.Why = fmt.Sprintf("how old what it shows is, is not known: it has not replayed within %s what %s had written%s", rounded(waited), j.writer.Name, behind)
 	}
 }
 

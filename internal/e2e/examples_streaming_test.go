@@ -151,6 +151,8 @@ func (w *world) eCommerce() {
 		}
 	}
 
+	w.readme("repltool endpoints shop -max-lag=5s")
+	w.says(w.must(0, "endpoints", "shop", "-max-lag=5s"), "write: shop1\n", "read:  reserve, product1, product2\n")
 	w.standing(2, func() {
 		c, err := w.shopper(4, "checkout", "c", "host1", "shop", "INSERT INTO shop.orders VALUES (1)")
 		if err != nil {

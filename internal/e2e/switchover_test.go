@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -40,10 +41,14 @@ type client struct {
 	done         chan struct{}
 	acknowledged map[string]bool
 	gap          time.Duration // the longest between two
+	written      atomic.Int64
+	through      string // a connection string of a proxy; "" for the servers
 }
 
-func (w *world) writes() *client {
-	c := &client{w: w, stop: make(chan struct{}), done: make(chan struct{}), acknowledged: map[string]bool{}}
+func (w *world) writes() *client { return w.writesThrough("") }
+
+func (w *world) writesThrough(proxy string) *client {
+	c := &client{w: w, through: proxy, stop: make(chan struct{}), done: make(chan struct{}), acknowledged: map[string]bool{}}
 	go c.run()
 	return c
 }
@@ -73,6 +78,7 @@ func (c *client) run() {
 			continue
 		}
 		c.acknowledged[fmt.Sprint(id)] = true
+		c.written.Add(1)
 		if now := time.Now(); !last.IsZero() {
 			c.gap = max(c.gap, now.Sub(last))
 			last = now
@@ -84,8 +90,15 @@ func (c *client) run() {
 
 // connect finds the server that takes writes; nil for none yet.
 func (c *client) connect() *pgconn.PgConn {
-	for _, h := range c.w.lab.Hosts {
-		config, err := pgconn.ParseConfig("host=" + h.Addr + " port=5432 user=client dbname=postgres sslmode=disable connect_timeout=1 target_session_attrs=read-write")
+	ways := []string{c.through}
+	if c.through == "" {
+		ways = nil
+		for _, h := range c.w.lab.Hosts {
+			ways = append(ways, "host="+h.Addr+" port=5432 dbname=postgres target_session_attrs=read-write")
+		}
+	}
+	for _, way := range ways {
+		config, err := pgconn.ParseConfig(way + " user=client sslmode=disable connect_timeout=1")
 		if err != nil {
 			return nil
 		}

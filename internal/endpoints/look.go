@@ -29,7 +29,7 @@ type Servers interface {
 }
 
 const (
-	glanceLimit = 5 * time.Second
+	glanceLimit = 3 * time.Second
 	// inspectEvery is how old may be what a glance does not see, such as a delay of replay.
 	inspectEvery = 15 * time.Second
 	patience     = 10 * time.Second // for a limit that is longer, the servers' own figures must do
@@ -43,9 +43,12 @@ type Looker struct {
 	cluster   *topology.Cluster
 	servers   Servers
 	maxLag    time.Duration
+	after     facts.Branch // what readers must have; zero for none
 	found     facts.Facts
 	inspected time.Time // zero: what was found is out of date
 	courses   cluster.Courses
+	fresh     chan facts.Facts // what is being read again
+	reading   bool             // something is
 }
 
 // Only returns a topology that has one of its clusters, and nothing else that is read.
@@ -55,9 +58,10 @@ func Only(t *topology.Topology, c *topology.Cluster) *topology.Topology {
 	return &one
 }
 
-// New returns a looker at the one cluster of a topology.
-func New(t *topology.Topology, servers Servers, maxLag time.Duration) *Looker {
-	return &Looker{topology: t, cluster: t.Clusters[0], servers: servers, maxLag: maxLag, courses: cluster.Courses{}}
+// New returns a looker at the one cluster of a topology, for readers that are this far behind at
+// most, and have what was written up to a place; zero for none.
+func New(t *topology.Topology, servers Servers, maxLag time.Duration, after facts.Branch) *Looker {
+	return &Looker{after: after, topology: t, cluster: t.Clusters[0], servers: servers, maxLag: maxLag, courses: cluster.Courses{}, fresh: make(chan facts.Facts, 1)}
 }
 
 // Answer is what was found, and when.
@@ -68,35 +72,42 @@ type Answer struct {
 	Unread []string
 }
 
+// Blind reports whether nobody is known to lead, and somebody that could not be read may.
+func (a Answer) Blind() bool { return a.Writer == nil && a.Refused == "" && len(a.Unread) > 0 }
+
 // Look looks until each standby is known to be within the limit, or not.
 func (l *Looker) Look(ctx context.Context) (Answer, error) {
-	began := time.Now()
+	var began time.Time // of the wait: the first look may have taken long
+	waited := time.Duration(0)
 	for {
-		a, err := l.Once(ctx, time.Since(began))
+		a, err := l.once(ctx, waited)
 		if err != nil || !a.Pending() {
 			return a, err
+		}
+		if began.IsZero() {
+			began = time.Now()
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 			return a, ctx.Err()
 		}
+		waited = time.Since(began)
 	}
 }
 
 // errChanging is of members that have other roles each time.
 var errChanging = errors.New("the roles of the members keep changing while repltool looks at them")
 
-// Once looks at all members once; waited is how long the standbys had to replay what the primary
-// had.
-func (l *Looker) Once(ctx context.Context, waited time.Duration) (Answer, error) {
+// once looks at all members once; waited is how long the standbys had to replay what the primary
+// had. Where a role has changed, everything is read again first.
+func (l *Looker) once(ctx context.Context, waited time.Duration) (Answer, error) {
 	for range mostChanges {
 		if time.Since(l.inspected) > inspectEvery {
 			l.found = l.servers.Inspect(ctx, nil)
 			l.inspected = time.Now()
 		}
-		seen := l.servers.Glance(ctx, l.running(), glanceLimit)
-		l.again(ctx, seen)
+		seen := l.glance(ctx)
 		if err := ctx.Err(); err != nil {
 			return Answer{}, err
 		}
@@ -106,6 +117,32 @@ func (l *Looker) Once(ctx context.Context, waited time.Duration) (Answer, error)
 		l.inspected = time.Time{}
 	}
 	return Answer{}, errChanging
+}
+
+// quick looks once and waits for nothing but that: everything else is read again meanwhile, where a
+// role has changed or it is time. A machine that does not answer holds up nobody.
+func (l *Looker) quick(ctx context.Context) (Answer, error) {
+	select {
+	case found := <-l.fresh:
+		l.found, l.inspected, l.reading = found, time.Now(), false
+	default:
+	}
+	seen := l.glance(ctx)
+	if err := ctx.Err(); err != nil {
+		return Answer{}, err
+	}
+	if (l.moved(seen) || l.gone(seen) || time.Since(l.inspected) > inspectEvery) && !l.reading {
+		l.reading = true
+		go func() { l.fresh <- l.servers.Inspect(ctx, nil) }()
+	}
+	return l.judge(seen, 0), nil
+}
+
+// glance looks at all members, and once more at those that accept writes.
+func (l *Looker) glance(ctx context.Context) map[string]facts.Glance {
+	seen := l.servers.Glance(ctx, l.running(), glanceLimit)
+	l.again(ctx, seen)
+	return seen
 }
 
 // running are the members that may have a server.
@@ -153,9 +190,19 @@ func (l *Looker) moved(seen map[string]facts.Glance) bool {
 	return false
 }
 
+// gone reports whether a server that was there does not answer: why, only a reading says.
+func (l *Looker) gone(seen map[string]facts.Glance) bool {
+	for name, g := range seen {
+		if g.Server == nil && l.found.Nodes[name].Server != nil {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *Looker) judge(seen map[string]facts.Glance, waited time.Duration) Answer {
 	w := cluster.New(l.topology, l.found.With(seen), cluster.Options{})
 	s := w.Of(l.cluster)
-	asked := cluster.Asked{MaxLag: l.maxLag, Waited: waited, Patience: min(l.maxLag, patience)}
+	asked := cluster.Asked{MaxLag: l.maxLag, Waited: waited, Patience: min(l.maxLag, patience), After: l.after}
 	return Answer{Verdict: s.Fitness(asked, l.courses, seen), At: time.Now(), Unread: s.Unread()}
 }

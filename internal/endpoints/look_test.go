@@ -66,6 +66,10 @@ func copied(server *facts.Server) *facts.Server {
 		return nil
 	}
 	one := *server
+	if one.Receiver != nil {
+		receiver := *one.Receiver
+		one.Receiver = &receiver
+	}
 	return &one
 }
 
@@ -169,7 +173,7 @@ func TestLook(t *testing.T) {
 			top := load(t, three)
 			s := healthy()
 			c.change(s)
-			a, err := endpoints.New(endpoints.Only(top, top.Clusters[0]), s, 300*time.Millisecond).Look(t.Context())
+			a, err := endpoints.New(endpoints.Only(top, top.Clusters[0]), s, 300*time.Millisecond, facts.Branch{}).Look(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +223,7 @@ func TestLookDuringMove(t *testing.T) {
 			s.move()
 		}
 	}
-	a, err := endpoints.New(endpoints.Only(top, top.Clusters[0]), s, 300*time.Millisecond).Look(t.Context())
+	a, err := endpoints.New(endpoints.Only(top, top.Clusters[0]), s, 300*time.Millisecond, facts.Branch{}).Look(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +243,7 @@ func TestLookWaits(t *testing.T) {
 			s.server("pg3").LSN = "0/5000000"
 		}
 	}
-	a, err := endpoints.New(endpoints.Only(top, top.Clusters[0]), s, 30*time.Second).Look(t.Context())
+	a, err := endpoints.New(endpoints.Only(top, top.Clusters[0]), s, 30*time.Second, facts.Branch{}).Look(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,5 +254,52 @@ func TestLookWaits(t *testing.T) {
 		if m.Node.Name == "pg3" && (m.Lag == nil || *m.Lag > 30*time.Second) {
 			t.Errorf("lag %v", m.Lag)
 		}
+	}
+}
+
+// TestLookAfter asks who has what was written up to a token.
+func TestLookAfter(t *testing.T) {
+	for name, c := range map[string]struct {
+		after facts.Branch
+		want  string
+	}{
+		"all have it":          {facts.Branch{Timeline: 2, LSN: "0/4FFFF00"}, "write pg1, read pg2 pg3"},
+		"one has it":           {facts.Branch{Timeline: 2, LSN: "0/5000000"}, "write pg1, read pg2\npg3 "},
+		"of before the move":   {facts.Branch{Timeline: 1, LSN: "0/4000000"}, "write pg1, read pg2 pg3"},
+		"lost in a failover":   {facts.Branch{Timeline: 1, LSN: "0/4000100"}, "void: 1:0/4000100 is lost: pg1 left timeline 1 at 0/4000000, before it"},
+		"of a newer timeline":  {facts.Branch{Timeline: 3, LSN: "0/4000000"}, "void: 3:0/4000000 is of timeline 3, and pg1 is on 2"},
+		"of another cluster":   {facts.Branch{Timeline: 2, LSN: "A/4000000"}, "void: 2:A/4000000 is beyond what pg1 has written"},
+		"about to be written":  {facts.Branch{Timeline: 2, LSN: "0/5000100"}, "write pg1, read\npg2 has not replayed"},
+		"of an unknown branch": {facts.Branch{Timeline: 0, LSN: "0/4000000"}, "void: 0:0/4000000: timeline 0 is not in the history of pg1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			top := load(t, three)
+			s := healthy()
+			for _, name := range []string{"pg1", "pg2", "pg3"} {
+				s.timeline(name, 2)
+			}
+			s.nodes["pg1"].Host.History = facts.History{Timeline: 2, Left: []facts.Branch{{Timeline: 1, LSN: "0/4000000"}}}
+			s.server("pg3").LSN = "0/4FFFF80"
+			first := true
+			s.glanced = func(s *stand, _ int) { // what pg3 has is not too old: the primary was there in the first look
+				if first {
+					first = false
+					s.server("pg1").LSN = "0/5000000"
+				}
+			}
+			s.server("pg1").LSN = "0/4FFFF80"
+			a, err := endpoints.New(endpoints.Only(top, top.Clusters[0]), s, 300*time.Millisecond, c.after).Look(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := summary(a)
+			if a.Void != "" {
+				got = "void: " + a.Void
+			}
+			if !strings.Contains(got, c.want) {
+				t.Errorf("got %s", got)
+			}
+		})
 	}
 }

@@ -29,6 +29,8 @@ missing() {
 	have mkfs.ext4 || echo e2fsprogs
 	if ! have nsenter || ! have unshare; then echo util-linux; fi
 	have perl || echo perl
+	have haproxy || echo haproxy
+	have pgbouncer || echo pgbouncer
 	have cc || echo gcc
 	[ -e /usr/include/stdio.h ] || echo libc6-dev
 	[ -e /usr/include/postgresql/libpq-fe.h ] || echo libpq-dev
@@ -37,7 +39,7 @@ missing() {
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
 # install_packages PACKAGE… runs as root. While it runs nothing may be started: the
-# machine gets sshd's program, not an open port.
+# machine gets programs, not open ports.
 install_packages() {
 	local guard=/usr/sbin/policy-rc.d dropin=/etc/postgresql-common/createcluster.d/repltool-setup.conf
 	aside=
@@ -59,11 +61,16 @@ install_packages() {
 	fi
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get update -q || echo "setup: apt-get update had problems; going on with what apt knows" >&2
-	local sshd=
-	installed openssh-server || sshd=new
+	local -a fresh=()
+	installed openssh-server || fresh+=(openssh-server:ssh)
+	installed haproxy || fresh+=(haproxy:haproxy)
+	installed pgbouncer || fresh+=(pgbouncer:pgbouncer)
 	apt-get install -y -q --no-install-recommends "$@"
-	# Nor at the next boot: tests only want the program.
-	if [ -n "$sshd" ] && installed openssh-server; then update-rc.d ssh disable; fi
+	# Nor at the next boot: tests only want the programs.
+	local one
+	for one in "${fresh[@]}"; do
+		if installed "${one%:*}"; then update-rc.d "${one#*:}" disable; fi
+	done
 }
 
 # as_root prints the words that make a command root's, or fails.

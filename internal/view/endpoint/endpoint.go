@@ -12,6 +12,8 @@ package endpoint
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/repltool/repltool/cluster"
@@ -56,6 +58,9 @@ func (e *Endpoints) standbys() []cluster.Fitness {
 
 // readers are who is given for reads.
 func (e *Endpoints) readers() []cluster.Fitness {
+	if e.Void != "" {
+		return nil
+	}
 	if all := e.standbys(); len(all) > 0 || e.StandbysOnly {
 		return all
 	}
@@ -79,7 +84,7 @@ func (e *Endpoints) Complete() bool { return len(e.Unread) == 0 && e.Stale == ""
 
 // None reports whether nobody is given for what is wanted; of both, for neither.
 func (e *Endpoints) None() bool {
-	return len(e.given()) == 0 && (e.For != Both || len(e.readers()) == 0)
+	return e.Void != "" && e.For == Read || len(e.given()) == 0 && (e.For != Both || len(e.readers()) == 0)
 }
 
 // Token is how far the primary had written: a standby that has replayed it shows every commit
@@ -95,10 +100,30 @@ func TokenText(b facts.Branch) string {
 	return fmt.Sprintf("%d:%s", b.Timeline, b.LSN)
 }
 
+// ParseToken reads a token.
+func ParseToken(text string) (facts.Branch, error) {
+	timeline, lsn, _ := strings.Cut(text, ":")
+	n, err := strconv.Atoi(timeline)
+	if _, known := facts.LSN(lsn); err != nil || n < 1 || !known {
+		return facts.Branch{}, fmt.Errorf("must be TIMELINE:LSN, such as 3:0/5000060")
+	}
+	return facts.Branch{Timeline: n, LSN: lsn}, nil
+}
+
 func names(members []cluster.Fitness) []string {
 	all := []string{}
 	for _, m := range members {
 		all = append(all, m.Node.Name)
 	}
 	return all
+}
+
+// Key is what a program that reads the endpoints has to do with: while it is the same, only
+// positions and figures have changed.
+func (e *Endpoints) Key() string {
+	var b strings.Builder
+	for _, m := range e.Members {
+		fmt.Fprintf(&b, "%s %s %d %t %t %t\n", m.Node.Name, m.Node.Address, m.Port, m.Writes, m.Reads, m.Foreign)
+	}
+	return b.String()
 }

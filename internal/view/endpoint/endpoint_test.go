@@ -71,13 +71,15 @@ func states() map[string]endpoint.Endpoints {
 		{Node: member("shop1", "10.0.0.1"), Port: 5432, Role: facts.RolePrimary, Timeline: 1, Replayed: "0/5000000", Foreign: true, Why: "accepts writes, and may not be the primary"},
 		{Node: member("product1", "10.0.0.3"), Port: 5432, Role: facts.RolePrimary, Timeline: 2, Replayed: "0/5000060", Foreign: true, Why: "accepts writes, and may not be the primary"},
 	}}
+	void := ro
+	void.Void = "1:0/4000100 is lost: shop1 left timeline 1 at 0/4000000, before it"
 	stale := shop
 	stale.Unread = []string{"shop1"}
 	stale.Verdict = cluster.Verdict{Stale: "No member accepts writes, and shop1 could not be read: the primary may be there", Members: []cluster.Fitness{
 		{Node: member("shop1", "10.0.0.1"), Port: 5432, Role: facts.RoleUnknown, Why: "could not be read: no route to host"},
 		{Node: member("product1", "10.0.0.3"), Port: 5432, Role: facts.RoleStandby, Timeline: 1, Replayed: "0/5000000", LagBytes: bytesOf(0), Reads: true},
 	}}
-	return map[string]endpoint.Endpoints{"fit": mixed, "fit-rw": rw, "fit-ro": ro, "lagging": lagging, "lagging-standbys-only": alone, "split": split, "stale": stale}
+	return map[string]endpoint.Endpoints{"fit": mixed, "fit-rw": rw, "fit-ro": ro, "lagging": lagging, "lagging-standbys-only": alone, "split": split, "void": void, "stale": stale}
 }
 
 func fit() cluster.Verdict {

@@ -15,6 +15,8 @@ func (e *Endpoints) Problems() []plan.Diagnostic {
 	switch {
 	case e.Refused != "":
 		add(plan.Error, refusedSummary, e.Refused)
+	case e.Void != "":
+		add(plan.Error, voidSummary, e.Void+".")
 	case e.None() && e.Stale != "":
 		add(plan.Error, noneSummary, e.Stale+"."+e.reasons())
 	case e.None():
@@ -36,6 +38,7 @@ const (
 	refusedSummary = "Endpoints refused"
 	noneSummary    = "No endpoint"
 	staleSummary   = "Reads may be stale"
+	voidSummary    = "Token is void"
 	unreadSummary  = "Node not read"
 )
 
