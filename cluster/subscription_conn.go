@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
@@ -111,6 +112,15 @@ func RedactedIf(text string) *string {
 func (v *Subscription) RightPassword(text string) bool {
 	want := v.Password()
 	return text != "" && want.IsSet() && text == want.Reveal()
+}
+
+// LogInByThemselves reports whether every subscription of the cluster is there and has the right
+// password in its connection string: a file that has it too changes nothing.
+func (s *Cluster) LogInByThemselves() bool {
+	return !slices.ContainsFunc(s.Subscriptions(), func(sub *topology.Subscription) bool {
+		v, unknown := s.SubscriptionOf(sub)
+		return unknown || v.Is == nil || !v.RightPassword(v.ConnNow()["password"])
+	})
 }
 
 // Password is what it logs in with.

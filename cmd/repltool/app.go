@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -8,8 +9,10 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/repltool/repltool/importer"
 	"github.com/repltool/repltool/internal/view"
 	"github.com/repltool/repltool/plan"
+	"github.com/repltool/repltool/providers/host"
 )
 
 // app is one run of the program.
@@ -23,6 +26,9 @@ type app struct {
 	environ func(string) (string, bool)
 	now     func() time.Time
 	connect connector
+	// For import, which knows no topology.
+	lookAround func(context.Context, way, importer.Place, []string) (*host.Survey, error)
+	sshAlias   func(by way, address string) string
 
 	noColor bool
 	chdir   string
@@ -38,7 +44,7 @@ func newApp(s streams) *app {
 	r := view.NewRedactor()
 	return &app{
 		in: s.in, out: r.Writer(s.out), err: r.Writer(s.err), raw: s, redactor: r, signals: newSignals(),
-		environ: os.LookupEnv, now: time.Now, connect: connect,
+		environ: os.LookupEnv, now: time.Now, connect: connect, lookAround: lookAround, sshAlias: sshAlias,
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 
 	"github.com/repltool/repltool/apply"
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/importer"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/providers"
+	"github.com/repltool/repltool/providers/host"
 	"github.com/repltool/repltool/providers/host/ssh"
 	"github.com/repltool/repltool/topology"
 )
@@ -66,3 +68,21 @@ func (f *fleet) Env(observer apply.Observer, locks *apply.Locks) apply.Env {
 }
 
 func (f *fleet) Close() error { return f.fleet.Close() }
+
+// lookAround finds what runs on a machine of which no node is known.
+func lookAround(ctx context.Context, by way, p importer.Place, names []string) (*host.Survey, error) {
+	ctx, cancel := context.WithTimeout(ctx, by.inspect.Timeout)
+	defer cancel()
+	n := &topology.Node{Name: p.Host, Host: p.Host, SSH: p.SSH, Access: topology.AccessSSH, OSUser: "postgres"}
+	conn, err := ssh.Dial(ctx, n, ssh.Options{ConfigFile: by.sshConfig})
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return host.LookAround(ctx, conn, names)
+}
+
+// sshAlias is how the user's ssh configuration calls an address; "" where it does not.
+func sshAlias(by way, address string) string {
+	return ssh.Alias(ssh.Options{ConfigFile: by.sshConfig}, address)
+}

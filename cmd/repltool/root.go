@@ -44,7 +44,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupWrite, Title: "Write a topology"},
 		&cobra.Group{ID: groupRun, Title: "Change"},
 		&cobra.Group{ID: groupSee, Title: "Inspect"})
-	root.AddCommand(a.initCommand(), a.validateCommand(), a.fmtCommand(),
+	root.AddCommand(a.initCommand(), a.importCommand(), a.validateCommand(), a.fmtCommand(),
 		a.planCommand(), a.applyCommand(), a.switchoverCommand(), a.failoverCommand(), a.statusCommand(), a.driftCommand(),
 		a.endpointsCommand(), a.graphCommand(), a.historyCommand(), a.showCommand(), a.versionCommand())
 	root.AddCommand(unsupported()...)
@@ -67,7 +67,6 @@ func (a *app) changeDir() error {
 func unsupported() []*cobra.Command {
 	var all []*cobra.Command
 	for name, instead := range map[string]string{
-		"import":  "Write the topology by hand (repltool init writes one to start from): plan shows where the servers differ from it, and adopts what matches.",
 		"destroy": "Remove blocks from the topology, and apply: what repltool created is dropped.",
 		"man":     "Help for a command: repltool COMMAND -help",
 	} {
@@ -129,7 +128,7 @@ const environmentText = "\n" +
 // verbText lists the verbs of a group in the order in which one needs them; the
 // parser would have them by name.
 func verbText(b *strings.Builder, c *cobra.Command, group string) {
-	order := []string{"init", "validate", "fmt", "plan", "apply", "switchover", "failover", "status", "drift", "endpoints", "graph", "history", "show", "version", "completion", "help"}
+	order := []string{"init", "import", "validate", "fmt", "plan", "apply", "switchover", "failover", "status", "drift", "endpoints", "graph", "history", "show", "version", "completion", "help"}
 	verbs := slices.Clone(c.Commands())
 	slices.SortStableFunc(verbs, func(x, y *cobra.Command) int {
 		return slices.Index(order, x.Name()) - slices.Index(order, y.Name())

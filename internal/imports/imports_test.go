@@ -29,6 +29,9 @@ func rules() []rule {
 		{under: "cluster", forbid: []string{"repltool/plan/"}, why: "a cluster plans nothing"},
 		{under: "doctor", forbid: []string{"repltool/"}, except: []string{"topology", "facts", "internal/pg", "internal/list", "internal/words", "cluster", "plan", "doctor"}, why: "the doctor reads the cluster"},
 		{under: "doctor", forbid: []string{"repltool/plan/"}, why: "findings are known before a plan is built"},
+		{under: "importer", forbid: []string{"repltool/"}, except: []string{"topology", "facts", "internal/pg", "internal/list", "internal/words", "cluster", "plan", "importer"}, why: "the importer is given facts, and plans nothing"},
+		{under: "importer", forbid: []string{"repltool/plan/"}, why: "what is written is planned by whoever proves it"},
+		{under: "importer/write", forbid: []string{"repltool/facts", "repltool/cluster"}, why: "it writes what it is given"},
 		{under: "plan/build/draft", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/draft"}, why: "siblings do not import each other"},
 		{under: "plan/build/check", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/check"}, why: "siblings do not import each other"},
 		{under: "plan/build/config", forbid: []string{"repltool/plan/build"}, except: []string{"plan/build/draft", "plan/build/config"}, why: "siblings do not import each other"},
@@ -76,7 +79,7 @@ func TestDecidersHaveNoWorld(t *testing.T) {
 	seen := 0
 	for _, p := range load(t) {
 		path := strings.TrimPrefix(p.ImportPath, module)
-		if top, _, _ := strings.Cut(path, "/"); top != "plan" && top != "cluster" && top != "doctor" {
+		if top, _, _ := strings.Cut(path, "/"); top != "plan" && top != "cluster" && top != "doctor" && top != "importer" {
 			continue
 		}
 		seen++

@@ -88,7 +88,7 @@ func subscriptionPassfileChange(s *cluster.Cluster, n *topology.Node, wanted pla
 		return d
 	}
 	if !file.Exists {
-		d.Action = plan.Create
+		d.Action, d.Adopts = plan.Create, s.LogInByThemselves()
 	}
 	d.Reason = "how subscriptions log in to their publishers"
 	draft.WritePassfile(s, d, n, file, wanted, keep)

@@ -53,6 +53,7 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 	d.Differ(cluster.SyncNames, plan.Ptr(pg.Literal(shrunk)), plan.Ptr(pg.Literal(wanted)), "")
 	if len(d.Attributes) == 0 && d.Reason == "" {
 		d.Reason = "the same value is written into the managed block"
+		d.Adopts = s.Live() != nil && !s.SyncOurs() && !leaves && owed == nil
 	}
 	gates(s, d, current, shrunk, wanted, out)
 	writeSync(s, d, wanted, leaves)
