@@ -109,6 +109,9 @@ type Options struct {
 	InApply bool
 	// Adopt plans marks of ownership also where nothing else is to be done.
 	Adopt bool
+	// NoMarks leaves marks of ownership out: what is left is what a plan changes. It is for being
+	// shown, since a change may require one of them.
+	NoMarks bool
 	// Variables are recorded, so that a saved plan can load its topology again.
 	Variables map[string]string
 }

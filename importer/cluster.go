@@ -21,7 +21,9 @@ func (d *decider) standbys(g *group) {
 		s := &topology.Standby{Node: m.node, Upstream: m.upstream.node, Slot: m.slot(), ApplyDelay: m.delay()}
 		c.Standbys = append(c.Standbys, s)
 		c.Slots = c.Slots || s.Slot != ""
-		if m.sender == nil {
+		if len(m.conn) == 0 {
+			d.doc.Comment(s, "", fmt.Sprintf("%s has no primary_conninfo: it gets WAL from an archive alone.", m.node.Name))
+		} else if m.sender == nil {
 			d.doc.Comment(s, "", fmt.Sprintf("%s is not connected to %s now.", m.node.Name, m.upstream.node.Name))
 		}
 	}

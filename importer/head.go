@@ -16,6 +16,6 @@ func (d *decider) head(groups []*group) {
 	d.doc.Head = append(d.doc.Head, fmt.Sprintf("Written by repltool import from what runs on %s.", strings.Join(hosts, ", ")))
 	d.managers(groups)
 	for _, text := range d.o.Unread {
-		d.doc.Head = append(d.doc.Head, "Not read: "+text)
+		d.doc.Head = append(d.doc.Head, "Not read, and not in this topology: "+text+".")
 	}
 }

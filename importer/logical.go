@@ -53,7 +53,7 @@ func (f *flow) find(groups []*group) {
 		up := g.primary()
 		host := m.hostOf(up)
 		source := up.server().Logical[f.conn["dbname"]]
-		has := func(name string) bool { return source.Publication(name) != nil }
+		has := func(name string) bool { return source.Publication(name) != nil && sayable(name) }
 		if host == "" || !list.SameSet(list.Kept(f.found.Publications, has), f.found.Publications) {
 			continue
 		}
@@ -70,6 +70,10 @@ func (d *decider) publications(g *group) {
 			d.doc.Comment(g.cluster, "end", fmt.Sprintf("The publications and subscriptions of database %s could not be read: %s", database, e.Text))
 		}
 		for _, found := range logical[database].Publications {
+			if !sayable(found.Name) {
+				d.doc.Comment(g.cluster, "end", fmt.Sprintf("Publication %q of database %s has a name that cannot be written here.", found.Name, database))
+				continue
+			}
 			pub := found.Publication
 			pub.ID = d.identifier("publication", pub.Name, func(id string) bool {
 				return slices.ContainsFunc(d.doc.Topology.Publications, func(p *topology.Publication) bool { return p.ID == id })
@@ -105,6 +109,10 @@ func (d *decider) subscription(f *flow) {
 		d.doc.Comment(c, "end", fmt.Sprintf("Subscription %s of database %s has no slot (slot_name = NONE), and is not described.", f.found.Name, f.database))
 		return
 	}
+	if !sayable(f.found.Name) || f.publisher == nil && !f.isPlain() {
+		d.doc.Comment(c, "end", fmt.Sprintf("Subscription %q of database %s has a name or a connection that cannot be written here, and is not described.", f.found.Name, f.database))
+		return
+	}
 	sub := &topology.Subscription{Name: f.found.Name, Cluster: c, Database: f.database, CopyData: true, CreateSlot: true, Options: said(f.found.Options, f.subscriber.primary().server().Major())}
 	sub.ID = d.identifier("subscription", sub.Name, func(id string) bool {
 		return slices.ContainsFunc(d.doc.Topology.Subscriptions, func(s *topology.Subscription) bool { return s.ID == id })
@@ -120,10 +128,10 @@ func (d *decider) subscription(f *flow) {
 		})
 		sub.Publications = append(sub.Publications, d.doc.Topology.Publications[i])
 	}
-	found := f.publisher.primary().server().Role(f.conn["user"])
+	found := f.publisher.primary().server().Role(f.user())
 	if found == nil {
-		d.doc.Comment(sub, "", fmt.Sprintf("It connects as a role that the publisher does not have: %q.", f.conn["user"]))
-		sub.Role = &topology.Role{Name: f.conn["user"]}
+		d.doc.Comment(sub, "", fmt.Sprintf("It connects as a role that the publisher does not have: %s.", f.user()))
+		sub.Role = &topology.Role{Name: f.user()}
 		return
 	}
 	sub.Role = d.describe(f.publisher, found)
@@ -134,6 +142,13 @@ func (d *decider) subscription(f *flow) {
 	if !pg.SameHost(f.host, f.publisher.primary().node.Address) {
 		d.doc.Comment(sub, "", fmt.Sprintf("It connects to %s as %s.", f.publisher.primary().node.Name, f.host))
 	}
+}
+
+// isPlain reports whether a connection to a publisher that was not read is one that a topology can
+// say: to one host, by its name.
+func (f *flow) isPlain() bool {
+	host := f.conn["host"]
+	return f.conn["service"] != "" || host != "" && f.conn["dbname"] != "" && f.conn["hostaddr"] == "" && !strings.ContainsAny(host, ",/")
 }
 
 // outside is the connection to a publisher that was not read.
@@ -148,6 +163,14 @@ func (d *decider) outside(f *flow, sub *topology.Subscription) {
 	if f.conn["password"] != "" {
 		sub.Connection.Password = d.variableFor(f.found.Name, "Password with which subscription "+f.found.Name+" connects.", f.conn["password"], true)
 	}
+}
+
+// user is the role as which it connects: by default that of the OS user's name.
+func (f *flow) user() string {
+	if f.conn["user"] == "" {
+		return f.subscriber.primary().Facts.Host.OSUser
+	}
+	return f.conn["user"]
 }
 
 // password is the one with which it logs in, where it stands in its connection string or in

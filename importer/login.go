@@ -31,14 +31,22 @@ func (d *decider) login(g *group) {
 		SSLRootCert: first.conn["sslrootcert"], SSLCert: first.conn["sslcert"], SSLKey: first.conn["sslkey"],
 	}
 	for _, m := range g.members[1:] {
-		if m.conn["user"] != first.conn["user"] {
-			d.doc.Comment(c, "replication", fmt.Sprintf("%s connects as role %s. Standbys of one cluster connect as one role here.", m.node.Name, m.conn["user"]))
+		if m.user() != first.user() {
+			d.doc.Comment(c, "replication", fmt.Sprintf("%s connects as role %s. Standbys of one cluster connect as one role here.", m.node.Name, m.user()))
 		}
 		if m.ssl("sslmode", "prefer") != c.Replication.SSLMode {
 			d.doc.Comment(c, "replication", fmt.Sprintf("%s connects with sslmode=%s. Standbys of one cluster have one sslmode here.", m.node.Name, m.ssl("sslmode", "prefer")))
 		}
 	}
-	d.role(g, first.conn["user"])
+	d.role(g, first.user())
+}
+
+// user is the role as which a standby connects: by default that of its OS user's name.
+func (m *member) user() string {
+	if m.conn["user"] == "" {
+		return m.Facts.Host.OSUser
+	}
+	return m.conn["user"]
 }
 
 func (m *member) ssl(key, normal string) string {
@@ -52,7 +60,7 @@ func (m *member) ssl(key, normal string) string {
 func (d *decider) role(g *group, name string) {
 	found := g.primary().server().Role(name)
 	if found == nil {
-		d.doc.Comment(g.cluster, "replication", fmt.Sprintf("The role as which the standbys connect is not known: %q.", name))
+		d.doc.Comment(g.cluster, "replication", fmt.Sprintf("The standbys connect as a role that the primary does not have: %s.", name))
 		return
 	}
 	r := d.describe(g, found)
@@ -120,7 +128,7 @@ func (d *decider) hasVariable(name string) bool {
 // password is the one with which a standby logs in.
 func (g *group) password(user string) (string, bool) {
 	for _, m := range g.members[1:] {
-		if m.conn["user"] != user {
+		if m.user() != user {
 			continue
 		}
 		if p := m.conn["password"]; p != "" {

@@ -23,6 +23,10 @@ func (d *decider) objects(g *group) {
 			d.doc.Comment(g.cluster, "end", fmt.Sprintf("Database %s lets nobody connect, and is not described.", found.Name))
 			continue
 		}
+		if !sayable(found.Name) || !sayable(found.Owner) {
+			d.doc.Comment(g.cluster, "end", fmt.Sprintf("Database %q has a name, or an owner, that cannot be written here.", found.Name))
+			continue
+		}
 		db := &topology.Database{Name: found.Name, Parameters: d.plainParameters(found.Parameters, "database "+found.Name, g)}
 		if template != nil && found.Encoding != template.Encoding {
 			db.Encoding = found.Encoding
@@ -42,6 +46,11 @@ func (d *decider) objects(g *group) {
 		}
 	}
 	slices.SortStableFunc(g.cluster.Roles, func(a, b *topology.Role) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// sayable reports whether the language takes a name of an object.
+func sayable(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // managed are the rows of repltool's ledger, of a cluster that it has already.

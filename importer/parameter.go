@@ -168,8 +168,9 @@ func installed(m *member, name string, setting facts.Setting) bool {
 }
 
 var (
-	secretName  = regexp.MustCompile(`(?i)passw|secret|token|api_?key|credential`)
-	secretValue = regexp.MustCompile(`(?i)passw|pwd|secret|token|api_?key|credential|access_?key|://[^/\s:]+:[^/\s@]+@|\b(sig|signature|auth)=`)
+	secretName  = regexp.MustCompile(`(?i)passw|passphrase|secret|token|api_?key|credential`)
+	secretValue = regexp.MustCompile(`(?i)passw|passphrase|pwd|secret|token|api_?key|credential|access_?key|bearer|authorization|AKIA[0-9A-Z]{12}|` +
+		`://[^/\s:]+:[^/\s@]+@|\s-u\s*[^\s:]+:\S|\b(sig|signature|auth)=`)
 )
 
 // secret reports whether a value may have a secret in it.

@@ -19,6 +19,7 @@ import (
 	"github.com/repltool/repltool/importer"
 	"github.com/repltool/repltool/importer/write"
 	"github.com/repltool/repltool/internal/words"
+	"github.com/repltool/repltool/plan/build"
 	"github.com/repltool/repltool/topology"
 )
 
@@ -197,8 +198,9 @@ func (a *app) summary(o *importFlags, d *importer.Decision, r *reading) {
 		a.sayf("A cluster manager runs: %s. It and repltool would undo each other's changes; see the comment on top.", strings.Join(d.Managers, ", "))
 	}
 	if len(p.Changes) > 0 {
-		a.sayf("A plan would still change this:")
-		for _, c := range p.Changes {
+		a.sayf("A plan would change this, besides writing marks of ownership:")
+		changes, _ := build.Build(r.topology, r.facts, cluster.Options{NoMarks: true})
+		for _, c := range changes.Changes {
 			a.sayf("  %s %s%s", c.Action, c.Address, because(c.Reason))
 		}
 	} else if !r.failed() {
@@ -300,7 +302,8 @@ func (s *surveyor) pursue(ctx context.Context, l importer.Lead) {
 	s.looked[l.Host] = true
 	found, err := s.visit(ctx, importer.Place{Host: s.alias(l.Host)})
 	if err != nil {
-		s.unread = append(s.unread, fmt.Sprintf("%s: %s", l.Who, firstLine(err.Error())))
+		s.unread = append(s.unread, l.Who)
+		s.sayf("Not read: %s: %v", l.Who, err)
 		return
 	}
 	ours := slices.DeleteFunc(found, func(x importer.Seen) bool {
@@ -309,7 +312,8 @@ func (s *surveyor) pursue(ctx context.Context, l importer.Lead) {
 		})
 	})
 	if len(ours) == 0 {
-		s.unread = append(s.unread, fmt.Sprintf("%s: no server of the cluster runs on %s", l.Who, s.alias(l.Host)))
+		s.unread = append(s.unread, l.Who)
+		s.sayf("Not read: %s: no server of the cluster runs on %s", l.Who, s.alias(l.Host))
 	}
 	s.add(ours)
 }

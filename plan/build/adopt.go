@@ -14,6 +14,9 @@ import (
 
 // adopt returns the drafts to plan, and the marks that wait, where there is nothing else.
 func adopt(drafts []*draft.Draft, o cluster.Options) ([]*draft.Draft, []plan.Mark) {
+	if o.NoMarks {
+		drafts = slices.DeleteFunc(drafts, func(d *draft.Draft) bool { return d.Adopts })
+	}
 	if o.Adopt || slices.ContainsFunc(drafts, func(d *draft.Draft) bool { return !d.Adopts }) {
 		return drafts, []plan.Mark{}
 	}
