@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/repltool/repltool/facts"
 	"github.com/repltool/repltool/internal/list"
 	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/internal/pg/conninfo"
@@ -16,17 +15,6 @@ import (
 
 // Publications and subscriptions. A subscription whose publisher was read too refers to its
 // publications; another one has a connection.
-
-// flow is a subscription as found.
-type flow struct {
-	found      *facts.Subscription
-	database   string
-	subscriber *group
-	conn       map[string]string
-	publisher  *group // nil for one that was not read
-	host       string // by which the subscriber calls it
-	sender     *facts.Sender
-}
 
 // flows finds all subscriptions, and their publishers.
 func flows(groups []*group) []*flow {

@@ -63,6 +63,17 @@ type group struct {
 
 func (g *group) primary() *member { return g.members[0] }
 
+// flow is a subscription as found.
+type flow struct {
+	found      *facts.Subscription
+	database   string
+	subscriber *group
+	conn       map[string]string
+	publisher  *group // nil for one that was not read
+	host       string // by which the subscriber calls it
+	sender     *facts.Sender
+}
+
 // decider is a decision in the making.
 type decider struct {
 	o     Options
