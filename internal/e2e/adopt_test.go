@@ -111,6 +111,8 @@ func (w *world) adopted(marks bool) {
 func TestAdoptRepmgr(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 2, Suites: []string{"bookworm+repmgr"}})
 	w.byRepmgr()
+	r := w.must(0, "import", "-cluster", "host1")
+	w.says(r, `slot = "repmgr_slot_2"`, `shared_preload_libraries = "repmgr"`, `role = "repmgr"`, "only 5 marks of ownership would be written")
 	w.topology("")
 	text := strings.Replace(w.read("main.hcl"), "standbys = [node.pg2]", `standby {
     node = node.pg2
