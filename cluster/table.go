@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -73,3 +75,16 @@ func ColumnsIn(expression string, t *facts.Table) []string {
 func TableIdent(t topology.TableName) string { return pg.Ident(t.Schema) + "." + pg.Ident(t.Name) }
 
 func TableIdents(tables []topology.TableName) string { return pg.Commas(tables, TableIdent) }
+
+// RenameTableSQL are the statements that give a table another name, or another schema, or both.
+func RenameTableSQL(was, is topology.TableName) string {
+	var all string
+	if was.Schema != is.Schema {
+		all = fmt.Sprintf("ALTER TABLE %s SET SCHEMA %s;", TableIdent(was), pg.Ident(is.Schema))
+		was.Schema = is.Schema
+	}
+	if was.Name != is.Name {
+		all = strings.TrimSpace(fmt.Sprintf("%s ALTER TABLE %s RENAME TO %s;", all, TableIdent(was), pg.Ident(is.Name)))
+	}
+	return all
+}

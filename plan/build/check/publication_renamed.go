@@ -74,20 +74,7 @@ func renameThere(s *cluster.Cluster, p *topology.Publication, was, is topology.T
 			continue
 		}
 		fmt.Fprintf(&said, " Before that, on %s in database %s, run %s %s stops at the next change of the table until then, and leaves out its changes if "+
-			"there is another table %s.", v.Scope.Leading().Name, pg.Ident(v.Database), rename(was, is), sub.ID, is)
+			"there is another table %s.", v.Scope.Leading().Name, pg.Ident(v.Database), cluster.RenameTableSQL(was, is), sub.ID, is)
 	}
 	return said.String()
-}
-
-// rename are the statements that give a table another name, or another schema, or both.
-func rename(was, is topology.TableName) string {
-	var all string
-	if was.Schema != is.Schema {
-		all = fmt.Sprintf("ALTER TABLE %s SET SCHEMA %s;", cluster.TableIdent(was), pg.Ident(is.Schema))
-		was.Schema = is.Schema
-	}
-	if was.Name != is.Name {
-		all = strings.TrimSpace(fmt.Sprintf("%s ALTER TABLE %s RENAME TO %s;", all, cluster.TableIdent(was), pg.Ident(is.Name)))
-	}
-	return all
 }

@@ -1,7 +1,9 @@
 package check
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/repltool/repltool/doctor"
 
@@ -225,9 +227,21 @@ func checkTables(v *cluster.Subscription, out *draft.Findings) {
 			v.ID, v.Scope.Goal.Primary.Name, words.Few(missing), v.Source.Goal.Primary.Name, createFirst(v))
 	case definition.SQL == "":
 		out.Fail(v.Range, "Missing tables on the subscriber",
-			"%s: database %q on %s lacks %s. PostgreSQL does not replicate table definitions: create them there, or set "+
-				"copy_schema = \"missing\".", v.ID, v.Database, v.Scope.Goal.Primary.Name, words.Few(missing))
+			"%s: database %q on %s lacks %s. %sPostgreSQL does not replicate table definitions: create them there, or set "+
+				"copy_schema = \"missing\".", v.ID, v.Database, v.Scope.Goal.Primary.Name, words.Few(missing), perhapsRenamedHere(v))
 	}
+}
+
+// perhapsRenamedHere says what to do if a table that the subscriber lacks was renamed there, or "".
+func perhapsRenamedHere(v *cluster.Subscription) string {
+	var said strings.Builder
+	for _, t := range v.RenamedTables() {
+		if !t.Taken {
+			fmt.Fprintf(&said, "The subscription has %s, which is not published and has the columns of %s: if it is that table under another name, %s; replication then continues, and nothing is missing. Otherwise: ",
+				words.FewTables(t.Now), t.Published, v.RenameBack(t))
+		}
+	}
+	return said.String()
 }
 
 // checkForeignParts refuses to subscribe to a publication that the server says has a foreign table: a
