@@ -114,3 +114,16 @@ func memberOf(p *topology.Publication, t *facts.Table) topology.PublishedTable {
 	}
 	return topology.PublishedTable{}
 }
+
+// Unlogged returns the tables that it has and that are unlogged on its publisher: FOR ALL TABLES and
+// TABLES IN SCHEMA publish a table that is logged, and leave it out once it is not.
+func (v *Subscription) Unlogged() []topology.TableName {
+	if v.Is == nil || v.Source == nil || v.Remote == nil {
+		return nil
+	}
+	tables := v.Remote.TablesByName()
+	return list.Kept(v.Subscribed(), func(name topology.TableName) bool {
+		t := tables[name]
+		return t != nil && !t.Persistent && t.Kind == "r" && slices.ContainsFunc(v.Publications, func(p *topology.Publication) bool { return Member(p, t) })
+	})
+}

@@ -12,8 +12,9 @@ import (
 
 // A subscription has its tables by OID, and finds the one that a change is for by its name: where
 // the subscriber's table was renamed, it stops at the next change, or, where another table has
-// the name, skips the changes without an error, since it does not have that table (PostgreSQL
-// docs, 29.2 "Subscription").
+// the name, skips the changes without an error, since it does not have that table, or applies
+// them to it: a worker that has had a change of the table keeps that it was ready (PostgreSQL
+// docs, 29.2 "Subscription"; logicalrep_rel_open in its source).
 
 // RenamedTable is a published table that the subscriber seems to have under another name.
 type RenamedTable struct {

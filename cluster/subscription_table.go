@@ -44,10 +44,14 @@ func (v *Subscription) ComeBack() []topology.TableName {
 }
 
 // publishedNow returns what the publications that it lists come to on the publisher; false
-// where one of them is not there.
+// where one of them is not there, and the subscription stands still for that. PostgreSQL 18 only
+// warns in its log, and sends the rest.
 func (v *Subscription) publishedNow() (now []topology.TableName, ok bool) {
 	for _, name := range v.Is.Publications {
 		p := v.Remote.Publication(name)
+		if p == nil && v.Source.AtLeast(18) {
+			continue
+		}
 		if p == nil {
 			return nil, false
 		}

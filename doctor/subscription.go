@@ -23,6 +23,7 @@ func subscriptionHealth(s *cluster.Cluster, out *Findings) {
 			slotShared(v, out)
 			applyLimited(v, out)
 			notSent(v, out)
+			unlogged(v, out)
 			tablesRenamed(v, out)
 			subscriptionLag(s, sub, v.Is, out)
 		}

@@ -290,10 +290,26 @@ func copiesFail(v *cluster.Subscription) string {
 	return condition
 }
 
+// workerFails is the condition that the apply worker fails at a change whenever it starts, where
+// errors are counted: there are more than before, and none has lived for longer than it takes to
+// come back twice. Without it no copy ends.
+func workerFails(v *cluster.Subscription) string {
+	if !v.Scope.AtLeast(15) {
+		return "false"
+	}
+	before := int64(0)
+	if v.Is != nil && !v.Remade() {
+		before = v.Is.ApplyErrors
+	}
+	return fmt.Sprintf("EXISTS (SELECT FROM pg_stat_subscription_stats e WHERE e.subid = s.oid AND e.apply_error_count > %d)\n", before) +
+		"    AND NOT EXISTS (SELECT FROM pg_stat_subscription w JOIN pg_stat_activity a ON a.pid = w.pid WHERE w.subid = s.oid AND w.relid IS NULL\n" +
+		"      AND a.backend_start < clock_timestamp() - 2 * current_setting('wal_retrieve_retry_interval')::interval)"
+}
+
 // readyQuery returns t once all tables are ready and the worker has heard of the
 // publisher; "failed" for a subscription that an error has disabled, or whose copies
 // failed again and again. Before PostgreSQL 15 nobody counts that, and it returns "failing"
-// for as long as no copy runs.
+// for as long as no copy runs; so it does while the apply worker fails.
 func readyQuery(v *cluster.Subscription) string {
 	errors, fails := "", "failing"
 	if v.Scope.AtLeast(15) {
@@ -302,13 +318,15 @@ func readyQuery(v *cluster.Subscription) string {
 	}
 	return "SELECT CASE WHEN NOT s.subenabled THEN 'failed'\n" +
 		"  WHEN r.ready = r.tables AND EXISTS (SELECT FROM pg_stat_subscription w WHERE w.subid = s.oid AND w.relid IS NULL AND w.received_lsn IS NOT NULL) THEN 't'\n" +
-		"  WHEN c.failed THEN '" + fails + "' ELSE 'f' END,\n" +
+		"  WHEN c.failed THEN '" + fails + "' WHEN w.fails THEN 'failing' ELSE 'f' END,\n" +
 		"  CASE WHEN NOT s.subenabled THEN 'the subscription is disabled: see the server log' ELSE r.ready || ' of ' || r.tables || ' tables ready'" + errors + "\n" +
-		"    || CASE WHEN c.failed THEN '; the copy of ' || r.next || ' fails whenever it is tried: the log of ' || " + pg.Literal(v.Scope.Goal.Primary.Name) + " || ' has the error' ELSE '' END END\n" +
+		"    || CASE WHEN c.failed THEN '; the copy of ' || r.next || ' fails whenever it is tried: the log of ' || " + pg.Literal(v.Scope.Goal.Primary.Name) + " || ' has the error'\n" +
+		"      WHEN w.fails THEN '; its apply worker fails whenever it starts: the log of ' || " + pg.Literal(v.Scope.Goal.Primary.Name) + " || ' has the error' ELSE '' END END\n" +
 		"FROM pg_subscription s,\n" +
 		"  LATERAL (SELECT count(*) AS tables, count(*) FILTER (WHERE srsubstate = 'r') AS ready, min(srrelid::regclass::text) FILTER (WHERE srsubstate IN ('i', 'd')) AS next\n" +
 		"    FROM pg_subscription_rel WHERE srsubid = s.oid) r,\n" +
-		"  LATERAL (SELECT " + copiesFail(v) + " AS failed) c\n" +
+		"  LATERAL (SELECT " + copiesFail(v) + " AS failed) c,\n" +
+		"  LATERAL (SELECT " + workerFails(v) + " AS fails) w\n" +
 		"WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.subname = " + pg.Literal(v.Name)
 }
 
