@@ -81,9 +81,12 @@ func (s *Cluster) Rejoins(n *topology.Node) *Divergence {
 // Lost is how many bytes of WAL only the member has, at least.
 func (d Divergence) Lost() int64 { return *cmp.Or(facts.Behind(d.Left, d.Has.LSN), new(int64)) }
 
+// From is where what only the member has begins; 0/0 where nobody knows.
+func (d Divergence) From() string { return cmp.Or(d.Left, "0/0") }
+
 // LostDir is where the WAL is kept that only a diverged member has.
 func LostDir(h *facts.Host, d *Divergence) string {
-	return path.Join(h.StateDir, "lost", fmt.Sprintf("%s-timeline%d-%s", h.Key(), d.Has.Timeline, strings.ReplaceAll(d.Left, "/", "_")))
+	return path.Join(h.StateDir, "lost", fmt.Sprintf("%s-timeline%d-%s", h.Key(), d.Has.Timeline, strings.ReplaceAll(d.From(), "/", "_")))
 }
 
 // ends is how far a member has WAL: of a server that is down as far as it would recover.

@@ -395,8 +395,16 @@ put_control() {
 # controls NAME answers what pg_controldata says of it.
 controls() { printf '%s\n' "$CONTROL" | sed -n "s|^$1: *||p"; }
 
+dump_wal() {
+  t=$1 from=$2
+  shift 2
+  LC_ALL=C timeout 10 "$b/pg_waldump" -p "$DATA/pg_wal" -t $((0x$t)) -s "$from" "$@"
+  [ $? -ne 124 ] || { echo 'not read' && echo 'not read' >&2; }
+}
+
 # put_wal_end answers the last record in pg_wal of a server that is down: on the newest timeline
-# of which there is WAL, from the last checkpoint or the first segment of that timeline on.
+# of which there is WAL, from the last checkpoint or the first segment of that timeline on. It is the
+# one that pg_waldump names where WAL ends; where that is the end of a file, it has to be listed.
 put_wal_end() {
   [ $STATE = cluster ] && [ $RUNNING = 0 ] && [ ! -e "$DATA/backup_label" ] && [ -x "$b/pg_waldump" ] && [ -n "$1" ] || return 0
   from=$(controls "Latest checkpoint's REDO location") size=$(controls 'Bytes per WAL segment')
@@ -405,8 +413,10 @@ put_wal_end() {
     first=$(LC_ALL=C ls "$DATA/pg_wal" | awk -v t="$1" 'length == 24 && substr($0, 1, 8) == t { print substr($0, 9); exit }')
     from=$(printf '%X/%X' $((0x${first%????????})) $((0x${first#????????} * size)))
   fi
-  put wal.end
-  { LC_ALL=C timeout 60 "$b/pg_waldump" -p "$DATA/pg_wal" -t $((0x$1)) -s "$from" 2>/dev/null; [ $? -ne 124 ] || echo 'not read'; } | tail -n 1
+  end=$(dump_wal "$1" "$from" -r XLOG 2>&1 >/dev/null | tail -n 1)
+  case $end in *'error in WAL record at'* | *'not read'*) ;; *) end=$(dump_wal "$1" "$from" 2>/dev/null | tail -n 1) ;; esac
+  put wal.end "$end
+"
 }
 
 # put_timelines answers the newest timeline of which there is WAL, the oldest segment of any, and

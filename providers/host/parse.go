@@ -239,11 +239,23 @@ func parseHistory(text string) facts.History {
 	return h
 }
 
+// endOfWAL is what pg_waldump says where WAL ends: where the last record begins, and mostly also
+// where the next one would.
+var endOfWAL = regexp.MustCompile(`error in WAL record at ([0-9A-F]+/[0-9A-F]+): (?:.* at ([0-9A-F]+/[0-9A-F]+))?`)
+
 // walRecord is a line of pg_waldump: how long a record is in all, and where it begins.
 var walRecord = regexp.MustCompile(`^rmgr: .*?len \(rec/tot\): *[0-9]+/ *([0-9]+), .*?lsn: ([0-9A-F]+/[0-9A-F]+)`)
 
-// parseWALEnd reads the last line of pg_waldump; zero for one that is no record.
+// parseWALEnd reads the last line of pg_waldump; zero for one that names no record.
 func parseWALEnd(timeline int, line string) facts.WALEnd {
+	if found := endOfWAL.FindStringSubmatch(line); found != nil {
+		at, known := facts.LSN(found[1])
+		end, _ := facts.LSN(found[2])
+		if !known || at == 0 {
+			return facts.WALEnd{}
+		}
+		return facts.WALEnd{Timeline: timeline, Last: formatLSN(at), LSN: formatLSN(max(at, end))}
+	}
 	found := walRecord.FindStringSubmatch(line)
 	if found == nil {
 		return facts.WALEnd{}

@@ -36,7 +36,7 @@ func otherPrimaries(s *cluster.Cluster, live []*topology.Node, out *draft.Findin
 				n.Name, s.Goal.Primary.Name, s.Goal.Primary.Name, n.ID, s.Goal.Primary.Name, s.Cluster.Name, s.Goal.Primary.Name, ahead(s, n))
 		case p.Server != nil && s.Rejoins(n) != nil:
 			out.Warn(s.RangeOf(n), "Old primary accepts writes",
-				"%s is a live primary of timeline %d still, which %s left at %s. The plan stops it first, and clones it again from %s. Whatever clients write to %s until then is discarded as well.",
+				"%s is still a live primary, on timeline %d, which %s left at %s. The plan stops it first, and clones it again from %s. Whatever clients write to %s until then is discarded as well.",
 				n.Name, s.Rejoins(n).Has.Timeline, s.Goal.Primary.Name, s.Rejoins(n).Left, s.Cluster.Standby(n).Upstream.Name, n.Name)
 		case p.Server != nil:
 			out.Finding(s.ClusterAddress, s.Cluster.Range, "Two live primaries",

@@ -180,6 +180,10 @@ func ifPrimary(s *cluster.Cluster, sb *topology.Standby) string {
 	if gone := s.WALGone(sb.Node); gone != "" {
 		return fmt.Sprintf("It has nothing that %s lacks, but %s. Clone it again with -replace=%s.", s.Leading().Name, gone, s.StandbyAddress(sb.Node))
 	}
+	if s.Found(sb.Node).Host.WALEnd.Last == "" {
+		return fmt.Sprintf("Where its WAL ends could not be read, so it is not known whether it has what %s lacks: run pg_waldump on %s. To discard what only it has, clone it again with -replace=%s.",
+			s.Leading().Name, sb.Node.Name, s.StandbyAddress(sb.Node))
+	}
 	return fmt.Sprintf("If it was a primary, save what it has committed and %s has not received, if that matters, then clone it again with -replace=%s.", s.Leading().Name, s.StandbyAddress(sb.Node))
 }
 

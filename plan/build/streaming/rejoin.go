@@ -34,16 +34,16 @@ func becomeStandby(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
 func keepLost(s *cluster.Cluster, d *draft.Draft, n *topology.Node, lost *cluster.Divergence) {
 	h, dir := s.Found(n).Host, cluster.LostDir(s.Found(n).Host, lost)
 	d.Discards = true
-	if lost.Left == "" {
-		d.Reason = lost.String(n.Name, s.Now.Leader.Name)
-		d.Effect += "; what only " + n.Name + " has is lost"
-		return
+	if lost.Left == "" { // -replace asks for it
+		d.Reason = fmt.Sprintf("%s. It is cloned again because of -replace; its WAL of that timeline is kept in %s", lost.String(n.Name, s.Now.Leader.Name), dir)
+		d.Effect += "; discards what only " + n.Name + " has"
+	} else {
+		d.Reason = fmt.Sprintf("%s has diverged: it has written past %s, where %s left timeline %d. It cannot follow, and is cloned again; the WAL that only it has, up to %s or more, is kept in %s, with a list of its transactions",
+			n.Name, lost.Left, s.Now.Leader.Name, lost.Has.Timeline, lost.Has.LSN, dir)
+		d.Effect += fmt.Sprintf("; discards at least %s of WAL that only %s has", words.BytesText(lost.Lost()), n.Name)
 	}
-	d.Reason = fmt.Sprintf("%s has diverged: it has written past %s, where %s left timeline %d. It cannot follow, and is cloned again; the WAL that only it has, up to %s or more, is kept in %s, with a list of its transactions",
-		n.Name, lost.Left, s.Now.Leader.Name, lost.Has.Timeline, lost.Has.LSN, dir)
-	d.Effect += fmt.Sprintf("; discards at least %s of WAL that only %s has", words.BytesText(lost.Lost()), n.Name)
 	d.Step(n, "keep the WAL that only "+n.Name+" has, and list its transactions", plan.Command{
-		Argv:    []string{"sh", "-c", KeepLostScript, "sh", h.BinDir, h.DataDir, strconv.Itoa(lost.Has.Timeline), lost.Left, dir},
+		Argv:    []string{"sh", "-c", KeepLostScript, "sh", h.BinDir, h.DataDir, strconv.Itoa(lost.Has.Timeline), lost.From(), dir},
 		Timeout: draft.StreamTimeout,
 	})
 }
