@@ -15,7 +15,9 @@ import (
 // two ways (PostgreSQL docs, 26.3.6 "Timelines"):
 //
 //   - its last record begins before the fork, where the new primary left the timeline: it has
-//     nothing that the new primary lacks, and follows as it is;
+//     nothing that the new primary lacks, and follows as it is, once the apply has seen that the new
+//     primary has the same record. Two members may have begun a timeline of the same number, or
+//     have written one each, where somebody removed standby.signal;
 //   - it has written past the fork: it has diverged, and is cloned again. What only it has is
 //     kept as WAL, and nobody discards it without a word of the user's.
 //
@@ -49,20 +51,19 @@ func (s *Cluster) WasPrimary(n *topology.Node) bool {
 func (s *Cluster) Follows(n *topology.Node) bool {
 	f := s.Found(n)
 	return s.WasPrimary(n) && s.Now.Leader == s.Goal.Primary && s.Live() != nil && SameSystem(f, s.Found(s.Now.Leader)) &&
-		f.Host.WALEnd.Last != "" && s.Fork(n) != "" && s.Diverged(n, s.Now.Leader) == nil && s.WALGone(n) == ""
+		f.Host.WALEnd.Last != "" && f.Host.WALEnd.Sum.Segment != "" && s.Fork(n) != "" && s.Diverged(n, s.Now.Leader) == nil && s.WALGone(n) == ""
 }
 
-// WALGone says that an old primary, which could follow, needs WAL that its upstream has removed.
+// WALGone says that an old primary, which could follow, needs WAL that its upstream has removed,
+// to go on from and to be compared with: an archive would do for the first alone.
 func (s *Cluster) WALGone(n *topology.Node) string {
-	up := s.Found(s.Cluster.Standby(n).Upstream)
-	if _, archive := s.StandbyValue(n, "restore_command"); archive || up.Host == nil {
-		return ""
-	}
 	needs := s.Found(n).Host.WALEnd.Last
-	if *cmp.Or(facts.Behind(needs, up.Host.OldestWAL), new(int64)) <= 0 {
-		return ""
+	for _, up := range []*facts.Node{s.Found(s.Cluster.Standby(n).Upstream), s.Found(s.Leading())} {
+		if up.Host != nil && *cmp.Or(facts.Behind(needs, up.Host.OldestWAL), new(int64)) > 0 {
+			return fmt.Sprintf("it needs WAL from %s on, and %s has removed all before %s", needs, up.Name, up.Host.OldestWAL)
+		}
 	}
-	return fmt.Sprintf("it needs WAL from %s on, and %s has removed all before %s", needs, up.Name, up.Host.OldestWAL)
+	return ""
 }
 
 // Rejoins returns in what a member has diverged from the primary, where it is to become a standby

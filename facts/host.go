@@ -192,6 +192,15 @@ type Branch struct {
 type WALEnd struct {
 	Timeline  int
 	Last, LSN string // where it begins, and where it ends
+	Sum       WALSum `json:",omitzero"`
+}
+
+// WALSum is the checksum of a WAL segment's first bytes. Up to and with a record's header, in which its
+// own checksum is, it tells whether two servers have the same record: that both have one there does not.
+type WALSum struct {
+	Segment string // its file
+	Bytes   int
+	SHA256  string
 }
 
 // History is a timeline's history file: which timelines came before it, and where each was

@@ -12,7 +12,8 @@ import (
 // TestDivergence: of two standbys the one with less WAL is promoted, by hand. The other one and
 // the old primary are to be its standbys again: how much only they have is said before anybody
 // discards it, and it is kept, also where the apply is killed. Then the primary is stopped and
-// another one promoted that has everything: the old one follows it as it is.
+// another one promoted that has everything: the old one follows it as it is, and one that
+// somebody made a primary by removing standby.signal does not, though it ends before the fork.
 func TestDivergence(t *testing.T) {
 	w := newWorld(t, lab.Options{Hosts: 3})
 	w.topology("")
@@ -46,11 +47,21 @@ func TestDivergence(t *testing.T) {
 	w.settled()
 
 	w.expect(2, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'", "2")
+	w.exec(1, "pg_ctlcluster", "15", "main", "stop")
+	w.exec(1, "rm", "/var/lib/postgresql/15/main/standby.signal")
+	w.exec(1, "pg_ctlcluster", "15", "main", "start")
+	w.sql(1, "INSERT INTO t VALUES (4)") // on the same timeline as pg2, and before the fork
+	w.exec(1, "pg_ctlcluster", "15", "main", "stop", "-m", "immediate")
+	w.sql(2, "CREATE TABLE more AS SELECT generate_series(1, 10000) AS n")
+	w.expect(3, "SELECT count(*) FROM more", "10000")
 	w.exec(2, "pg_ctlcluster", "15", "main", "stop")
 	w.sql(3, "SELECT pg_promote()")
 	w.sql(3, "INSERT INTO t VALUES (3)")
 	w.leading("pg3", "pg1", "pg2")
-	w.says(w.must(0, "apply", "-auto-approve", "-allow=restart,drop"), "pg2 was the primary, and follows pg3 without a rewind")
+	w.says(w.must(1, "apply", "-auto-approve", "-allow=restart,drop"), "pg2 was the primary, and follows pg3 without a rewind",
+		"verify that pg3 has the last record of pg1", "both servers have written WAL of this timeline")
+	w.says(w.must(1, "apply", "-auto-approve", "-allow=restart,drop,reclone", "-replace=cluster.main.standby.pg1"), "-allow=restart,drop,reclone,discard")
+	w.must(0, "apply", "-auto-approve", "-allow=restart,drop,discard", "-replace=cluster.main.standby.pg1")
 	w.applied("after the old primary follows", "-allow=restart,drop")
 	w.expect(2, "SELECT count(*) FROM t", "3")
 	w.settled()

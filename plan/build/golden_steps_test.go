@@ -29,6 +29,7 @@ func long() []txtar.File {
 		{Name: "STOP", Data: []byte(move.StopScript)},
 		{Name: "ENDED", Data: []byte(move.EndedScript)},
 		{Name: "FENCE", Data: []byte(draft.FenceScript)},
+		{Name: "SAME_WAL", Data: []byte(streaming.SameWALScript)},
 		{Name: "KEEP_LOST", Data: []byte(streaming.KeepLostScript)},
 		{Name: "CATCHING_UP", Data: []byte(draft.CatchingUp)},
 	}

@@ -316,6 +316,8 @@ func (m *model) command(n *facts.Node, op plan.Command) error {
 		return nil
 	case op.Argv[0] == "sh" && op.Argv[2] == draft.FenceScript:
 		return m.fence(n, op.Argv[5:])
+	case op.Argv[0] == "sh" && op.Argv[2] == streaming.SameWALScript:
+		return nil
 	case op.Argv[0] == "sh" && op.Argv[2] == streaming.KeepLostScript:
 		if n.Server != nil {
 			return fmt.Errorf("%s: a server was started in the data directory", n.Name)

@@ -417,6 +417,17 @@ put_wal_end() {
   case $end in *'error in WAL record at'* | *'not read'*) ;; *) end=$(dump_wal "$1" "$from" 2>/dev/null | tail -n 1) ;; esac
   put wal.end "$end
 "
+  put_wal_sum "$1" "$end"
+}
+
+# put_wal_sum TIMELINE END answers the checksum of the last record's segment up to and with the header of
+# that record, 24 bytes: its file, the length, the sum.
+put_wal_sum() {
+  last=$(printf '%s\n' "$2" | sed -n 's|.* lsn: \([0-9A-F]*/[0-9A-F]*\), prev .*|\1|p; s|.*error in WAL record at \([0-9A-F]*/[0-9A-F]*\): .*|\1|p')
+  [ -n "$last" ] || return 0
+  seg=$(printf '%s%08X%08X' "$1" $((0x${last%/*})) $((0x${last#*/} / size))) bytes=$((0x${last#*/} % size + 24))
+  ! regular "$DATA/pg_wal/$seg" || put wal.sum "$seg $bytes $(head -c $bytes "$DATA/pg_wal/$seg" | sha256sum)
+"
 }
 
 # put_timelines answers the newest timeline of which there is WAL, the oldest segment of any, and

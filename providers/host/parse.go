@@ -60,6 +60,7 @@ func parseHost(out []byte, boundary string, w Want, user string) (*facts.Host, e
 	h.Machine = f.machine(h.DataDir)
 	h.WALTimeline, h.History = hexTimeline(f.line("wal.timeline")), parseHistory(f.text["wal.history"])
 	h.WALEnd = parseWALEnd(h.WALTimeline, f.text["wal.end"])
+	h.WALEnd.Sum = parseWALSum(f.line("wal.sum"))
 	h.Version, _ = strconv.Atoi(f.line("version"))
 	h.Port, _ = strconv.Atoi(f.line("port"))
 	h.Data.Version, _ = strconv.Atoi(f.line("data.version"))
@@ -267,6 +268,16 @@ func parseWALEnd(timeline int, line string) facts.WALEnd {
 	}
 	end := at + (length+7)&^7 // records are aligned; headers of pages between are left out
 	return facts.WALEnd{Timeline: timeline, Last: formatLSN(at), LSN: formatLSN(end)}
+}
+
+// parseWALSum reads a segment, a length and a checksum; zero for anything else.
+func parseWALSum(line string) facts.WALSum {
+	words := strings.Fields(line)
+	if len(words) < 3 {
+		return facts.WALSum{}
+	}
+	bytes, _ := strconv.Atoi(words[1])
+	return facts.WALSum{Segment: words[0], Bytes: bytes, SHA256: words[2]}
 }
 
 func formatLSN(at uint64) string { return fmt.Sprintf("%X/%X", at>>32, at&0xFFFFFFFF) }

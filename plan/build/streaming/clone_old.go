@@ -16,7 +16,9 @@ import (
 
 // moveAside moves directories and has the data directory's links follow them, so that
 // the old standby still is one. The data directory itself goes last.
-const moveAside = `data=$1; shift; while [ $# -gt 0 ]; do ` +
+// While a server runs there nothing is moved: what it would write goes with the old directory.
+const moveAside = `data=$1; shift; ! pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null) || [ ! "/proc/$pid/cwd" -ef "$data" ] || ` +
+	`{ echo "a server was started in $data meanwhile (process $pid). Plan again" >&2; exit 1; }; while [ $# -gt 0 ]; do ` +
 	`mv --no-target-directory -- "$2" "$2.repltool-old" && ln --symbolic --force --no-dereference -- "$2.repltool-old" "$data/$1" || exit; ` +
 	`shift 2; done; mv --no-target-directory -- "$data" "$data.repltool-old"`
 
@@ -30,8 +32,12 @@ func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, diverged
 	if h.Running {
 		d.Step(n, "stop", draft.Control(n, h, "stop"))
 	}
-	if diverged != nil {
+	switch {
+	case diverged != nil:
 		keepLost(s, d, n, diverged)
+	case s.WasPrimary(n): // that it has nothing of its own was never shown
+		d.Discards = true
+		d.Effect += "; " + n.Name + " was a primary: discards what only it has"
 	}
 	if h.AsideJob != nil {
 		removeAside(s, d, n, "remove an older one, left by an interrupted apply", cluster.AsideDirs(h))

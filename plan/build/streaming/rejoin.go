@@ -21,12 +21,24 @@ import (
 //go:embed keep_lost.sh
 var KeepLostScript string
 
+// SameWALScript verifies that the new primary has the last record of an old one.
+//
+//go:embed same_wal.sh
+var SameWALScript string
+
 // becomeStandby keeps an old primary that is down from leading again.
 func becomeStandby(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
 	h := s.Found(n).Host
 	d.Reason = fmt.Sprintf("%s was the primary, and follows %s without a rewind: its last record, at %s, is before %s, where %s left timeline %d; %s",
 		n.Name, s.Now.Leader.Name, h.WALEnd.Last, s.Fork(n), s.Now.Leader.Name, h.WALEnd.Timeline, d.Reason)
 	d.Differ("standby.signal", plan.Ptr("absent"), plan.Ptr("present"), "it cannot start as a primary from then on")
+	p, sum := s.Now.Leader, h.WALEnd.Sum
+	d.Step(p, "verify that "+p.Name+" has the last record of "+n.Name, plan.Command{
+		Argv:    []string{"sh", "-c", SameWALScript, "sh", s.Found(p).Host.DataDir, sum.Segment, strconv.Itoa(sum.Bytes), sum.SHA256},
+		Timeout: draft.SettleTimeout,
+		Remedy: fmt.Sprintf("It is not shown that %s has what %s has committed, so %s was not started. If %s has the data to keep, name it as the primary. "+
+			"Else save what only %s has, and clone it again with -replace=%s.", p.Name, n.Name, n.Name, n.Name, n.Name, s.StandbyAddress(n)),
+	})
 	d.Command(n, "make its data directory that of a standby", "sh", "-c", draft.FenceScript, "sh", h.DataDir)
 }
 
