@@ -29,6 +29,7 @@ func TestFromNothing(t *testing.T) {
 		w.expect(i+1, "SELECT string_agg(DISTINCT type || ' ' || auth_method, ', ') FROM pg_hba_file_rules", "host scram-sha-256, local peer")
 	}
 	w.settled()
+	w.says(w.must(0, "apply", "-auto-approve"), "No changes.")
 	w.noSecrets()
 	if info, err := os.Stat(filepath.Join(w.dir, "main.plan")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("plan file: %v, mode %v", err, info.Mode())
