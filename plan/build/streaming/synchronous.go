@@ -50,7 +50,9 @@ func Synchronous(s *cluster.Cluster, out *draft.Findings) {
 	}
 	d.Worsen(plan.Reload)
 	d.Effect = syncEffect(s, back)
-	d.Differ(cluster.SyncNames, plan.Ptr(pg.Literal(shrunk)), plan.Ptr(pg.Literal(wanted)), "")
+	if !pg.SameSync(shrunk, wanted) { // the same set may be written in other words
+		d.Differ(cluster.SyncNames, plan.Ptr(pg.Literal(shrunk)), plan.Ptr(pg.Literal(wanted)), "")
+	}
 	if len(d.Attributes) == 0 && d.Reason == "" {
 		d.Reason = "the same value is written into the managed block"
 		d.Adopts = s.Live() != nil && !s.SyncOurs() && !leaves && owed == nil
