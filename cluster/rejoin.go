@@ -85,6 +85,14 @@ func (d Divergence) Lost() int64 { return *cmp.Or(facts.Behind(d.Left, d.Has.LSN
 // From is where what only the member has begins; 0/0 where nobody knows.
 func (d Divergence) From() string { return cmp.Or(d.Left, "0/0") }
 
+// Unkept says that a member has removed some of the WAL that only it has, so that it cannot be kept.
+func (d Divergence) Unkept(h *facts.Host) string {
+	if *cmp.Or(facts.Behind(d.From(), h.OldestWAL), new(int64)) <= 0 || d.Left == "" {
+		return ""
+	}
+	return fmt.Sprintf("; it has removed the WAL before %s, so of what it wrote from %s to there no WAL is kept: the changes are in its tables alone, so save what matters of them first", h.OldestWAL, d.Left)
+}
+
 // LostDir is where the WAL is kept that only a diverged member has.
 func LostDir(h *facts.Host, d *Divergence) string {
 	return path.Join(h.StateDir, "lost", fmt.Sprintf("%s-timeline%d-%s", h.Key(), d.Has.Timeline, strings.ReplaceAll(d.From(), "/", "_")))

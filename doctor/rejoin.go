@@ -21,7 +21,7 @@ func divergence(s *cluster.Cluster, n *topology.Node, out *Findings) {
 	out.report(Finding{
 		Code: "member_diverged", Severity: Error, Address: s.NodeAddress(n), Node: n.Name,
 		Evidence: fmt.Sprintf("pg_control and the end of WAL on %s (timeline %d, %s), the history file of timeline %d on %s", n.Name, d.Has.Timeline, d.Has.LSN, s.Live().Timeline, primary),
-		Fix: fmt.Sprintf("If %s has the data to keep, name it as the primary before anything else is applied. Else apply with -allow=discard: that clones it again from %s, and keeps the WAL that only %s has in %s on %s.",
-			n.Name, s.Cluster.Standby(n).Upstream.Name, n.Name, cluster.LostDir(s.Found(n).Host, d), n.Name),
+		Fix: fmt.Sprintf("If %s has the data to keep, name it as the primary before anything else is applied. Else apply with -allow=discard: that clones it again from %s, and keeps the WAL that only %s has in %s on %s%s.",
+			n.Name, s.Cluster.Standby(n).Upstream.Name, n.Name, cluster.LostDir(s.Found(n).Host, d), n.Name, d.Unkept(s.Found(n).Host)),
 	}, "%s %s past the fork at %s, where %s left timeline %d: at least %s of WAL are only on it, and may contain acknowledged commits", n.Name, what, d.Left, primary, d.Has.Timeline, words.BytesText(d.Lost()))
 }

@@ -51,7 +51,7 @@ func keepLost(s *cluster.Cluster, d *draft.Draft, n *topology.Node, lost *cluste
 		d.Effect += "; discards what only " + n.Name + " has"
 	} else {
 		d.Reason = fmt.Sprintf("%s has diverged: it has written past %s, where %s left timeline %d. It cannot follow, and is cloned again; the WAL that only it has, up to %s or more, is kept in %s, with a list of its transactions",
-			n.Name, lost.Left, s.Now.Leader.Name, lost.Has.Timeline, lost.Has.LSN, dir)
+			n.Name, lost.Left, s.Now.Leader.Name, lost.Has.Timeline, lost.Has.LSN, dir) + lost.Unkept(h)
 		d.Effect += fmt.Sprintf("; discards at least %s of WAL that only %s has", words.BytesText(lost.Lost()), n.Name)
 	}
 	d.Step(n, "keep the WAL that only "+n.Name+" has, and list its transactions", plan.Command{
