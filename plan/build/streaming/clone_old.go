@@ -30,6 +30,10 @@ func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, diverged
 		d.SQL(up, "verify that "+up.Name+" serves a base backup", serves(s))
 	}
 	if h.Running {
+		if diverged != nil && s.Found(n).Server != nil { // the checkpoint of a shutdown removes WAL
+			d.SQL(n, "have it remove no WAL while it stops", "ALTER SYSTEM SET wal_keep_size = '1000000GB';")
+			d.SQL(n, "reload", "SELECT pg_reload_conf();")
+		}
 		d.Step(n, "stop", draft.Control(n, h, "stop"))
 	}
 	switch {
