@@ -25,6 +25,13 @@ import (
 // history file. Where one of these is missing nothing is planned, and likewise where the
 // timeline of the member is not in that history: which one is right is for a person to say.
 
+// WALKept has, by ALTER SYSTEM, the value KeepAllWAL while a member is stopped that is to be cloned
+// again: the checkpoint of a shutdown removes WAL.
+const (
+	WALKept    = "wal_keep_size"
+	KeepAllWAL = "1000000GB"
+)
+
 // Fork returns where the history of the primary left the timeline of a standby; "" where
 // it did not, or where that is not known.
 func (s *Cluster) Fork(n *topology.Node) string {

@@ -231,23 +231,28 @@ func tellFixed(s *cluster.Cluster, n *topology.Node, name, current, wanted strin
 	out.ReportDrift("parameter_set_at_start", s.ParametersAddress(n), n.Name, "%s is %s because of %s, which no file overrides, and not %s: %s, and restart", name, current, where, wanted, way)
 }
 
-// compareOwn resets what a standby has by ALTER SYSTEM that only a primary needs: a copy
-// brought it along, and it would be in force after a promotion.
+// compareOwn resets what repltool or a copy has left by ALTER SYSTEM: on a standby, what only a
+// primary needs and would be in force after a promotion; on any member, that no WAL is removed.
 func (c *paramChange) compareOwn() {
-	if c.scope.Cluster.Standby(c.node) == nil {
+	if c.scope.Cluster.Standby(c.node) != nil {
+		for _, name := range cluster.PrimaryOwn() {
+			c.takeBack(name, "", "a standby does not use it, and after a promotion it would name the standbys of another primary")
+		}
+	}
+	c.takeBack(cluster.WALKept, cluster.KeepAllWAL, "an interrupted apply was to clone this member again, and to keep its WAL")
+}
+
+// takeBack resets a parameter that postgresql.auto.conf has and the topology does not; with a value
+// only where it has that.
+func (c *paramChange) takeBack(name, value, note string) {
+	last := cluster.LastLines(c.found.Server)[name]
+	if path.Base(last.File) != cluster.AutoConf || cluster.HasLine(c.lines, name) || value != "" && last.Value != value {
 		return
 	}
-	last := cluster.LastLines(c.found.Server)
-	for _, name := range cluster.PrimaryOwn() {
-		if path.Base(last[name].File) != cluster.AutoConf || cluster.HasLine(c.lines, name) {
-			continue
-		}
-		c.reset = append(c.reset, name)
-		c.diffs = append(c.diffs, plan.Attribute{
-			Name: name, Before: plan.Ptr(pg.Literal(last[name].Value)), After: plan.Ptr(pg.Literal(c.withoutSystem(name))),
-			Note: "a standby does not use it, and after a promotion it would name the standbys of another primary",
-		})
-	}
+	c.reset = append(c.reset, name)
+	c.diffs = append(c.diffs, plan.Attribute{
+		Name: name, Before: plan.Ptr(pg.Literal(last.Value)), After: plan.Ptr(pg.Literal(c.withoutSystem(name))), Note: note,
+	})
 }
 
 // withoutSystem returns the value that a parameter has without ALTER SYSTEM, and without its

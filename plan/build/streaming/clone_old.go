@@ -5,6 +5,7 @@ import (
 
 	"github.com/repltool/repltool/cluster"
 	"github.com/repltool/repltool/facts"
+	"github.com/repltool/repltool/internal/pg"
 	"github.com/repltool/repltool/plan"
 	"github.com/repltool/repltool/plan/build/draft"
 	"github.com/repltool/repltool/topology"
@@ -31,7 +32,7 @@ func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, diverged
 	}
 	if h.Running {
 		if diverged != nil && s.Found(n).Server != nil { // the checkpoint of a shutdown removes WAL
-			d.SQL(n, "have it remove no WAL while it stops", "ALTER SYSTEM SET wal_keep_size = '1000000GB';")
+			d.SQL(n, "have it remove no WAL while it stops", "ALTER SYSTEM SET "+cluster.WALKept+" = "+pg.Literal(cluster.KeepAllWAL)+";")
 			d.SQL(n, "reload", "SELECT pg_reload_conf();")
 		}
 		d.Step(n, "stop", draft.Control(n, h, "stop"))
