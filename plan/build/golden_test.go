@@ -142,6 +142,22 @@ func loadText(t testing.TB, text string) *topology.Topology {
 	return top
 }
 
+// moreErrors is a moment later, of workers that fail whenever they start.
+func moreErrors(f facts.Facts) {
+	for _, n := range f.Nodes {
+		if n.Server == nil {
+			continue
+		}
+		for _, l := range n.Server.Logical {
+			for i := range l.Subscriptions {
+				if s := &l.Subscriptions[i]; s.ApplyErrors+s.SyncErrors > 0 {
+					s.ApplyErrors, s.SyncErrors = s.ApplyErrors+1, s.SyncErrors+1
+				}
+			}
+		}
+	}
+}
+
 // always checks what is true of every plan.
 func always(t *testing.T, top *topology.Topology, f facts.Facts, o cluster.Options, p *plan.Plan) {
 	t.Helper()
@@ -158,6 +174,10 @@ func always(t *testing.T, top *topology.Topology, f facts.Facts, o cluster.Optio
 	}
 	if first.String() != again.String() {
 		t.Error("the same topology and facts made another plan")
+	}
+	moreErrors(f)
+	if later, _ := Build(top, f, o); later.Fingerprint != p.Fingerprint {
+		t.Error("a worker that has failed once more makes another plan: it fails every few seconds, and apply reads twice")
 	}
 	decoded, err := plan.Decode(bytes.NewReader(first.Bytes()))
 	if err != nil {

@@ -281,39 +281,35 @@ func copiesFail(v *cluster.Subscription) string {
 		"    AND EXISTS (SELECT FROM pg_stat_subscription w JOIN pg_stat_activity a ON a.pid = w.pid WHERE w.subid = s.oid AND w.relid IS NULL AND w.received_lsn IS NOT NULL\n" +
 		fmt.Sprintf("      AND a.backend_start < clock_timestamp() - %d * current_setting('wal_retrieve_retry_interval')::interval)", failedCopies)
 	if v.Scope.AtLeast(15) {
-		before := int64(0)
-		if v.Is != nil && !v.Remade() {
-			before = v.Is.SyncErrors
-		}
-		condition += fmt.Sprintf("\n    AND EXISTS (SELECT FROM pg_stat_subscription_stats e WHERE e.subid = s.oid AND e.sync_error_count >= %d)", before+failedCopies)
+		condition += fmt.Sprintf("\n    AND EXISTS (SELECT FROM pg_stat_subscription_stats e WHERE e.subid = s.oid AND e.sync_error_count >= %d)", failedCopies)
 	}
 	return condition
 }
 
 // workerFails is the condition that the apply worker fails at a change whenever it starts, where
-// errors are counted: there are more than before, and none has lived for longer than it takes to
-// come back twice. Without it no copy ends.
+// errors are counted: there are some, and no worker has lived for longer than two starts are apart.
+// Without it no copy ends. How many errors there were before is not in it: the count
+// grows while the plan is made, and a plan is what it was when it was read again.
 func workerFails(v *cluster.Subscription) string {
 	if !v.Scope.AtLeast(15) {
 		return "false"
 	}
-	before := int64(0)
-	if v.Is != nil && !v.Remade() {
-		before = v.Is.ApplyErrors
-	}
-	return fmt.Sprintf("EXISTS (SELECT FROM pg_stat_subscription_stats e WHERE e.subid = s.oid AND e.apply_error_count > %d)\n", before) +
+	return "EXISTS (SELECT FROM pg_stat_subscription_stats e WHERE e.subid = s.oid AND e.apply_error_count > 0)\n" +
 		"    AND NOT EXISTS (SELECT FROM pg_stat_subscription w JOIN pg_stat_activity a ON a.pid = w.pid WHERE w.subid = s.oid AND w.relid IS NULL\n" +
-		"      AND a.backend_start < clock_timestamp() - 2 * current_setting('wal_retrieve_retry_interval')::interval)"
+		"      AND a.backend_start < clock_timestamp() - interval '10s')"
 }
 
 // readyQuery returns t once all tables are ready and the worker has heard of the
 // publisher; "failed" for a subscription that an error has disabled, or whose copies
-// failed again and again. Before PostgreSQL 15 nobody counts that, and it returns "failing"
-// for as long as no copy runs; so it does while the apply worker fails.
+// failed again and again since it was created. Errors of before it are none of this plan's, and before
+// PostgreSQL 15 nobody counts them: then it returns "failing" for as long as no copy runs; so it does
+// while the apply worker fails.
 func readyQuery(v *cluster.Subscription) string {
 	errors, fails := "", "failing"
 	if v.Scope.AtLeast(15) {
-		fails = "failed"
+		if v.Is == nil || v.Remade() {
+			fails = "failed"
+		}
 		errors = "\n    || (SELECT coalesce(', errors in the server log: ' || nullif(sum(e.apply_error_count + e.sync_error_count), 0), '') FROM pg_stat_subscription_stats e WHERE e.subid = s.oid)"
 	}
 	return "SELECT CASE WHEN NOT s.subenabled THEN 'failed'\n" +
