@@ -31,7 +31,7 @@ func TestNothingThatRanIsRemoved(t *testing.T) {
 
 	// Cloned again it is kept aside until the new one streams, and the marker goes.
 	w.exec(2, "pg_ctlcluster", "15", "main", "stop")
-	w.must(0, "apply", "-auto-approve", "-allow=reclone", "-replace=cluster.main.standby.pg2")
+	w.must(0, "apply", "-auto-approve", "-allow=reclone,discard", "-replace=cluster.main.standby.pg2")
 	w.settled()
 }
 

@@ -138,7 +138,7 @@ func (w *failoverWorld) failsOver() {
 	w.in(2, "shop", "INSERT INTO orders SELECT n FROM generate_series(2001001, 2002000) n")
 	w.says(w.must(1, "plan"), "pg2 is a live primary, but the topology says pg1")
 	w.under("pg2", "node.pg1", cdcSlot, "true")
-	w.must(0, "apply", "-auto-approve", "-allow=reclone,recreate", "-replace=cluster.orders.standby.pg1") // the client's slot was not copied
+	w.must(0, "apply", "-auto-approve", "-allow=reclone,recreate,discard", "-replace=cluster.orders.standby.pg1") // the client's slot was not copied
 	w.settled()
 	w.expectIn(3, "dw", sum("orders", "true"), w.in(2, "shop", sum("orders", "true")))
 }

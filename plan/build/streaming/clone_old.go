@@ -42,7 +42,7 @@ func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, diverged
 		keepLost(s, d, n, diverged)
 	case s.WasPrimary(n): // that it has nothing of its own was never shown
 		d.Discards = true
-		d.Effect += "; " + n.Name + " was a primary: discards what only it has"
+		d.Effect += "; " + n.Name + " would start as a primary: discards what only it has"
 	}
 	if h.AsideJob != nil {
 		removeAside(s, d, n, "remove an older one, left by an interrupted apply", cluster.AsideDirs(h))
