@@ -52,7 +52,7 @@ func (g *group) lead() error {
 		return fmt.Errorf("%s is a standby, and its primary was not read\nName the host of the primary as well, or follow the connections of the standby: repltool import -cluster %s",
 			at(g.members[0].Seen), g.members[0].Host)
 	case len(leaders) > 1:
-		return fmt.Errorf("%s have the same system identifier, and each is a primary\nOne of them was copied from the other, or promoted, and replicates no longer. Import them one at a time, into directories of their own.",
+		return fmt.Errorf("%s have the same system identifier, and each is a primary\nOne of them was copied from the other, or promoted, and replicates no longer. Import them one at a time, into directories of their own",
 			strings.Join(leaders, " and "))
 	}
 	return nil
