@@ -56,7 +56,11 @@ func valueFlags(root *cobra.Command) map[string]bool {
 // flagError writes the parser's error with one dash, and the nearest flag.
 func flagError(c *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
-	if errors.As(err, &invalid) {
+	isInvalid := errors.As(err, &invalid)
+	if isInvalid && errors.Is(err, errUnknownFlag) {
+		return noFlag(c, invalid.GetFlag().Name)
+	}
+	if isInvalid {
 		return fmt.Errorf("%s\n%s", invalidValue(invalid), seeHelp(c))
 	}
 	text := strings.NewReplacer(" --", " -", `"--`, `"-`).Replace(err.Error())
@@ -64,10 +68,20 @@ func flagError(c *cobra.Command, err error) error {
 	if !unknown {
 		return fmt.Errorf("%s\n%s", text, seeHelp(c))
 	}
+	return noFlag(c, name)
+}
+
+// noFlag says that a verb does not have a flag, and names the nearest that it has.
+func noFlag(c *cobra.Command, name string) error {
 	var names []string
-	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	c.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	text = fmt.Sprintf("%s has no flag -%s", verbName(c), name)
+	note := func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	}
+	c.Flags().VisitAll(note)
+	c.InheritedFlags().VisitAll(note)
+	text := fmt.Sprintf("%s has no flag -%s", verbName(c), name)
 	if near := topology.Nearest(name, names); near != "" {
 		text += fmt.Sprintf(". Did you mean -%s?", near)
 	}

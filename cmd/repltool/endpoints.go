@@ -47,9 +47,8 @@ func (a *app) endpointsCommand() *cobra.Command {
 	f := c.Flags()
 	o.register(f)
 	readsOnly(f)
-	for _, name := range []string{"verbose", "target"} {
-		f.Lookup(name).Hidden = true
-	}
+	lacks(f, "verbose")
+	f.Lookup("target").Hidden = true // it is refused
 	f.Lookup("quiet").Usage = "no progress"
 	f.StringVar(&o.wanted, "for", "", "`rw` or ro: for writes, or for reads only")
 	f.StringVar(&o.format, "format", "text", "`FORMAT`: "+words.Few(endpoint.Formats()))

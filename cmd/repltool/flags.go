@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -52,6 +53,22 @@ func readsOnly(f *pflag.FlagSet) {
 	f.Lookup("lock-timeout").Hidden, f.Lookup("input").Hidden = true, true
 	f.Lookup("parallelism").Usage = "read `N` nodes at a time"
 }
+
+// lacks takes flags of common from a verb that has no use for them: given to it, they are as
+// unknown as any other, and not ignored.
+func lacks(f *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		flag := f.Lookup(name)
+		flag.Hidden, flag.Value = true, unknownFlag{flag.Value}
+	}
+}
+
+// unknownFlag is the value of a flag that a verb lacks.
+type unknownFlag struct{ pflag.Value }
+
+var errUnknownFlag = errors.New("unknown flag")
+
+func (unknownFlag) Set(string) error { return errUnknownFlag }
 
 func (o *common) detail() view.Detail {
 	switch {

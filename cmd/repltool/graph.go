@@ -32,9 +32,7 @@ func (a *app) graphCommand() *cobra.Command {
 	}
 	o.register(c.Flags())
 	readsOnly(c.Flags())
-	for _, name := range []string{"verbose", "json", "json-into", "target"} {
-		c.Flags().Lookup(name).Hidden = true // a picture is of the whole
-	}
+	lacks(c.Flags(), "verbose", "json", "json-into", "target") // a picture is of the whole
 	c.Flags().Lookup("quiet").Usage = "no progress"
 	c.Flags().StringVar(&format, "format", format, "`FORMAT`: text, dot, mermaid, svg")
 	c.Flags().BoolVar(&live, "live", false, "read the clusters, and add state and lag")

@@ -39,9 +39,7 @@ func (a *app) historyCommand() *cobra.Command {
 	}
 	o.register(c.Flags())
 	readsOnly(c.Flags())
-	for _, name := range []string{"verbose", "target"} {
-		c.Flags().Lookup(name).Hidden = true
-	}
+	lacks(c.Flags(), "verbose", "target")
 	c.Flags().Lookup("quiet").Usage = "no progress"
 	c.Flags().IntVar(&o.limit, "limit", 20, "show the latest `N` of each cluster")
 	return c

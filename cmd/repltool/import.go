@@ -44,9 +44,7 @@ func (a *app) importCommand() *cobra.Command {
 	}
 	o.register(c.Flags())
 	readsOnly(c.Flags())
-	for _, name := range []string{"var", "var-file", "target", "json", "json-into", "verbose"} {
-		c.Flags().Lookup(name).Hidden = true
-	}
+	lacks(c.Flags(), "var", "var-file", "target", "json", "json-into", "verbose")
 	c.Flags().Lookup("quiet").Usage = "no summary"
 	c.Flags().BoolVar(&o.follow, "cluster", false, "follow replication to the other servers of the cluster")
 	c.Flags().StringVar(&o.out, "out", "", "write `DIR`/main.hcl instead of stdout; no file is overwritten")
