@@ -55,6 +55,18 @@ func SameSystem(a, b *facts.Node) bool {
 	return a.Host.Control != nil && b.Host != nil && b.Host.Control != nil && a.Host.Control.SystemIdentifier == b.Host.Control.SystemIdentifier
 }
 
+// SystemOf is the system identifier of a node's data, as its server or its files say; "" is
+// not known.
+func SystemOf(f *facts.Node) string {
+	switch {
+	case f.Server != nil:
+		return f.Server.SystemIdentifier
+	case f.Host != nil && f.Host.Control != nil:
+		return f.Host.Control.SystemIdentifier
+	}
+	return ""
+}
+
 // reached is how far a standby has WAL, at least.
 func reached(f *facts.Node) facts.Branch {
 	if f.Server == nil {

@@ -134,7 +134,7 @@ func (s *Cluster) ownSystem() string {
 	votes := map[string]int{}
 	for _, n := range s.Cluster.Members() {
 		f := s.Found(n)
-		if id := systemOf(f); id != "" {
+		if id := SystemOf(f); id != "" {
 			votes[id]++
 			if f.Server != nil && len(s.rowsOf(f.Server)) > 0 {
 				votes[id] += len(s.Cluster.Members())
@@ -148,19 +148,8 @@ func (s *Cluster) ownSystem() string {
 	return ids[0]
 }
 
-// systemOf is the system identifier of a node's data; "" is not known.
-func systemOf(f *facts.Node) string {
-	switch {
-	case f.Server != nil:
-		return f.Server.SystemIdentifier
-	case f.Host != nil && f.Host.Control != nil:
-		return f.Host.Control.SystemIdentifier
-	}
-	return ""
-}
-
 func (j *judge) foreign(n *topology.Node) bool {
-	id := systemOf(j.Found(n))
+	id := SystemOf(j.Found(n))
 	return j.system != "" && id != "" && id != j.system
 }
 
@@ -189,7 +178,7 @@ func (j *judge) refusal(writers []*topology.Node) string {
 	w := j.Found(writers[0])
 	for _, n := range j.Cluster.Cluster.Members() {
 		f := j.Found(n)
-		if n == writers[0] || f.Host == nil || j.foreign(n) || systemOf(f) == "" {
+		if n == writers[0] || f.Host == nil || j.foreign(n) || SystemOf(f) == "" {
 			continue
 		}
 		if newest := NewestTimeline(f); newest > w.Server.Timeline {

@@ -61,20 +61,8 @@ func otherPrimaries(s *cluster.Cluster, live []*topology.Node, out *draft.Findin
 
 // othersData reports whether two nodes are known to have data of different clusters.
 func othersData(a, b *facts.Node) bool {
-	is, other := systemOf(a), systemOf(b)
+	is, other := cluster.SystemOf(a), cluster.SystemOf(b)
 	return is != "" && other != "" && is != other
-}
-
-// systemOf is the system identifier of a node's data, as its server or its files say; "" is
-// not known.
-func systemOf(f *facts.Node) string {
-	switch {
-	case f.Server != nil:
-		return f.Server.SystemIdentifier
-	case f.Host != nil && f.Host.Control != nil:
-		return f.Host.Control.SystemIdentifier
-	}
-	return ""
 }
 
 func refuseOthersData(s *cluster.Cluster, n *topology.Node, p *facts.Node, out *draft.Findings) {
