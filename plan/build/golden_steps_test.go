@@ -28,9 +28,10 @@ func long() []txtar.File {
 		{Name: "HBA_ERRORS", Data: []byte(draft.HBAErrors)},
 		{Name: "STOP", Data: []byte(move.StopScript)},
 		{Name: "ENDED", Data: []byte(move.EndedScript)},
-		{Name: "FENCE", Data: []byte(draft.FenceScript)},
+		{Name: "FENCE", Data: []byte(draft.FenceScript())},
 		{Name: "SAME_WAL", Data: []byte(streaming.SameWALScript)},
-		{Name: "KEEP_LOST", Data: []byte(streaming.KeepLostScript)},
+		{Name: "MOVE_ASIDE", Data: []byte(streaming.MoveAsideScript())},
+		{Name: "KEEP_LOST", Data: []byte(streaming.KeepLostScript())},
 		{Name: "CATCHING_UP", Data: []byte(draft.CatchingUp)},
 	}
 }

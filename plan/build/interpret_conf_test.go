@@ -314,11 +314,11 @@ func (m *model) command(n *facts.Node, op plan.Command) error {
 	case op.Argv[0] == "sh" && op.Argv[2] == move.EndedScript:
 		n.Host.StandbySignal = n.Host.StandbySignal && op.Argv[6] != "primary"
 		return nil
-	case op.Argv[0] == "sh" && op.Argv[2] == draft.FenceScript:
+	case op.Argv[0] == "sh" && op.Argv[2] == draft.FenceScript():
 		return m.fence(n, op.Argv[5:])
 	case op.Argv[0] == "sh" && op.Argv[2] == streaming.SameWALScript:
 		return nil
-	case op.Argv[0] == "sh" && op.Argv[2] == streaming.KeepLostScript:
+	case op.Argv[0] == "sh" && op.Argv[2] == streaming.KeepLostScript():
 		if n.Server != nil {
 			return fmt.Errorf("%s: a server was started in the data directory", n.Name)
 		}

@@ -3,7 +3,7 @@
 data=$1
 shift
 down() {
-  ! pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null) || ! kill -0 "$pid" 2>/dev/null && return
+  pid=$(server_in "$data") || return 0
   echo "a server was started in $data meanwhile (process $pid): $1. Plan again" >&2
   exit 1
 }

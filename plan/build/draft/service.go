@@ -11,10 +11,17 @@ import (
 	"github.com/repltool/repltool/topology"
 )
 
-// FenceScript makes the data directory of an old primary that is down that of a standby.
-//
+//go:embed server_in.sh
+var serverIn string
+
 //go:embed fence.sh
-var FenceScript string
+var fence string
+
+// WithServerIn is a script that asks, by the function server_in, whether a server runs in a data directory.
+func WithServerIn(script string) string { return serverIn + script }
+
+// FenceScript makes the data directory of an old primary that is down that of a standby.
+func FenceScript() string { return WithServerIn(fence) }
 
 // Enable adds the step that has the unit of what repltool made start at boot.
 func (d *Draft) Enable(n *topology.Node, h *facts.Host) {

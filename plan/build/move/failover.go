@@ -62,7 +62,7 @@ func (m *move) fence() {
 	if !m.s.Found(n).Host.StandbySignal {
 		m.d.Differ("standby.signal", plan.Ptr("absent"), plan.Ptr("present"), "on "+n.Name+", which cannot start as a primary from then on")
 	}
-	m.d.Command(n, "make its data directory that of a standby of "+m.To.Name, "sh", "-c", draft.FenceScript, "sh", m.s.Found(n).Host.DataDir,
+	m.d.Command(n, "make its data directory that of a standby of "+m.To.Name, "sh", "-c", draft.FenceScript(), "sh", m.s.Found(n).Host.DataDir,
 		conftext.FormatSetting("primary_conninfo", pg.FormatConnInfo(m.s.ConnInfo(sb))),
 		conftext.FormatSetting("primary_slot_name", sb.Slot))
 }

@@ -1,6 +1,7 @@
 package streaming
 
 import (
+	_ "embed"
 	"fmt"
 
 	"github.com/repltool/repltool/cluster"
@@ -15,13 +16,11 @@ import (
 // its WAL directory and its tablespaces, and stays one that can be started; a copy that
 // was cut off is removed, by what only pg_basebackup makes.
 
-// moveAside moves directories and has the data directory's links follow them, so that
-// the old standby still is one. The data directory itself goes last.
-// While a server runs there nothing is moved: what it would write goes with the old directory.
-const moveAside = `data=$1; shift; ! pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null) || [ ! "/proc/$pid/cwd" -ef "$data" ] || ` +
-	`{ echo "a server was started in $data meanwhile (process $pid). Plan again" >&2; exit 1; }; while [ $# -gt 0 ]; do ` +
-	`mv --no-target-directory -- "$2" "$2.repltool-old" && ln --symbolic --force --no-dereference -- "$2.repltool-old" "$data/$1" || exit; ` +
-	`shift 2; done; mv --no-target-directory -- "$data" "$data.repltool-old"`
+//go:embed move_aside.sh
+var moveAsideText string
+
+// MoveAsideScript moves a data directory out of the way.
+func MoveAsideScript() string { return draft.WithServerIn(moveAsideText) }
 
 // setAside stops the standby and moves its directories out of the way.
 func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, diverged *cluster.Divergence) {
@@ -47,7 +46,7 @@ func setAside(s *cluster.Cluster, d *draft.Draft, sb *topology.Standby, diverged
 	if h.AsideJob != nil {
 		removeAside(s, d, n, "remove an older one, left by an interrupted apply", cluster.AsideDirs(h))
 	}
-	argv := []string{"sh", "-c", moveAside, "sh", h.DataDir}
+	argv := []string{"sh", "-c", MoveAsideScript(), "sh", h.DataDir}
 	for _, dir := range cluster.Movable(h) {
 		argv = append(argv, dir.Link, dir.Path)
 	}

@@ -4,7 +4,7 @@
 bin=$1 data=$2 timeline=$3 fork=$4 to=$5
 asked=$fork
 fail() { echo "$*" >&2; exit 1; }
-! pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null) || ! kill -0 "$pid" 2>/dev/null || fail "a server was started in $data meanwhile (process $pid). Plan again"
+! pid=$(server_in "$data") || fail "a server was started in $data meanwhile (process $pid). Plan again"
 size=$(LC_ALL=C "$bin/pg_controldata" "$data" | sed -n 's/^Bytes per WAL segment: *//p')
 [ -n "$size" ] || fail "pg_controldata does not say how large a WAL segment of $data is"
 # name LSN is the segment of an LSN.

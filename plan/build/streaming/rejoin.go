@@ -16,10 +16,11 @@ import (
 // where it has nothing that the new primary lacks, and else is cloned again, after its own WAL
 // was kept. Which of the two is decided in cluster/rejoin.go.
 
-// KeepLostScript keeps the WAL that only a diverged member has.
-//
 //go:embed keep_lost.sh
-var KeepLostScript string
+var keepLostText string
+
+// KeepLostScript keeps the WAL that only a diverged member has.
+func KeepLostScript() string { return draft.WithServerIn(keepLostText) }
 
 // SameWALScript verifies that the new primary has the last record of an old one.
 //
@@ -39,7 +40,7 @@ func becomeStandby(s *cluster.Cluster, d *draft.Draft, n *topology.Node) {
 		Remedy: fmt.Sprintf("It is not shown that %s has what %s has committed, so %s was not started. If %s has the data to keep, name it as the primary. "+
 			"Else save what only %s has, and clone it again with -replace=%s.", p.Name, n.Name, n.Name, n.Name, n.Name, s.StandbyAddress(n)),
 	})
-	d.Command(n, "make its data directory that of a standby", "sh", "-c", draft.FenceScript, "sh", h.DataDir)
+	d.Command(n, "make its data directory that of a standby", "sh", "-c", draft.FenceScript(), "sh", h.DataDir)
 }
 
 // keepLost says what a member has that the primary does not, and keeps it.
@@ -55,7 +56,7 @@ func keepLost(s *cluster.Cluster, d *draft.Draft, n *topology.Node, lost *cluste
 		d.Effect += fmt.Sprintf("; discards at least %s of WAL that only %s has", words.BytesText(lost.Lost()), n.Name)
 	}
 	d.Step(n, "keep the WAL that only "+n.Name+" has, and list its transactions", plan.Command{
-		Argv:    []string{"sh", "-c", KeepLostScript, "sh", h.BinDir, h.DataDir, strconv.Itoa(lost.Has.Timeline), lost.From(), dir},
+		Argv:    []string{"sh", "-c", KeepLostScript(), "sh", h.BinDir, h.DataDir, strconv.Itoa(lost.Has.Timeline), lost.From(), dir},
 		Timeout: draft.StreamTimeout,
 	})
 }
