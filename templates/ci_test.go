@@ -1,7 +1,9 @@
 package templates
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -89,6 +91,44 @@ func TestGitHubWorkflow(t *testing.T) {
 		}
 		if scripts < 9 {
 			t.Errorf("%d scripts", scripts)
+		}
+	}
+}
+
+// A plan that is too long for a comment is not cut: the comment has none of it.
+func TestLongPlanIsNoComment(t *testing.T) {
+	workflow, _ := actionlint.Parse([]byte(written(t, "github", topologies()[0])))
+	var comment string
+	for _, step := range workflow.Jobs["plan"].Steps {
+		if step.Name != nil && step.Name.Value == "Comment" {
+			comment = step.Exec.(*actionlint.ExecRun).Run.Value
+		}
+	}
+	for bytes, whole := range map[string]bool{"60000": true, "70000": false} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{
+			"repltool":  "#!/bin/sh\necho begin; head -c " + bytes + " /dev/zero | tr '\\0' x; echo end\n",
+			"gh":        "#!/bin/sh\ncase \"$*\" in *POST*) cp comment.md posted ;; esac\n",
+			"main.plan": "",
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := exec.Command("bash", "-e", "-c", comment)
+		c.Dir, c.Env = dir, append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "GITHUB_STEP_SUMMARY="+filepath.Join(dir, "summary"), "RUN=https://hub/run/1", "COMMIT=4f5e6d7")
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		posted, err := os.ReadFile(filepath.Join(dir, "posted"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := string(posted); strings.Contains(text, "xend") != whole || strings.Contains(text, "begin") != whole || !whole && !strings.Contains(text, "read all of it in the summary of https://hub/run/1") {
+			t.Errorf("of a plan of %s bytes the comment has %d:\n%.300s", bytes, len(text), text)
+		}
+		if summary, _ := os.ReadFile(filepath.Join(dir, "summary")); !strings.Contains(string(summary), "xend") {
+			t.Errorf("the summary lacks a plan of %s bytes", bytes)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -60,18 +61,20 @@ func describe(dir string, ci templates.CI) (home string, t templates.Topology, e
 		}
 		home, t.Dir = root, filepath.ToSlash(t.Dir)
 	}
-	if strange := regexp.MustCompile(`[^A-Za-z0-9_./@-]`).FindString(t.Dir); strange != "" {
-		return "", t, fmt.Errorf("the name of the directory %s has %q in it\nCI and cron have rules of their own for it. Use a directory with letters, digits and -_./@ alone", t.Dir, strange)
-	}
-	t.Name = strings.Trim(regexp.MustCompile(`[^A-Za-z0-9_-]+`).ReplaceAllString(filepath.Base(whole), "-"), "-")
 	t.Program, t.Version = "repltool", "latest"
+	if !ci.InRoot { // a unit has no PATH
+		if t.Program, err = os.Executable(); err != nil {
+			return "", t, err
+		}
+	}
+	if strange := regexp.MustCompile(`[^A-Za-z0-9_./@-]`).FindString(t.Dir + t.Program); strange != "" {
+		return "", t, fmt.Errorf("the directory %s, or the path of %s, has %q in it\nCI and cron have rules of their own for it. Use names with letters, digits and -_./@ alone", t.Dir, t.Program, strange)
+	}
+	t.Name = cmp.Or(strings.Trim(regexp.MustCompile(`[^A-Za-z0-9_-]+`).ReplaceAllString(filepath.Base(whole), "-"), "-"), "topology")
 	if strings.HasPrefix(version, "v") {
 		t.Version = version
 	}
-	if !ci.InRoot { // a unit has no PATH
-		t.Program, err = os.Executable()
-	}
-	return home, t, err
+	return home, t, nil
 }
 
 // repository returns the directory above dir, or dir itself, that is a Git repository.

@@ -140,6 +140,16 @@ func TestPullRequest(t *testing.T) {
 		t.Errorf("the summary:\n%s", got)
 	}
 
+	w.write("main.hcl", strings.Replace(w.read("main.hcl"), "16MB", "24MB", 1))
+	h.job("plan", 0)
+	w.check(os.Rename(filepath.Join(h.checkout, "main.plan"), filepath.Join(filepath.Dir(h.checkout), "main.plan")))
+	if told := h.job("apply", 1); !strings.Contains(told, "-allow=restart") {
+		t.Errorf("a restart that nobody allows:\n%s", told)
+	}
+	h.env = append(h.env, "REPLTOOL_ALLOW=restart")
+	h.job("apply", 0)
+	w.expect(1, "SHOW shared_buffers", "24MB")
+
 	w.sql(1, "ALTER ROLE replicator CONNECTION LIMIT 7")
 	h.job("drift", 2)
 	if got := h.of("issue.md"); !strings.Contains(got, "cluster.main.role.replicator") {
