@@ -25,7 +25,7 @@ func notInterpreted() []string {
 	return []string{
 		"CREATE SUBSCRIPTION of one whose slot is not in the topology",
 		"start of a server of which nothing else is known", "command rm", "command sh: NOTE_ABSENT",
-		"command sh: data=$1; shift;", "command sh: job=$1; shift;", "file pg2.pass",
+		"command sh: MOVE_ASIDE", "command sh: job=$1; shift;", "file pg2.pass",
 	}
 }
 
@@ -38,6 +38,7 @@ func waitsForHands() map[string]string {
 		"down-included":           "the world lacks the file that the connection stands in",
 		"logical-replace-foreign": "a kill leaves the slot of somebody else without its subscription: the plan says what to do",
 		"recreated-slot-replaced": "a kill leaves the slot of somebody else without its subscription: the plan says what to do",
+		"rejoin-replaced":         "a kill before the clone leaves the member as it was: to discard what it has takes -replace again",
 		"port-resumed":            "the world lacks the lines of the files that the set stands in",
 	}
 }
